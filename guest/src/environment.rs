@@ -1,0 +1,151 @@
+//! What is known of the OctoPrint that is tracked: merged from `environment` events, completed
+//! with the hardware probe, and told in `startup` and `pong`.
+
+use crate::capabilities::Machine;
+use crate::fields::{self, Fields, NAME_CHARS, Payload};
+use crate::python;
+use crate::state::Reader;
+use serde_json::{Value, json};
+
+/// The parts of `environment` events heard so far; a later one replaced just the parts it had.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Environment(Payload);
+
+/// The parts that an `environment` event may have.
+const PARTS: [&str; 7] = ["octoprint", "python", "os", "hardware", "pi_support", "third_party_plugins", "achievements"];
+
+impl Environment {
+    /// For the next instance.
+    pub fn save(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
+    /// From the last instance.
+    pub fn restore(saved: &Reader) -> Self {
+        let mut environment = Self::default();
+        environment.merge(saved.0);
+        environment
+    }
+
+    /// Take over the parts that the event has.
+    pub fn merge(&mut self, payload: &Payload) {
+        for part in PARTS {
+            if let Some(value) = fields::known(payload, part) {
+                self.0.insert(part.into(), value.clone());
+            }
+        }
+    }
+
+    fn get(&self, part: &str, key: &str) -> Option<&Value> {
+        self.0.get(part)?.get(key)
+    }
+
+    /// OctoPrint's version, if it can stand in a header.
+    fn version(&self) -> Option<&str> {
+        let version = self.get("octoprint", "version")?.as_str()?;
+        let fits = (1..=64).contains(&version.len())
+            && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+_-".contains(&byte));
+        fits.then_some(version)
+    }
+
+    /// The `User-Agent` of every report.
+    pub fn user_agent(&self) -> String {
+        format!("OctoPrint/{}", self.version().unwrap_or("unknown"))
+    }
+
+    fn release(&self) -> Option<(u64, u64)> {
+        let mut numbers = self.version()?.split('.').map(|part| {
+            let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            part[..digits].parse().unwrap_or(0)
+        });
+        Some((numbers.next()?, numbers.next().unwrap_or(0)))
+    }
+
+    /// Whether this OctoPrint has printer connectors: from 1.12 on. An unknown version counts as
+    /// one, since its reports say less (no port, no baud rate).
+    pub fn has_connectors(&self) -> bool {
+        self.release().is_none_or(|release| release >= (1, 12))
+    }
+
+    /// The printer state of an OctoPrint that has not told one: 2.x has another word for it.
+    pub fn offline_state(&self) -> &'static str {
+        if self.release().is_some_and(|release| release >= (2, 0)) { "CLOSED" } else { "OFFLINE" }
+    }
+
+    /// Whether OctoPrint itself looks after throttling.
+    pub fn reports_throttling(&self) -> bool {
+        self.0.get("pi_support").is_some_and(Value::is_object)
+    }
+
+    /// The fields of `startup`.
+    pub fn describe(&self, machine: &Machine) -> Fields {
+        let text = |part, key| fields::short(self.get(part, key), NAME_CHARS);
+        let count = |key| fields::count(self.get("hardware", key));
+        let frequency = fields::frequency(self.get("hardware", "freq"));
+        let own_frequency = || fields::frequency(machine.frequency_mhz.map(Value::from).as_ref());
+        let mut out = Fields::default();
+        out.put_known("version", self.version().map(Into::into))
+            .put_known("os", text("os", "id").or_else(|| machine.os.clone()))
+            .put_known("platform", text("os", "platform").or_else(|| machine.platform.clone()))
+            .put_known("bits", fields::count(self.get("os", "bits")).or_else(|| print(machine.bits)))
+            .put_known("python", text("python", "version"))
+            .put_known("pip", text("python", "pip"))
+            .put_known("cores", count("cores").or_else(|| print(machine.cores)))
+            .put_known("freq", frequency.or_else(own_frequency))
+            .put_known("ram", count("ram").or_else(|| print(machine.memory_bytes)))
+            .put_known("pi_model", text("pi_support", "model").or_else(|| machine.pi_model.clone()))
+            .put_known(
+                "octopi_version",
+                text("pi_support", "octopi_version").or_else(|| machine.octopi_version.clone()),
+            )
+            .put_known(
+                "octopiuptodate_build",
+                text("pi_support", "octopiuptodate_build").or_else(|| machine.octopiuptodate_build.clone()),
+            );
+        out
+    }
+
+    /// Third-party plugins as `key:version`, lower case, joined by commas, `?` for no version.
+    /// Those that no longer fit a report are left off the end.
+    pub fn plugins(&self) -> String {
+        let mut out = String::new();
+        let mut characters = 0;
+        let listed = self.0.get("third_party_plugins").and_then(Value::as_array);
+        for plugin in listed.into_iter().flatten() {
+            let Some(key) = fields::short(plugin.get("key"), NAME_CHARS) else { continue };
+            let version = fields::short(plugin.get("version"), NAME_CHARS).filter(|v| !v.is_empty());
+            let entry = format!("{key}:{}", version.as_deref().unwrap_or("?")).to_lowercase();
+            characters += entry.chars().count() + 1;
+            if characters > fields::PLUGINS_CHARS {
+                break;
+            }
+            if !out.is_empty() {
+                out.push(',');
+            }
+            out.push_str(&entry);
+        }
+        out
+    }
+
+    /// Achievements unlocked so far, in order, lower case, joined by commas; none if nobody said.
+    pub fn achievements(&self) -> Option<String> {
+        let keys = self.0.get("achievements")?.as_array()?.iter();
+        let keys: Vec<_> = keys.filter_map(fields::word).map(|key| key.to_lowercase()).take(200).collect();
+        Some(keys.join(","))
+    }
+
+    /// Remember an achievement that was just unlocked.
+    pub fn unlock(&mut self, key: &Value) {
+        let list = self.0.entry("achievements").or_insert_with(|| json!([]));
+        if let Some(list) = list.as_array_mut()
+            && python::text(key).is_some()
+            && !list.contains(key)
+        {
+            list.push(key.clone());
+        }
+    }
+}
+
+fn print(number: Option<impl ToString>) -> Option<String> {
+    number.map(|number| number.to_string())
+}

@@ -1,0 +1,95 @@
+//! The fields of a report: built in order, each only if it is known and fits the manifest.
+//!
+//! The limits here repeat those of `tracker.toml`, so that a value which the host would block is
+//! left out instead and the rest of the report still arrives; a test compares the two.
+
+use crate::python;
+use serde_json::{Map, Value};
+
+/// Longest name, version or path-like text, in characters.
+pub const NAME_CHARS: usize = 256;
+/// Longest text of a communication error, in characters.
+pub const ERROR_CHARS: usize = 4096;
+/// Longest list of third-party plugins, in characters.
+pub const PLUGINS_CHARS: usize = 16384;
+/// Longest word ([`word`]), in characters.
+const WORD_CHARS: usize = 64;
+
+/// Payload of an event, as far as the manifest lets it through.
+pub type Payload = Map<String, Value>;
+
+/// Names and values in order.
+#[derive(Default)]
+pub struct Fields(pub Vec<(&'static str, String)>);
+
+impl Fields {
+    /// Add a value that is there in any case.
+    pub fn put(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    /// Add a value if there is one.
+    pub fn put_known(&mut self, name: &'static str, value: Option<String>) -> &mut Self {
+        if let Some(value) = value {
+            self.0.push((name, value));
+        }
+        self
+    }
+
+    /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`].
+    pub fn copy(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
+        self.put_known(name, short(payload.get(key), NAME_CHARS))
+    }
+
+    /// Add `payload[key]`; `unknown` where it is missing or null.
+    pub fn copy_or_unknown(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
+        match known(payload, key) {
+            None => self.put(name, "unknown"),
+            Some(value) => self.put_known(name, short(Some(value), NAME_CHARS)),
+        }
+    }
+}
+
+/// `payload[key]` unless it is missing or null.
+pub fn known<'a>(payload: &'a Payload, key: &str) -> Option<&'a Value> {
+    payload.get(key).filter(|value| !value.is_null())
+}
+
+/// A scalar's text if it has at most `limit` characters.
+pub fn short(value: Option<&Value>, limit: usize) -> Option<String> {
+    let text = python::text(value?)?;
+    // Bytes first: counting characters is the rare case.
+    (text.len() <= limit || text.chars().count() <= limit).then_some(text)
+}
+
+/// A scalar's text if it is one word of letters, digits, `_`, `.`, `-`, at most 64 of them.
+pub fn word(value: &Value) -> Option<String> {
+    let text = python::text(value)?;
+    let fits = (1..=WORD_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    fits.then_some(text)
+}
+
+/// A whole number, or the word `unknown` that OctoPrint sends where it could not find out.
+pub fn count(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Number(number) => number.as_u64().filter(|n| *n < 1_000_000_000_000_000).map(|n| n.to_string()),
+        other => unknown_word(other),
+    }
+}
+
+/// A frequency in MHz as Python prints a float, or the word `unknown`.
+pub fn frequency(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|mhz| *mhz == 0.0 || (0.001..10_000_000.0).contains(mhz))
+            .and_then(|mhz| python::float(mhz.abs())),
+        other => unknown_word(other),
+    }
+}
+
+fn unknown_word(value: &Value) -> Option<String> {
+    (value.as_str() == Some("unknown")).then(|| "unknown".into())
+}

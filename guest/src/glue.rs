@@ -1,0 +1,117 @@
+//! The component: maps the contract in `wit/` to the core and back. Nothing is decided here.
+
+#![allow(unsafe_code)] // what wit-bindgen's `export!` expands to, and getrandom's symbol
+
+use crate::capabilities::{Capabilities, Machine, Method, Request};
+use crate::{SCHEMA, Tracker};
+use std::cell::RefCell;
+
+#[allow(missing_docs, clippy::all)] // generated
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "tracker",
+        with: { "wasi:random/random@0.2.12": ::wasi::random::random },
+    });
+}
+
+use bindings::exports::glassbox::tracker::{handover, settings};
+use bindings::glassbox::tracker::{clock, hardware, http, throttle};
+
+thread_local! {
+    static TRACKER: RefCell<Tracker> = RefCell::default();
+}
+
+/// The five imports.
+struct Host;
+
+impl Capabilities for Host {
+    fn now(&self) -> u64 {
+        clock::now()
+    }
+
+    fn machine(&self) -> Machine {
+        let machine = hardware::probe();
+        Machine {
+            os: machine.os,
+            platform: machine.platform,
+            bits: machine.bits,
+            cores: machine.cores,
+            frequency_mhz: machine.frequency_mhz,
+            memory_bytes: machine.memory_bytes,
+            pi_model: machine.pi_model,
+            octopi_version: machine.octopi_version,
+            octopiuptodate_build: machine.octopiuptodate_build,
+        }
+    }
+
+    fn throttled(&self) -> Option<u32> {
+        throttle::query()
+    }
+
+    fn random(&self) -> Result<[u8; 16], String> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|_| "the host gave no random bytes".to_string())?;
+        Ok(bytes)
+    }
+
+    fn send(&self, request: Request) {
+        let request = http::Request {
+            method: match request.method {
+                Method::Get => http::Method::Get,
+                Method::Post => http::Method::Post,
+            },
+            name: request.name,
+            fields: request.fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+            user_agent: request.user_agent,
+        };
+        // A refusal is journalled where it is made; there is nothing to do about it here.
+        let _ = http::send(&request);
+    }
+}
+
+/// `getrandom`'s custom backend: the host's random bytes.
+#[unsafe(no_mangle)]
+unsafe extern "Rust" fn __getrandom_v03_custom(dest: *mut u8, len: usize) -> Result<(), getrandom::Error> {
+    let bytes = wasi::random::random::get_random_bytes(len as u64);
+    if bytes.len() != len {
+        return Err(getrandom::Error::UNEXPECTED);
+    }
+    // SAFETY: getrandom passes a buffer of `len` bytes, and `bytes` has just as many.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), dest, len) };
+    Ok(())
+}
+
+struct Component;
+
+impl bindings::Guest for Component {
+    fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
+        TRACKER.with_borrow_mut(|tracker| tracker.on_event(&name, &payload, &Host))
+    }
+
+    fn on_tick() -> Result<Option<u64>, String> {
+        TRACKER.with_borrow_mut(|tracker| Ok(tracker.on_tick(&Host)))
+    }
+}
+
+impl settings::Guest for Component {
+    fn schema() -> String {
+        SCHEMA.into()
+    }
+
+    fn load(document: String) -> Result<String, String> {
+        TRACKER.with_borrow_mut(|tracker| tracker.load(&document, &Host))
+    }
+}
+
+impl handover::Guest for Component {
+    fn save() -> String {
+        TRACKER.with_borrow(|tracker| tracker.save(&Host))
+    }
+
+    fn restore(state: String, age_ns: u64) -> Result<(), String> {
+        TRACKER.with_borrow_mut(|tracker| tracker.restore(&state, age_ns, &Host))
+    }
+}
+
+bindings::export!(Component with_types_in bindings);

@@ -1,0 +1,18 @@
+//! Builds the bundled tracker from `guest/`, so that `glassbox` is one file to install.
+
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+fn main() -> Result<()> {
+    let host = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let workspace = host.parent().context("the host lies in the workspace")?;
+    for path in ["guest", "wit", "Cargo.lock", "Cargo.toml", "rust-toolchain.toml"] {
+        println!("cargo:rerun-if-changed={}", workspace.join(path).display());
+    }
+    let manifest = workspace.join("guest/tracker.toml");
+    let manifest = std::fs::read_to_string(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
+    let component = glassbox_component::build(workspace, "glassbox-tracker", &manifest, &out.join("component"))?;
+    std::fs::write(out.join("tracking.wasm"), component)?;
+    Ok(())
+}

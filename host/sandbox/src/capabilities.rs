@@ -1,0 +1,196 @@
+//! The five capabilities as traits, with an implementation that denies everything and one that
+//! records what passes. The real ones are the host's (`host/src/system/`).
+
+use crate::Outgoing;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where requests that passed the gate go.
+pub trait Http: Send {
+    /// How many more requests are taken now.
+    fn room(&self) -> usize;
+    /// Take requests, in order. Must not wait for the network.
+    fn queue(&mut self, requests: Vec<Outgoing>);
+}
+
+/// Monotonic time.
+pub trait Clock: Send {
+    /// Nanoseconds since any fixed point.
+    fn now(&self) -> u64;
+}
+
+/// The hardware probe.
+pub trait Hardware: Send {
+    /// What is known of the machine.
+    fn probe(&self) -> Machine;
+}
+
+/// The throttle query.
+pub trait Throttle: Send {
+    /// The bit mask, or none where there is no such query.
+    fn query(&self) -> Option<u32>;
+}
+
+/// Random bytes.
+pub trait Random: Send {
+    /// Fill the buffer; false if there are none to be had.
+    fn fill(&mut self, buffer: &mut [u8]) -> bool;
+}
+
+/// The machine, with the contract's units.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)] // named as the fields of the contract's `hardware.machine`
+pub struct Machine {
+    pub os: Option<String>,
+    pub platform: Option<String>,
+    pub bits: Option<u32>,
+    pub cores: Option<u32>,
+    pub frequency_mhz: Option<f64>,
+    pub memory_bytes: Option<u64>,
+    pub pi_model: Option<String>,
+    pub octopi_version: Option<String>,
+    pub octopiuptodate_build: Option<String>,
+}
+
+/// All that an instance is given.
+pub struct Capabilities {
+    /// Requests out.
+    pub http: Box<dyn Http>,
+    /// Time.
+    pub clock: Box<dyn Clock>,
+    /// The machine.
+    pub hardware: Box<dyn Hardware>,
+    /// The Pi.
+    pub throttle: Box<dyn Throttle>,
+    /// Random bytes.
+    pub random: Box<dyn Random>,
+}
+
+impl Capabilities {
+    /// Nothing at all: enough to ask for a schema and to check settings.
+    #[must_use]
+    pub fn deny() -> Self {
+        Self {
+            http: Box::new(Deny),
+            clock: Box::new(Deny),
+            hardware: Box::new(Deny),
+            throttle: Box::new(Deny),
+            random: Box::new(Deny),
+        }
+    }
+}
+
+/// Denies: no request is taken, time stands still, nothing is known, nothing is random.
+#[derive(Clone, Copy, Debug)]
+pub struct Deny;
+
+impl Http for Deny {
+    fn room(&self) -> usize {
+        0
+    }
+    fn queue(&mut self, _: Vec<Outgoing>) {}
+}
+
+impl Clock for Deny {
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+impl Hardware for Deny {
+    fn probe(&self) -> Machine {
+        Machine::default()
+    }
+}
+
+impl Throttle for Deny {
+    fn query(&self) -> Option<u32> {
+        None
+    }
+}
+
+impl Random for Deny {
+    fn fill(&mut self, _: &mut [u8]) -> bool {
+        false
+    }
+}
+
+/// One use of a capability, and what it gave.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // named as the capabilities' functions
+pub enum Use {
+    Queue(Outgoing),
+    Now(u64),
+    Probe(Box<Machine>),
+    Query(Option<u32>),
+    Fill(Vec<u8>),
+}
+
+/// What was used, in order; clones share one list.
+#[derive(Clone, Debug, Default)]
+pub struct Record(Arc<Mutex<Vec<Use>>>);
+
+impl Record {
+    /// Everything since the last time.
+    #[must_use]
+    pub fn take(&self) -> Vec<Use> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The requests since the last time; other uses are forgotten.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<Outgoing> {
+        self.take()
+            .into_iter()
+            .filter_map(|used| if let Use::Queue(request) = used { Some(request) } else { None })
+            .collect()
+    }
+
+    fn push(&self, used: Use) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(used);
+    }
+}
+
+/// Passes every use on and records it. As [`Http`] it is the end of the line: nothing leaves.
+#[derive(Clone, Debug)]
+pub struct Recording<C>(pub C, pub Record);
+
+impl<C: Send> Http for Recording<C> {
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+    fn queue(&mut self, requests: Vec<Outgoing>) {
+        requests.into_iter().for_each(|request| self.1.push(Use::Queue(request)));
+    }
+}
+
+impl<C: Clock> Clock for Recording<C> {
+    fn now(&self) -> u64 {
+        let now = self.0.now();
+        self.1.push(Use::Now(now));
+        now
+    }
+}
+
+impl<C: Hardware> Hardware for Recording<C> {
+    fn probe(&self) -> Machine {
+        let machine = self.0.probe();
+        self.1.push(Use::Probe(Box::new(machine.clone())));
+        machine
+    }
+}
+
+impl<C: Throttle> Throttle for Recording<C> {
+    fn query(&self) -> Option<u32> {
+        let mask = self.0.query();
+        self.1.push(Use::Query(mask));
+        mask
+    }
+}
+
+impl<C: Random> Random for Recording<C> {
+    fn fill(&mut self, buffer: &mut [u8]) -> bool {
+        let filled = self.0.fill(buffer);
+        self.1.push(Use::Fill(if filled { buffer.to_vec() } else { Vec::new() }));
+        filled
+    }
+}

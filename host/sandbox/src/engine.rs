@@ -1,0 +1,196 @@
+//! The engine that all instances share, its configuration, its watchdog, and plugins: components
+//! that are checked, compiled and linked, ready to be instantiated.
+
+use crate::bindings::TrackerPre;
+use crate::error::{Error, Stage};
+use crate::instance::State;
+use crate::{Policy, bindings, cache, check, limits, manifest::Manifest};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::Thread;
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Config, Engine, WasmFeatures};
+
+/// The engine. One for a process.
+pub struct Sandbox {
+    engine: Engine,
+    linker: Linker<State>,
+    watchdog: Arc<Watchdog>,
+    cache: Option<PathBuf>,
+}
+
+/// A component that may be instantiated.
+pub struct Plugin {
+    /// Its name, from its manifest.
+    pub name: String,
+    /// SHA-256 of its file, in hex.
+    pub digest: String,
+    /// Size of its file in bytes.
+    pub size: usize,
+    /// What its manifest asks for, ready to be enforced.
+    pub policy: Arc<Policy>,
+    pub(crate) pre: TrackerPre<State>,
+    pub(crate) watchdog: Arc<Watchdog>,
+}
+
+/// SHA-256 in hex.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Sandbox {
+    /// A new engine. `cache`: a directory for compiled code, made where it is missing.
+    ///
+    /// # Errors
+    /// When wasmtime does not run on this machine.
+    pub fn new(cache: Option<&Path>) -> Result<Self, Error> {
+        let fail = |error: wasmtime::Error| Error::new("(any)", Stage::Compile, format!("{error:#}"));
+        let engine = Engine::new(&config()).map_err(fail)?;
+        let mut linker = Linker::new(&engine);
+        bindings::Tracker::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(fail)?;
+        let watchdog = Watchdog::start(engine.clone());
+        Ok(Self { engine, linker, watchdog, cache: cache.map(Into::into) })
+    }
+
+    /// Check, compile and link a component. `name` is its file's name without `.wasm`; the
+    /// manifest must say the same.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at the first stage at which something is.
+    pub fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
+        let inspection = check::inspect(name, bytes)?;
+        if !inspection.differences.is_empty() {
+            return Err(Error { plugin: name.into(), stage: Stage::Check, reasons: inspection.differences });
+        }
+        let bad_manifest = |reason: String| Error::new(name, Stage::Manifest, reason);
+        let manifest = Manifest::parse(&inspection.manifest.unwrap_or_default()).map_err(bad_manifest)?;
+        if manifest.plugin.name != name {
+            return Err(bad_manifest(format!(
+                "it says that the plugin is '{}', but the file is '{name}.wasm'; rename the file",
+                manifest.plugin.name
+            )));
+        }
+        let policy = Policy::new(manifest).map_err(bad_manifest)?;
+        let digest = digest(bytes);
+        let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest)
+            .map_err(|error| Error::new(name, Stage::Compile, format!("{error:#}")))?;
+        let pre = self.linker.instantiate_pre(&component).and_then(TrackerPre::new);
+        let pre = pre.map_err(|error| Error::new(name, Stage::Link, format!("{error:#}")))?;
+        Ok(Plugin {
+            name: name.into(),
+            digest,
+            size: bytes.len(),
+            policy: Arc::new(policy),
+            pre,
+            watchdog: self.watchdog.clone(),
+        })
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(limits::STACK)
+        // All memory that an instance may have is reserved at once and never moves; with no guard
+        // pages every access is checked, and a Pi's small address space holds many instances.
+        .memory_reservation(limits::MEMORY as u64)
+        .memory_reservation_for_growth(0)
+        .memory_guard_size(0)
+        .memory_may_move(false)
+        // Trackers are plain modules: no async, and none of the proposals beyond what Rust uses.
+        .concurrency_support(false)
+        .wasm_relaxed_simd(false)
+        .wasm_simd(false)
+        .wasm_tail_call(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .wasm_extended_const(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_features(WasmFeatures::THREADS | WasmFeatures::EXCEPTIONS | WasmFeatures::GC, false);
+    config
+}
+
+/// Ends calls that take too long: counts the engine's epoch up while a call is running, and
+/// sleeps while none is, so that an idle host does not wake up.
+pub(crate) struct Watchdog {
+    running: AtomicUsize,
+    parked: AtomicBool,
+    thread: std::sync::OnceLock<Thread>,
+}
+
+/// Ticks without a call before the watchdog goes to sleep; waking it costs a system call.
+const LINGER: u32 = 50;
+
+impl Watchdog {
+    fn start(engine: Engine) -> Arc<Self> {
+        let watchdog = Arc::new(Self {
+            running: AtomicUsize::new(0),
+            parked: AtomicBool::new(false),
+            thread: std::sync::OnceLock::new(),
+        });
+        let weak = Arc::downgrade(&watchdog);
+        let spawned = std::thread::Builder::new()
+            .name("watchdog".into())
+            .stack_size(64 << 10)
+            .spawn(move || watch(&weak, &engine));
+        // Without its thread no call would ever be ended: better no host than that.
+        let thread = spawned.expect("a thread for the watchdog").thread().clone();
+        let _ = watchdog.thread.set(thread);
+        watchdog
+    }
+
+    /// Count a call as running until the guard is dropped.
+    pub(crate) fn guard(&self) -> Guard<'_> {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        if self.parked.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+        Guard(self)
+    }
+}
+
+pub(crate) struct Guard<'a>(&'a Watchdog);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+fn watch(watchdog: &Weak<Watchdog>, engine: &Engine) {
+    let mut idle = 0;
+    // The last plugin's end is the watchdog's end.
+    while let Some(alive) = watchdog.upgrade() {
+        idle = if alive.running.load(Ordering::SeqCst) > 0 { 0 } else { idle + 1 };
+        if idle > LINGER {
+            alive.parked.store(true, Ordering::SeqCst);
+            // A call that began just now has seen `parked` unset, or sees it and wakes us.
+            if alive.running.load(Ordering::SeqCst) == 0 {
+                drop(alive);
+                std::thread::park();
+            } else {
+                alive.parked.store(false, Ordering::SeqCst);
+            }
+            idle = 0;
+        } else {
+            drop(alive);
+            std::thread::sleep(limits::WATCHDOG_TICK);
+            engine.increment_epoch();
+        }
+    }
+}

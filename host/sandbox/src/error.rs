@@ -1,0 +1,83 @@
+//! What can go wrong between a plugin's file and a call into it: one variant per stage, in words
+//! for the person who put the file there.
+
+use std::fmt;
+
+/// Where it went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The file could not be read.
+    Read,
+    /// It is no component for this world.
+    Check,
+    /// Its manifest cannot be used.
+    Manifest,
+    /// It could not be compiled.
+    Compile,
+    /// Its imports or exports have other types than the world's.
+    Link,
+    /// It could not be started.
+    Instantiate,
+    /// A call failed; the instance is gone.
+    Call,
+}
+
+/// A plugin's failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Where it went wrong.
+    pub stage: Stage,
+    /// What is wrong, one line for each thing.
+    pub reasons: Vec<String>,
+}
+
+impl Error {
+    pub(crate) fn new(plugin: &str, stage: Stage, reason: impl Into<String>) -> Self {
+        Self { plugin: plugin.into(), stage, reasons: vec![reason.into()] }
+    }
+
+    /// A file that could not be read.
+    #[must_use]
+    pub fn read(plugin: &str, reason: impl Into<String>) -> Self {
+        Self::new(plugin, Stage::Read, reason)
+    }
+
+    fn advice(&self) -> &'static str {
+        match self.stage {
+            Stage::Read => "check that the file is there and that you may read it",
+            Stage::Check => "get a tracker built for this version of glassbox, or build it against its wit/ folder",
+            Stage::Manifest => "the plugin's author must mend its manifest",
+            Stage::Compile => "the file is damaged, or uses WebAssembly features that trackers do not need",
+            Stage::Link => "build the plugin against this version's wit/ folder",
+            Stage::Instantiate | Stage::Call => "tell the plugin's author; nothing it was about to send has left",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.stage {
+            Stage::Read => "cannot be read",
+            Stage::Check => "is not a tracker",
+            Stage::Manifest => "has an unusable manifest",
+            Stage::Compile => "does not compile",
+            Stage::Link => "does not fit the contract",
+            Stage::Instantiate => "does not start",
+            Stage::Call => "failed",
+        };
+        write!(f, "plugin '{}' {what}: ", self.plugin)?;
+        if let [reason] = self.reasons.as_slice() {
+            write!(f, "{reason}")?;
+        } else {
+            for reason in &self.reasons {
+                write!(f, "\n  - {reason}")?;
+            }
+            writeln!(f)?;
+        }
+        write!(f, " ({})", self.advice())
+    }
+}
+
+impl std::error::Error for Error {}

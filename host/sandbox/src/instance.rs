@@ -1,0 +1,313 @@
+//! One running component: its store, its calls, and the five imports as it sees them.
+
+use crate::bindings::Tracker;
+use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
+use crate::bindings::wasi::random::random;
+use crate::capabilities::Capabilities;
+use crate::error::{Error, Stage};
+use crate::gate::{self, Blocked, Method, Outgoing, Request};
+use crate::{Consent, Plugin, Policy, Settings, limits};
+use std::sync::Arc;
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+
+/// What lives in the store: all that the imports work with.
+pub struct State {
+    capabilities: Capabilities,
+    policy: Arc<Policy>,
+    settings: Settings,
+    veto: Option<&'static str>,
+    limits: StoreLimits,
+    /// Whether this call may send: `on-event` and `on-tick` may.
+    may_send: bool,
+    /// What this call sent, until it returns.
+    sent: Vec<Outgoing>,
+    blocked: Vec<Blocked>,
+}
+
+/// A running component. After an error of stage [`Stage::Call`] it is dead, and every further
+/// call fails: make a new one.
+pub struct Instance {
+    plugin: Arc<Plugin>,
+    store: Store<State>,
+    world: Tracker,
+    dead: bool,
+}
+
+/// What a call of `on-event` or `on-tick` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// When the next tick is wanted, as the clock counts; none for no tick.
+    pub next_tick: Option<u64>,
+    /// What went to the outbox.
+    pub sent: Vec<Outgoing>,
+    /// What did not get past the gate.
+    pub blocked: Vec<Blocked>,
+    /// The component's message for the log.
+    pub message: Option<String>,
+}
+
+impl Instance {
+    /// Start a component. `veto`: the environment variable, if any, that forbids to send.
+    ///
+    /// # Errors
+    /// When it does not start within the limits.
+    pub fn new(plugin: &Arc<Plugin>, capabilities: Capabilities, veto: Option<&'static str>) -> Result<Self, Error> {
+        let state = State {
+            capabilities,
+            policy: plugin.policy.clone(),
+            settings: Settings::default(),
+            veto,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(limits::MEMORY)
+                .table_elements(limits::TABLE_ELEMENTS)
+                .instances(limits::CORE_INSTANCES)
+                .memories(limits::CORE_INSTANCES)
+                .tables(limits::CORE_INSTANCES)
+                .trap_on_grow_failure(true)
+                .build(),
+            may_send: false,
+            sent: Vec::new(),
+            blocked: Vec::new(),
+        };
+        let mut store = Store::new(plugin.pre.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(limits::HOST_CALL);
+        arm(&mut store);
+        let guard = plugin.watchdog.guard();
+        let world =
+            plugin.pre.instantiate(&mut store).map_err(|error| failed(plugin, Stage::Instantiate, "", &error))?;
+        drop(guard);
+        Ok(Self { plugin: plugin.clone(), store, world, dead: false })
+    }
+
+    /// The settings' JSON Schema, as the component gives it.
+    ///
+    /// # Errors
+    /// When the call fails or the text is too long.
+    pub fn schema(&mut self) -> Result<String, Error> {
+        let schema =
+            self.call("settings.schema", false, |world, store| world.glassbox_tracker_settings().call_schema(store))?;
+        self.bounded("settings.schema", schema, limits::SETTINGS)
+    }
+
+    /// Load a settings document: the component checks and applies it, and the gate goes by it.
+    /// Returns the document with what the component asked for added to it.
+    ///
+    /// # Errors
+    /// `Ok(Err(..))`: the component does not accept the document; the last one stays in force.
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, String>, Error> {
+        let text = settings.text();
+        let answer = self
+            .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &text))?;
+        let asked = match answer {
+            Ok(asked) => self.bounded("settings.load", asked, limits::SETTINGS)?,
+            Err(message) => return Ok(Err(message.chars().take(limits::MESSAGE_CHARS).collect())),
+        };
+        let mut completed = settings.clone();
+        if let Err(reason) = completed.add_absent(&asked) {
+            return Ok(Err(format!("what the plugin asks to have added is no JSON object: {reason}")));
+        }
+        self.store.data_mut().settings = completed.clone();
+        Ok(Ok(completed))
+    }
+
+    /// Hand over an event, cut down to what the component may see. Events that it does not see
+    /// never reach it: the outcome is none.
+    ///
+    /// # Errors
+    /// When the call fails; nothing that it sent has left.
+    pub fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
+        let outcome = match self.plugin.policy.cut(name, payload) {
+            Ok(None) => return Ok(None),
+            Ok(Some(payload)) => {
+                let answer = self.call("on-event", true, |world, store| world.call_on_event(store, name, &payload))?;
+                self.outcome(answer)
+            }
+            Err(reason) => {
+                Outcome { message: Some(format!("{name} was not handed on: {reason}")), ..Outcome::default() }
+            }
+        };
+        Ok(Some(outcome))
+    }
+
+    /// The time that was asked for has come.
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn on_tick(&mut self) -> Result<Outcome, Error> {
+        let answer = self.call("on-tick", true, |world, store| world.call_on_tick(store))?;
+        Ok(self.outcome(answer))
+    }
+
+    /// The state for the next instance.
+    ///
+    /// # Errors
+    /// When the call fails or the text is too long.
+    pub fn save(&mut self) -> Result<String, Error> {
+        let state =
+            self.call("handover.save", false, |world, store| world.glassbox_tracker_handover().call_save(store))?;
+        self.bounded("handover.save", state, limits::HANDOVER)
+    }
+
+    /// Carry on from a state that was saved so many nanoseconds ago.
+    ///
+    /// # Errors
+    /// `Ok(Err(..))`: the component does not accept the state and starts without it.
+    pub fn restore(&mut self, state: &str, age_ns: u64) -> Result<Result<(), String>, Error> {
+        self.call("handover.restore", false, |world, store| {
+            world.glassbox_tracker_handover().call_restore(store, state, age_ns)
+        })
+    }
+
+    /// What decides whether this instance may send.
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        Consent::decide(&self.store.data().settings, self.store.data().veto)
+    }
+
+    fn call<T>(
+        &mut self,
+        export: &'static str,
+        may_send: bool,
+        call: impl FnOnce(&Tracker, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Error> {
+        if self.dead {
+            return Err(Error::new(&self.plugin.name, Stage::Call, "it failed before"));
+        }
+        let state = self.store.data_mut();
+        state.may_send = may_send;
+        state.sent.clear();
+        state.blocked.clear();
+        arm(&mut self.store);
+        let guard = self.plugin.watchdog.guard();
+        let answer = call(&self.world, &mut self.store);
+        drop(guard);
+        self.store.data_mut().may_send = false;
+        answer.map_err(|error| {
+            self.dead = true;
+            failed(&self.plugin, Stage::Call, export, &error)
+        })
+    }
+
+    fn bounded(&mut self, export: &'static str, text: String, limit: usize) -> Result<String, Error> {
+        if text.len() <= limit {
+            return Ok(text);
+        }
+        self.dead = true;
+        let reason = format!("{export} returned {} bytes; at most {limit} are taken", text.len());
+        Err(Error::new(&self.plugin.name, Stage::Call, reason))
+    }
+
+    /// The call has returned: what it sent leaves.
+    fn outcome(&mut self, answer: Result<Option<u64>, String>) -> Outcome {
+        let state = self.store.data_mut();
+        let sent = std::mem::take(&mut state.sent);
+        if !sent.is_empty() {
+            state.capabilities.http.queue(sent.clone());
+        }
+        let (next_tick, message) = match answer {
+            Ok(next_tick) => (next_tick, None),
+            Err(message) => (None, Some(message.chars().take(limits::MESSAGE_CHARS).collect())),
+        };
+        Outcome { next_tick, sent, blocked: std::mem::take(&mut state.blocked), message }
+    }
+}
+
+fn arm(store: &mut Store<State>) {
+    let ticks = limits::CALL_TIME.as_millis() / limits::WATCHDOG_TICK.as_millis();
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+}
+
+fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) -> Error {
+    let what = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => format!("it took longer than {} s", limits::CALL_TIME.as_secs()),
+        Some(Trap::StackOverflow) => "it ran out of stack".into(),
+        Some(Trap::UnreachableCodeReached) => "it panicked".into(),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let reason = if export.is_empty() { what } else { format!("{export}: {what}") };
+    Error::new(&plugin.name, stage, reason)
+}
+
+impl http::Host for State {
+    fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<(), http::Refusal>> {
+        let request = Request {
+            method: match request.method {
+                http::Method::Get => Method::Get,
+                http::Method::Post => Method::Post,
+            },
+            name: request.name,
+            fields: request.fields,
+            user_agent: request.user_agent,
+        };
+        if !self.may_send {
+            return Ok(Err(http::Refusal::Forbidden));
+        }
+        if self.sent.len() >= limits::REQUESTS_PER_CALL.min(self.capabilities.http.room()) {
+            return Ok(Err(http::Refusal::QueueFull));
+        }
+        let consent = Consent::decide(&self.settings, self.veto);
+        match gate::pass(request, &self.policy, &self.settings, consent) {
+            Ok(outgoing) => {
+                self.sent.push(outgoing);
+                Ok(Ok(()))
+            }
+            Err(blocked) => {
+                // As many reasons as requests: more of them would only fill memory.
+                if self.blocked.len() < limits::REQUESTS_PER_CALL {
+                    self.blocked.push(blocked);
+                }
+                Ok(Err(http::Refusal::Forbidden))
+            }
+        }
+    }
+}
+
+impl clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.capabilities.clock.now())
+    }
+}
+
+impl hardware::Host for State {
+    fn probe(&mut self) -> wasmtime::Result<hardware::Machine> {
+        let machine = self.policy.blank(self.capabilities.hardware.probe());
+        Ok(hardware::Machine {
+            os: machine.os,
+            platform: machine.platform,
+            bits: machine.bits,
+            cores: machine.cores,
+            frequency_mhz: machine.frequency_mhz,
+            memory_bytes: machine.memory_bytes,
+            pi_model: machine.pi_model,
+            octopi_version: machine.octopi_version,
+            octopiuptodate_build: machine.octopiuptodate_build,
+        })
+    }
+}
+
+impl throttle::Host for State {
+    fn query(&mut self) -> wasmtime::Result<Option<u32>> {
+        let granted = self.policy.manifest().capabilities.throttle;
+        Ok(if granted { self.capabilities.throttle.query() } else { None })
+    }
+}
+
+impl random::Host for State {
+    fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        if length > limits::RANDOM {
+            wasmtime::bail!("it asked for {length} random bytes; at most {} are given", limits::RANDOM);
+        }
+        let mut bytes = vec![0; usize::try_from(length)?];
+        if !self.capabilities.random.fill(&mut bytes) {
+            wasmtime::bail!("it asked for random bytes, and there are none here");
+        }
+        Ok(bytes)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        let bytes = self.get_random_bytes(8)?;
+        Ok(bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)))
+    }
+}

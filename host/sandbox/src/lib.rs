@@ -1,0 +1,32 @@
+//! The trusted core of Glassbox: everything that stands between a tracker and the world.
+//!
+//! What someone must read to believe the box is in this crate, and nothing else is: the engine and
+//! its limits, the check of a component against the contract, the policy that its manifest asks
+//! for, the gate that every request passes, and consent. Sources of events, delivery, the command
+//! line and the audit depend on it; it depends on none of them.
+
+mod bindings;
+mod cache;
+pub mod capabilities;
+mod check;
+pub mod consent;
+mod encode;
+mod engine;
+mod error;
+mod gate;
+mod instance;
+pub mod limits;
+pub mod manifest;
+mod policy;
+mod settings;
+
+pub use check::{Inspection, inspect};
+pub use consent::Consent;
+pub use encode::percent_encode;
+pub use engine::{Plugin, Sandbox, digest};
+pub use error::{Error, Stage};
+pub use gate::{Blocked, Method, Outgoing};
+pub use instance::{Instance, Outcome};
+pub use manifest::Manifest;
+pub use policy::Policy;
+pub use settings::Settings;

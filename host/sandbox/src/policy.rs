@@ -1,0 +1,265 @@
+//! The manifest, enforced: cuts payloads down to what a component may see, and checks every
+//! request against what it may say.
+
+use crate::gate::{Request, check_template};
+use crate::manifest::{Field, HardwareField, Manifest, Rule, Says};
+use crate::{Settings, capabilities::Machine, limits};
+use regex::{Regex, RegexBuilder};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// A manifest's rules, compiled.
+#[derive(Debug)]
+pub struct Policy {
+    manifest: Manifest,
+    user_agent: Regex,
+    /// Which fields of which event are left in.
+    sees: HashMap<String, Sight>,
+    says: Vec<Said>,
+}
+
+/// What is left in of a payload: a tree of field names.
+#[derive(Debug, Default)]
+struct Sight(HashMap<String, Sight>);
+
+#[derive(Debug)]
+struct Said {
+    /// The request's name up to its variable, or all of it.
+    prefix: String,
+    variable: Option<(Check, String)>,
+    rules: Says,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug)]
+struct Check {
+    rule: Rule,
+    pattern: Option<Regex>,
+}
+
+impl Policy {
+    /// Compile a manifest's rules.
+    ///
+    /// # Errors
+    /// Which rule cannot be used, and why.
+    pub fn new(manifest: Manifest) -> Result<Self, String> {
+        let name = &manifest.plugin.name;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            return Err("the plugin's name must have 1 to 64 lower-case letters, digits and '-'".into());
+        }
+        if let Some(http) = &manifest.capabilities.http {
+            check_template(&http.url)?;
+        }
+        let user_agent = pattern(&manifest.capabilities.user_agent)?;
+        let mut sees = HashMap::new();
+        for seen in &manifest.sees {
+            let mut sight = Sight::default();
+            seen.fields.iter().for_each(|path| sight.add(path));
+            if sees.insert(seen.event.clone(), sight).is_some() {
+                return Err(format!("the event {} is listed twice", seen.event));
+            }
+        }
+        let says = manifest.says.iter().map(Said::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { user_agent, sees, says, manifest })
+    }
+
+    /// The manifest as it was written.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Whether this event reaches the component at all.
+    #[must_use]
+    pub fn sees(&self, event: &str) -> bool {
+        self.sees.contains_key(event)
+    }
+
+    /// The payload as the component may see it, as JSON text; none if it does not see the event.
+    ///
+    /// # Errors
+    /// When the payload is not JSON, or too large or too deep.
+    pub fn cut(&self, event: &str, payload: &str) -> Result<Option<String>, String> {
+        let Some(sight) = self.sees.get(event) else { return Ok(None) };
+        let payload: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+        let cut = match payload {
+            Value::Object(object) => Value::Object(sight.cut(object)).to_string(),
+            // No OctoPrint sends anything but an object or null; a bare value has no listed field.
+            _ => "null".into(),
+        };
+        if cut.len() > limits::PAYLOAD {
+            return Err(format!("the payload has {} bytes; at most {} are handed on", cut.len(), limits::PAYLOAD));
+        }
+        Ok(Some(cut))
+    }
+
+    /// The machine with all blanked that the manifest does not list.
+    #[must_use]
+    pub fn blank(&self, machine: Machine) -> Machine {
+        let listed = |field| self.manifest.capabilities.hardware.contains(&field);
+        Machine {
+            os: machine.os.filter(|_| listed(HardwareField::Os)),
+            platform: machine.platform.filter(|_| listed(HardwareField::Platform)),
+            bits: machine.bits.filter(|_| listed(HardwareField::Bits)),
+            cores: machine.cores.filter(|_| listed(HardwareField::Cores)),
+            frequency_mhz: machine.frequency_mhz.filter(|_| listed(HardwareField::FrequencyMhz)),
+            memory_bytes: machine.memory_bytes.filter(|_| listed(HardwareField::MemoryBytes)),
+            pi_model: machine.pi_model.filter(|_| listed(HardwareField::PiModel)),
+            octopi_version: machine.octopi_version.filter(|_| listed(HardwareField::OctopiVersion)),
+            octopiuptodate_build: machine.octopiuptodate_build.filter(|_| listed(HardwareField::OctopiuptodateBuild)),
+        }
+    }
+
+    /// Check a request against what the component may say.
+    ///
+    /// # Errors
+    /// Why it may not leave. Values are not repeated: they may be what must not leave.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
+        if request.name.len() > limits::NAME || request.user_agent.len() > limits::NAME {
+            return Err("its name or user agent is too long".into());
+        }
+        if request.fields.len() > limits::FIELDS {
+            return Err("it has too many fields".into());
+        }
+        if request.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > limits::REQUEST {
+            return Err("it is too large".into());
+        }
+        let said = self.said(&request.name).ok_or("the manifest does not declare this request")?;
+        if request.method != said.rules.method {
+            return Err(format!("it must be a {}", said.rules.method));
+        }
+        if !self.user_agent.is_match(&request.user_agent) {
+            return Err("its user agent does not fit".into());
+        }
+        said.check(&request.fields)
+    }
+
+    /// The setting, if any, that turns this request, or a field of it, off.
+    pub(crate) fn switched_off(&self, request: &Request, settings: &Settings) -> Option<String> {
+        let said = self.said(&request.name)?;
+        let sent = |field: &&Field| request.fields.iter().any(|(name, _)| *name == field.name);
+        let fields = said.rules.fields.iter().filter(sent).filter_map(|field| field.switch.as_ref());
+        said.rules.switch.iter().chain(fields).find(|switch| !settings.switch(switch)).cloned()
+    }
+
+    fn said(&self, name: &str) -> Option<&Said> {
+        self.says.iter().find(|said| said.is_for(name))
+    }
+}
+
+impl Sight {
+    fn add(&mut self, path: &str) {
+        let mut sight = self;
+        for key in path.split('.') {
+            sight = sight.0.entry(key.into()).or_default();
+        }
+    }
+
+    fn cut(&self, object: Map<String, Value>) -> Map<String, Value> {
+        object
+            .into_iter()
+            .filter_map(|(key, value)| Some((self.0.get(&key)?.pass(value)?, key)))
+            .map(|(v, k)| (k, v))
+            .collect()
+    }
+
+    fn pass(&self, value: Value) -> Option<Value> {
+        let leaf = self.0.is_empty();
+        match value {
+            Value::Object(object) => (!leaf).then(|| Value::Object(self.cut(object))),
+            Value::Array(list) => {
+                let scalar = |value: &Value| !value.is_object() && !value.is_array();
+                let all = if leaf { list.iter().all(scalar) } else { list.iter().all(Value::is_object) };
+                all.then(|| Value::Array(list.into_iter().filter_map(|value| self.pass(value)).collect()))
+            }
+            Value::Null => Some(Value::Null),
+            scalar => leaf.then_some(scalar),
+        }
+    }
+}
+
+impl Said {
+    fn new(rules: &Says) -> Result<Self, String> {
+        let name = &rules.request;
+        let fail = |reason: String| format!("request {name}: {reason}");
+        let (prefix, variable) = match (name.split_once('{'), &rules.variable) {
+            (None, None) => (name.clone(), None),
+            (Some((prefix, rest)), Some(rule)) => {
+                let (_, suffix) = rest.split_once('}').ok_or_else(|| fail("a '}' is missing".into()))?;
+                (prefix.into(), Some((Check::new(rule).map_err(fail)?, suffix.into())))
+            }
+            _ => return Err(fail("a name with a variable needs a rule for it, and only such a name".into())),
+        };
+        let mut checks = Vec::new();
+        for (i, field) in rules.fields.iter().enumerate() {
+            if rules.fields[..i].iter().any(|other| other.name == field.name) {
+                return Err(fail(format!("the field {} is listed twice", field.name)));
+            }
+            checks.push(Check::new(&field.rule).map_err(|reason| fail(format!("field {}: {reason}", field.name)))?);
+        }
+        Ok(Self { prefix, variable, rules: rules.clone(), checks })
+    }
+
+    fn is_for(&self, name: &str) -> bool {
+        match &self.variable {
+            None => name == self.prefix,
+            Some((check, suffix)) => name
+                .strip_prefix(self.prefix.as_str())
+                .and_then(|rest| rest.strip_suffix(suffix.as_str()))
+                .is_some_and(|value| check.fits(value)),
+        }
+    }
+
+    /// Fields must come in the declared order, each at most once: both could carry a message.
+    fn check(&self, fields: &[(String, String)]) -> Result<(), String> {
+        let mut next = 0;
+        for (name, value) in fields {
+            let found = self.rules.fields.iter().position(|field| field.name == *name);
+            let at = found.ok_or("it has a field that the manifest does not declare")?;
+            if at < next {
+                return Err(format!("the field {name} is repeated or out of order"));
+            }
+            self.skipped(next, at)?;
+            if !self.checks[at].fits(value) {
+                return Err(format!("the value of {name} does not fit its rule"));
+            }
+            next = at + 1;
+        }
+        self.skipped(next, self.rules.fields.len())
+    }
+
+    fn skipped(&self, from: usize, to: usize) -> Result<(), String> {
+        match self.rules.fields[from..to].iter().find(|field| !field.optional) {
+            Some(field) => Err(format!("the field {} is missing", field.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Check {
+    fn new(rule: &Rule) -> Result<Self, String> {
+        if rule.constant.is_none() && rule.one_of.is_none() && rule.pattern.is_none() && rule.max_length.is_none() {
+            return Err("it needs const, enum, pattern or max_length".into());
+        }
+        Ok(Self { rule: rule.clone(), pattern: rule.pattern.as_deref().map(pattern).transpose()? })
+    }
+
+    fn fits(&self, value: &str) -> bool {
+        let rule = &self.rule;
+        let longest = rule.max_length.unwrap_or(limits::VALUE_CHARS);
+        rule.constant.as_ref().is_none_or(|constant| constant == value)
+            && rule.one_of.as_ref().is_none_or(|values| values.iter().any(|one| one == value))
+            && (value.len() <= longest || value.chars().count() <= longest)
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value))
+    }
+}
+
+/// A pattern for the whole value; matching takes time in proportion to the value's length.
+fn pattern(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(&format!(r"\A(?:{text})\z"))
+        .size_limit(limits::PATTERN)
+        .dfa_size_limit(limits::PATTERN)
+        .build()
+        .map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))
+}
