@@ -1,1 +1,16 @@
-//! x
+//! The host around the sandbox: home folder, sources of events, delivery, audit, command line.
+//! What must be trusted is in the crate `glassbox-sandbox`.
+
+pub mod audit;
+pub mod conformance;
+pub mod describe;
+pub mod home;
+pub mod outbox;
+pub mod player;
+pub mod receiver;
+pub mod run;
+pub mod running;
+pub mod schema;
+pub mod source;
+pub mod system;
+pub mod watch;

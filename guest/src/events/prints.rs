@@ -35,6 +35,8 @@ impl Job {
 /// A print started or ended.
 pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
     if !cx.on(|events| events.printjob) {
+        // It may be the end of the one that was reported.
+        cx.state.job = None;
         return;
     }
     let failed = event == "PrintFailed";

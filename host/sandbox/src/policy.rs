@@ -156,25 +156,23 @@ impl Sight {
         }
     }
 
+    /// What is listed stays; of that, what may not pass stays as null, "not known".
     fn cut(&self, object: Map<String, Value>) -> Map<String, Value> {
-        object
-            .into_iter()
-            .filter_map(|(key, value)| Some((self.0.get(&key)?.pass(value)?, key)))
-            .map(|(v, k)| (k, v))
-            .collect()
+        let listed = object.into_iter().filter_map(|(key, value)| Some((self.0.get(&key)?, key, value)));
+        listed.map(|(sight, key, value)| (key, sight.pass(value))).collect()
     }
 
-    fn pass(&self, value: Value) -> Option<Value> {
+    fn pass(&self, value: Value) -> Value {
         let leaf = self.0.is_empty();
+        let scalar = |value: &Value| !value.is_object() && !value.is_array();
         match value {
-            Value::Object(object) => (!leaf).then(|| Value::Object(self.cut(object))),
-            Value::Array(list) => {
-                let scalar = |value: &Value| !value.is_object() && !value.is_array();
-                let all = if leaf { list.iter().all(scalar) } else { list.iter().all(Value::is_object) };
-                all.then(|| Value::Array(list.into_iter().filter_map(|value| self.pass(value)).collect()))
+            Value::Object(object) if !leaf => Value::Object(self.cut(object)),
+            Value::Array(list) if leaf && list.iter().all(scalar) => Value::Array(list),
+            Value::Array(list) if !leaf && list.iter().all(Value::is_object) => {
+                Value::Array(list.into_iter().map(|value| self.pass(value)).collect())
             }
-            Value::Null => Some(Value::Null),
-            scalar => leaf.then_some(scalar),
+            value if leaf && scalar(&value) => value,
+            _ => Value::Null,
         }
     }
 }

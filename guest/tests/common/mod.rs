@@ -1,0 +1,190 @@
+//! A fake world with a clock that only the test moves, and a tracker in it.
+#![allow(dead_code)] // every test file uses a part of it
+
+use glassbox_tracker::{Capabilities, Machine, Request, Tracker};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+
+/// A version 4 UUID.
+pub const ID: &str = "11111111-2222-4333-8444-555555555555";
+
+/// Nanoseconds in a second.
+pub const SECOND: u64 = 1_000_000_000;
+
+/// Everything that the tracker may ask for, answered by the test.
+#[derive(Default)]
+pub struct World {
+    /// Nanoseconds.
+    pub clock: RefCell<u64>,
+    /// The answer to the throttle query.
+    pub throttle: Cell<Option<u32>>,
+    /// How often the throttle query was asked.
+    pub throttle_asked: Cell<u32>,
+    /// The answer to the hardware probe.
+    pub machine: RefCell<Machine>,
+    /// Whether there are no random bytes.
+    pub random_denied: Cell<bool>,
+    /// How often random bytes were asked for; each time all sixteen are that number.
+    pub random_asked: Cell<u8>,
+    /// What was sent, and when.
+    pub sent: RefCell<Vec<(u64, Request)>>,
+}
+
+impl Capabilities for World {
+    fn now(&self) -> u64 {
+        *self.clock.borrow()
+    }
+
+    fn machine(&self) -> Machine {
+        self.machine.borrow().clone()
+    }
+
+    fn throttled(&self) -> Option<u32> {
+        self.throttle_asked.set(self.throttle_asked.get() + 1);
+        self.throttle.get()
+    }
+
+    fn random(&self) -> Result<[u8; 16], String> {
+        if self.random_denied.get() {
+            return Err("no random bytes".into());
+        }
+        self.random_asked.set(self.random_asked.get() + 1);
+        Ok([self.random_asked.get(); 16])
+    }
+
+    fn send(&self, request: Request) {
+        self.sent.borrow_mut().push((self.now(), request));
+    }
+}
+
+/// A tracker, its world, and the tick that it asked for last.
+#[derive(Default)]
+pub struct Bench {
+    pub tracker: Tracker,
+    pub world: World,
+    pub next: Option<u64>,
+}
+
+impl Bench {
+    /// With the settings of [`settings`]. The clock stands at zero.
+    pub fn on() -> Self {
+        Self::with(json!({}))
+    }
+
+    /// With the settings of [`settings`], some of them other.
+    pub fn with(other: Value) -> Self {
+        let mut bench = Self::default();
+        bench.load(&settings(other));
+        bench
+    }
+
+    /// A running server of this version, with what it said at its start left out.
+    pub fn running(version: &str) -> Self {
+        let mut bench = Self::on();
+        bench.start(version);
+        bench.said();
+        bench
+    }
+
+    /// The server says its version, that it has started, and the host ticks.
+    pub fn start(&mut self, version: &str) {
+        self.event("environment", json!({"octoprint": {"version": version}}));
+        self.event("octoprint_started", json!({"uptime": 0}));
+        self.tick();
+    }
+
+    /// Load settings that are right. Returns what is to be added to them.
+    pub fn load(&mut self, settings: &Value) -> String {
+        self.tracker.load(&settings.to_string(), &self.world).unwrap()
+    }
+
+    pub fn event(&mut self, name: &str, payload: Value) {
+        self.next = self.tracker.on_event(name, &payload.to_string(), &self.world).unwrap();
+    }
+
+    pub fn tick(&mut self) {
+        self.next = self.tracker.on_tick(&self.world);
+    }
+
+    /// Move the clock to so many seconds after its zero, without ticks.
+    pub fn sleep_until(&mut self, seconds: f64) {
+        let ns = std::time::Duration::from_secs_f64(seconds).as_nanos();
+        *self.world.clock.borrow_mut() = u64::try_from(ns).unwrap();
+    }
+
+    /// Move the clock to so many seconds after its zero; tick just when the tracker wants it.
+    pub fn run_until(&mut self, seconds: u64) {
+        let end = seconds * SECOND;
+        let mut ticks = 0;
+        while let Some(at) = self.next.filter(|at| *at <= end) {
+            let now = self.world.now().max(at);
+            *self.world.clock.borrow_mut() = now;
+            self.tick();
+            ticks += 1;
+            assert!(ticks < 10_000, "it wants to be ticked for ever");
+        }
+        *self.world.clock.borrow_mut() = end;
+    }
+
+    /// The seconds after the clock's zero at which the next tick is wanted.
+    pub fn next_s(&self) -> Option<f64> {
+        self.next.map(|ns| std::time::Duration::from_nanos(ns).as_secs_f64())
+    }
+
+    /// What was sent since it was asked last, as `name a=b c=d`.
+    pub fn said(&self) -> Vec<String> {
+        self.world.sent.take().iter().map(|(_, request)| print(request)).collect()
+    }
+
+    /// What was sent since it was asked last, as `name`.
+    pub fn names(&self) -> Vec<String> {
+        self.world.sent.take().into_iter().map(|(_, request)| request.name).collect()
+    }
+
+    /// What was sent since it was asked last, as `seconds name`.
+    pub fn timeline(&self) -> Vec<String> {
+        self.world.sent.take().iter().map(|(at, request)| format!("{} {}", at / SECOND, request.name)).collect()
+    }
+
+    pub fn save(&self) -> String {
+        self.tracker.save(&self.world)
+    }
+
+    /// The next instance, with the same settings, under a clock that stands at `clock_s`; the state
+    /// is `age_s` seconds old. The host has not ticked yet.
+    pub fn successor(&self, clock_s: u64, age_s: u64) -> Self {
+        let mut next = Self::on();
+        *next.world.clock.borrow_mut() = clock_s * SECOND;
+        next.tracker.restore(&self.save(), age_s * SECOND, &next.world).unwrap();
+        next
+    }
+}
+
+/// Settings of somebody who takes part, some of them other.
+pub fn settings(other: Value) -> Value {
+    let mut settings = json!({"enabled": true, "unique_id": ID, "file_salt": ID});
+    if let Value::Object(other) = other {
+        settings.as_object_mut().unwrap().extend(other);
+    }
+    settings
+}
+
+/// `name a=b c=d`.
+pub fn print(request: &Request) -> String {
+    let fields = request.fields.iter().map(|(name, value)| format!(" {name}={value}"));
+    request.name.clone() + &fields.collect::<String>()
+}
+
+/// A throttle state as OctoPrint tells it.
+pub fn throttle_event(mask: u32) -> Value {
+    let bit = |bits: u32| mask & bits != 0;
+    json!({
+        "raw_value": mask,
+        "current_issue": bit(0x7),
+        "past_issue": bit(0x7_0000),
+        "current_undervoltage": bit(0x1),
+        "past_undervoltage": bit(0x1_0000),
+        "current_overheat": bit(0x2),
+        "past_overheat": bit(0x2_0000),
+    })
+}

@@ -1,0 +1,226 @@
+//! The settings document: its schema, its defaults, what is minted, and what is refused.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{Bench, ID, settings};
+use glassbox_tracker::SCHEMA;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+fn schema() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+/// Every property of the schema, those in `events` too.
+fn properties(schema: &Value) -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        all.push((name.clone(), property.clone()));
+        all.extend(properties(property).into_iter().map(|(inner, property)| (format!("{name}.{inner}"), property)));
+    }
+    all
+}
+
+fn defaults(schema: &Value) -> Map<String, Value> {
+    let properties = schema["properties"].as_object().unwrap();
+    let default = |property: &Value| match property.get("properties") {
+        Some(_) => Value::Object(defaults(property)),
+        None => property["default"].clone(),
+    };
+    properties.iter().map(|(name, property)| (name.clone(), default(property))).collect()
+}
+
+#[test]
+fn every_key_of_the_schema_is_explained() {
+    let schema = schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let all = properties(&schema);
+    assert_eq!(all.len(), 7 + 12);
+    for (name, property) in all {
+        assert!(property["title"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+        assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+        assert!(property.get("default").is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_has_exactly_the_keys_of_the_settings() {
+    let names: BTreeSet<_> = properties(&schema()).into_iter().map(|(name, _)| name).collect();
+    let expected: BTreeSet<_> = wrong_types().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_schemas_defaults_are_those_in_force() {
+    let schema = schema();
+    assert_eq!(schema["properties"]["enabled"]["default"], Value::Null);
+    let mut document = defaults(&schema);
+    document.insert("enabled".into(), true.into());
+    let timeline = |settings: Value| {
+        let mut bench = Bench::default();
+        bench.load(&settings);
+        bench.start("1.11.8");
+        bench.run_until(3 * 86_400);
+        bench.event("PrintStarted", json!({"path": "a.gcode"}));
+        bench.event("octoprint_stopping", Value::Null);
+        bench.timeline()
+    };
+    let said = timeline(json!({"enabled": true}));
+    assert_eq!(said, timeline(Value::Object(document)));
+    assert_eq!(said.iter().filter(|said| said.ends_with(" ping")).count(), 1 + 3 * 96);
+    assert_eq!(said.iter().filter(|said| said.ends_with(" pong")).count(), 1 + 3);
+}
+
+#[test]
+fn all_switches_default_to_true() {
+    for (name, property) in properties(&schema()["properties"]["events"]) {
+        assert_eq!(property["default"], true, "{name}");
+    }
+}
+
+#[test]
+fn the_default_server_is_the_manifests() {
+    let manifest: toml::Table = toml::from_str(include_str!("../tracker.toml")).unwrap();
+    let server = schema()["properties"]["server"]["default"].clone();
+    assert_eq!(server.as_str(), manifest["capabilities"]["http"]["url"].as_str());
+}
+
+#[test]
+fn nothing_is_minted_before_enabled_is_true() {
+    for document in [json!({}), json!({"enabled": null}), json!({"enabled": false}), json!({"events": {}, "ping": 5})] {
+        let mut bench = Bench::default();
+        assert_eq!(bench.load(&document), "{}", "{document}");
+        assert_eq!(bench.world.random_asked.get(), 0, "{document}");
+    }
+}
+
+#[test]
+fn an_id_and_a_salt_are_minted() {
+    let mut bench = Bench::default();
+    let added = bench.load(&json!({"enabled": true}));
+    let id = "01010101-0101-4101-8101-010101010101";
+    let salt = "02020202-0202-4202-8202-020202020202";
+    assert_eq!(added, json!({"unique_id": id, "file_salt": salt}).to_string());
+    assert_eq!(Bench::default().load(&json!({"enabled": true, "unique_id": id, "file_salt": salt})), "{}");
+}
+
+#[test]
+fn a_minted_salt_is_in_force_at_once() {
+    let mut bench = Bench::default();
+    bench.load(&json!({"enabled": true}));
+    bench.event("PrintStarted", json!({"path": "a.gcode"}));
+    let minted = bench.said();
+    bench.load(&json!({"enabled": true, "file_salt": "02020202-0202-4202-8202-020202020202"}));
+    bench.event("PrintStarted", json!({"path": "a.gcode"}));
+    assert_eq!(bench.said(), minted);
+}
+
+#[test]
+fn keys_that_are_there_are_never_returned() {
+    let first = "01010101-0101-4101-8101-010101010101";
+    for (document, added) in [
+        (settings(json!({})), json!({})),
+        (json!({"enabled": true, "unique_id": ID}), json!({"file_salt": first})),
+        (json!({"enabled": true, "file_salt": "x"}), json!({"unique_id": first})),
+        (settings(json!({"unique_id": "AAAAAAAA-AAAA-4AAA-AAAA-AAAAAAAAAAAA"})), json!({})),
+    ] {
+        assert_eq!(Bench::default().load(&document), added.to_string(), "{document}");
+    }
+}
+
+#[test]
+fn without_random_bytes_nothing_is_minted() {
+    let mut bench = Bench::default();
+    bench.world.random_denied.set(true);
+    for document in [json!({"enabled": true}), json!({"enabled": true, "unique_id": ID})] {
+        let refused = bench.tracker.load(&document.to_string(), &bench.world);
+        assert_eq!(refused, Err("no random bytes".to_string()));
+    }
+    bench.start("1.11.8");
+    assert_eq!((bench.next, bench.said()), (None, vec![]));
+    assert_eq!(bench.load(&settings(json!({}))), "{}");
+}
+
+/// Every key of the document, and values that it must not have.
+fn wrong_types() -> Vec<(String, Value)> {
+    let texts = [("unique_id", json!(5)), ("file_salt", json!(true)), ("server", json!(["https://example.org"]))];
+    let mut all = vec![("enabled".to_string(), json!("true")), ("enabled".to_string(), json!(1))];
+    all.extend(texts.map(|(key, value)| (key.to_string(), value)));
+    for key in ["ping", "pong"] {
+        for value in [json!("900"), json!(-1), json!(1.5), json!(true), json!(31_622_401), json!(1e300)] {
+            all.push((key.to_string(), value));
+        }
+    }
+    all.push(("events".to_string(), json!([])));
+    for (switch, _) in properties(&schema()["properties"]["events"]) {
+        for value in [json!("false"), json!(0), json!({})] {
+            all.push((format!("events.{switch}"), value));
+        }
+    }
+    all
+}
+
+#[test]
+fn values_of_the_wrong_type_are_refused_by_name() {
+    for (key, value) in wrong_types() {
+        let document = match key.strip_prefix("events.") {
+            Some(switch) => settings(json!({"events": {switch: value}})),
+            None => settings(json!({&key: value})),
+        };
+        let error = Bench::default().tracker.load(&document.to_string(), &common::World::default()).unwrap_err();
+        assert!(error.starts_with(&format!("{key} must be ")), "{key}: {value}: {error}");
+    }
+}
+
+#[test]
+fn other_bad_documents_are_refused() {
+    let long = json!({"file_salt": "x".repeat(257)}).to_string();
+    for (document, expected) in [
+        (r#"{"unique_id": "x"}"#, "unique_id must be a version 4 UUID; remove the key to have one made"),
+        (r#"{"unique_id": ""}"#, "unique_id must be a version 4 UUID; remove the key to have one made"),
+        (
+            r#"{"unique_id": "11111111-2222-1333-8444-555555555555"}"#,
+            "unique_id must be a version 4 UUID; remove the key to have one made",
+        ),
+        (r#"{"file_salt": ""}"#, "file_salt must have 1 to 256 bytes; remove the key to have one made"),
+        (&long, "file_salt must have 1 to 256 bytes; remove the key to have one made"),
+        (r#"{"ping": 31622401}"#, "ping must be a whole number of seconds, 0 to 31622400"),
+        (r#"{"pong": "daily"}"#, "pong must be a whole number of seconds, 0 to 31622400"),
+        ("[]", "the document must be a JSON object"),
+        ("null", "the document must be a JSON object"),
+        ("enabled: true", "expected value at line 1 column 1"),
+        ("", "EOF while parsing a value at line 1 column 0"),
+    ] {
+        let refused = Bench::default().tracker.load(document, &common::World::default());
+        assert_eq!(refused, Err(expected.to_string()), "{document}");
+    }
+}
+
+#[test]
+fn a_refused_document_leaves_the_old_settings_in_force() {
+    for bad in ["[]", "{", r#"{"enabled": false, "ping": "x"}"#, r#"{"enabled": true, "pong": 5, "unique_id": 1}"#] {
+        let mut bench = Bench::with(json!({"ping": 100, "pong": 0, "events": {"slicing": false}}));
+        bench.start("1.11.8");
+        bench.said();
+        bench.tracker.load(bad, &bench.world).unwrap_err();
+        bench.event("PrintStarted", json!({"path": "a.gcode"}));
+        bench.event("SlicingStarted", json!({}));
+        assert_eq!(bench.said(), ["print_started file=4fe33d255eef641827a8aebb76ac2a2044d66f1e"], "{bad}");
+        bench.run_until(250);
+        assert_eq!(bench.timeline(), ["100 ping", "200 ping"], "{bad}");
+    }
+}
+
+#[test]
+fn the_longest_interval_is_a_year() {
+    let mut bench = Bench::with(json!({"ping": 31_622_400, "pong": 31_622_400}));
+    bench.start("1.11.8");
+    assert_eq!(bench.next_s(), Some(31_622_400.0));
+}
+
+#[test]
+fn keys_of_others_are_left_alone() {
+    let other = json!({"unheard_of": [1], "events": {"unheard_of": 5}, "server": null, "ping": null});
+    assert_eq!(Bench::default().load(&settings(other)), "{}");
+}

@@ -1,0 +1,120 @@
+//! The command line: what can be said, and the help that teaches it.
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// The version, with that of wasmtime: an auditor wants both.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("WASMTIME_VERSION"), ")");
+
+/// Opt-in usage tracking in a glass box.
+///
+/// A tracker is a WebAssembly component that can see what its manifest lists, say what its
+/// manifest lists, and touch nothing else. This program runs it, and sends nothing before you say so.
+#[derive(Debug, Parser)]
+#[command(version = VERSION, after_help = "\
+First steps:
+  glassbox demo                     watch a recorded day of a real OctoPrint go through the box
+  glassbox init                     make a home with the bundled tracker
+  glassbox opt-in tracking          read what it records, and say yes
+  glassbox run --events FILE        feed it events; - for standard input
+  glassbox status                   is anything sent, and why (not)?
+  glassbox opt-out tracking         say no again; takes effect at once
+
+Exit status: 0 all is well, 1 a check failed (audit, demo), 2 it could not be done.")]
+pub struct Cli {
+    /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
+    #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
+    pub home: Option<PathBuf>,
+
+    /// Log more: -v every report, -vv everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the home: folders, configuration, the bundled tracker. What is there stays.
+    Init,
+    /// List the plugins: what they are, and whether they are on.
+    List,
+    /// Say whether anything is sent, and which rule decides.
+    Status,
+    /// Show or change a plugin's settings.
+    ///
+    /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes
+    /// one. A running host takes changes up at once. VALUE is JSON, or text as it is.
+    Settings {
+        /// The plugin.
+        name: String,
+        /// What to show or change, for example events.printjob=false.
+        #[arg(value_name = "KEY[=VALUE]")]
+        keys: Vec<String>,
+    },
+    /// Show what a plugin will record, and switch it on.
+    OptIn {
+        /// The plugin.
+        name: String,
+    },
+    /// Switch a plugin off. A running host stops sending at once and forgets what waits.
+    OptOut {
+        /// The plugin.
+        name: String,
+    },
+    /// Run all plugins in the home.
+    ///
+    /// Events are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the input,
+    /// or on Ctrl-C, plugins hear that the server stops, and what waits is sent for up to 5 s.
+    Run {
+        /// Where events come from: a file, a pipe, or - for standard input.
+        #[arg(long, value_name = "FILE")]
+        events: PathBuf,
+    },
+    /// Examine a component without trusting it.
+    ///
+    /// Prints its digest, what it imports, and what its manifest asks for. With a corpus of recorded
+    /// cases, each is run in a sandbox that sends nothing, and compared with what OctoPrint sent.
+    Audit {
+        /// The component.
+        file: PathBuf,
+        /// A file of recorded cases; may be given several times.
+        #[arg(long, value_name = "CASES.jsonl")]
+        corpus: Vec<PathBuf>,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
+    ///
+    /// Makes a throw-away home, opts in there, and sends to a receiver on a loopback port: nothing
+    /// leaves this machine. Ends with a table: every report, here and as OctoPrint sent it.
+    Demo {
+        /// How many seconds of the session to play in one second; 0 for as fast as possible.
+        #[arg(long, default_value_t = 16.0)]
+        speed: f64,
+        /// Another session: the file of what went in. The file of what came out lies beside it,
+        /// with .requests.jsonl in place of .events.jsonl.
+        #[arg(long, value_name = "FILE.events.jsonl")]
+        session: Option<PathBuf>,
+        /// The receiver's port; 0 for any that is free.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+    /// Show what a plugin records, as its manifest says.
+    Policy {
+        /// The plugin.
+        #[arg(default_value = "tracking")]
+        name: String,
+        /// As the table in the README.
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}

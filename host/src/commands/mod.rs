@@ -1,0 +1,35 @@
+//! What each command does, one file for each or for a few that belong together.
+
+mod audit;
+mod consent;
+mod demo;
+mod plugins;
+mod run;
+mod settings;
+
+pub use audit::audit;
+pub use consent::{opt_in, opt_out};
+pub use demo::demo;
+pub use plugins::{init, list, policy, status};
+pub use run::run;
+pub use settings::settings;
+
+use anyhow::Result;
+use glassbox::home::{BUNDLED, BUNDLED_NAME, Home};
+use glassbox_sandbox::{Plugin, Sandbox};
+use std::sync::Arc;
+
+/// Load a plugin of the home.
+fn load(home: &Home, name: &str) -> Result<Arc<Plugin>> {
+    home.must_exist()?;
+    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    Ok(Arc::new(sandbox.prepare(name, &home.read_plugin(name)?)?))
+}
+
+/// Load a plugin of the home; the bundled one is known without a home.
+fn load_or_bundled(home: &Home, name: &str) -> Result<Arc<Plugin>> {
+    if name == BUNDLED_NAME && !home.plugin_file(name).exists() {
+        return Ok(Arc::new(Sandbox::new(None)?.prepare(name, BUNDLED)?));
+    }
+    load(home, name)
+}

@@ -1,0 +1,73 @@
+//! `settings`: shows and changes a plugin's settings, checked against the plugin's schema.
+
+use super::load;
+use anyhow::{Context, Result, anyhow, bail};
+use glassbox::home::Home;
+use glassbox::schema::{self, Key};
+use glassbox_sandbox::capabilities::Capabilities;
+use glassbox_sandbox::{Instance, Settings};
+use serde_json::Value;
+use std::io::Write;
+
+/// Show or change settings.
+pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
+    let plugin = load(home, name)?;
+    let mut instance = Instance::new(&plugin, Capabilities::deny(), None)?;
+    let schema: Value = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
+    let keys = schema::keys(&schema);
+    let settings = home.settings(name)?.or_empty(&home.settings_file(name))?;
+    if arguments.is_empty() {
+        return keys.iter().try_for_each(|key| show(key, &settings));
+    }
+    // All are looked at before any is changed.
+    let mut changes = Vec::new();
+    for argument in arguments {
+        let (path, value) = argument.split_once('=').map_or((argument.as_str(), None), |(path, value)| (path, Some(value)));
+        let key = keys.iter().find(|key| key.path == path);
+        let key = key.ok_or_else(|| anyhow!("'{path}' is no setting of '{name}'; 'glassbox settings {name}' lists them"))?;
+        match value {
+            None => show(key, &settings)?,
+            Some(value) => changes.push((path, parse(key, value)?)),
+        }
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let (changed, _) = home.change_settings(name, |settings| {
+        for (path, value) in &changes {
+            settings.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+        }
+        accepted(&mut instance, settings)
+    })?;
+    let changed_keys = keys.iter().filter(|key| changes.iter().any(|(path, _)| *path == key.path));
+    changed_keys.into_iter().try_for_each(|key| show(key, &changed))
+}
+
+/// Have the plugin itself check the whole document. Without the user's yes: nothing is to be
+/// minted here.
+fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
+    let mut asked = settings.clone();
+    if asked.enabled() {
+        asked.set("enabled", false.into()).map_err(anyhow::Error::msg)?;
+    }
+    match instance.load(&asked)? {
+        Ok(_) => Ok(()),
+        Err(reason) => bail!("the plugin does not accept this: {reason}"),
+    }
+}
+
+/// JSON, or else text as it is: `ping=60`, `enabled=null`, `server=https://..`.
+fn parse(key: &Key, value: &str) -> Result<Value> {
+    let json = serde_json::from_str(value).ok().filter(|value| key.check(value).is_ok());
+    let value = json.unwrap_or_else(|| Value::String(value.into()));
+    key.check(&value).map_err(anyhow::Error::msg)?;
+    Ok(value)
+}
+
+fn show(key: &Key, settings: &Settings) -> Result<()> {
+    let default = key.schema.get("default").unwrap_or(&Value::Null);
+    let value = settings.get(&key.path).unwrap_or(default);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{} = {value}", key.path)?;
+    Ok(writeln!(out, "    {} (default {default})\n    {}", key.text("title"), key.text("description"))?)
+}

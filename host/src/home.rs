@@ -1,0 +1,303 @@
+//! The home folder: plain files that people and the running host share. Where each file is, and
+//! how it is read and written without losing what was there.
+
+use anyhow::{Context, Result, bail};
+use glassbox_sandbox::{Error, Settings, limits};
+use serde::Deserialize;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The tracker that comes with this program.
+pub const BUNDLED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracking.wasm"));
+/// Its name.
+pub const BUNDLED_NAME: &str = "tracking";
+
+const CONFIG: &str = "\
+# Glassbox's configuration. Everything here is optional.
+
+# The program that tells a Raspberry Pi's throttle state.
+# vcgencmd = \"vcgencmd\"
+";
+
+/// A home folder.
+#[derive(Clone, Debug)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// `glassbox.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The program that is asked for the throttle state.
+    pub vcgencmd: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { vcgencmd: "vcgencmd".into() }
+    }
+}
+
+/// What a settings file holds.
+#[derive(Debug, PartialEq)]
+pub enum Stored {
+    /// There is none yet.
+    Missing,
+    /// A document.
+    Good(Settings),
+    /// Something that is no settings document, and why.
+    Damaged(String),
+}
+
+impl Stored {
+    /// The document, or an empty one: nothing is enabled in it.
+    ///
+    /// # Errors
+    /// When the file is damaged; the message names it.
+    pub fn or_empty(self, file: &Path) -> Result<Settings> {
+        match self {
+            Self::Missing => Ok(Settings::default()),
+            Self::Good(settings) => Ok(settings),
+            Self::Damaged(reason) => bail!(
+                "the settings file {} is damaged: {reason}; mend it, or run 'glassbox opt-in' or 'opt-out', \
+                 which put it aside and begin a new one",
+                file.display()
+            ),
+        }
+    }
+}
+
+impl Home {
+    /// The home at this folder, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The default: `glassbox` in the XDG data folder.
+    ///
+    /// # Errors
+    /// When neither `XDG_DATA_HOME` nor `HOME` says where that is.
+    pub fn default_root() -> Result<PathBuf> {
+        let data = match std::env::var_os("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()) {
+            Some(path) => PathBuf::from(path),
+            None => std::env::home_dir().context("there is no home folder; give one with --home")?.join(".local/share"),
+        };
+        Ok(data.join("glassbox"))
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where plugins are dropped.
+    #[must_use]
+    pub fn plugins(&self) -> PathBuf {
+        self.root.join("plugins")
+    }
+
+    /// Where settings are.
+    #[must_use]
+    pub fn settings_folder(&self) -> PathBuf {
+        self.root.join("settings")
+    }
+
+    /// A plugin's file.
+    #[must_use]
+    pub fn plugin_file(&self, name: &str) -> PathBuf {
+        self.plugins().join(name).with_extension("wasm")
+    }
+
+    /// A plugin's settings file.
+    #[must_use]
+    pub fn settings_file(&self, name: &str) -> PathBuf {
+        self.settings_folder().join(name).with_extension("json")
+    }
+
+    /// Where compiled code is kept.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Make what is missing: folders, configuration, the bundled plugin. What is there stays.
+    /// Returns the files that were made.
+    ///
+    /// # Errors
+    /// When something cannot be written; the message names it.
+    pub fn init(&self) -> Result<Vec<PathBuf>> {
+        for folder in [self.root.clone(), self.plugins(), self.settings_folder()] {
+            make_folder(&folder)?;
+        }
+        let files = [
+            (self.root.join("glassbox.toml"), CONFIG.as_bytes()),
+            (self.plugin_file(BUNDLED_NAME), BUNDLED),
+        ];
+        let mut made = Vec::new();
+        for (file, content) in files {
+            if !file.exists() {
+                write_atomically(&file, content)?;
+                made.push(file);
+            }
+        }
+        Ok(made)
+    }
+
+    /// Fail with advice where this is no home.
+    ///
+    /// # Errors
+    /// When there is no plugin folder.
+    pub fn must_exist(&self) -> Result<()> {
+        if !self.plugins().is_dir() {
+            bail!("there is no glassbox home at {}; run 'glassbox init' to make one", self.root.display());
+        }
+        Ok(())
+    }
+
+    /// The configuration; defaults where there is no file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is wrong; the message says where.
+    pub fn config(&self) -> Result<Config> {
+        let file = self.root.join("glassbox.toml");
+        match fs::read_to_string(&file) {
+            Ok(text) => toml::from_str(&text).with_context(|| format!("{} is wrong", file.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+            Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+        }
+    }
+
+    /// Names of all plugins in the folder, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn plugin_names(&self) -> Result<Vec<String>> {
+        let folder = self.plugins();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+            let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+            if path.extension().is_some_and(|extension| extension == "wasm")
+                && let Some(name) = path.file_stem()
+            {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// A plugin's bytes.
+    ///
+    /// # Errors
+    /// As a plugin's failure of stage `Read`, also for names that are no plugin names.
+    pub fn read_plugin(&self, name: &str) -> Result<Vec<u8>, Error> {
+        check_name(name).map_err(|error| Error::read(name, error.to_string()))?;
+        read_component(name, &self.plugin_file(name))
+    }
+
+    /// A plugin's settings.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn settings(&self, name: &str) -> Result<Stored> {
+        let file = self.settings_file(name);
+        let mut bytes = Vec::new();
+        match fs::File::open(&file) {
+            Ok(open) => open.take(limits::SETTINGS as u64 + 1).read_to_end(&mut bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Missing),
+            Err(error) => Err(error),
+        }
+        .with_context(|| format!("reading {}", file.display()))?;
+        let parsed = String::from_utf8(bytes).map_err(|error| error.to_string());
+        Ok(match parsed.and_then(|text| Settings::parse(&text)) {
+            Ok(settings) => Stored::Good(settings),
+            Err(reason) => Stored::Damaged(reason),
+        })
+    }
+
+    /// Change a plugin's settings under a lock that all of our processes respect. A damaged file
+    /// is put aside first; where to is returned.
+    ///
+    /// # Errors
+    /// When `change` fails, or the file cannot be written; nothing has changed then.
+    pub fn change_settings(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Settings) -> Result<()>,
+    ) -> Result<(Settings, Option<PathBuf>)> {
+        check_name(name)?;
+        make_folder(&self.settings_folder())?;
+        let lock_file = self.settings_folder().join(".lock");
+        let lock = fs::File::create(&lock_file).with_context(|| format!("writing {}", lock_file.display()))?;
+        lock.lock().with_context(|| format!("locking {}", lock_file.display()))?;
+        let file = self.settings_file(name);
+        let (mut settings, damaged) = match self.settings(name)? {
+            Stored::Missing => (Settings::default(), false),
+            Stored::Good(settings) => (settings, false),
+            Stored::Damaged(_) => (Settings::default(), true),
+        };
+        change(&mut settings)?;
+        let aside = if damaged { Some(put_aside(&file)?) } else { None };
+        write_atomically(&file, (settings.text() + "\n").as_bytes())?;
+        Ok((settings, aside))
+    }
+}
+
+/// A component's bytes, wherever the file lies.
+///
+/// # Errors
+/// As a plugin's failure of stage `Read`.
+pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
+    let fail = |error: std::io::Error| Error::read(name, format!("{}: {error}", file.display()));
+    let open = fs::File::open(file).map_err(fail)?;
+    let mut bytes = Vec::new();
+    // One byte more than is allowed: the check says that it is too large.
+    open.take(limits::COMPONENT as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
+    Ok(bytes)
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        bail!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
+    }
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| {
+        format!("making the folder {}; choose another home with --home, or make it writable", folder.display())
+    })
+}
+
+/// Write to a name beside it, then rename: whoever reads sees the old content or the new.
+///
+/// # Errors
+/// When it cannot be written; the message names the file. The old content is still there.
+pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
+    let mut temporary = file.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = fs::File::create(&temporary)
+        .and_then(|mut out| out.write_all(content).and_then(|()| out.sync_all()))
+        .and_then(|()| fs::rename(&temporary, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("writing {}", file.display()))
+}
+
+/// Rename a damaged file to a name that is free.
+fn put_aside(file: &Path) -> Result<PathBuf> {
+    for number in 1..1000 {
+        let aside = file.with_extension(format!("json.damaged-{number}"));
+        if !aside.exists() {
+            fs::rename(file, &aside).with_context(|| format!("putting {} aside", file.display()))?;
+            return Ok(aside);
+        }
+    }
+    bail!("there are a thousand damaged files beside {}; remove some", file.display())
+}

@@ -1,0 +1,344 @@
+//! The Raspberry Pi's throttle state: `vcgencmd get_throttled`, or a value set by hand. What the bits
+//! mean, and when to ask, is the tracker's affair.
+
+use super::process::{Failure, Limits, run};
+use glassbox_sandbox::capabilities::Throttle;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// It answers in some milliseconds with 20 bytes; what exceeds this is broken.
+const LIMITS: Limits = Limits { time: Duration::from_secs(1), bytes: 1024 };
+
+/// How long a program that was not there is taken to be still missing.
+const RETRY: Duration = Duration::from_secs(5 * 60);
+
+/// How much of unexpected output is shown in the log, in characters.
+const SHOWN: usize = 80;
+
+/// Read what `vcgencmd get_throttled` prints, for example `throttled=0x50005`: exactly that, with one
+/// to eight hexadecimal digits of either case. ASCII white space around it does not matter. Anything
+/// else is none.
+#[must_use]
+pub fn parse(output: &str) -> Option<u32> {
+    let digits = output.trim_ascii().strip_prefix("throttled=0x")?;
+    // Checked here, as the standard library would also take a sign and leading zeros without end.
+    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u32::from_str_radix(digits, 16).ok()
+}
+
+/// Asks `vcgencmd`, the Raspberry Pi's own tool.
+///
+/// Without such a program there is no answer and no word about it, and for 5 minutes no second
+/// attempt. One that fails, says something else or takes longer than a second gives no answer either;
+/// the first time a warning is logged. A query starts one process and waits for it.
+#[derive(Debug)]
+pub struct VcGenCmd {
+    program: PathBuf,
+    retry: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When it was last found to be missing.
+    missing: Option<Instant>,
+    /// One that could not be killed: no other is started while it is there, or they would pile up.
+    stuck: Option<Child>,
+    warned: bool,
+}
+
+impl VcGenCmd {
+    /// Ask this program: a path, or a bare name that is looked up in `PATH`.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), retry: RETRY, state: Mutex::default() }
+    }
+}
+
+impl Throttle for VcGenCmd {
+    fn query(&self) -> Option<u32> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.hopeless(self.retry) {
+            return None;
+        }
+        match run(&self.program, &["get_throttled"], LIMITS) {
+            Ok(output) => {
+                let mask = parse(&String::from_utf8_lossy(&output));
+                if mask.is_none() {
+                    state.warn(&self.program, &format!("it printed {}", shown(&output)));
+                }
+                return mask;
+            }
+            Err(Failure::Missing) => state.missing = Some(Instant::now()),
+            Err(failure) => {
+                state.warn(&self.program, &described(&failure));
+                if let Failure::Stuck(child) = failure {
+                    state.stuck = Some(child);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl State {
+    /// Whether to do without another process.
+    fn hopeless(&mut self, retry: Duration) -> bool {
+        if let Some(child) = &mut self.stuck {
+            if matches!(child.try_wait(), Ok(None)) {
+                return true;
+            }
+            self.stuck = None;
+        }
+        self.missing.is_some_and(|since| since.elapsed() < retry)
+    }
+
+    /// Say once what came; a query every half minute must not fill the log.
+    fn warn(&mut self, program: &Path, what: &str) {
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(
+                "no throttle state from `{} get_throttled`: {what}. Run it by hand as the user that glassbox \
+                 runs as; it should print throttled=0x0 or the like, and that user may have to be in the group \
+                 `video`. Until it answers, throttling is not reported. This is said only once.",
+                program.display()
+            );
+        }
+    }
+}
+
+fn described(failure: &Failure) -> String {
+    match failure {
+        Failure::Missing => "it is not there".into(),
+        Failure::Io(error) => format!("it could not be run ({error})"),
+        Failure::Late => "it took longer than a second".into(),
+        Failure::Stuck(_) => "it took longer than a second and cannot be killed".into(),
+        Failure::Flood => format!("it printed more than {} bytes", LIMITS.bytes),
+        Failure::Exit(status, output) => format!("it ended with {status} and printed {}", shown(output)),
+    }
+}
+
+/// Output in quotes, with control characters escaped, and not more than a line of it.
+fn shown(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let start: String = text.trim_ascii().chars().take(SHOWN).collect();
+    if start.is_empty() { "nothing".into() } else { format!("{start:?}") }
+}
+
+/// A throttle state that is set by hand, for players, audits and tests. None at first; clones share
+/// one state.
+#[derive(Clone, Debug, Default)]
+pub struct ManualThrottle(Arc<Mutex<Option<u32>>>);
+
+impl ManualThrottle {
+    /// One that answers this.
+    #[must_use]
+    pub fn new(mask: Option<u32>) -> Self {
+        Self(Arc::new(Mutex::new(mask)))
+    }
+
+    /// Answer this from now on: the bit mask of `vcgencmd get_throttled`, or none.
+    pub fn set(&self, mask: Option<u32>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mask;
+    }
+}
+
+impl Throttle for ManualThrottle {
+    fn query(&self) -> Option<u32> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_what_the_tool_prints() {
+        for (output, mask) in [
+            ("throttled=0x0", 0),
+            ("throttled=0x50005\n", 0x50005),
+            (" \t\r\nthrottled=0x50005 \r\n", 0x50005),
+            ("throttled=0xE000f", 0xe000f),
+            ("throttled=0x00000001", 1),
+            ("throttled=0xffffffff", u32::MAX),
+        ] {
+            assert_eq!(parse(output), Some(mask), "{output:?}");
+        }
+    }
+
+    #[test]
+    fn parses_nothing_else() {
+        for output in [
+            "",
+            "throttled=",
+            "throttled=0x",
+            "throttled=0x ",
+            "throttled=0x100000000",
+            "throttled=0x000000001",
+            "throttled=0x+1",
+            "throttled=0x-1",
+            "throttled=0x1_0",
+            "throttled=0xg",
+            "throttled=0x1 2",
+            "throttled=0x1\nthrottled=0x2",
+            "throttled= 0x1",
+            "throttled=0X1",
+            "Throttled=0x1",
+            "throttled=1",
+            "0x1",
+            "xthrottled=0x1",
+            "throttled=0x1\0",
+            "\u{a0}throttled=0x1",
+            "throttled=0x\u{661}",
+            "error=1 error_msg=\"Command not registered\"",
+        ] {
+            assert_eq!(parse(output), None, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn manual_state_is_what_was_set_and_clones_share_it() {
+        let throttle = ManualThrottle::default();
+        let given: Box<dyn Throttle> = Box::new(throttle.clone());
+        assert_eq!(given.query(), None);
+        throttle.set(Some(0x50005));
+        assert_eq!(given.query(), Some(0x50005));
+        assert_eq!(ManualThrottle::new(Some(1)).query(), Some(1));
+    }
+}
+
+#[cfg(all(test, unix))]
+mod process_tests {
+    use super::super::scratch::Folder;
+    use super::*;
+    use std::fs;
+    use std::process::Command;
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Level, Metadata, Subscriber, span};
+
+    /// Everything that is logged, as text.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl Subscriber for Log {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &Event<'_>) {
+            struct Text(String);
+            impl Visit for Text {
+                fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+                    self.0 = format!("{value:?}");
+                }
+            }
+            let mut text = Text(String::new());
+            event.record(&mut text);
+            self.0.lock().unwrap().push((*event.metadata().level(), text.0));
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    /// The answers to two queries of a script of those lines, and what was logged.
+    fn twice(lines: &str) -> ([Option<u32>; 2], Vec<(Level, String)>) {
+        let folder = Folder::new();
+        let throttle = VcGenCmd::new(folder.script(lines));
+        let log = Log::default();
+        let answers = tracing::subscriber::with_default(log.clone(), || [throttle.query(), throttle.query()]);
+        let logged = log.0.lock().unwrap().clone();
+        (answers, logged)
+    }
+
+    #[test]
+    fn answers_and_asks_as_the_tool_wants_to_be_asked() {
+        let (answers, log) = twice(r#"[ "$*" = get_throttled ] && echo throttled=0x50005"#);
+        assert_eq!((answers, log), ([Some(0x50005); 2], vec![]));
+    }
+
+    #[test]
+    fn answers_though_a_background_child_keeps_the_output_open() {
+        let start = Instant::now();
+        assert_eq!(twice("sleep 5 & echo throttled=0x1"), ([Some(1); 2], vec![]));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn warns_once_whatever_is_wrong() {
+        for (lines, what) in [
+            ("printf 'VCHI initialization\\033 failed\\n'", r#"it printed "VCHI initialization\u{1b} failed""#),
+            ("printf '\\377\\376'", "it printed \"\u{fffd}\u{fffd}\""),
+            ("true", "it printed nothing"),
+            ("echo throttled=0x0; exit 1", r#"it ended with exit status: 1 and printed "throttled=0x0""#),
+            ("exec sleep 10", "it took longer than a second"),
+            ("while :; do echo throttled=0x0; done", "it printed more than 1024 bytes"),
+        ] {
+            let start = Instant::now();
+            let (answers, log) = twice(lines);
+            assert!(start.elapsed() < Duration::from_secs(6), "{lines}");
+            assert_eq!(answers, [None; 2], "{lines}");
+            assert_eq!(log.len(), 1, "{lines}: {log:?}");
+            let (level, text) = &log[0];
+            assert_eq!(*level, Level::WARN);
+            assert!(text.contains("program get_throttled`: ") && text.contains(what), "{lines}: {text}");
+            assert!(text.contains("group `video`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_output_is_cut_in_the_log() {
+        let (_, log) = twice("printf '%01000d' 0");
+        assert!(log[0].1.contains(&format!("printed {:?}.", "0".repeat(SHOWN))), "{log:?}");
+    }
+
+    #[test]
+    fn recovers_when_the_program_does() {
+        let folder = Folder::new();
+        let throttle = VcGenCmd::new(folder.script("cat \"${0%/*}/answer\""));
+        folder.file("answer", "garbage");
+        assert_eq!(throttle.query(), None);
+        folder.file("answer", "throttled=0x4\n");
+        assert_eq!(throttle.query(), Some(4));
+    }
+
+    #[test]
+    fn a_missing_program_is_silent_and_not_looked_for_again_until_later() {
+        let folder = Folder::new();
+        let log = Log::default();
+        let mut throttle = VcGenCmd::new(folder.path().join("program"));
+        tracing::subscriber::with_default(log.clone(), || {
+            assert_eq!(throttle.query(), None);
+            folder.script("echo throttled=0x2");
+            assert_eq!(throttle.query(), None);
+            assert_eq!(throttle.retry, Duration::from_secs(300));
+            throttle.retry = Duration::ZERO;
+            assert_eq!(throttle.query(), Some(2));
+        });
+        assert!(log.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn starts_nothing_while_one_that_cannot_be_killed_is_there() {
+        let folder = Folder::new();
+        let throttle = VcGenCmd::new(folder.script("touch \"$0.ran\"; echo throttled=0x2"));
+        // Stands in for a process that hangs in the kernel, which no test can make.
+        throttle.state.lock().unwrap().stuck = Some(Command::new("sleep").arg("30").spawn().unwrap());
+        assert_eq!(throttle.query(), None);
+        assert!(!fs::exists(folder.path().join("program.ran")).unwrap());
+
+        let mut state = throttle.state.lock().unwrap();
+        let child = state.stuck.as_mut().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(state);
+        assert_eq!(throttle.query(), Some(2));
+    }
+}
