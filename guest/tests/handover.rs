@@ -43,6 +43,17 @@ fn the_new_clock_may_be_behind_the_age() {
 }
 
 #[test]
+fn restored_timers_follow_the_settings() {
+    let state = Bench::running("1.11.8").save();
+    for (ping, expected) in [(0, 86_400.0), (60, 60.0), (5000, 900.0)] {
+        let mut bench = Bench::with(json!({"ping": ping}));
+        bench.tracker.restore(&state, 0, &bench.world).unwrap();
+        bench.tick();
+        assert_eq!((bench.next_s(), bench.said()), (Some(expected), vec![]), "{ping}");
+    }
+}
+
+#[test]
 fn what_was_heard_is_known() {
     let mut bench = Bench::running("2.1.0");
     bench.event("PrinterStateChanged", json!({"state_id": "OPERATIONAL"}));
@@ -259,21 +270,22 @@ fn parts_of_the_wrong_kind_are_not_known() {
 
 #[test]
 fn times_beyond_all_measure_do_no_harm() {
+    let error = json!({"reason": "firmware", "error": "x"});
+    let mut bench = Bench::running("1.12.0");
+    bench.event("Error", error.clone());
+    let mut saved: Value = serde_json::from_str(&bench.save()).unwrap();
     for time in [i64::MIN, i64::MAX] {
-        let saved = json!({
-            "server_start_ns": time,
-            "start_reported": true,
-            "next_ping_ns": time,
-            "next_pong_ns": time,
-            "connection": {"deadline_ns": time},
-            "last_error": {"hash": "x", "at_ns": time},
-            "throttle": {"next_poll_ns": time},
-        });
+        for key in ["server_start_ns", "next_ping_ns", "next_pong_ns"] {
+            saved[key] = time.into();
+        }
+        saved["connection"] = json!({"deadline_ns": time});
+        saved["last_error"]["at_ns"] = time.into();
+        saved["throttle"]["next_poll_ns"] = time.into();
         for age in [0, u64::MAX] {
             let mut bench = Bench::on();
             bench.tracker.restore(&saved.to_string(), age, &bench.world).unwrap();
             bench.tick();
-            bench.event("Error", json!({"reason": "firmware", "error": "x"}));
+            bench.event("Error", error.clone());
             bench.save();
         }
     }

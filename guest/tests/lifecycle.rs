@@ -125,6 +125,25 @@ fn late_timers_are_not_made_up_for() {
 }
 
 #[test]
+fn a_late_pong_is_not_made_up_for_either() {
+    let mut bench = Bench::with(json!({"ping": 0, "pong": 100}));
+    bench.start("1.11.8");
+    bench.said();
+    bench.sleep_until(350.0);
+    bench.tick();
+    assert_eq!((bench.next_s(), bench.timeline()), (Some(400.0), vec!["350 pong".to_string()]));
+}
+
+#[test]
+fn a_late_timer_fires_even_if_settings_are_loaded_first() {
+    let mut bench = Bench::running("1.11.8");
+    bench.sleep_until(950.0);
+    bench.load(&settings(json!({})));
+    bench.tick();
+    assert_eq!((bench.next_s(), bench.timeline()), (Some(1800.0), vec!["950 ping".to_string()]));
+}
+
+#[test]
 fn nothing_is_sent_unless_enabled_is_true() {
     for enabled in [json!({}), json!({"enabled": null}), json!({"enabled": false})] {
         let mut bench = Bench::default();

@@ -195,6 +195,18 @@ fn a_lost_connection_without_a_print_fails_nothing() {
 }
 
 #[test]
+fn a_print_that_runs_does_not_end_without_a_path_but_by_failing() {
+    for payload in [json!({"connector": "serial"}), json!({"path": null})] {
+        let mut bench = Bench::running("2.1.0.dev1");
+        bench.event("PrintStarted", print(json!({})));
+        bench.said();
+        bench.event("PrintDone", payload.clone());
+        bench.event("PrintCancelled", payload.clone());
+        assert_eq!(bench.said(), NOTHING, "{payload}");
+    }
+}
+
+#[test]
 fn a_print_that_ended_while_its_switch_was_off_does_not_run_any_more() {
     for off in [json!({"events": {"printjob": false}}), json!({"enabled": false})] {
         let mut bench = Bench::running("2.1.0.dev1");

@@ -145,6 +145,18 @@ fn where_there_is_no_such_query_it_stops_asking() {
 }
 
 #[test]
+fn a_query_that_answers_in_a_print_is_asked_from_then_on() {
+    let mut bench = Bench::running("1.11.8");
+    bench.world.throttle.set(Some(BAD));
+    let (name, payload) = print_started();
+    bench.event(name, payload);
+    bench.run_until(299);
+    bench.world.throttle.set(Some(OVER));
+    bench.run_until(800);
+    assert_eq!(only_throttling(bench.said()), [BAD_SAID, OVER_SAID]);
+}
+
+#[test]
 fn a_query_that_fails_once_is_asked_again() {
     let mut bench = polling(0);
     bench.world.throttle.set(None);

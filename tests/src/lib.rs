@@ -1,1 +1,117 @@
-//! x
+//! What the tests share: the components, a sandbox, and ways to run them.
+
+use glassbox::system::{ManualClock, ManualThrottle};
+use glassbox_sandbox::capabilities::{Capabilities, Deny, Random, Record, Recording};
+use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+/// The component that misbehaves as its settings say.
+pub const MISFIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misfit.wasm"));
+
+/// The id under which everything was recorded.
+pub const ID: &str = "11111111-2222-4333-8444-555555555555";
+
+/// One engine for all tests of a process.
+pub static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| Sandbox::new(None).expect("an engine"));
+
+/// The bundled tracker.
+pub static TRACKING: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("tracking", glassbox::home::BUNDLED));
+
+/// The component that misbehaves.
+pub static MISFIT_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("misfit", MISFIT));
+
+fn prepare(name: &str, bytes: &[u8]) -> Arc<Plugin> {
+    Arc::new(SANDBOX.prepare(name, bytes).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The workspace's folder.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").into()
+}
+
+/// The recorded corpora.
+#[must_use]
+pub fn corpora() -> [PathBuf; 2] {
+    ["octoprint-1.11.8.jsonl", "octoprint-dev-744c8359.jsonl"].map(|name| workspace().join("tests/corpora").join(name))
+}
+
+/// Settings in which tracking is on, with these changes.
+///
+/// # Panics
+/// When a path leads through something that is no object.
+#[must_use]
+pub fn settings(changes: &[(&str, Value)]) -> Settings {
+    let document = json!({"enabled": true, "unique_id": ID, "file_salt": ID, "server": "http://127.0.0.1:1/track/{id}/{event}/"});
+    let mut settings = Settings::parse(&document.to_string()).expect("a good document");
+    for (path, value) in changes {
+        settings.set(path, value.clone()).expect("a good path");
+    }
+    settings
+}
+
+/// An instance, and the controls of what it is given.
+pub struct Bench {
+    /// The instance.
+    pub instance: Instance,
+    /// What it used.
+    pub record: Record,
+    /// Its clock.
+    pub clock: ManualClock,
+    /// Its throttle query.
+    pub throttle: ManualThrottle,
+}
+
+/// Random bytes that are all the same.
+#[derive(Clone, Copy)]
+pub struct Sevens;
+
+impl Random for Sevens {
+    fn fill(&mut self, buffer: &mut [u8]) -> bool {
+        buffer.fill(7);
+        true
+    }
+}
+
+/// An instance whose requests are recorded, not sent.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn bench(plugin: &Arc<Plugin>) -> Bench {
+    let (record, clock, throttle) = (Record::default(), ManualClock::default(), ManualThrottle::default());
+    let capabilities = Capabilities {
+        http: Box::new(Recording(Deny, record.clone())),
+        clock: Box::new(clock.clone()),
+        hardware: Box::new(Deny),
+        throttle: Box::new(throttle.clone()),
+        random: Box::new(Recording(Sevens, record.clone())),
+    };
+    let instance = Instance::new(plugin, capabilities, None).unwrap_or_else(|error| panic!("{error}"));
+    Bench { instance, record, clock, throttle }
+}
+
+/// A folder for one test, removed when it is dropped.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    /// A new folder.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("glassbox-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder for the test");
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -50,7 +50,7 @@ fn heard_before(reason: &str, text: Option<&str>, cx: &mut Context) -> bool {
     let digest = Sha1::new().chain_update(reason).chain_update([0]).chain_update(text.unwrap_or_default()).finalize();
     let heard = Heard { hash: hex(&digest), at: cx.now };
     let last = cx.state.last_error.replace(heard.clone());
-    last.is_some_and(|last| last.hash == heard.hash && cx.now - last.at <= SAME_ERROR_WITHIN)
+    last.is_some_and(|last| last.hash == heard.hash && cx.now.saturating_sub(last.at) <= SAME_ERROR_WITHIN)
 }
 
 /// Lower-case hex.

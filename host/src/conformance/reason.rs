@@ -108,7 +108,7 @@ impl Reason {
                 theirs.is_empty() && case.last_event() == "plugin_firmware_check_warning" && is_warning(case, ours)
             }
             Self::SlicerBug => {
-                let (Some(their), [our]) = (theirs.first(), ours) else { return false };
+                let ([their], [our]) = (theirs, ours) else { return false };
                 same_but_fields(their, our)
                     && their.fields() == [("slicer", "unknown")]
                     && our.value("slicer").as_deref() == case.last_payload().get("slicer").and_then(Value::as_str)

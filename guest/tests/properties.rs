@@ -1,0 +1,280 @@
+//! What holds for any payload: no panic, nothing that the manifest does not declare, and no field
+//! that depends on what it should not.
+#![allow(missing_docs)]
+
+mod common;
+mod manifest;
+
+use common::Bench;
+use glassbox_tracker::{Machine, Request};
+use manifest::Manifest;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::Config;
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+
+static MANIFEST: LazyLock<Manifest> = LazyLock::new(Manifest::read);
+
+fn config() -> Config {
+    Config { failure_persistence: None, ..Config::with_cases(300) }
+}
+
+/// A float of at most 15 digits. The JSON parser reads these exactly; more digits it may read as
+/// the next float, which is the price of a small component.
+fn decimal() -> impl Strategy<Value = f64> {
+    let whole = -999_999_999_999_999_i64..=999_999_999_999_999;
+    (whole, 0..=20).prop_map(|(digits, places)| format!("{digits}e-{places}").parse().unwrap())
+}
+
+/// Scalars that OctoPrint might send, and some that it never would.
+fn scalar() -> impl Strategy<Value = Value> {
+    let likely = [
+        json!("a.gcode"),
+        json!("local"),
+        json!("firmware"),
+        json!("OPERATIONAL"),
+        json!("1.11.8"),
+        json!("2.1.0.dev1"),
+        json!("unknown"),
+        json!(""),
+        json!("x".repeat(300)),
+        json!("ü".repeat(5000)),
+    ];
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u32>().prop_map(Value::from),
+        decimal().prop_map(Value::from),
+        select(vec![1e21, -1e19, 1e300]).prop_map(Value::from),
+        select(likely.to_vec()),
+        "[a-zA-Z0-9_. /-]{0,70}".prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ]
+}
+
+/// Any JSON.
+fn json() -> impl Strategy<Value = Value> {
+    scalar().prop_recursive(3, 24, 4, |inner| {
+        let object = prop::collection::vec((".{0,6}", inner.clone()), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            object.prop_map(|object| Value::Object(object.into_iter().collect())),
+        ]
+    })
+}
+
+/// An event that the tracker hears, with some of its keys.
+fn event() -> impl Strategy<Value = (String, Value)> {
+    select(MANIFEST.sees.clone()).prop_flat_map(|(name, keys)| {
+        let value = prop_oneof![4 => scalar(), 1 => json()];
+        let object = prop::collection::vec(prop::option::weighted(0.8, value), keys.len());
+        let object = object.prop_map(move |values| {
+            let mut payload = Map::new();
+            for (key, value) in keys.iter().zip(values) {
+                put(&mut payload, key, value);
+            }
+            Value::Object(payload)
+        });
+        (Just(name), prop_oneof![9 => object, 1 => json()])
+    })
+}
+
+/// Put a value where the manifest's dotted name says.
+fn put(payload: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+    let Some(value) = value else { return };
+    let Some((part, key)) = key.split_once('.') else {
+        payload.insert(key.into(), value);
+        return;
+    };
+    if part == "third_party_plugins" {
+        let list = payload.entry(part).or_insert_with(|| json!([{}]));
+        list[0][key] = value;
+    } else {
+        payload.entry(part).or_insert_with(|| json!({}))[key] = value;
+    }
+}
+
+/// A running server of this version on a machine that is known.
+fn bench(version: &str) -> Bench {
+    let mut bench = Bench::with(json!({"ping": 60, "pong": 150}));
+    let machine = Machine { bits: Some(64), frequency_mhz: Some(1500.0), cores: Some(4), ..Machine::default() };
+    *bench.world.machine.borrow_mut() = machine;
+    bench.start(version);
+    bench
+}
+
+fn check(sent: &[(u64, Request)]) -> Result<(), TestCaseError> {
+    for (_, request) in sent {
+        let checked = MANIFEST.check(request);
+        prop_assert!(checked.is_ok(), "{:?}: {request:?}", checked);
+    }
+    Ok(())
+}
+
+/// What is said to one event, field by field.
+fn fields(version: &str, event: &str, payload: &Value) -> (String, Vec<(&'static str, String)>) {
+    let mut bench = Bench::running(version);
+    bench.event(event, payload.clone());
+    let mut sent = bench.world.sent.take();
+    let (_, request) = sent.pop().unwrap();
+    assert!(sent.is_empty());
+    (request.name, request.fields)
+}
+
+/// The names of the fields that are not the same.
+fn differences(a: &[(&'static str, String)], b: &[(&'static str, String)]) -> Vec<&'static str> {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect()
+}
+
+/// Event, key of its payload, field of its report.
+const REPORTED: [(&str, &str, &str); 18] = [
+    ("PrintStarted", "connector", "printer_connector"),
+    ("PrintDone", "time", "elapsed"),
+    ("PrintCancelled", "time", "elapsed"),
+    ("PrintFailed", "time", "elapsed"),
+    ("PrintFailed", "reason", "reason"),
+    ("PrintFailed", "error", "commerror_text"),
+    ("Error", "error", "commerror_text"),
+    ("plugin_pluginmanager_install_plugin", "id", "plugin"),
+    ("plugin_pluginmanager_disable_plugin", "version", "plugin_version"),
+    ("plugin_softwareupdate_update_succeeded", "target", "target"),
+    ("plugin_softwareupdate_update_succeeded", "from_version", "from_version"),
+    ("plugin_softwareupdate_update_failed", "to_version", "to_version"),
+    ("plugin_firmware_check_warning", "warning_type", "printer_safety_warning_type"),
+    ("plugin_printer_safety_check_warning", "check_name", "printer_safety_check_name"),
+    ("plugin_achievements_achievement_unlocked", "key", "achievement"),
+    ("SlicingStarted", "slicer", "slicer"),
+    ("webui_load", "browser_name", "browser_name"),
+    ("webui_load", "os_version", "os_version"),
+];
+
+/// A payload in which every key of the event is known.
+fn complete(event: &str) -> Value {
+    let (_, keys) = MANIFEST.sees.iter().find(|(name, _)| name == event).unwrap();
+    let mut payload: Map<_, _> = keys.iter().map(|key| (key.clone(), json!("x"))).collect();
+    payload.insert("time".into(), 5.into());
+    payload.insert("origin".into(), "local".into());
+    Value::Object(payload)
+}
+
+/// Any finite float, the small ones as often as the large, and short ones of every size.
+fn float() -> impl Strategy<Value = f64> {
+    let any = any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite());
+    let short = (-99..=99, -12..=20).prop_map(|(digits, exponent)| format!("{digits}e{exponent}").parse().unwrap());
+    prop_oneof![any, short, decimal(), -1e20..1e20]
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_payload_makes_it_panic_or_say_what_is_not_declared(
+        version in select(vec!["1.11.8", "1.12.0", "2.1.0.dev1"]),
+        mask in prop::option::of(any::<u32>()),
+        events in prop::collection::vec((event(), 0.0..100.0), 1..12),
+    ) {
+        let mut bench = bench(version);
+        bench.world.throttle.set(mask);
+        let mut seconds = 0.0;
+        for ((name, payload), wait) in events {
+            seconds += wait;
+            bench.sleep_until(seconds);
+            bench.event(&name, payload);
+            bench.tick();
+        }
+        check(&bench.world.sent.take())?;
+    }
+
+    #[test]
+    fn no_payload_of_any_other_event_makes_it_say_anything(name in "[a-zA-Z_]{0,20}", payload in json()) {
+        prop_assume!(!MANIFEST.sees.iter().any(|(seen, _)| *seen == name));
+        let mut bench = Bench::running("1.11.8");
+        bench.event(&name, payload);
+        prop_assert_eq!(bench.said().len(), 0);
+    }
+
+    #[test]
+    fn every_state_is_handed_over_unchanged(events in prop::collection::vec(event(), 1..12)) {
+        let mut bench = bench("1.12.0");
+        for (name, payload) in events {
+            bench.event(&name, payload);
+        }
+        let mut successor = Bench::with(json!({"ping": 60, "pong": 150}));
+        successor.tracker.restore(&bench.save(), 0, &successor.world).unwrap();
+        let saved: Value = serde_json::from_str(&bench.save()).unwrap();
+        let saved_again: Value = serde_json::from_str(&successor.save()).unwrap();
+        prop_assert_eq!(saved, saved_again);
+    }
+
+    #[test]
+    fn no_saved_state_makes_it_panic(state in json(), part in select(vec!["connection", "job", "last_error", "throttle", "environment"])) {
+        let mut bench = Bench::on();
+        let state = match state {
+            Value::Object(_) => json!({ "start_reported": true, part: state }),
+            state => state,
+        };
+        let _ = bench.tracker.restore(&state.to_string(), 5, &bench.world);
+        bench.tick();
+        bench.save();
+    }
+
+    #[test]
+    fn a_path_changes_nothing_but_the_file(
+        event in select(vec!["PrintStarted", "PrintDone", "PrintFailed", "PrintCancelled"]),
+        version in select(vec!["1.11.8", "2.1.0"]),
+        other in prop::collection::btree_map(select(vec!["origin", "connector", "time", "reason", "error"]), json(), 0..5),
+        a in ".{0,40}",
+        b in ".{0,40}",
+    ) {
+        prop_assume!(a != b);
+        let mut payload = json!(other);
+        payload["path"] = a.into();
+        let (name_a, fields_a) = fields(version, event, &payload);
+        payload["path"] = b.into();
+        let (name_b, fields_b) = fields(version, event, &payload);
+        prop_assert_eq!(name_a, name_b);
+        prop_assert_eq!(differences(&fields_a, &fields_b), ["file"]);
+    }
+
+    #[test]
+    fn a_reported_value_changes_just_its_field(
+        (event, key, field) in select(REPORTED.to_vec()),
+        a in "[a-zA-Z0-9_.-]{1,64}",
+        b in "[a-zA-Z0-9_.-]{1,64}",
+        (a_s, b_s) in (1_u32.., 1_u32..),
+    ) {
+        prop_assume!(a != b && a_s != b_s);
+        let values = if key == "time" { [json!(a_s), json!(b_s)] } else { [json!(a), json!(b)] };
+        let mut payload = complete(event);
+        let [a, b] = values.map(|value| {
+            payload[key] = value.clone();
+            let said = fields("2.1.0", event, &payload).1;
+            (glassbox_tracker::text(&value), said)
+        });
+        prop_assert_eq!(differences(&a.1, &b.1), [field]);
+        for (text, said) in [a, b] {
+            prop_assert_eq!(said.into_iter().find(|(name, _)| *name == field).map(|(_, value)| value), text);
+        }
+    }
+
+    #[test]
+    fn floats_print_as_they_are(value in float()) {
+        let text = glassbox_tracker::text(&Value::from(value));
+        // Beyond 2^64 it may have been an integer.
+        prop_assert_eq!(text.is_none(), value.abs() >= 18_446_744_073_709_551_616.0);
+        if let Some(text) = text {
+            prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits(), "{}", text);
+            prop_assert!(MANIFEST.is_python_float(&text), "{}", text);
+            prop_assert_eq!(text.contains('e'), value != 0.0 && !(1e-4..1e16).contains(&value.abs()), "{}", text);
+        }
+    }
+
+    #[test]
+    fn floats_in_a_payload_print_as_they_are(value in decimal()) {
+        let (_, fields) = fields("1.11.8", "plugin_pluginmanager_enable_plugin", &json!({"version": value}));
+        prop_assert_eq!(fields[0].1.parse::<f64>().unwrap().to_bits(), value.to_bits());
+    }
+}
