@@ -7,7 +7,15 @@ fn main() -> Result<()> {
     let host = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let workspace = host.parent().context("the host lies in the workspace")?;
-    for path in ["guest", "wit", "Cargo.lock", "Cargo.toml", "rust-toolchain.toml"] {
+    for path in [
+        "guest/src",
+        "guest/Cargo.toml",
+        "guest/tracker.toml",
+        "wit",
+        "Cargo.lock",
+        "Cargo.toml",
+        "rust-toolchain.toml",
+    ] {
         println!("cargo:rerun-if-changed={}", workspace.join(path).display());
     }
     println!("cargo:rustc-env=WASMTIME_VERSION={}", wasmtime_version(workspace)?);

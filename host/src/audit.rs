@@ -198,7 +198,9 @@ impl fmt::Display for Corpus {
         writeln!(f, "corpus {}\n", self.file.display())?;
         writeln!(f, "  {:24} {:>8} {:>10} {:>7}", "family", "matched", "differing", "failed")?;
         let total = self.total();
-        for (name, family) in self.families.iter().map(|(name, family)| (name.as_str(), family)).chain([("all", &total)]) {
+        for (name, family) in
+            self.families.iter().map(|(name, family)| (name.as_str(), family)).chain([("all", &total)])
+        {
             let differing: usize = family.differing.values().sum();
             writeln!(f, "  {name:24} {:>8} {differing:>10} {:>7}", family.matched, family.failed)?;
         }

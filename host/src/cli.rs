@@ -112,6 +112,19 @@ pub enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Make a plugin of a WebAssembly module and a manifest.
+    ///
+    /// The module is what cargo builds for wasm32-unknown-unknown with wit-bindgen and the contract
+    /// in wit/. The result is one file: drop it into the plugin folder.
+    Pack {
+        /// The module.
+        module: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
+        /// Where the plugin goes; its name must be that of the manifest.
+        #[arg(short, long, value_name = "NAME.wasm")]
+        output: PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -37,7 +37,11 @@ fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
     }
     let fields: Vec<_> = capabilities.hardware.iter().map(|field| field_name(*field)).collect();
     let hardware = if fields.is_empty() { "nothing".into() } else { fields.join(", ") };
-    writeln!(out, "\nOf this machine it sees: {hardware}{}", if capabilities.throttle { ", throttle state" } else { "" })?;
+    writeln!(
+        out,
+        "\nOf this machine it sees: {hardware}{}",
+        if capabilities.throttle { ", throttle state" } else { "" }
+    )?;
     writeln!(out, "It can touch nothing else: no files, no network of its own, no wall clock.")
 }
 

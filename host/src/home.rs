@@ -1,7 +1,7 @@
 //! The home folder: plain files that people and the running host share. Where each file is, and
 //! how it is read and written without losing what was there.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use glassbox_sandbox::{Error, Settings, limits};
 use serde::Deserialize;
 use std::fs;
@@ -132,10 +132,7 @@ impl Home {
         for folder in [self.root.clone(), self.plugins(), self.settings_folder()] {
             make_folder(&folder)?;
         }
-        let files = [
-            (self.root.join("glassbox.toml"), CONFIG.as_bytes()),
-            (self.plugin_file(BUNDLED_NAME), BUNDLED),
-        ];
+        let files = [(self.root.join("glassbox.toml"), CONFIG.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
         let mut made = Vec::new();
         for (file, content) in files {
             if !file.exists() {
@@ -164,7 +161,10 @@ impl Home {
     pub fn config(&self) -> Result<Config> {
         let file = self.root.join("glassbox.toml");
         match fs::read_to_string(&file) {
-            Ok(text) => toml::from_str(&text).with_context(|| format!("{} is wrong", file.display())),
+            Ok(text) => toml::from_str(&text).map_err(|error| {
+                let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+                anyhow!("{}, line {line}: {}; mend it, or remove the file", file.display(), error.message())
+            }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
             Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
         }
@@ -205,12 +205,17 @@ impl Home {
     pub fn settings(&self, name: &str) -> Result<Stored> {
         let file = self.settings_file(name);
         let mut bytes = Vec::new();
-        match fs::File::open(&file) {
+        let read = match fs::File::open(&file) {
             Ok(open) => open.take(limits::SETTINGS as u64 + 1).read_to_end(&mut bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Missing),
             Err(error) => Err(error),
-        }
-        .with_context(|| format!("reading {}", file.display()))?;
+        };
+        match read {
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {
+                return Ok(Stored::Damaged("it is a folder".into()));
+            }
+            read => read.with_context(|| format!("reading {}", file.display()))?,
+        };
         let parsed = String::from_utf8(bytes).map_err(|error| error.to_string());
         Ok(match parsed.and_then(|text| Settings::parse(&text)) {
             Ok(settings) => Stored::Good(settings),
@@ -254,8 +259,12 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
     let fail = |error: std::io::Error| Error::read(name, format!("{}: {error}", file.display()));
     let open = fs::File::open(file).map_err(fail)?;
     let mut bytes = Vec::new();
-    // One byte more than is allowed: the check says that it is too large.
     open.take(limits::COMPONENT as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
+    // Not left to the check: a digest of the part that was read would be the digest of no file.
+    if bytes.len() > limits::COMPONENT {
+        let most = limits::COMPONENT >> 20;
+        return Err(Error::read(name, format!("{} has more than {most} MiB, the most that is read", file.display())));
+    }
     Ok(bytes)
 }
 

@@ -7,7 +7,7 @@ mod commands;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use glassbox::home::Home;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         // Whoever read our output has had enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Where nobody reads, the exit status has to do.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::from(2)
         }
     }
@@ -38,10 +39,16 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::OptOut { name } => commands::opt_out(&home()?, &name)?,
         Command::Run { events } => commands::run(&home()?, &events)?,
         Command::Audit { file, corpus, json } => return commands::audit(&file, &corpus, json),
-        Command::Demo { speed, session, port } => return commands::demo(given.as_deref(), speed, session.as_deref(), port),
+        Command::Demo { speed, session, port } => {
+            return commands::demo(given.as_deref(), speed, session.as_deref(), port);
+        }
         Command::Policy { name, markdown } => commands::policy(&home()?, &name, markdown)?,
+        Command::Pack { module, manifest, output } => commands::pack(&module, &manifest, &output)?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "glassbox", &mut std::io::stdout());
+            // Not straight to standard output: the generator panics where that is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "glassbox", &mut script);
+            std::io::stdout().write_all(&script)?;
         }
     }
     Ok(true)
@@ -62,6 +69,8 @@ fn log(verbose: u8) {
         .with_max_level(level)
         .with_target(false)
         .without_time()
+        // A log that nobody reads any more stops nothing; complaining about it would panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();

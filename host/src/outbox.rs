@@ -52,6 +52,8 @@ struct State {
     queue: VecDeque<(Outgoing, Instant)>,
     /// Whether the worker is busy with a request that is no longer in the queue.
     carrying: bool,
+    /// Consent was taken back: what is carried is not tried again.
+    recalled: bool,
     ended: bool,
     tally: Tally,
 }
@@ -70,11 +72,13 @@ impl Outbox {
         Self(Arc::new(Owner(shared)))
     }
 
-    /// Forget all that waits: consent was taken back. Returns how many requests that were.
+    /// Forget all that waits: consent was taken back. What is just being carried is not tried again.
+    /// Returns how many requests waited.
     pub fn clear(&self) -> usize {
         let mut state = self.0.0.lock();
         let waiting = state.queue.len();
         state.queue.clear();
+        state.recalled = true;
         state.tally.dropped += waiting as u64;
         self.0.0.changed.notify_all();
         waiting
@@ -191,6 +195,7 @@ impl Worker {
             }
             if let Some(next) = state.queue.pop_front() {
                 state.carrying = true;
+                state.recalled = false;
                 return Some(next);
             }
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -217,14 +222,14 @@ impl Worker {
         Attempt::NotHeard(last)
     }
 
-    /// Wait between attempts; false if the outbox ends meanwhile.
+    /// Wait between attempts; false if the outbox ends or consent is taken back meanwhile.
     fn pause(&self, pause: Duration) -> bool {
         let end = Instant::now() + pause;
         let mut state = self.shared.lock();
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if state.ended || left.is_zero() {
-                return !state.ended;
+            if state.ended || state.recalled || left.is_zero() {
+                return !state.ended && !state.recalled;
             }
             state = self.shared.wait(state, left);
         }
@@ -252,7 +257,11 @@ impl Worker {
                 let status = answer.status();
                 // What cannot be read to its end within the limits costs the connection, no more.
                 let _ = answer.body_mut().with_config().limit(ANSWER).read_to_vec();
-                if status.is_success() { Attempt::Sent } else { Attempt::Failed(format!("the server answered {status}")) }
+                if status.is_success() {
+                    Attempt::Sent
+                } else {
+                    Attempt::Failed(format!("the server answered {status}"))
+                }
             }
             Err(error) if never_connected(&error) => Attempt::NotHeard(error.to_string()),
             Err(error) => Attempt::Failed(error.to_string()),
@@ -263,13 +272,19 @@ impl Worker {
         match attempt {
             Attempt::Sent => {
                 if let Some(dropped) = self.outage.take() {
-                    tracing::info!("{}: the tracking server can be reached again; {dropped} reports were dropped", self.name);
+                    tracing::info!(
+                        "{}: the tracking server can be reached again; {dropped} reports were dropped",
+                        self.name
+                    );
                 }
             }
             Attempt::Failed(reason) => tracing::warn!("{}: {} was not accepted: {reason}", self.name, request.name),
             Attempt::NotHeard(reason) => {
                 let dropped = self.outage.get_or_insert_with(|| {
-                    tracing::warn!("{}: the tracking server cannot be reached, reports are dropped: {reason}", self.name);
+                    tracing::warn!(
+                        "{}: the tracking server cannot be reached, reports are dropped: {reason}",
+                        self.name
+                    );
                     0
                 });
                 *dropped += 1;

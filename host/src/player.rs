@@ -8,6 +8,7 @@ use crate::system::{ManualClock, ManualThrottle};
 use anyhow::Result;
 use glassbox_sandbox::Outgoing;
 use serde_json::Value;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// What happened at a moment of the session.
@@ -34,6 +35,8 @@ pub struct Player<'a> {
     pub home: &'a Home,
     /// Session seconds in a second; infinite for as fast as possible.
     pub speed: f64,
+    /// A word here ends it, also in the middle of a pause.
+    pub stop: Receiver<()>,
 }
 
 const SECOND: f64 = 1e9;
@@ -65,7 +68,9 @@ impl Player<'_> {
             if now > end * SECOND {
                 break;
             }
-            self.wait_until(began, now);
+            if self.stopped_before(began, now) {
+                return Ok(false);
+            }
             // A session lasts minutes: far below where a float loses nanoseconds.
             self.clock.set(now as u64);
             let going_on = if tick.is_some_and(|tick| tick <= now) {
@@ -83,7 +88,13 @@ impl Player<'_> {
         Ok(true)
     }
 
-    fn act(&self, running: &mut Running, entry: &Entry, now: u64, observe: &mut impl FnMut(&Moment) -> bool) -> Result<bool> {
+    fn act(
+        &self,
+        running: &mut Running,
+        entry: &Entry,
+        now: u64,
+        observe: &mut impl FnMut(&Moment) -> bool,
+    ) -> Result<bool> {
         Ok(match &entry.what {
             What::Event(name, payload) => {
                 let step = running.event(name, &crate::conformance::case::payload_text(payload), now);
@@ -95,7 +106,9 @@ impl Player<'_> {
             }
             What::Settings(changes) => {
                 let (settings, _) = self.home.change_settings(&running.plugin().name, |settings| {
-                    changes.iter().try_for_each(|(key, value)| settings.set(key, value.clone()).map_err(anyhow::Error::msg))
+                    changes
+                        .iter()
+                        .try_for_each(|(key, value)| settings.set(key, value.clone()).map_err(anyhow::Error::msg))
                 })?;
                 running.change_settings(settings, now)?;
                 let keys: Vec<_> = changes.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -104,12 +117,18 @@ impl Player<'_> {
         })
     }
 
-    fn wait_until(&self, began: Instant, now: f64) {
-        let due = now / SECOND / self.speed;
-        if due.is_finite()
-            && let Some(left) = Duration::from_secs_f64(due).checked_sub(began.elapsed())
-        {
-            std::thread::sleep(left);
+    /// Wait until it is time; true if it was stopped meanwhile.
+    fn stopped_before(&self, began: Instant, now: f64) -> bool {
+        // A year is as good as for ever.
+        let due = Duration::from_secs_f64((now / SECOND / self.speed).clamp(0.0, 3e7));
+        match self.stop.recv_timeout(due.saturating_sub(began.elapsed())) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            // Nobody is left who could stop it.
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(due.saturating_sub(began.elapsed()));
+                false
+            }
         }
     }
 }

@@ -143,8 +143,15 @@ fn start(home: &Home, sandbox: &Sandbox, name: &str, vcgencmd: PathBuf) -> Resul
     tracing::info!("{name}: {}", consent_line(&running));
     let (inbox, messages) = mpsc::sync_channel(INBOX);
     let changed = Arc::new(AtomicBool::new(false));
-    let instance =
-        Instance { home: home.clone(), name: name.into(), running, outbox, clock, changed: changed.clone() };
+    let instance = Instance {
+        home: home.clone(),
+        name: name.into(),
+        running,
+        outbox,
+        clock,
+        changed: changed.clone(),
+        complaint: None,
+    };
     let thread = std::thread::Builder::new().name(name.into()).spawn(move || instance.run(&messages))?;
     Ok(Worker { inbox, changed, thread })
 }
@@ -197,6 +204,8 @@ struct Instance {
     outbox: Outbox,
     clock: MonotonicClock,
     changed: Arc<AtomicBool>,
+    /// What was last said of a settings file that cannot be used.
+    complaint: Option<String>,
 }
 
 impl Instance {
@@ -241,10 +250,11 @@ impl Instance {
             // Perhaps half written: the next change tells. Until then the last ones hold.
             Ok(Stored::Damaged(reason)) => {
                 let file = self.home.settings_file(&self.name);
-                return tracing::warn!("{} is damaged, the last good settings hold: {reason}", file.display());
+                return self.complain(format!("{} is damaged, the last good settings hold: {reason}", file.display()));
             }
-            Err(error) => return tracing::warn!("{}: the last good settings hold: {error:#}", self.name),
+            Err(error) => return self.complain(format!("{}: the last good settings hold: {error:#}", self.name)),
         };
+        self.complaint = None;
         if settings == *self.running.settings() {
             return;
         }
@@ -257,6 +267,14 @@ impl Instance {
             if cleared > 0 {
                 tracing::info!("{}: {cleared} waiting reports were thrown away", self.name);
             }
+        }
+    }
+
+    /// Once for each state of the file: one change is often told several times.
+    fn complain(&mut self, complaint: String) {
+        if self.complaint.as_ref() != Some(&complaint) {
+            tracing::warn!("{complaint}");
+            self.complaint = Some(complaint);
         }
     }
 

@@ -55,17 +55,8 @@ impl Running {
         supply: Supply,
         keep: Keep,
     ) -> anyhow::Result<Self> {
-        let mut running = Self {
-            plugin,
-            instance: None,
-            supply,
-            keep,
-            veto,
-            settings,
-            state: None,
-            next_tick: Some(0),
-            failures: 0,
-        };
+        let mut running =
+            Self { plugin, instance: None, supply, keep, veto, settings, state: None, next_tick: Some(0), failures: 0 };
         let settings = running.settings.clone();
         running.instance = Some(running.instantiate(&settings, 0)?);
         Ok(running)
@@ -179,7 +170,9 @@ impl Running {
         self.instance = None;
         self.failures += 1;
         if self.failures >= FAILURES {
-            notes.push(format!("it failed {FAILURES} times in a row and is stopped; change its settings to start it again"));
+            notes.push(format!(
+                "it failed {FAILURES} times in a row and is stopped; change its settings to start it again"
+            ));
             return notes;
         }
         let settings = self.settings.clone();

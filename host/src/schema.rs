@@ -86,7 +86,10 @@ fn check_text(schema: &Map<String, Value>, text: &str) -> Result<(), String> {
     let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
     if bound("minLength").is_some_and(|least| length < least) || bound("maxLength").is_some_and(|most| length > most) {
         let (least, most) = (bound("minLength").unwrap_or(0), bound("maxLength"));
-        return Err(format!("text of {least} to {} characters", most.map_or("any number of".into(), |n| n.to_string())));
+        return Err(format!(
+            "text of {least} to {} characters",
+            most.map_or("any number of".into(), |n| n.to_string())
+        ));
     }
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
         // A pattern that this crate cannot read is left to the plugin.

@@ -72,7 +72,8 @@ impl<R: BufRead> Lines<R> {
 pub fn parse(line: &[u8]) -> Result<(String, String), String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("it is not UTF-8: {error}"))?;
     let event: Event = serde_json::from_str(text).map_err(|error| {
-        let hint = if text.contains("NaN") || text.contains("Infinity") { "; NaN and Infinity are not JSON" } else { "" };
+        let hint =
+            if text.contains("NaN") || text.contains("Infinity") { "; NaN and Infinity are not JSON" } else { "" };
         format!("it is not {{\"event\": .., \"payload\": ..}}: {error}{hint}")
     })?;
     let payload = event.payload.map_or("null", RawValue::get);

@@ -16,8 +16,6 @@ pub fn folder(folder: &Path, changed: impl Fn() + Send + 'static) -> Result<Reco
         _ => changed(),
     })
     .context("watching files is not possible here")?;
-    watcher
-        .watch(folder, RecursiveMode::NonRecursive)
-        .with_context(|| format!("watching {}", folder.display()))?;
+    watcher.watch(folder, RecursiveMode::NonRecursive).with_context(|| format!("watching {}", folder.display()))?;
     Ok(watcher)
 }

@@ -1,7 +1,7 @@
 //! What the tests share: the components, a sandbox, and ways to run them.
 
-use glassbox::system::{ManualClock, ManualThrottle};
-use glassbox_sandbox::capabilities::{Capabilities, Deny, Random, Record, Recording};
+use glassbox::system::{ManualClock, ManualThrottle, Record, Recording};
+use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,8 @@ pub fn corpora() -> [PathBuf; 2] {
 /// When a path leads through something that is no object.
 #[must_use]
 pub fn settings(changes: &[(&str, Value)]) -> Settings {
-    let document = json!({"enabled": true, "unique_id": ID, "file_salt": ID, "server": "http://127.0.0.1:1/track/{id}/{event}/"});
+    let document =
+        json!({"enabled": true, "unique_id": ID, "file_salt": ID, "server": "http://127.0.0.1:1/track/{id}/{event}/"});
     let mut settings = Settings::parse(&document.to_string()).expect("a good document");
     for (path, value) in changes {
         settings.set(path, value.clone()).expect("a good path");

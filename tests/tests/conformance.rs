@@ -59,7 +59,11 @@ fn a_difference_that_is_planted_in_a_case_fails() {
         let sent = replay::run(&TRACKING, &case).sent;
         for (what, planted) in plant(&case) {
             // Where nothing may be sent for this reason, what OctoPrint sends does not matter.
-            let refused = sent.is_empty() && matches!(case.why.as_deref(), Some("odd-reason" | "wrong-type" | "id-is-minted" | "lifecycle-comes-as-events"));
+            let refused = sent.is_empty()
+                && matches!(
+                    case.why.as_deref(),
+                    Some("odd-reason" | "wrong-type" | "id-is-minted" | "lifecycle-comes-as-events")
+                );
             if refused {
                 continue;
             }

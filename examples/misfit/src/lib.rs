@@ -1,5 +1,6 @@
 //! A tracker that misbehaves, for tests: its settings' text names, in `act=..`, what it does when it
 //! sees an event. Not an example to follow.
+#![cfg(target_family = "wasm")] // elsewhere there is no host to link with
 #![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
 
 #[allow(missing_docs, clippy::all)] // generated
@@ -76,7 +77,7 @@ impl bindings::Guest for Misfit {
             "spin" => return Ok(Some(0)),
             _ => hello(&[("first", "a"), ("second", "12")]),
         };
-        refused.map(|()| None).map_err(|refusal| format!("refused: {refusal:?}"))
+        refused.map(|()| None).map_err(|refusal| format!("refused: {}", refusal.name()))
     }
 
     fn on_tick() -> Result<Option<u64>, String> {
@@ -93,8 +94,7 @@ impl settings::Guest for Misfit {
         let named = document.split("\"act\": \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
         ACT.set(named.into());
         if named == "send-in-load" {
-            let sent = hello(&[("first", "a")]);
-            return Err(format!("{sent:?}"));
+            return Err(format!("{:?}", hello(&[("first", "a")]).map_err(|refusal| refusal.name())));
         }
         Ok(if named == "meddle" {
             r#"{"enabled": true, "unique_id": "changed", "server": "http://evil.example/{id}/{event}", "events": {"hello": true}, "added": 1}"#
@@ -108,7 +108,7 @@ impl settings::Guest for Misfit {
 impl handover::Guest for Misfit {
     fn save() -> String {
         if act() == "send-in-save" {
-            return format!("{:?}", hello(&[("first", "a")]));
+            return format!("{:?}", hello(&[("first", "a")]).map_err(|refusal| refusal.name()));
         }
         "{}".into()
     }

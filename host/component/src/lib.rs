@@ -1,8 +1,8 @@
 //! Builds a tracker from its source: a nested cargo for `wasm32-unknown-unknown`, the component
 //! encoding, and the manifest embedded as a custom section, so that one file is the plugin.
 //!
-//! Used by build scripts: the host's (which embeds the bundled tracker) and the tests' (which
-//! builds the example plugins). Nothing of it is in the `glassbox` binary.
+//! Used by build scripts, the host's (which embeds the bundled tracker) and the tests' (which builds
+//! the example plugins), and by `glassbox pack` for everybody else's plugins.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};

@@ -90,7 +90,9 @@ impl Sandbox {
     }
 }
 
-fn config() -> Config {
+/// How the engine is configured; public for whoever wants to measure the same engine.
+#[must_use]
+pub fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)

@@ -211,25 +211,21 @@ impl Said {
 
     /// Fields must come in the declared order, each at most once: both could carry a message.
     fn check(&self, fields: &[(String, String)]) -> Result<(), String> {
-        let mut next = 0;
+        let mut positions = Vec::with_capacity(fields.len());
         for (name, value) in fields {
             let found = self.rules.fields.iter().position(|field| field.name == *name);
             let at = found.ok_or("it has a field that the manifest does not declare")?;
-            if at < next {
+            if positions.last().is_some_and(|last| at <= *last) {
                 return Err(format!("the field {name} is repeated or out of order"));
             }
-            self.skipped(next, at)?;
             if !self.checks[at].fits(value) {
                 return Err(format!("the value of {name} does not fit its rule"));
             }
-            next = at + 1;
+            positions.push(at);
         }
-        self.skipped(next, self.rules.fields.len())
-    }
-
-    fn skipped(&self, from: usize, to: usize) -> Result<(), String> {
-        match self.rules.fields[from..to].iter().find(|field| !field.optional) {
-            Some(field) => Err(format!("the field {} is missing", field.name)),
+        let mut required = self.rules.fields.iter().enumerate().filter(|(_, field)| !field.optional);
+        match required.find(|(at, _)| !positions.contains(at)) {
+            Some((_, field)) => Err(format!("the field {} is missing", field.name)),
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! `opt-in` and `opt-out`.
 
 use super::load;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use glassbox::describe;
 use glassbox::home::Home;
 use glassbox_sandbox::{Settings, consent};
@@ -25,9 +25,13 @@ pub fn opt_in(home: &Home, name: &str) -> Result<()> {
     Ok(writeln!(out, "Take it back with: glassbox opt-out {name}")?)
 }
 
-/// Switch tracking off. Works whatever state the plugin is in.
+/// Switch tracking off. Works whatever state the plugin is in; but who mistypes a name must not
+/// believe that it is off.
 pub fn opt_out(home: &Home, name: &str) -> Result<()> {
     home.must_exist()?;
+    if !home.plugin_file(name).exists() && !home.settings_file(name).exists() {
+        bail!("there is no plugin '{name}' here, so nothing was changed; 'glassbox list' names those that there are");
+    }
     let (_, aside) = decide(home, name, false)?;
     let mut out = std::io::stdout().lock();
     say_aside(&mut out, aside)?;

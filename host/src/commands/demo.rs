@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use glassbox::conformance::Request;
 use glassbox::conformance::session::{self, Kind, Ours};
-use glassbox::home::{BUNDLED_NAME, Home};
+use glassbox::home::{BUNDLED_NAME, Home, write_atomically};
 use glassbox::outbox::Outbox;
 use glassbox::player::{Moment, Player};
 use glassbox::receiver::Receiver;
@@ -15,10 +15,9 @@ use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::{Outgoing, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// The session that comes with this program.
@@ -41,39 +40,48 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     };
     let script = session::read_events(&events)?;
     let recorded = session::read_requests(&requests)?;
-    let home = Home::at(given.unwrap_or(&scratch.0.join("home")));
-    if !home.plugins().is_dir() {
-        home.init()?;
-    }
+    let home = Home::at(scratch.0.join("home"));
+    home.init()?;
+    let installed = match given.map(Home::at).filter(|given| given.plugins().is_dir()) {
+        Some(given) => take_plugin(&given, &home)?,
+        None => home.plugin_file(BUNDLED_NAME),
+    };
     let receiver = Receiver::start(port)?;
     let screen = Screen::new(script.last().map_or(0.0, |entry| entry.t));
-    screen.line(&format!("home      {}", home.root().display()));
-    screen.line(&format!("component {}", home.plugin_file(BUNDLED_NAME).display()));
-    screen.line(&format!("receiver  {}", receiver.url()));
+    screen.line(&format!("home      {}", home.root().display()))?;
+    screen.line(&format!("component {}", installed.display()))?;
+    screen.line(&format!("receiver  {}", receiver.url()))?;
     home.change_settings(BUNDLED_NAME, |settings| opt_in(settings, &receiver.url()))?;
     let end = recorded.last().map_or(0.0, |request| request.t).max(script.last().map_or(0.0, |entry| entry.t));
     let speed = if speed == 0.0 { f64::INFINITY } else { speed };
-    let player = Player { clock: ManualClock::default(), throttle: ManualThrottle::default(), home: &home, speed };
+    let (clock, throttle) = (ManualClock::default(), ManualThrottle::default());
+    let player = Player { clock, throttle, home: &home, speed, stop: stop_on_signal()? };
     let outbox = Outbox::new(BUNDLED_NAME);
     let mut running = start(&home, &player, &outbox)?;
-    let stopped = stop_on_signal()?;
     let mut causes = Vec::new();
     let finished = player.play(&mut running, &script, end, |moment| {
-        screen.moment(moment);
+        // Whoever read it has had enough: that ends it too.
+        let shown = screen.moment(moment).is_ok();
         let cause = moment.event.map(|(event, payload)| (event.to_string(), payload.clone()));
         causes.extend(moment.sent.iter().map(|sent| (Request::from(sent), cause.clone())));
-        !stopped.load(Ordering::SeqCst)
+        shown
     })?;
     let tally = outbox.drain(Duration::from_secs(10));
     let received = receiver.wait_for(causes.len(), Duration::from_secs(2));
-    screen.done();
     if !finished {
-        println!("stopped; {} reports had been sent", tally.sent);
+        screen.line(&format!("stopped; {} reports had been sent", tally.sent))?;
         return Ok(true);
     }
+    screen.done()?;
     let ours = attribute(&received, causes)?;
     let theirs: Vec<_> = recorded.into_iter().map(|recorded| recorded.request).collect();
     report(&session::compare(&ours, &theirs), &screen)
+}
+
+/// Take the plugin of a home that somebody uses; their settings are not the demo's to change.
+fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
+    write_atomically(&to.plugin_file(BUNDLED_NAME), &from.read_plugin(BUNDLED_NAME)?)?;
+    Ok(from.plugin_file(BUNDLED_NAME))
 }
 
 /// Opt in, with the settings under which the session was recorded.
@@ -109,10 +117,9 @@ fn start(home: &Home, player: &Player, outbox: &Outbox) -> Result<Running> {
     Running::start(plugin, settings, None, supply, keep)
 }
 
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = stopped.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst)).context("listening for signals")?;
+fn stop_on_signal() -> Result<mpsc::Receiver<()>> {
+    let (stop, stopped) = mpsc::channel();
+    ctrlc::set_handler(move || drop(stop.send(()))).context("listening for signals")?;
     Ok(stopped)
 }
 
@@ -203,34 +210,33 @@ impl Screen {
         self.paint("1;31", text)
     }
 
-    fn line(&self, text: &str) {
+    fn line(&self, text: &str) -> io::Result<()> {
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
-        println!("{clear}{text}");
+        writeln!(io::stdout(), "{clear}{text}")
     }
 
-    fn moment(&self, moment: &Moment) {
+    fn moment(&self, moment: &Moment) -> io::Result<()> {
         let time = format!("{:8.3} s", moment.t);
         if !moment.sent.is_empty() || moment.what.starts_with("settings") {
-            self.line(&format!("{time}  {}", self.paint("1", moment.what)));
+            self.line(&format!("{time}  {}", self.paint("1", moment.what)))?;
         }
         for request in moment.sent {
-            self.line(&format!("            -> {} {}", self.paint("32", &request.name), fields(request)));
+            self.line(&format!("            -> {} {}", self.paint("32", &request.name), fields(request)))?;
         }
         for note in moment.notes {
-            self.line(&format!("{time}  {}", self.red(note)));
+            self.line(&format!("{time}  {}", self.red(note)))?;
         }
         if self.terminal {
             let done = (moment.t / self.end).clamp(0.0, 1.0);
             let bar = "#".repeat((done * 30.0) as usize);
-            print!("\r\x1b[K[{bar:30}] {time}  {}", moment.what.chars().take(40).collect::<String>());
-            let _ = std::io::stdout().flush();
+            write!(io::stdout(), "\r\x1b[K[{bar:30}] {time}  {}", moment.what.chars().take(40).collect::<String>())?;
+            io::stdout().flush()?;
         }
+        Ok(())
     }
 
-    fn done(&self) {
-        if self.terminal {
-            print!("\r\x1b[K");
-        }
+    fn done(&self) -> io::Result<()> {
+        if self.terminal { write!(io::stdout(), "\r\x1b[K") } else { Ok(()) }
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod consent;
 mod demo;
+mod pack;
 mod plugins;
 mod run;
 mod settings;
@@ -10,6 +11,7 @@ mod settings;
 pub use audit::audit;
 pub use consent::{opt_in, opt_out};
 pub use demo::demo;
+pub use pack::pack;
 pub use plugins::{init, list, policy, status};
 pub use run::run;
 pub use settings::settings;

@@ -61,7 +61,10 @@ fn verdict(home: &Home, name: &str) -> String {
         Ok(Stored::Missing) => Consent::Undecided,
         Ok(Stored::Damaged(reason)) => {
             let file = home.settings_file(name);
-            return format!("nothing is sent: the settings file {} is damaged: {reason}", file.display());
+            return format!(
+                "nothing is sent: the settings file {} is damaged: {reason} (mend it, or glassbox opt-in {name} to begin anew)",
+                file.display()
+            );
         }
         Err(error) => return format!("nothing is sent: {error:#}"),
     };

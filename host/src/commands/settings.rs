@@ -22,9 +22,11 @@ pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
     // All are looked at before any is changed.
     let mut changes = Vec::new();
     for argument in arguments {
-        let (path, value) = argument.split_once('=').map_or((argument.as_str(), None), |(path, value)| (path, Some(value)));
+        let (path, value) =
+            argument.split_once('=').map_or((argument.as_str(), None), |(path, value)| (path, Some(value)));
         let key = keys.iter().find(|key| key.path == path);
-        let key = key.ok_or_else(|| anyhow!("'{path}' is no setting of '{name}'; 'glassbox settings {name}' lists them"))?;
+        let key =
+            key.ok_or_else(|| anyhow!("'{path}' is no setting of '{name}'; 'glassbox settings {name}' lists them"))?;
         match value {
             None => show(key, &settings)?,
             Some(value) => changes.push((path, parse(key, value)?)),

@@ -90,17 +90,13 @@ impl Reason {
     #[must_use]
     pub fn explains(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
         match self {
-            Self::Null
-            | Self::NotAScalar
-            | Self::NanOrInfinity
-            | Self::OddValue
-            | Self::OddNumberOrLength => self.left_out(case, theirs, ours),
+            Self::Null | Self::NotAScalar | Self::NanOrInfinity | Self::OddValue | Self::OddNumberOrLength => {
+                self.left_out(case, theirs, ours)
+            }
             Self::OddReason => {
                 case.last_event() == "Error" && ours.is_empty() && !is_word(case.last_payload().get("reason"))
             }
-            Self::WrongType => {
-                ours.is_empty() && !case.last_payload().get("raw_value").is_some_and(Value::is_u64)
-            }
+            Self::WrongType => ours.is_empty() && !case.last_payload().get("raw_value").is_some_and(Value::is_u64),
             Self::OctoprintRaises => {
                 malformed(case) && ours.len() <= 1 && (theirs.is_empty() || Self::Null.left_out(case, theirs, ours))
             }
@@ -152,7 +148,9 @@ impl Reason {
             Self::Null => source.is_null() && value == "None",
             Self::NotAScalar => (source.is_array() || source.is_object()) && !is_float(source),
             Self::NanOrInfinity => is_float(source),
-            Self::OddValue if sources == ["origin"] => !["local", "sdcard", "printer"].map(Value::from).contains(source),
+            Self::OddValue if sources == ["origin"] => {
+                !["local", "sdcard", "printer"].map(Value::from).contains(source)
+            }
             Self::OddValue => !source.is_null() && !is_word(Some(source)),
             Self::OddNumberOrLength => {
                 let odd_time = sources == ["time"] && !source.as_f64().is_some_and(|time| (1.0..1e12).contains(&time));

@@ -2,8 +2,8 @@
 
 use super::case::{self, Case, Request};
 use super::compare::{Verdict, compare};
-use crate::system;
-use glassbox_sandbox::capabilities::{Capabilities, Deny, Random, Record, Recording};
+use crate::system::{self, Record, Recording};
+use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
 use glassbox_sandbox::{Blocked, Instance, Plugin, Settings, consent};
 use std::sync::Arc;
 
@@ -25,9 +25,10 @@ pub fn run(plugin: &Arc<Plugin>, case: &Case) -> Run {
         Ok((sent, undeclared)) => {
             let verdict = match undeclared.first() {
                 None => compare(case, &sent),
-                Some(blocked) => {
-                    Verdict::Failed(format!("it tried to send {}, which was blocked: {}", blocked.request, blocked.reason))
-                }
+                Some(blocked) => Verdict::Failed(format!(
+                    "it tried to send {}, which was blocked: {}",
+                    blocked.request, blocked.reason
+                )),
             };
             Run { sent, undeclared, verdict }
         }

@@ -10,6 +10,7 @@ mod clock;
 mod hardware;
 mod process;
 mod random;
+mod recording;
 #[cfg(test)]
 mod scratch;
 pub mod throttle;
@@ -17,4 +18,5 @@ pub mod throttle;
 pub use clock::{ManualClock, MonotonicClock};
 pub use hardware::SystemHardware;
 pub use random::SystemRandom;
+pub use recording::{Record, Recording, Use};
 pub use throttle::{ManualThrottle, VcGenCmd};

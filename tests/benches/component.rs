@@ -1,0 +1,164 @@
+//! Inside the process: events through the component and natively, routing, loading.
+
+use crate::{Sheet, median, nanoseconds};
+use bindings::glassbox::tracker::{clock, hardware, http, throttle};
+use bindings::wasi::random::random;
+use glassbox::home::BUNDLED;
+use glassbox::running::Running;
+use glassbox::source;
+use glassbox_sandbox::capabilities::Capabilities;
+use glassbox_sandbox::{Instance, Sandbox, Settings};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store};
+
+mod bindings {
+    wasmtime::component::bindgen!({ path: "../wit", world: "tracker" });
+}
+
+const SETTINGS: &str = r#"{"enabled": true, "unique_id": "11111111-2222-4333-8444-555555555555",
+    "file_salt": "11111111-2222-4333-8444-555555555555", "ping": 0, "pong": 0}"#;
+/// As the policy hands it on.
+const PAYLOAD: &str = r#"{"path":"some folder/a file with a name.gcode","origin":"local","connector":"serial"}"#;
+
+pub fn measure(sheet: &mut Sheet) {
+    events(sheet);
+    untracked(sheet);
+    loading(sheet);
+}
+
+/// A world that costs nothing: what is measured is the component and the way to it.
+#[derive(Default)]
+struct Nothing {
+    sent: u64,
+}
+
+impl http::Host for Nothing {
+    fn send(&mut self, request: http::Request) -> Result<(), http::Refusal> {
+        self.sent += black_box(request).fields.len() as u64;
+        Ok(())
+    }
+}
+impl clock::Host for Nothing {
+    fn now(&mut self) -> u64 {
+        1
+    }
+}
+impl hardware::Host for Nothing {
+    fn probe(&mut self) -> hardware::Machine {
+        unreachable!("not for this event")
+    }
+}
+impl throttle::Host for Nothing {
+    fn query(&mut self) -> Option<u32> {
+        None
+    }
+}
+impl random::Host for Nothing {
+    fn get_random_bytes(&mut self, length: u64) -> Vec<u8> {
+        vec![7; length as usize]
+    }
+    fn get_random_u64(&mut self) -> u64 {
+        7
+    }
+}
+
+#[derive(Default)]
+struct Native {
+    sent: Cell<usize>,
+}
+
+impl glassbox_tracker::Capabilities for Native {
+    fn now(&self) -> u64 {
+        1
+    }
+    fn machine(&self) -> glassbox_tracker::Machine {
+        glassbox_tracker::Machine::default()
+    }
+    fn throttled(&self) -> Option<u32> {
+        None
+    }
+    fn random(&self) -> Result<[u8; 16], String> {
+        Ok([7; 16])
+    }
+    fn send(&self, request: glassbox_tracker::Request) {
+        self.sent.set(self.sent.get() + black_box(request).fields.len());
+    }
+}
+
+fn events(sheet: &mut Sheet) {
+    let engine = Engine::new(&glassbox_sandbox::config()).unwrap();
+    let mut linker = Linker::new(&engine);
+    bindings::Tracker::add_to_linker::<_, HasSelf<Nothing>>(&mut linker, |state| state).unwrap();
+    let mut store = Store::new(&engine, Nothing::default());
+    store.set_epoch_deadline(u64::MAX / 2);
+    let component = Component::from_binary(&engine, BUNDLED).unwrap();
+    let world = bindings::Tracker::instantiate(&mut store, &component, &linker).unwrap();
+    world.glassbox_tracker_settings().call_load(&mut store, SETTINGS).unwrap().unwrap();
+    let world_now = Native::default();
+    let mut native = glassbox_tracker::Tracker::default();
+    native.load(SETTINGS, &world_now).unwrap();
+    // In turn, so that both see the same machine.
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    for _ in 0..51 {
+        inside.push(median(1, 2000, || {
+            world.call_on_event(&mut store, "PrintStarted", black_box(PAYLOAD)).unwrap().unwrap();
+        }));
+        outside.push(median(1, 2000, || {
+            native.on_event("PrintStarted", black_box(PAYLOAD), &world_now).unwrap();
+        }));
+    }
+    inside.sort();
+    outside.sort();
+    let (inside, outside) = (nanoseconds(inside[25]), nanoseconds(outside[25]));
+    assert_eq!(store.data().sent as usize, world_now.sent.get(), "both did the same");
+    sheet.line("a tracked event, natively", &format!("{outside:.0} ns"));
+    sheet.line("a tracked event, through the component", &format!("{inside:.0} ns"));
+    sheet.bound("  component / native", inside / outside, "x", 3.0);
+}
+
+fn running() -> Running {
+    let sandbox = Sandbox::new(None).unwrap();
+    let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
+    let settings = Settings::parse(SETTINGS).unwrap();
+    Running::start(plugin, settings, None, Box::new(Capabilities::deny), Box::new(|_| Ok(()))).unwrap()
+}
+
+fn untracked(sheet: &mut Sheet) {
+    let mut running = running();
+    let time = median(51, 100_000, || {
+        black_box(running.event(black_box("ZChange"), "{\"new\": 1.0, \"old\": 0.8}", 1));
+    });
+    sheet.bound("an event that the tracker does not track", nanoseconds(time) / 1000.0, "us", 1.0);
+    let line = br#"{"event": "ZChange", "payload": {"new": 1.0, "old": 0.8}}"#;
+    let time = median(51, 20_000, || {
+        let (event, payload) = source::parse(black_box(line)).unwrap();
+        black_box(running.event(&event, &payload, 1));
+    });
+    sheet.line("  with reading its line", &format!("{:.2} us", nanoseconds(time) / 1000.0));
+    let time = median(51, 2000, || {
+        black_box(running.event("PrintStarted", black_box(PAYLOAD), 1));
+    });
+    sheet.line("a tracked event with policy, gate and handover", &format!("{:.1} us", nanoseconds(time) / 1000.0));
+}
+
+fn loading(sheet: &mut Sheet) {
+    let folder = std::env::temp_dir().join(format!("glassbox-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let sandbox = Sandbox::new(Some(&folder.join("cache"))).unwrap();
+    let began = Instant::now();
+    let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
+    sheet.line("check, compile, link (cold)", &format!("{:.0} ms", began.elapsed().as_secs_f64() * 1e3));
+    let time = median(101, 1, || {
+        black_box(sandbox.prepare("tracking", BUNDLED).unwrap());
+    });
+    sheet.bound("check, load from the cache, link", nanoseconds(time) / 1e6, "ms", 1.0);
+    let time = median(101, 10, || {
+        black_box(Instance::new(&plugin, Capabilities::deny(), None).unwrap());
+    });
+    sheet.bound("instantiate", nanoseconds(time) / 1000.0, "us", 100.0);
+    let _ = std::fs::remove_dir_all(&folder);
+}

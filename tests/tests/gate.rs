@@ -1,0 +1,193 @@
+//! What a component that misbehaves gets past the gate: nothing, and it is named.
+#![allow(missing_docs)]
+
+use glassbox::audit::audit;
+use glassbox_sandbox::{Outcome, Settings};
+use glassbox_tests::{Bench, Folder, MISFIT, MISFIT_PLUGIN, SANDBOX, bench, settings};
+use serde_json::json;
+use std::path::Path;
+
+const EVENT: (&str, &str) = ("PrintStarted", r#"{"path": "a secret.gcode", "owner": "me"}"#);
+
+fn act(act: &str) -> (Bench, Settings) {
+    let mut bench = bench(&MISFIT_PLUGIN);
+    let settings = bench.instance.load(&settings(&[("act", json!(act))])).unwrap().unwrap();
+    (bench, settings)
+}
+
+fn do_it(name: &str) -> Outcome {
+    act(name).0.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap()
+}
+
+#[test]
+fn what_is_declared_is_sent_and_encoded_by_the_host() {
+    let outcome = do_it("well");
+    let sent = &outcome.sent[0];
+    assert_eq!(
+        (sent.url.as_str(), sent.form.as_str()),
+        ("http://127.0.0.1:1/track/11111111-2222-4333-8444-555555555555/hello/", "first=a&second=12",)
+    );
+    assert_eq!(
+        (sent.path(), sent.query(), sent.body()),
+        ("/track/11111111-2222-4333-8444-555555555555/hello/", "first=a&second=12", "",)
+    );
+    assert_eq!((outcome.sent.len(), outcome.blocked.len(), outcome.message), (1, 0, None));
+}
+
+#[test]
+fn what_is_not_declared_is_blocked_for_the_right_reason() {
+    for (act, reason) in [
+        ("extra-field", "it has a field that the manifest does not declare"),
+        ("bad-value", "the value of first does not fit its rule"),
+        ("order", "the field first is repeated or out of order"),
+        ("twice", "the field first is repeated or out of order"),
+        ("missing-field", "the field first is missing"),
+        ("undeclared", "the manifest does not declare this request"),
+        ("post", "it must be a GET"),
+        ("user-agent", "its user agent does not fit"),
+        ("escape", "the manifest does not declare this request"),
+    ] {
+        let outcome = do_it(act);
+        assert_eq!(outcome.sent, [], "{act}");
+        assert_eq!(outcome.blocked.len(), 1, "{act}");
+        assert_eq!((outcome.blocked[0].reason.as_str(), outcome.blocked[0].undeclared), (reason, true), "{act}");
+        assert_eq!(outcome.message.as_deref(), Some("refused: forbidden"), "{act}");
+        // The reason goes into logs: it must not carry what was to be smuggled out.
+        assert!(!format!("{:?}", outcome.blocked).contains("secret.gcode"), "{act}");
+    }
+}
+
+#[test]
+fn an_audit_catches_one_field_more_than_is_declared() {
+    let folder = Folder::new("gate-audit");
+    let corpus = folder.0.join("cases.jsonl");
+    let case = |act: &str, expect: serde_json::Value| {
+        json!({
+            "case": format!("misfit/{act}"), "settings": settings(&[("act", json!(act))]).to_value(), "exact": false,
+            "why": "null", "expect": expect, "events": [{"event": EVENT.0, "payload": {"path": "x"}}],
+        })
+    };
+    std::fs::write(&corpus, case("extra-field", json!([])).to_string()).unwrap();
+    let report = audit(&SANDBOX, Path::new("misfit.wasm"), MISFIT, &[corpus]).unwrap();
+    assert!(!report.passed());
+    let failure = &report.corpora[0].failures[0];
+    let expected = "it tried to send hello, which was blocked: it has a field that the manifest does not declare";
+    assert_eq!(failure.reason, expected);
+}
+
+#[test]
+fn a_component_cannot_change_settings_that_exist() {
+    let mut bench = bench(&MISFIT_PLUGIN);
+    let before = settings(&[("act", json!("meddle")), ("events.hello", json!(false))]);
+    let after = bench.instance.load(&before).unwrap().unwrap();
+    let mut expected = before.clone();
+    expected.set("added", json!(1)).unwrap();
+    assert_eq!(after, expected);
+    // And what it sends goes by the user's document: this switch is off.
+    let outcome = bench.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap();
+    assert_eq!(outcome.sent, []);
+    assert_eq!(outcome.blocked[0].reason, "the setting events.hello is off");
+}
+
+#[test]
+fn a_component_cannot_enable_itself_and_is_given_nothing_before_it_is_enabled() {
+    for enabled in [json!(null), json!(false), json!("true"), json!(1)] {
+        let mut bench = bench(&MISFIT_PLUGIN);
+        let before = settings(&[("act", json!("meddle")), ("enabled", enabled), ("unique_id", json!(null))]);
+        assert_eq!(bench.instance.load(&before).unwrap().unwrap(), before);
+        let outcome = bench.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap();
+        assert_eq!(outcome.sent, []);
+        assert!(!outcome.blocked[0].undeclared);
+    }
+}
+
+#[test]
+fn only_events_and_ticks_may_send() {
+    let mut in_load = bench(&MISFIT_PLUGIN);
+    let refused = in_load.instance.load(&settings(&[("act", json!("send-in-load"))])).unwrap().unwrap_err();
+    assert_eq!(refused, r#"Err("forbidden")"#);
+    let mut in_save = act("send-in-save").0;
+    assert_eq!(in_save.instance.save().unwrap(), r#"Err("forbidden")"#);
+    assert_eq!(in_load.record.take_requests(), []);
+    assert_eq!(in_save.record.take_requests(), []);
+}
+
+#[test]
+fn a_call_is_a_transaction_and_a_trap_discards_what_it_sent() {
+    let mut bench = act("panic-after-sending").0;
+    let error = bench.instance.on_event(EVENT.0, EVENT.1).unwrap_err();
+    assert_eq!(error.reasons, ["on-event: it panicked"]);
+    assert_eq!(bench.record.take_requests(), []);
+    // The instance is gone; nothing more is heard of it.
+    assert_eq!(bench.instance.on_tick().unwrap_err().reasons, ["it failed before"]);
+}
+
+#[test]
+fn limits_end_a_call() {
+    for (act, reason) in [
+        ("loop", "on-event: it took longer than 2 s"),
+        ("recurse", "on-event: it ran out of stack"),
+        ("bomb", ""),
+        ("huge-request", ""),
+    ] {
+        let error = do_it_badly(act);
+        assert_eq!(error.reasons.len(), 1);
+        assert!(error.reasons[0].starts_with(reason), "{act}: {error}");
+        assert!(error.to_string().contains("plugin 'misfit' failed: on-event: "), "{error}");
+    }
+    assert_eq!(do_it("many").sent.len(), glassbox_sandbox::limits::REQUESTS_PER_CALL);
+    assert_eq!(do_it("error").message.unwrap().len(), glassbox_sandbox::limits::MESSAGE_CHARS);
+}
+
+fn do_it_badly(name: &str) -> glassbox_sandbox::Error {
+    act(name).0.instance.on_event(EVENT.0, EVENT.1).unwrap_err()
+}
+
+#[test]
+fn payloads_are_cut_down_before_the_sandbox() {
+    let policy = &MISFIT_PLUGIN.policy;
+    let cut = |payload: &str| policy.cut("PrintStarted", payload).map(Option::unwrap);
+    assert_eq!(cut(EVENT.1).unwrap(), r#"{"path":"a secret.gcode"}"#);
+    for nothing in ["null", "3", "\"path\"", "[{\"path\": 1}]", "true"] {
+        assert_eq!(cut(nothing).unwrap(), "null");
+    }
+    assert_eq!(cut("{}").unwrap(), "{}");
+    assert_eq!(cut(r#"{"path": {"deep": "secret"}}"#).unwrap(), r#"{"path":null}"#);
+    assert_eq!(cut(r#"{"path": [{"deep": "secret"}]}"#).unwrap(), r#"{"path":null}"#);
+    assert_eq!(cut(r#"{"path": ["a", 1]}"#).unwrap(), r#"{"path":["a",1]}"#);
+    assert_eq!(policy.cut("PrintDone", EVENT.1).unwrap(), None);
+    assert!(cut(&format!("{{\"path\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000))).is_err());
+    assert!(cut(&format!("{{\"path\": \"{}\"}}", "x".repeat(300_000))).is_err());
+}
+
+#[test]
+fn files_that_are_no_trackers_are_named_with_all_that_is_wrong() {
+    let reasons = |name: &str, bytes: &[u8]| SANDBOX.prepare(name, bytes).err().unwrap().reasons;
+    let other = wat::parse_str(
+        r#"(component (import "wasi:filesystem/types@0.2.0" (instance)) (import "glassbox:tracker/http@2.0.0" (instance)))"#,
+    );
+    assert_eq!(
+        reasons("other", &other.unwrap()),
+        [
+            "it imports wasi:filesystem/types@0.2.0, which no tracker may use",
+            "it imports glassbox:tracker/http@2.0.0; this host has glassbox:tracker/http@1.0.0",
+            "it does not export on-event",
+            "it does not export on-tick",
+            "it does not export glassbox:tracker/settings@1.0.0",
+            "it does not export glassbox:tracker/handover@1.0.0",
+            "it has no manifest: embed one as the custom section glassbox:manifest",
+        ]
+    );
+    assert_eq!(reasons("x", b""), ["the file is empty"]);
+    assert_eq!(reasons("x", b"hello"), ["the file is not WebAssembly"]);
+    assert_eq!(
+        reasons("x", &wat::parse_str("(module)").unwrap()),
+        ["the file is a core module, not a component; encode it with wit-component"]
+    );
+    assert!(reasons("misfit", &MISFIT[..MISFIT.len() / 2])[0].starts_with("the file is damaged or cut off: "));
+    assert_eq!(reasons("x", &vec![0; 5 << 20]), ["the file has 5 MiB; at most 4 are read"]);
+    assert_eq!(
+        reasons("renamed", MISFIT),
+        ["it says that the plugin is 'misfit', but the file is 'renamed.wasm'; rename the file"]
+    );
+}

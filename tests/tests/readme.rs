@@ -1,0 +1,43 @@
+//! The README says what is so.
+#![allow(missing_docs)]
+
+use glassbox::describe;
+use glassbox_tests::{TRACKING, workspace};
+
+#[test]
+fn the_table_of_what_is_recorded_is_the_manifests() {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("<!-- policy -->\n").unwrap();
+    let (table, _) = rest.split_once("<!-- /policy -->").unwrap();
+    let expected = describe::as_markdown(TRACKING.policy.manifest());
+    assert_eq!(table.trim(), expected.trim(), "run: glassbox policy --markdown, and put it into the README");
+}
+
+#[test]
+fn nothing_in_the_tree_is_longer_than_it_should_be() {
+    fn walk(folder: &std::path::Path, long: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("target") {
+                walk(&path, long);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+                if lines > 420 {
+                    long.push(format!("{}: {lines} lines", path.display()));
+                }
+            }
+        }
+    }
+    let mut long = Vec::new();
+    ["guest", "host", "tests", "examples"].iter().for_each(|part| walk(&workspace().join(part), &mut long));
+    assert_eq!(long, [""; 0]);
+}
+
+#[test]
+fn the_trusted_core_can_be_read_in_an_afternoon() {
+    let folder = workspace().join("host/sandbox/src");
+    let files = std::fs::read_dir(folder).unwrap().flatten();
+    let text: String = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+    let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+    assert!(code <= 1500, "{code} lines of code");
+}
