@@ -98,12 +98,12 @@ impl Settings {
 
     /// The settings, and the id: only the host needs that one.
     fn read(document: &Map<String, Value>) -> Result<(Self, Option<String>), String> {
-        let mut settings = Self::default();
-        settings.enabled = match document.get("enabled") {
+        let enabled = match document.get("enabled") {
             None | Some(Value::Null) => None,
             Some(Value::Bool(enabled)) => Some(*enabled),
             Some(_) => return Err("enabled must be true, false or null".into()),
         };
+        let mut settings = Self { enabled, ..Self::default() };
         let unique_id = text(document, "unique_id")?;
         if unique_id.as_deref().is_some_and(|id| !uuid::is_v4(id)) {
             return Err("unique_id must be a version 4 UUID; remove the key to have one made".into());

@@ -311,3 +311,19 @@ fn switched_on_it_begins_to_ask() {
     bench.tick();
     assert_eq!(bench.said(), [BAD_SAID]);
 }
+
+#[test]
+fn an_issue_first_seen_in_a_print_is_asked_after_from_there() {
+    let mut bench = polling(0);
+    bench.sleep_until(10.0);
+    bench.world.throttle.set(Some(BAD));
+    let (event, payload) = print_started();
+    bench.event(event, payload);
+    bench.tick();
+    bench.said();
+    bench.world.throttle.set(Some(OVER));
+    bench.run_until(39);
+    assert_eq!(only_throttling(bench.said()), NOTHING);
+    bench.run_until(40);
+    assert_eq!(only_throttling(bench.said()), [OVER_SAID]);
+}

@@ -1,2 +1,13 @@
-//! x
-fn main() {}
+//! The program as a whole: the real binary, real files, real HTTP to a loopback port.
+#![cfg(unix)] // signals and named pipes
+#![allow(missing_docs)]
+
+mod audit;
+mod bad_input;
+mod broken_files;
+mod commands;
+mod consent;
+mod demo;
+mod run;
+mod settings;
+mod support;

@@ -163,8 +163,10 @@ pub fn tick(cx: &mut Context) {
         && cx.on(|events| events.throttled)
     {
         reading.report(cx);
+        // Seen while asking about something else: ask on from here.
+        cx.state.throttle.next_poll = Some(cx.now + pause(reading));
     }
-    if !next_poll(cx).is_some_and(|at| at <= cx.now) {
+    if next_poll(cx).is_none_or(|at| at > cx.now) {
         return;
     }
     let Some(mask) = cx.world.throttled() else {
@@ -177,7 +179,11 @@ pub fn tick(cx: &mut Context) {
     if std::mem::take(&mut cx.state.throttle.unreported) {
         reading.report(cx);
     }
-    cx.state.throttle.next_poll = Some(cx.now + if reading.now { WHILE_THROTTLED } else { CALM });
+    cx.state.throttle.next_poll = Some(cx.now + pause(reading));
+}
+
+fn pause(reading: Reading) -> Instant {
+    if reading.now { WHILE_THROTTLED } else { CALM }
 }
 
 /// When there is something to report or to ask.

@@ -42,8 +42,8 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     let recorded = session::read_requests(&requests)?;
     let home = Home::at(scratch.0.join("home"));
     home.init()?;
-    let installed = match given.map(Home::at).filter(|given| given.plugins().is_dir()) {
-        Some(given) => take_plugin(&given, &home)?,
+    let installed = match given {
+        Some(given) => take_plugin(&Home::at(given), &home)?,
         None => home.plugin_file(BUNDLED_NAME),
     };
     let receiver = Receiver::start(port)?;
@@ -80,6 +80,9 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
 
 /// Take the plugin of a home that somebody uses; their settings are not the demo's to change.
 fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
+    if !from.plugins().is_dir() {
+        from.init()?;
+    }
     write_atomically(&to.plugin_file(BUNDLED_NAME), &from.read_plugin(BUNDLED_NAME)?)?;
     Ok(from.plugin_file(BUNDLED_NAME))
 }
@@ -119,7 +122,7 @@ fn start(home: &Home, player: &Player, outbox: &Outbox) -> Result<Running> {
 
 fn stop_on_signal() -> Result<mpsc::Receiver<()>> {
     let (stop, stopped) = mpsc::channel();
-    ctrlc::set_handler(move || drop(stop.send(()))).context("listening for signals")?;
+    ctrlc::set_handler(move || stop.send(()).unwrap_or_default()).context("listening for signals")?;
     Ok(stopped)
 }
 

@@ -40,6 +40,8 @@ pub enum Reason {
     ErrorFiredTwice,
     /// OctoPrint 2.1's tracker fails when the connection is lost in a print.
     LostConnection,
+    /// OctoPrint from 1.12 on forgets to cancel the timer of a connection that is gone.
+    OrphanedTimer,
 }
 
 impl Reason {
@@ -82,6 +84,7 @@ impl Reason {
             Self::LifecycleComesAsEvents => "start and end of the server come as events of their own",
             Self::IdIsMinted => "an id that is no version 4 UUID is refused; OctoPrint replaces it",
             Self::ErrorFiredTwice => "OctoPrint 2.1 fires one error twice; here it is reported once",
+            Self::OrphanedTimer => "OctoPrint reports a connection once more, on a timer that it did not cancel",
             Self::LostConnection => "OctoPrint 2.1 reports nothing when the connection is lost in a print",
         }
     }
@@ -121,8 +124,8 @@ impl Reason {
             Self::IdIsMinted => {
                 ours.is_empty() && !case.settings.get("unique_id").and_then(Value::as_str).is_some_and(is_uuid)
             }
-            // These two are about sequences of events: see `session`.
-            Self::ErrorFiredTwice | Self::LostConnection => false,
+            // These are about sequences of events: see `session`.
+            Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
         }
     }
 

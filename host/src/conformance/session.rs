@@ -160,6 +160,11 @@ fn compare_kind(ours: &[&Ours], theirs: &[&Request]) -> Kind {
                 j += 1;
                 Reason::ErrorFiredTwice
             }
+            // A connection that was reported with its firmware, or is gone, once more without.
+            (_, Some(their)) if their.kind() == "printer_connected" && their.value("firmware_name").is_none() => {
+                j += 1;
+                Reason::OrphanedTimer
+            }
             (our, their) => {
                 let text = |request: Option<String>| request.unwrap_or_else(|| "nothing".into());
                 let our = text(our.map(|our| our.request.to_string()));
@@ -209,4 +214,62 @@ fn as_case(our: &Ours) -> Option<Case> {
 
 fn is_comm_error(request: &Request) -> bool {
     request.kind().starts_with("commerror_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(kind: &str, query: &str) -> Request {
+        Request { method: "GET".into(), path: format!("/track/x/{kind}/"), query: query.into(), ..Request::default() }
+    }
+
+    fn ours(kind: &str, query: &str, cause: Option<(&str, Value)>) -> Ours {
+        let cause = cause.map(|(event, payload)| (event.to_string(), payload));
+        Ours { request: request(kind, query), cause }
+    }
+
+    fn one(ours: &[Ours], theirs: &[Request]) -> Kind {
+        compare(ours, theirs).into_values().next().unwrap()
+    }
+
+    #[test]
+    fn differences_have_their_reason() {
+        let plugin = Some(("plugin_pluginmanager_enable_plugin", json!({"id": "a", "version": null})));
+        let kind = one(
+            &[ours("enable_plugin", "plugin=a", plugin)],
+            &[request("enable_plugin", "plugin=a&plugin_version=None")],
+        );
+        assert_eq!((kind.same, kind.reasons.get(&Reason::Null), kind.unexplained.len()), (0, Some(&1), 0));
+
+        let error = Some(("Error", json!({"error": "e", "reason": "firmware"})));
+        let theirs = request("commerror_firmware", "commerror_text=e");
+        let kind = one(&[ours("commerror_firmware", "commerror_text=e", error)], &[theirs.clone(), theirs]);
+        assert_eq!((kind.same, kind.reasons.get(&Reason::ErrorFiredTwice)), (1, Some(&1)));
+
+        let lost = Some(("PrintFailed", json!({"connector": "serial"})));
+        let kind = one(&[ours("print_failed", "file=f&reason=unknown", lost)], &[]);
+        assert_eq!(kind.reasons.get(&Reason::LostConnection), Some(&1));
+
+        let firmware = request("printer_connected", "printer_connector=serial&firmware_name=f");
+        let timer = request("printer_connected", "printer_connector=serial");
+        let same = Ours { request: firmware.clone(), cause: None };
+        let kind = one(&[same], &[firmware, timer]);
+        assert_eq!((kind.same, kind.reasons.get(&Reason::OrphanedTimer)), (1, Some(&1)));
+    }
+
+    #[test]
+    fn a_difference_without_a_reason_stays() {
+        let started = Some(("PrintStarted", json!({"path": "a", "origin": "local"})));
+        for theirs in
+            [vec![], vec![request("print_started", "origin=local&file=other")], vec![request("print_started", ""); 2]]
+        {
+            let kind = one(&[ours("print_started", "origin=local&file=f", started.clone())], &theirs);
+            assert_eq!((kind.same, kind.reasons.len()), (0, 0), "{theirs:?}");
+            assert_eq!(kind.unexplained.len(), theirs.len().max(1));
+        }
+        let kind = one(&[], &[request("print_started", "x")]);
+        assert_eq!(kind.unexplained, ["here: nothing\nthere: GET /track/x/print_started/?x ()"]);
+    }
 }

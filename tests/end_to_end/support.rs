@@ -1,0 +1,337 @@
+//! A throw-away home, and the program as a child process that is never waited for in vain.
+
+use glassbox::conformance::Request;
+use glassbox::receiver::Receiver;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes here; a test that runs into it has failed.
+pub const LONG: Duration = Duration::from_secs(30);
+
+/// Long enough for what must not come to come.
+pub const SILENCE: Duration = Duration::from_millis(500);
+
+/// What says no to everything, and where a home may come from: no test inherits them.
+const VARIABLES: [&str; 6] = [
+    "CI",
+    "OCTOPRINT_DISABLE_TRACKING",
+    "OCTOPRINT_TRACKING_DISABLED",
+    "DO_NOT_TRACK",
+    "GLASSBOX_HOME",
+    "XDG_DATA_HOME",
+];
+
+pub const ENVIRONMENT: &str = r#"{"event":"environment","payload":{"octoprint":{"version":"1.11.8"}}}"#;
+pub const STARTED: &str = r#"{"event":"octoprint_started","payload":{"uptime":1}}"#;
+pub const PRINT: &str = r#"{"event":"PrintStarted","payload":{"path":"a.gcode","name":"a.gcode","origin":"local"}}"#;
+/// What the start of a server run sends.
+pub const START: [&str; 3] = ["ping", "pong", "startup"];
+
+/// A folder under the temporary one, removed at the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("glassbox-end-to-end-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let folder = Self(std::env::temp_dir().join(name));
+        fs::create_dir_all(&folder.0).unwrap();
+        folder
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A home folder and what is run in it.
+pub struct Home(pub Folder);
+
+impl Home {
+    /// With the bundled plugin, nobody has opted in.
+    pub fn new() -> Self {
+        let home = Self(Folder::new());
+        glassbox::home::Home::at(home.root()).init().unwrap();
+        home
+    }
+
+    /// Opted in, with reports going to this URL.
+    pub fn opted_in(server: &str) -> Self {
+        let home = Self::new();
+        home.write_settings(json!({"enabled": true, "server": server}).to_string());
+        home
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.0.path("home")
+    }
+
+    pub fn plugin(&self, name: &str) -> PathBuf {
+        self.root().join(format!("plugins/{name}.wasm"))
+    }
+
+    pub fn settings_file(&self) -> PathBuf {
+        self.root().join("settings/tracking.json")
+    }
+
+    pub fn write_settings(&self, content: impl AsRef<[u8]>) {
+        fs::write(self.settings_file(), content).unwrap();
+    }
+
+    pub fn settings(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.settings_file()).unwrap()).unwrap()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Program {
+        let mut program = program(arguments);
+        program.0.arg("--home").arg(self.root());
+        program
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).run()
+    }
+
+    /// `run --events -`, ready to be fed.
+    pub fn start(&self) -> Process {
+        let process = self.command(&["run", "--events", "-", "-v"]).start();
+        process.wait_for_log(" INFO tracking: ");
+        process
+    }
+}
+
+/// The program, about to be started.
+pub struct Program(Command);
+
+/// The program with these arguments, in an environment without a say in what is sent.
+pub fn program(arguments: &[&str]) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glassbox"));
+    command.args(arguments);
+    VARIABLES.iter().for_each(|name| drop(command.env_remove(name)));
+    Program(command)
+}
+
+impl Program {
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.0.arg(argument);
+        self
+    }
+
+    /// To be started in another way than ours.
+    pub fn into_command(self) -> Command {
+        self.0
+    }
+
+    pub fn start(mut self) -> Process {
+        let mut child =
+            self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let (out, err) = (Text::default(), Text::default());
+        let readers = vec![out.read(child.stdout.take().unwrap()), err.read(child.stderr.take().unwrap())];
+        Process { input: child.stdin.take(), child, out, err, readers }
+    }
+
+    pub fn run(self) -> Output {
+        self.run_with(b"")
+    }
+
+    /// With this on standard input.
+    pub fn run_with(self, input: &[u8]) -> Output {
+        let mut process = self.start();
+        process.feed(input);
+        process.close();
+        process.wait(LONG)
+    }
+}
+
+/// What somebody reads from a pipe in a thread of its own.
+#[derive(Clone, Default)]
+struct Text(Arc<(Mutex<Vec<u8>>, Condvar)>);
+
+impl Text {
+    fn read(&self, mut from: impl Read + Send + 'static) -> JoinHandle<()> {
+        let text = self.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                text.0.0.lock().unwrap().extend_from_slice(&buffer[..count]);
+                text.0.1.notify_all();
+            }
+        })
+    }
+
+    fn get(&self) -> String {
+        String::from_utf8_lossy(&self.0.0.lock().unwrap()).into_owned()
+    }
+
+    fn wait_for(&self, what: &str) -> bool {
+        let found = |text: &mut Vec<u8>| !String::from_utf8_lossy(text).contains(what);
+        let (_text, timeout) = self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), LONG, found).unwrap();
+        !timeout.timed_out()
+    }
+}
+
+/// The running program; killed when it goes out of scope.
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    out: Text,
+    err: Text,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    pub fn send(&mut self, line: &str) {
+        self.feed(format!("{line}\n").as_bytes());
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        // Where it has ended already, its status and its words tell more than a broken pipe.
+        let _ = self.input.as_mut().unwrap().write_all(bytes);
+    }
+
+    pub fn close(&mut self) {
+        self.input = None;
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `TERM` or `INT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub fn log(&self) -> String {
+        self.err.get()
+    }
+
+    pub fn wait_for_log(&self, what: &str) {
+        assert!(self.err.wait_for(what), "{what:?} was not logged:\n{}", self.log());
+    }
+
+    pub fn wait_for_out(&self, what: &str) {
+        assert!(self.out.wait_for(what), "{what:?} was not printed:\n{}{}", self.out.get(), self.log());
+    }
+
+    /// Wait for its end, but not longer than this.
+    pub fn wait(mut self, longest: Duration) -> Output {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(began.elapsed() < longest, "it did not end in {longest:?}:\n{}{}", self.out.get(), self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.input = None;
+        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        let output = Output { status: status.code(), out: self.out.get(), err: self.err.get() };
+        assert!(!output.err.contains("panicked"), "{}", output.err);
+        output
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How it ended, and what it said.
+#[derive(Debug)]
+pub struct Output {
+    pub status: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Output {
+    /// What it printed, if it ended well.
+    #[track_caller]
+    pub fn good(self) -> String {
+        assert_eq!(self.status, Some(0), "{}{}", self.out, self.err);
+        self.out
+    }
+
+    /// What it logged, if it ended well.
+    #[track_caller]
+    pub fn log(self) -> String {
+        assert_eq!(self.status, Some(0), "{}{}", self.out, self.err);
+        self.err
+    }
+
+    /// Its message, one line, if it ended with status 2.
+    #[track_caller]
+    pub fn error(self) -> String {
+        assert_eq!(self.status, Some(2), "{}{}", self.out, self.err);
+        let lines: Vec<_> = self.err.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(lines.len(), 1, "{}", self.err);
+        assert_eq!(self.err.lines().last(), Some(lines[0]), "{}", self.err);
+        lines[0]["error: ".len()..].into()
+    }
+}
+
+pub fn receiver() -> Receiver {
+    Receiver::start(0).unwrap()
+}
+
+/// What was reported so far, after waiting for so many requests.
+#[track_caller]
+pub fn kinds(receiver: &Receiver, count: usize) -> Vec<String> {
+    let requests = receiver.wait_for(count, LONG);
+    assert_eq!(requests.len(), count, "{:?}", names(&requests));
+    names(&requests)
+}
+
+pub fn names(requests: &[Request]) -> Vec<String> {
+    requests.iter().map(|request| request.kind().into()).collect()
+}
+
+/// A port on which nobody listens.
+pub fn dead_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Wait until it is so.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A file of this workspace.
+pub fn workspace(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name)
+}
