@@ -42,14 +42,14 @@ pub enum Method {
 }
 
 /// One report.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Request<'a> {
     /// Get for all but `pong`.
     pub method: Method,
     /// For example `print_started`.
-    pub name: String,
+    pub name: &'a str,
     /// Names and values in the order in which they are sent.
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: &'a [(&'static str, String)],
     /// `OctoPrint/<version>`.
-    pub user_agent: String,
+    pub user_agent: &'a str,
 }

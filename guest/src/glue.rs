@@ -11,6 +11,7 @@ mod bindings {
     wit_bindgen::generate!({
         path: "../wit",
         world: "tracker",
+        ownership: Borrowing { duplicate_if_necessary: false },
         with: { "wasi:random/random@0.2.12": ::wasi::random::random },
     });
 }
@@ -56,17 +57,18 @@ impl Capabilities for Host {
     }
 
     fn send(&self, request: Request) {
+        let fields: Vec<_> = request.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let request = http::Request {
             method: match request.method {
                 Method::Get => http::Method::Get,
                 Method::Post => http::Method::Post,
             },
             name: request.name,
-            fields: request.fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+            fields: &fields,
             user_agent: request.user_agent,
         };
         // A refusal is journalled where it is made; there is nothing to do about it here.
-        let _ = http::send(&request);
+        let _ = http::send(request);
     }
 }
 
@@ -81,6 +83,9 @@ unsafe extern "Rust" fn __getrandom_v03_custom(dest: *mut u8, len: usize) -> Res
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), dest, len) };
     Ok(())
 }
+
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 struct Component;
 

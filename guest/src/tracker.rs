@@ -8,6 +8,7 @@ use crate::fields::{Fields, Payload};
 use crate::settings::{Settings, Switches};
 use crate::state::{Instant, State};
 use serde_json::Value;
+use std::cell::OnceCell;
 
 /// OctoPrint's usage tracking. See the crate's documentation.
 #[derive(Default)]
@@ -25,32 +26,36 @@ pub struct Context<'a> {
     pub state: &'a mut State,
     /// The world outside.
     pub world: &'a dyn Capabilities,
-    /// Now.
-    pub now: Instant,
+    now: OnceCell<Instant>,
     user_agent: &'a str,
 }
 
 impl Context<'_> {
+    /// Now. Asked once, and only if something needs to know: each question to the host costs as
+    /// much as reading a small payload.
+    pub fn now(&self) -> Instant {
+        *self.now.get_or_init(|| instant(self.world.now()))
+    }
+
     /// Whether reports of this kind go out.
     pub fn on(&self, switch: impl Fn(&Switches) -> bool) -> bool {
         self.settings.enabled == Some(true) && switch(&self.settings.events)
     }
 
     /// Report with a GET.
-    pub fn report(&self, name: impl Into<String>, fields: Fields) {
-        self.send(Method::Get, name.into(), fields);
+    pub fn report(&self, name: &str, fields: &Fields) {
+        self.send(Method::Get, name, fields);
     }
 
     /// Report with a POST.
-    pub fn post(&self, name: impl Into<String>, fields: Fields) {
-        self.send(Method::Post, name.into(), fields);
+    pub fn post(&self, name: &str, fields: &Fields) {
+        self.send(Method::Post, name, fields);
     }
 
-    fn send(&self, method: Method, name: String, fields: Fields) {
+    fn send(&self, method: Method, name: &str, fields: &Fields) {
         // The one gate: whatever a family does, nothing leaves unless tracking is on.
         if self.settings.enabled == Some(true) {
-            let user_agent = self.user_agent.to_string();
-            self.world.send(Request { method, name, fields: fields.0, user_agent });
+            self.world.send(Request { method, name, fields: &fields.0, user_agent: self.user_agent });
         }
     }
 }
@@ -75,49 +80,19 @@ impl Tracker {
     /// When the payload is not JSON.
     pub fn on_event(&mut self, name: &str, payload: &str, world: &dyn Capabilities) -> Result<Option<u64>, String> {
         let payload: Value = serde_json::from_str(payload).map_err(|error| format!("{name}: {error}"))?;
-        // Null, or something that no OctoPrint sends: only the events without a payload count.
-        let empty = Payload::new();
-        let (object, payload) = match &payload {
-            Value::Object(object) => (true, object),
-            _ => (false, &empty),
-        };
         let mut context = self.context(world);
-        match name {
-            "octoprint_stopping" => lifecycle::stopping(&mut context),
-            "Disconnected" => connection::disconnected(&mut context),
-            _ if object => self.dispatch(name, payload, world),
+        match (name, &payload) {
+            ("octoprint_stopping", _) => lifecycle::stopping(&mut context),
+            ("Disconnected", _) => connection::disconnected(&mut context),
+            (_, Value::Object(payload)) => dispatch(name, payload, &mut context),
+            // Null, or something that no OctoPrint sends: nothing to report.
             _ => {}
         }
-        Ok(self.next_tick(world))
-    }
-
-    fn dispatch(&mut self, name: &str, payload: &Payload, world: &dyn Capabilities) {
-        let cx = &mut self.context(world);
-        match name {
-            "PrintStarted" | "PrintDone" | "PrintFailed" | "PrintCancelled" => prints::print(name, payload, cx),
-            "Error" => commerror::error(payload, cx),
-            "Connected" => connection::connected(payload, cx),
-            "FirmwareData" => connection::firmware(payload, cx),
-            "PrinterStateChanged" => lifecycle::printer_state(payload, cx),
-            "plugin_pi_support_throttle_state" => throttle::told(payload, cx),
-            "plugin_pluginmanager_install_plugin" => plugins::changed("install_plugin", payload, cx),
-            "plugin_pluginmanager_uninstall_plugin" => plugins::changed("uninstall_plugin", payload, cx),
-            "plugin_pluginmanager_enable_plugin" => plugins::changed("enable_plugin", payload, cx),
-            "plugin_pluginmanager_disable_plugin" => plugins::changed("disable_plugin", payload, cx),
-            "plugin_softwareupdate_update_succeeded" => updates::ended("update_successful", payload, cx),
-            "plugin_softwareupdate_update_failed" => updates::ended("update_failed", payload, cx),
-            // Firmware Check has two names: today's and the one that OctoPrint's tracker waits for.
-            "plugin_printer_safety_check_warning" | "plugin_firmware_check_warning" => safety::warning(payload, cx),
-            "plugin_achievements_achievement_unlocked" => achievements::unlocked(payload, cx),
-            "SlicingStarted" => slicing::started(payload, cx),
-            "webui_load" => webui::loaded(payload, cx),
-            "octoprint_started" => lifecycle::started(payload, cx),
-            "environment" => {
-                cx.state.environment.merge(payload);
-                self.user_agent = self.state.environment.user_agent();
-            }
-            _ => {}
+        let next_tick = next_tick(&context);
+        if name == "environment" {
+            self.user_agent = self.state.environment.user_agent();
         }
+        Ok(next_tick)
     }
 
     /// Do what is due. Returns when the next tick is wanted.
@@ -126,7 +101,7 @@ impl Tracker {
         lifecycle::tick(&mut context);
         connection::tick(&mut context);
         throttle::tick(&mut context);
-        self.next_tick(world)
+        next_tick(&context)
     }
 
     /// The state for the next instance, as JSON text.
@@ -151,23 +126,47 @@ impl Tracker {
             settings: &self.settings,
             state: &mut self.state,
             world,
-            now: instant(world.now()),
+            now: OnceCell::new(),
             user_agent: &self.user_agent,
         }
     }
+}
 
-    /// The earliest of all that wait; none while tracking is off, so that nothing wakes up for it.
-    fn next_tick(&mut self, world: &dyn Capabilities) -> Option<u64> {
-        let context = self.context(world);
-        if context.settings.enabled != Some(true) {
-            return None;
-        }
-        [lifecycle::next_tick(&context), connection::next_tick(&context), throttle::next_tick(&context)]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|at| u64::try_from(at).unwrap_or(0))
+fn dispatch(name: &str, payload: &Payload, cx: &mut Context) {
+    match name {
+        "PrintStarted" | "PrintDone" | "PrintFailed" | "PrintCancelled" => prints::print(name, payload, cx),
+        "Error" => commerror::error(payload, cx),
+        "Connected" => connection::connected(payload, cx),
+        "FirmwareData" => connection::firmware(payload, cx),
+        "PrinterStateChanged" => lifecycle::printer_state(payload, cx),
+        "plugin_pi_support_throttle_state" => throttle::told(payload, cx),
+        "plugin_pluginmanager_install_plugin" => plugins::changed("install_plugin", payload, cx),
+        "plugin_pluginmanager_uninstall_plugin" => plugins::changed("uninstall_plugin", payload, cx),
+        "plugin_pluginmanager_enable_plugin" => plugins::changed("enable_plugin", payload, cx),
+        "plugin_pluginmanager_disable_plugin" => plugins::changed("disable_plugin", payload, cx),
+        "plugin_softwareupdate_update_succeeded" => updates::ended("update_successful", payload, cx),
+        "plugin_softwareupdate_update_failed" => updates::ended("update_failed", payload, cx),
+        // Firmware Check has two names: today's and the one that OctoPrint's tracker waits for.
+        "plugin_printer_safety_check_warning" | "plugin_firmware_check_warning" => safety::warning(payload, cx),
+        "plugin_achievements_achievement_unlocked" => achievements::unlocked(payload, cx),
+        "SlicingStarted" => slicing::started(payload, cx),
+        "webui_load" => webui::loaded(payload, cx),
+        "octoprint_started" => lifecycle::started(payload, cx),
+        "environment" => cx.state.environment.merge(payload),
+        _ => {}
     }
+}
+
+/// The earliest of all that wait; none while tracking is off, so that nothing wakes up for it.
+fn next_tick(cx: &Context) -> Option<u64> {
+    if !cx.on(|_| true) {
+        return None;
+    }
+    [lifecycle::next_tick(cx), connection::next_tick(cx), throttle::next_tick(cx)]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| u64::try_from(at).unwrap_or(0))
 }
 
 fn instant(ns: u64) -> Instant {

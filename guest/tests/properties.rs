@@ -5,8 +5,8 @@
 mod common;
 mod manifest;
 
-use common::Bench;
-use glassbox_tracker::{Machine, Request};
+use common::{Bench, Sent};
+use glassbox_tracker::Machine;
 use manifest::Manifest;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -105,7 +105,7 @@ fn bench(version: &str) -> Bench {
     bench
 }
 
-fn check(sent: &[(u64, Request)]) -> Result<(), TestCaseError> {
+fn check(sent: &[(u64, Sent)]) -> Result<(), TestCaseError> {
     for (_, request) in sent {
         let checked = MANIFEST.check(request);
         prop_assert!(checked.is_ok(), "{:?}: {request:?}", checked);

@@ -71,6 +71,10 @@ impl<R: BufRead> Lines<R> {
 /// What is wrong with the line.
 pub fn parse(line: &[u8]) -> Result<(String, String), String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    // Serde would take a list for the fields in their order, too.
+    if text.trim_start().starts_with('[') {
+        return Err("it is not {\"event\": .., \"payload\": ..}: it is a list".into());
+    }
     let event: Event = serde_json::from_str(text).map_err(|error| {
         let hint =
             if text.contains("NaN") || text.contains("Infinity") { "; NaN and Infinity are not JSON" } else { "" };

@@ -1,1 +1,184 @@
-//! Later.
+//! Lines that are no events: each is named by its number, costs little, and the next one counts.
+
+use crate::support::{ENVIRONMENT, Home, LONG, PRINT, STARTED, kinds, receiver, wait_until};
+use std::fs;
+
+/// Feed lines after a start, then a print without a line feed at its end; returns the log's lines
+/// about the events.
+fn feed(lines: &[Vec<u8>]) -> Vec<String> {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut input = format!("{ENVIRONMENT}\n{STARTED}\n").into_bytes();
+    for line in lines {
+        input.extend(line);
+        input.push(b'\n');
+    }
+    input.extend(PRINT.as_bytes());
+    let log = home.command(&["run", "--events", "-"]).run_with(&input).log();
+    let requests = kinds(&receiver, 5);
+    assert_eq!(requests[3..], ["print_started", "shutdown"], "{log}");
+    assert!(log.ends_with(" INFO 5 reports sent, 0 failed, 0 dropped\n"), "{log}");
+    let about_us = |line: &&str| !line.starts_with(" INFO");
+    log.lines().filter(about_us).map(Into::into).collect()
+}
+
+fn text(lines: &[&str]) -> Vec<Vec<u8>> {
+    lines.iter().map(|line| line.as_bytes().to_vec()).collect()
+}
+
+#[test]
+fn lines_that_are_no_events_are_named_by_number() {
+    let mut lines = text(&[
+        "this is not JSON",
+        "{\"event\": \"PrintStarted\", \"payload\": {",
+        "",
+        "[\"PrintStarted\", {}]",
+        "{\"event\": 3}",
+        "{\"event\": null, \"payload\": {}}",
+        "{\"payload\": {}}",
+        "{\"event\": \"PrintStarted\", \"payload\": {\"time\": NaN}}",
+        "{\"event\": \"PrintStarted\", \"payload\": {\"time\": -Infinity}}",
+        "\"PrintStarted\"",
+        "42",
+        "   ",
+    ]);
+    lines.push(b"{\"event\": \"Print\xff\xfe\"}".to_vec());
+    lines.push(b"\0\0\0".to_vec());
+    let log = feed(&lines);
+    let numbers: Vec<_> = log.iter().map(|line| line.split(" is passed over: ").next().unwrap()).collect();
+    // The two good lines at the start count; empty ones do too, but nothing is said of them.
+    let expected: Vec<_> = [3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16].map(|n| format!(" WARN line {n}")).to_vec();
+    assert_eq!(numbers, expected, "{log:#?}");
+    let expected =
+        " WARN line 3 is passed over: it is not {\"event\": .., \"payload\": ..}: expected ident at line 1 column 2";
+    assert_eq!(log[0], expected);
+    assert!(log[6].ends_with("; NaN and Infinity are not JSON"), "{}", log[6]);
+    assert!(log[7].ends_with("; NaN and Infinity are not JSON"), "{}", log[7]);
+    assert!(log[10].contains("it is not UTF-8"), "{}", log[10]);
+}
+
+#[test]
+fn events_that_nobody_knows_or_with_odd_payloads_hurt_nobody() {
+    let huge = "9".repeat(400);
+    let odd =
+        ["3", "\"text\"", "[]", "[[[]]]", "true", "null", "1e400", &huge, "{}", "{\"path\": {}}", "{\"time\": 1e999}"];
+    let mut lines = Vec::new();
+    for payload in odd {
+        for event in ["PrintDone", "Error", "Connected", "environment", "octoprint_stopped", "Startup", ""] {
+            lines.push(format!("{{\"event\": \"{event}\", \"payload\": {payload}}}").into_bytes());
+        }
+    }
+    let log = feed(&lines);
+    // A number beyond every range is the plugin's or the host's to refuse, in words.
+    assert!(log.iter().all(|line| line.starts_with(" WARN ")), "{log:#?}");
+    let nested = format!("{{\"event\":\"PrintDone\",\"payload\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let inside = format!(
+        "{{\"event\":\"PrintDone\",\"payload\":{{\"path\":{}1{}}}}}",
+        "{\"a\":".repeat(10_000),
+        "}".repeat(10_000)
+    );
+    let log = feed(&[nested.into_bytes(), inside.into_bytes(), vec![b'['; 10_000]]);
+    assert_eq!(log.len(), 3, "{log:#?}");
+    assert!(log.iter().all(|line| line.len() < 700), "{log:#?}");
+    assert!(log.iter().any(|line| line.starts_with(" WARN line 5 is passed over: ")), "{log:#?}");
+    assert_eq!(log.iter().filter(|line| line.starts_with(" WARN tracking: PrintDone")).count(), 2, "{log:#?}");
+}
+
+#[test]
+fn a_line_of_50_mb_is_passed_over_in_little_memory() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut host = home.start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    let part = vec![b'x'; 1 << 20];
+    host.feed(b"{\"event\": \"");
+    for _ in 0..50 {
+        host.feed(&part);
+    }
+    host.feed(b"\"}\n");
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 4)[3], "print_started");
+    host.wait_for_log(" WARN line 3 is passed over: it is longer than 1024 KiB\n");
+    // Linux alone tells; elsewhere the rest of the test is all there is.
+    if let Ok(status) = fs::read_to_string(format!("/proc/{}/status", host.id())) {
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kib < 100 << 10, "{kib} KiB at the peak");
+    }
+    host.close();
+    host.wait(LONG).log();
+}
+
+#[test]
+fn events_that_cannot_be_read_are_an_error() {
+    let home = Home::new();
+    let missing = home.0.path("missing.jsonl");
+    let message = home.command(&["run", "--events"]).arg(&missing).run().error();
+    let expected =
+        format!("the events cannot be read from {}: No such file or directory (os error 2)", missing.display());
+    assert_eq!(message, expected);
+    let message = home.command(&["run", "--events"]).arg(home.root()).run().error();
+    assert_eq!(message, format!("the events cannot be read from {}: it is a folder", home.root().display()));
+}
+
+#[test]
+fn a_settings_file_that_is_damaged_meanwhile_changes_nothing() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut host = home.start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    kinds(&receiver, 3);
+    let good = fs::read(home.settings_file()).unwrap();
+
+    let damage = |content: &str| {
+        let other = home.0.write("half", content);
+        fs::rename(other, home.settings_file()).unwrap();
+    };
+    let damaged = format!(" WARN {} is damaged, the last good settings hold: ", home.settings_file().display());
+    let complaints = |log: &str| log.matches(&damaged).count();
+    damage("{\"enabled\": fal");
+    host.wait_for_log(&damaged);
+    // Other files come and go beside it: nothing is said again.
+    home.0.write("home/settings/other.json", "{}");
+    home.0.write("home/settings/other.json", "{} ");
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 4)[3], "print_started");
+    assert_eq!(complaints(&host.log()), 1, "{}", host.log());
+
+    damage("[1]");
+    wait_until("the second complaint", || complaints(&host.log()) == 2);
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 5)[4], "print_started");
+
+    fs::write(home.settings_file(), &good).unwrap();
+    home.run(&["opt-out", "tracking"]).good();
+    host.wait_for_log(" INFO tracking: nothing is sent: the setting 'enabled' is not true\n");
+    host.close();
+    host.wait(LONG).log();
+    assert_eq!(receiver.requests().len(), 5);
+}
+
+#[test]
+fn settings_that_the_plugin_does_not_accept_change_nothing() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut host = home.start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    kinds(&receiver, 3);
+    home.write_settings("{\"enabled\": true, \"unique_id\": \"me\"}");
+    host.wait_for_log(
+        " WARN plugin 'tracking' does not accept its settings: unique_id must be a version 4 UUID; remove the key to have one made\n",
+    );
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 4)[3], "print_started");
+    // Saying no needs nobody's consent.
+    home.write_settings("{\"enabled\": false, \"unique_id\": \"me\"}");
+    host.wait_for_log(" INFO tracking: nothing is sent: the setting 'enabled' is not true\n");
+    host.send(PRINT);
+    host.close();
+    host.wait(LONG).log();
+    assert_eq!(receiver.requests().len(), 4);
+}

@@ -41,8 +41,8 @@ fn events_from_a_named_pipe() {
     let pipe = home.0.path("events");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let host = home.command(&["run", "--events"]).arg(&pipe).start();
-    // Waits for the reader; dropped, it is the end of the input.
-    std::fs::write(&pipe, stream()).unwrap();
+    // Waits for the reader; closed, it is the end of the input.
+    std::thread::spawn(move || std::fs::write(&pipe, stream()).unwrap());
     host.wait(LONG).log();
     assert_eq!(kinds(&receiver, 5), DAY);
 }

@@ -1,1 +1,124 @@
-//! Later.
+//! `settings`: showing, changing, and refusing.
+
+use crate::support::Home;
+use std::fs;
+
+const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file lies, its salted hash, how long it took.\n";
+const PING: &str = "    Seconds between pings (default 900)\n    A ping says that this installation is running, for how long, and the printer's state. 0: never.\n";
+
+#[test]
+fn all_are_shown_with_title_value_and_default() {
+    let home = Home::new();
+    let out = home.run(&["settings", "tracking"]).good();
+    let keys: Vec<_> = out.lines().filter(|line| !line.starts_with(' ')).collect();
+    let expected = [
+        "enabled = null",
+        "unique_id = null",
+        "file_salt = null",
+        "server = \"https://tracking.octoprint.org/track/{id}/{event}/\"",
+        "ping = 900",
+        "pong = 86400",
+        "events.pong = true",
+        "events.startup = true",
+        "events.printjob = true",
+        "events.commerror = true",
+        "events.plugin = true",
+        "events.update = true",
+        "events.printer = true",
+        "events.printer_safety_check = true",
+        "events.throttled = true",
+        "events.achievements = true",
+        "events.slicing = true",
+        "events.webui_load = true",
+    ];
+    assert_eq!(keys, expected);
+    assert!(out.contains(&format!("events.printjob = true\n{PRINTJOB}")), "{out}");
+    assert!(!home.settings_file().exists(), "showing writes nothing");
+}
+
+#[test]
+fn one_is_shown() {
+    let home = Home::new();
+    home.write_settings("{\"ping\": 60}");
+    assert_eq!(home.run(&["settings", "tracking", "ping"]).good(), format!("ping = 60\n{PING}"));
+}
+
+#[test]
+fn changes_are_in_the_file_and_the_rest_stays_as_it_was() {
+    let home = Home::new();
+    home.write_settings("{\"zebra\": [1, {\"b\": 2, \"a\": 1.50}], \"pong\": 5, \"enabled\": false, \"ping\": 1}");
+    let out = home.run(&["settings", "tracking", "events.printjob=false", "pong", "ping=60"]).good();
+    let pong = "    Seconds between pongs (default 86400)\n    A pong describes the installation: versions, machine, third-party plugins. 0: never.\n";
+    assert_eq!(out, format!("pong = 5\n{pong}ping = 60\n{PING}events.printjob = false\n{PRINTJOB}"));
+    let expected = r#"{
+  "zebra": [
+    1,
+    {
+      "b": 2,
+      "a": 1.5
+    }
+  ],
+  "pong": 5,
+  "enabled": false,
+  "ping": 60,
+  "events": {
+    "printjob": false
+  }
+}
+"#;
+    assert_eq!(fs::read_to_string(home.settings_file()).unwrap(), expected);
+    home.run(&["settings", "tracking", "events.printjob=true", "server=https://example.org/{id}/{event}?a=b"]).good();
+    assert_eq!(home.settings()["events"]["printjob"], true);
+    assert_eq!(home.settings()["server"], "https://example.org/{id}/{event}?a=b");
+    home.run(&["settings", "tracking", "server=null"]).good();
+    assert!(home.settings()["server"].is_null());
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_nothing_changes() {
+    let home = Home::new();
+    let before = "{ \"ping\":60,\n\t\"enabled\":false }";
+    home.write_settings(before);
+    let refused = |arguments: &[&str]| {
+        let message = home.run(&[&["settings", "tracking"], arguments].concat()).error();
+        assert_eq!(fs::read_to_string(home.settings_file()).unwrap(), before);
+        message
+    };
+    let unknown = |key: &str| format!("'{key}' is no setting of 'tracking'; 'glassbox settings tracking' lists them");
+    assert_eq!(refused(&["pingo"]), unknown("pingo"));
+    assert_eq!(refused(&["pingo=3"]), unknown("pingo"));
+    assert_eq!(refused(&["events=3"]), unknown("events"));
+    assert_eq!(refused(&["=3"]), unknown(""));
+    assert_eq!(refused(&["ping=often"]), "ping must be integer");
+    assert_eq!(refused(&["ping=1.5"]), "ping must be integer");
+    assert_eq!(refused(&["ping="]), "ping must be integer");
+    assert_eq!(refused(&["ping=-1"]), "ping must be at least 0");
+    assert_eq!(refused(&["pong=99999999999"]), "pong must be at most 31622400");
+    assert_eq!(refused(&["events.printjob=maybe"]), "events.printjob must be boolean");
+    assert_eq!(refused(&["server=ftp://example.org"]), "server must be text like ^https?://");
+    assert!(refused(&["unique_id=me"]).starts_with("unique_id must be text like "));
+    // One that is wrong keeps the good one from being taken.
+    assert_eq!(refused(&["pong=60", "ping=often"]), "ping must be integer");
+}
+
+#[test]
+fn plugins_that_are_not_there_are_errors() {
+    let home = Home::new();
+    let no_name = |name: &str| format!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
+    for name in ["../x", "a/b", "Tracking", "", "tracking.wasm", "..", "a b"] {
+        for command in [&["settings", name, "ping=1"][..], &["opt-in", name], &["policy", name]] {
+            let message = home.run(command).error();
+            let expected = format!("plugin '{name}' cannot be read: {} (", no_name(name));
+            assert!(message.starts_with(&expected), "{command:?}: {message}");
+        }
+        assert_eq!(home.run(&["opt-out", name]).status, Some(2));
+    }
+    let message = home.run(&["settings", "other"]).error();
+    let file = home.plugin("other");
+    let expected = format!(
+        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (check that the file is there and that you may read it)",
+        file.display()
+    );
+    assert_eq!(message, expected);
+    assert_eq!(fs::read_dir(home.root().join("settings")).unwrap().count(), 0);
+}

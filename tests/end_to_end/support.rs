@@ -104,8 +104,8 @@ impl Home {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Program {
-        let mut program = program(arguments);
-        program.0.arg("--home").arg(self.root());
+        let mut program = program(&[]).arg("--home").arg(self.root());
+        program.0.args(arguments);
         program
     }
 
@@ -128,7 +128,9 @@ pub struct Program(Command);
 pub fn program(arguments: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glassbox"));
     command.args(arguments);
-    VARIABLES.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
     Program(command)
 }
 
@@ -140,6 +142,11 @@ impl Program {
 
     pub fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
         self.0.arg(argument);
+        self
+    }
+
+    pub fn args(mut self, arguments: &[&str]) -> Self {
+        self.0.args(arguments);
         self
     }
 

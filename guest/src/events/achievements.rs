@@ -11,6 +11,6 @@ pub fn unlocked(payload: &Payload, cx: &mut Context) {
     if cx.on(|events| events.achievements) {
         let mut fields = Fields::default();
         fields.copy_or_unknown("achievement", payload, "key");
-        cx.report("achievement_unlocked", fields);
+        cx.report("achievement_unlocked", &fields);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::throttle;
 use crate::fields::{ERROR_CHARS, Fields, Payload, short, word};
-use crate::state::{Instant, Reader, SECOND, Writer};
+use crate::state::{Instant, Reader, SECOND, Writer, object};
 use crate::tracker::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha1::{Digest, Sha1};
 
 /// OctoPrint 2.1 fires `Error` twice for one firmware error: the same again within this time is
@@ -21,7 +21,7 @@ pub struct Heard {
 impl Heard {
     /// For the next instance.
     pub fn save(&self, writer: &Writer) -> Value {
-        json!({ "hash": self.hash, "at_ns": writer.instant(Some(self.at)) })
+        object(vec![("hash", self.hash.clone().into()), ("at_ns", writer.instant(Some(self.at)))])
     }
 
     /// From the last instance.
@@ -43,14 +43,14 @@ pub fn error(payload: &Payload, cx: &mut Context) {
     let mut fields = Fields::default();
     fields.put_known("commerror_text", text);
     throttle::describe(&mut fields, cx);
-    cx.report(format!("commerror_{reason}"), fields);
+    cx.report(&format!("commerror_{reason}"), &fields);
 }
 
 fn heard_before(reason: &str, text: Option<&str>, cx: &mut Context) -> bool {
     let digest = Sha1::new().chain_update(reason).chain_update([0]).chain_update(text.unwrap_or_default()).finalize();
-    let heard = Heard { hash: hex(&digest), at: cx.now };
+    let heard = Heard { hash: hex(&digest), at: cx.now() };
     let last = cx.state.last_error.replace(heard.clone());
-    last.is_some_and(|last| last.hash == heard.hash && cx.now.saturating_sub(last.at) <= SAME_ERROR_WITHIN)
+    last.is_some_and(|last| last.hash == heard.hash && cx.now().saturating_sub(last.at) <= SAME_ERROR_WITHIN)
 }
 
 /// Lower-case hex.

@@ -2,9 +2,9 @@
 //! it stays unknown for 15 s.
 
 use crate::fields::{Fields, NAME_CHARS, Payload, short};
-use crate::state::{Instant, Reader, SECOND, Writer};
+use crate::state::{Instant, Reader, SECOND, Writer, object};
 use crate::tracker::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How long a connection waits for the printer to name its firmware.
 const PATIENCE: Instant = 15 * SECOND;
@@ -22,12 +22,12 @@ pub struct Pending {
 impl Pending {
     /// For the next instance.
     pub fn save(&self, writer: &Writer) -> Value {
-        json!({
-            "connector": self.connector,
-            "port": self.port,
-            "baudrate": self.baudrate,
-            "deadline_ns": writer.instant(self.deadline),
-        })
+        object(vec![
+            ("connector", self.connector.clone().into()),
+            ("port", self.port.clone().into()),
+            ("baudrate", self.baudrate.clone().into()),
+            ("deadline_ns", writer.instant(self.deadline)),
+        ])
     }
 
     /// From the last instance.
@@ -47,7 +47,7 @@ pub fn connected(payload: &Payload, cx: &mut Context) {
         connector: short(payload.get("connector"), NAME_CHARS),
         port: short(payload.get("port"), NAME_CHARS),
         baudrate: short(payload.get("baudrate"), NAME_CHARS).filter(|text| is_baudrate(text)),
-        deadline: cx.state.environment.has_connectors().then(|| cx.now + PATIENCE),
+        deadline: cx.state.environment.has_connectors().then(|| cx.now() + PATIENCE),
     });
 }
 
@@ -67,7 +67,7 @@ pub fn disconnected(cx: &mut Context) {
 
 /// Report a connection that has waited long enough.
 pub fn tick(cx: &mut Context) {
-    if next_tick(cx).is_some_and(|deadline| deadline <= cx.now)
+    if next_tick(cx).is_some_and(|deadline| deadline <= cx.now())
         && let Some(pending) = cx.state.connection.take()
     {
         report(&pending, None, cx);
@@ -95,7 +95,7 @@ fn report(pending: &Pending, firmware: Option<&Value>, cx: &Context) {
             .put_known("printer_port", pending.port.clone())
             .put_known("printer_baudrate", pending.baudrate.clone());
     }
-    cx.report("printer_connected", fields);
+    cx.report("printer_connected", &fields);
 }
 
 /// A whole or fractional number of at most ten digits before the point.

@@ -11,8 +11,9 @@ pub fn started(payload: &Payload, cx: &mut Context) {
     // A cast from a float saturates.
     #[allow(clippy::cast_possible_truncation)]
     let uptime = (uptime * SECOND as f64).round() as Instant;
+    let now = cx.now();
     let state = &mut cx.state;
-    state.server_start = Some(cx.now.saturating_sub(uptime));
+    state.server_start = Some(now.saturating_sub(uptime));
     state.start_reported = false;
     (state.next_ping, state.next_pong) = (None, None);
 }
@@ -20,7 +21,7 @@ pub fn started(payload: &Payload, cx: &mut Context) {
 /// The server is going down. A second word of it changes nothing.
 pub fn stopping(cx: &mut Context) {
     if cx.state.start_reported && cx.on(|events| events.startup) {
-        cx.report("shutdown", Fields::default());
+        cx.report("shutdown", &Fields::default());
     }
     cx.state.end_server_run();
 }
@@ -38,14 +39,15 @@ pub fn settings_changed(resumed: bool, cx: &mut Context) {
     if !cx.state.start_reported {
         return;
     }
+    let now = cx.now();
     for (next, interval) in [(&mut cx.state.next_ping, cx.settings.ping), (&mut cx.state.next_pong, cx.settings.pong)] {
         let interval = seconds(interval);
         *next = match *next {
             _ if interval == 0 => None,
-            None => Some(cx.now + interval),
-            Some(at) if resumed && at <= cx.now => Some(after(at, interval, cx.now)),
+            None => Some(now + interval),
+            Some(at) if resumed && at <= now => Some(after(at, interval, now)),
             // A shorter interval counts from now on.
-            Some(at) => Some(at.min(cx.now + interval)),
+            Some(at) => Some(at.min(now + interval)),
         };
     }
 }
@@ -57,8 +59,8 @@ pub fn tick(cx: &mut Context) {
     }
     if start_due(cx) {
         cx.state.start_reported = true;
-        cx.state.next_ping = first(cx.settings.ping, cx.now);
-        cx.state.next_pong = first(cx.settings.pong, cx.now);
+        cx.state.next_ping = first(cx.settings.ping, cx.now());
+        cx.state.next_pong = first(cx.settings.pong, cx.now());
         if cx.state.next_ping.is_some() {
             ping(cx);
         }
@@ -66,17 +68,17 @@ pub fn tick(cx: &mut Context) {
             pong(cx);
         }
         if cx.on(|events| events.startup) {
-            cx.report("startup", cx.state.environment.describe(&cx.world.machine()));
+            cx.report("startup", &cx.state.environment.describe(&cx.world.machine()));
         }
         return;
     }
     // On a shared tick OctoPrint sends these in either order.
-    if let Some(at) = cx.state.next_pong.filter(|at| *at <= cx.now) {
-        cx.state.next_pong = Some(after(at, seconds(cx.settings.pong), cx.now));
+    if let Some(at) = cx.state.next_pong.filter(|at| *at <= cx.now()) {
+        cx.state.next_pong = Some(after(at, seconds(cx.settings.pong), cx.now()));
         pong(cx);
     }
-    if let Some(at) = cx.state.next_ping.filter(|at| *at <= cx.now) {
-        cx.state.next_ping = Some(after(at, seconds(cx.settings.ping), cx.now));
+    if let Some(at) = cx.state.next_ping.filter(|at| *at <= cx.now()) {
+        cx.state.next_ping = Some(after(at, seconds(cx.settings.ping), cx.now()));
         ping(cx);
     }
 }
@@ -84,7 +86,7 @@ pub fn tick(cx: &mut Context) {
 /// When the next of them is due.
 pub fn next_tick(cx: &Context) -> Option<Instant> {
     if start_due(cx) {
-        return Some(cx.now);
+        return Some(cx.now());
     }
     [cx.state.next_ping, cx.state.next_pong].into_iter().flatten().min()
 }
@@ -94,11 +96,11 @@ fn start_due(cx: &Context) -> bool {
 }
 
 fn ping(cx: &Context) {
-    let uptime = cx.state.server_start.map_or(0, |start| cx.now.saturating_sub(start).max(0) / SECOND);
+    let uptime = cx.state.server_start.map_or(0, |start| cx.now().saturating_sub(start).max(0) / SECOND);
     let state = cx.state.printer_state.as_deref().unwrap_or(cx.state.environment.offline_state());
     let mut fields = Fields::default();
     fields.put("octoprint_uptime", uptime.to_string()).put("printer_state", state);
-    cx.report("ping", fields);
+    cx.report("ping", &fields);
 }
 
 fn pong(cx: &Context) {
@@ -111,7 +113,7 @@ fn pong(cx: &Context) {
     if cx.on(|events| events.achievements) {
         fields.put_known("achievements", environment.achievements());
     }
-    cx.post("pong", fields);
+    cx.post("pong", &fields);
 }
 
 fn seconds(interval: u64) -> Instant {

@@ -8,6 +8,6 @@ pub fn changed(name: &str, payload: &Payload, cx: &Context) {
     if cx.on(|events| events.plugin) {
         let mut fields = Fields::default();
         fields.copy("plugin", payload, "id").copy("plugin_version", payload, "version");
-        cx.report(name, fields);
+        cx.report(name, &fields);
     }
 }

@@ -3,9 +3,9 @@
 use super::commerror::hex;
 use super::throttle;
 use crate::fields::{ERROR_CHARS, Fields, NAME_CHARS, Payload, known, short, word};
-use crate::state::Reader;
+use crate::state::{Reader, object};
 use crate::tracker::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha1::{Digest, Sha1};
 
 /// The longest print that is believed, in seconds: 31,000 years.
@@ -23,7 +23,7 @@ pub struct Job {
 impl Job {
     /// For the next instance.
     pub fn save(&self) -> Value {
-        json!({ "origin": self.origin, "file": self.file })
+        object(vec![("origin", self.origin.clone().into()), ("file", self.file.clone().into())])
     }
 
     /// From the last instance.
@@ -64,7 +64,7 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
         why(&mut fields, payload, cx);
     }
     throttle::describe(&mut fields, cx);
-    cx.report(name, fields);
+    cx.report(name, &fields);
     cx.state.job = started.then_some(job);
 }
 

@@ -12,6 +12,6 @@ pub fn warning(payload: &Payload, cx: &Context) {
             payload,
             "check_name",
         );
-        cx.report("printer_safety_warning", fields);
+        cx.report("printer_safety_warning", &fields);
     }
 }

@@ -8,6 +8,6 @@ pub fn started(payload: &Payload, cx: &Context) {
     if cx.on(|events| events.slicing) {
         let mut fields = Fields::default();
         fields.copy_or_unknown("slicer", payload, "slicer");
-        cx.report("slicing_started", fields);
+        cx.report("slicing_started", &fields);
     }
 }

@@ -5,9 +5,9 @@
 
 use crate::fields::{Fields, Payload};
 use crate::python::boolean;
-use crate::state::{Instant, Reader, SECOND, Writer};
+use crate::state::{Instant, Reader, SECOND, Writer, object};
 use crate::tracker::Context;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// How often to ask. OctoPrint's intervals.
 const CALM: Instant = 300 * SECOND;
@@ -30,13 +30,13 @@ pub struct Throttle {
 impl Throttle {
     /// For the next instance.
     pub fn save(&self, writer: &Writer) -> Value {
-        json!({
-            "last": self.last.map(Reading::to_event),
-            "heard": self.heard,
-            "unreported": self.unreported,
-            "unanswered": self.unanswered,
-            "next_poll_ns": writer.instant(self.next_poll),
-        })
+        object(vec![
+            ("last", self.last.map(Reading::to_event).into()),
+            ("heard", self.heard.into()),
+            ("unreported", self.unreported.into()),
+            ("unanswered", self.unanswered.into()),
+            ("next_poll_ns", writer.instant(self.next_poll)),
+        ])
     }
 
     /// From the last instance.
@@ -121,7 +121,7 @@ impl Reading {
             .put("throttled_voltage_past", boolean(self.voltage_past))
             .put("throttled_overheat_now", boolean(self.overheat_now))
             .put("throttled_overheat_past", boolean(self.overheat_past));
-        cx.report(if self.now { "system_throttled" } else { "system_unthrottled" }, fields);
+        cx.report(if self.now { "system_throttled" } else { "system_unthrottled" }, &fields);
     }
 }
 
@@ -164,14 +164,14 @@ pub fn tick(cx: &mut Context) {
     {
         reading.report(cx);
         // Seen while asking about something else: ask on from here.
-        cx.state.throttle.next_poll = Some(cx.now + pause(reading));
+        cx.state.throttle.next_poll = Some(cx.now() + pause(reading));
     }
-    if next_poll(cx).is_none_or(|at| at > cx.now) {
+    if next_poll(cx).is_none_or(|at| at > cx.now()) {
         return;
     }
     let Some(mask) = cx.world.throttled() else {
         cx.state.throttle.unanswered = cx.state.throttle.last.is_none();
-        cx.state.throttle.next_poll = Some(cx.now + CALM);
+        cx.state.throttle.next_poll = Some(cx.now() + CALM);
         return;
     };
     let reading = Reading::of_mask(mask);
@@ -179,7 +179,7 @@ pub fn tick(cx: &mut Context) {
     if std::mem::take(&mut cx.state.throttle.unreported) {
         reading.report(cx);
     }
-    cx.state.throttle.next_poll = Some(cx.now + pause(reading));
+    cx.state.throttle.next_poll = Some(cx.now() + pause(reading));
 }
 
 fn pause(reading: Reading) -> Instant {
@@ -188,13 +188,13 @@ fn pause(reading: Reading) -> Instant {
 
 /// When there is something to report or to ask.
 pub fn next_tick(cx: &Context) -> Option<Instant> {
-    if cx.state.throttle.unreported { Some(cx.now) } else { next_poll(cx) }
+    if cx.state.throttle.unreported { Some(cx.now()) } else { next_poll(cx) }
 }
 
 fn next_poll(cx: &Context) -> Option<Instant> {
     let throttle = &cx.state.throttle;
     let ask = ask(cx) && cx.state.start_reported && !throttle.unanswered && cx.on(|events| events.throttled);
-    ask.then(|| throttle.next_poll.unwrap_or(cx.now))
+    ask.then(|| throttle.next_poll.unwrap_or(cx.now()))
 }
 
 /// Whether watching is up to the tracker: OctoPrint does not, and never said anything.

@@ -12,6 +12,6 @@ pub fn ended(name: &str, payload: &Payload, cx: &Context) {
             payload,
             "to_version",
         );
-        cx.report(name, fields);
+        cx.report(name, &fields);
     }
 }

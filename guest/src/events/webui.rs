@@ -13,6 +13,6 @@ pub fn loaded(payload: &Payload, cx: &Context) {
         fields.copy(name, payload, name);
     }
     if fields.0.len() == 4 && fields.0.iter().all(|(_, value)| !value.is_empty()) {
-        cx.report("webui_load", fields);
+        cx.report("webui_load", &fields);
     }
 }

@@ -1,7 +1,7 @@
 //! A fake world with a clock that only the test moves, and a tracker in it.
 #![allow(dead_code)] // every test file uses a part of it
 
-use glassbox_tracker::{Capabilities, Machine, Request, Tracker};
+use glassbox_tracker::{Capabilities, Machine, Method, Request, Tracker};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -27,7 +27,16 @@ pub struct World {
     /// How often random bytes were asked for; each time all sixteen are that number.
     pub random_asked: Cell<u8>,
     /// What was sent, and when.
-    pub sent: RefCell<Vec<(u64, Request)>>,
+    pub sent: RefCell<Vec<(u64, Sent)>>,
+}
+
+/// A request that was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    pub method: Method,
+    pub name: String,
+    pub fields: Vec<(&'static str, String)>,
+    pub user_agent: String,
 }
 
 impl Capabilities for World {
@@ -53,7 +62,13 @@ impl Capabilities for World {
     }
 
     fn send(&self, request: Request) {
-        self.sent.borrow_mut().push((self.now(), request));
+        let sent = Sent {
+            method: request.method,
+            name: request.name.into(),
+            fields: request.fields.to_vec(),
+            user_agent: request.user_agent.into(),
+        };
+        self.sent.borrow_mut().push((self.now(), sent));
     }
 }
 
@@ -170,7 +185,7 @@ pub fn settings(other: Value) -> Value {
 }
 
 /// `name a=b c=d`.
-pub fn print(request: &Request) -> String {
+pub fn print(request: &Sent) -> String {
     let fields = request.fields.iter().map(|(name, value)| format!(" {name}={value}"));
     request.name.clone() + &fields.collect::<String>()
 }

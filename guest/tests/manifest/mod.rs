@@ -1,6 +1,7 @@
 //! The manifest as a judge of requests, written for the tests alone.
 
-use glassbox_tracker::{Method, Request};
+use crate::common::Sent;
+use glassbox_tracker::Method;
 use regex::Regex;
 use std::collections::HashMap;
 use toml::{Table, Value};
@@ -40,7 +41,7 @@ impl Manifest {
     }
 
     /// Whether the request is declared, with these fields in this order, each at most once.
-    pub fn check(&self, request: &Request) -> Result<(), String> {
+    pub fn check(&self, request: &Sent) -> Result<(), String> {
         let declared = self.says.iter().find(|declared| self.is_named(declared, &request.name));
         let declared = declared.ok_or("the request is not declared")?;
         let method = if request.method == Method::Post { "POST" } else { "GET" };

@@ -60,10 +60,14 @@ fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
 
 /// JSON, or else text as it is: `ping=60`, `enabled=null`, `server=https://..`.
 fn parse(key: &Key, value: &str) -> Result<Value> {
-    let json = serde_json::from_str(value).ok().filter(|value| key.check(value).is_ok());
-    let value = json.unwrap_or_else(|| Value::String(value.into()));
-    key.check(&value).map_err(anyhow::Error::msg)?;
-    Ok(value)
+    let text = Value::String(value.into());
+    let json = serde_json::from_str(value).unwrap_or_else(|_| text.clone());
+    match key.check(&json) {
+        Ok(()) => Ok(json),
+        Err(_) if key.check(&text).is_ok() => Ok(text),
+        // Said of the value as it was meant: -1 is a number that is too small, not a text.
+        Err(wrong) => Err(anyhow!(wrong)),
+    }
 }
 
 fn show(key: &Key, settings: &Settings) -> Result<()> {
