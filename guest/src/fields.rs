@@ -2,6 +2,9 @@
 //!
 //! The limits here repeat those of `tracker.toml`, so that a value which the host would block is
 //! left out instead and the rest of the report still arrives; a test compares the two.
+//!
+//! `inline(never)`: these are called from everywhere, and a copy at each place would make the
+//! component a tenth larger and no faster.
 
 use crate::python;
 use serde_json::{Map, Value};
@@ -30,6 +33,7 @@ impl Fields {
     }
 
     /// Add a value if there is one.
+    #[inline(never)]
     pub fn put_known(&mut self, name: &'static str, value: Option<String>) -> &mut Self {
         if let Some(value) = value {
             self.0.push((name, value));
@@ -38,11 +42,13 @@ impl Fields {
     }
 
     /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`].
+    #[inline(never)]
     pub fn copy(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
         self.put_known(name, short(payload.get(key), NAME_CHARS))
     }
 
     /// Add `payload[key]`; `unknown` where it is missing or null.
+    #[inline(never)]
     pub fn copy_or_unknown(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
         match known(payload, key) {
             None => self.put(name, "unknown"),
@@ -52,11 +58,13 @@ impl Fields {
 }
 
 /// `payload[key]` unless it is missing or null.
+#[inline(never)]
 pub fn known<'a>(payload: &'a Payload, key: &str) -> Option<&'a Value> {
     payload.get(key).filter(|value| !value.is_null())
 }
 
 /// A scalar's text if it has at most `limit` characters.
+#[inline(never)]
 pub fn short(value: Option<&Value>, limit: usize) -> Option<String> {
     let text = python::text(value?)?;
     // Bytes first: counting characters is the rare case.
@@ -64,6 +72,7 @@ pub fn short(value: Option<&Value>, limit: usize) -> Option<String> {
 }
 
 /// A scalar's text if it is one word of letters, digits, `_`, `.`, `-`, at most 64 of them.
+#[inline(never)]
 pub fn word(value: &Value) -> Option<String> {
     let text = python::text(value)?;
     let fits = (1..=WORD_CHARS).contains(&text.len())
@@ -72,6 +81,7 @@ pub fn word(value: &Value) -> Option<String> {
 }
 
 /// A whole number, or the word `unknown` that OctoPrint sends where it could not find out.
+#[inline(never)]
 pub fn count(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::Number(number) => number.as_u64().filter(|n| *n < 1_000_000_000_000_000).map(|n| n.to_string()),

@@ -41,7 +41,12 @@ pub struct State {
 /// A JSON object of these pairs. (`json!` would put the making of every pair into the component.)
 #[inline(never)]
 pub fn object(pairs: Vec<(&str, Value)>) -> Value {
-    Value::Object(pairs.into_iter().map(|(key, value)| (key.to_string(), value)).collect())
+    let mut object = Map::new();
+    // One by one: collecting would bring a sort along.
+    for (key, value) in pairs {
+        object.insert(key.to_string(), value);
+    }
+    Value::Object(object)
 }
 
 /// Instants on their way out: relative to now, as nanoseconds.
@@ -49,6 +54,7 @@ pub struct Writer(pub Instant);
 
 impl Writer {
     /// An instant as so many nanoseconds from now; negative in the past.
+    #[inline(never)]
     pub fn instant(&self, at: Option<Instant>) -> Value {
         at.map_or(Value::Null, |at| at.saturating_sub(self.0).into())
     }
@@ -64,16 +70,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A text.
+    #[inline(never)]
     pub fn text(&self, key: &str) -> Option<String> {
         self.0.get(key)?.as_str().map(Into::into)
     }
 
     /// A flag; missing is false.
+    #[inline(never)]
     pub fn flag(&self, key: &str) -> bool {
         self.0.get(key).and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// An instant.
+    #[inline(never)]
     pub fn instant(&self, key: &str) -> Option<Instant> {
         self.0.get(key)?.as_i64().map(|relative| self.1.saturating_add(relative))
     }

@@ -87,7 +87,10 @@ impl Reading {
             ("current_overheat", self.overheat_now),
             ("past_overheat", self.overheat_past),
         ];
-        let mut event: Map<_, _> = flags.map(|(key, flag)| (key.to_string(), flag.into())).into_iter().collect();
+        let mut event = Map::new();
+        for (key, flag) in flags {
+            event.insert(key.into(), flag.into());
+        }
         event.insert("raw_value".into(), self.mask.into());
         event
     }

@@ -109,6 +109,10 @@ pub fn config() -> Config {
         .memory_reservation_for_growth(0)
         .memory_guard_size(GUARD)
         .memory_may_move(false)
+        // Nobody looks at a plugin's backtrace, and without it compiled code is a third smaller.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false)
         // Trackers are plain modules: no async, and none of the proposals beyond what Rust uses.
         .concurrency_support(false)
         .wasm_relaxed_simd(false)

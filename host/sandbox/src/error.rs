@@ -67,16 +67,12 @@ impl fmt::Display for Error {
             Stage::Instantiate => "does not start",
             Stage::Call => "failed",
         };
-        write!(f, "plugin '{}' {what}: ", self.plugin)?;
+        write!(f, "plugin '{}' {what}:", self.plugin)?;
         if let [reason] = self.reasons.as_slice() {
-            write!(f, "{reason}")?;
-        } else {
-            for reason in &self.reasons {
-                write!(f, "\n  - {reason}")?;
-            }
-            writeln!(f)?;
+            return write!(f, " {reason} ({})", self.advice());
         }
-        write!(f, " ({})", self.advice())
+        self.reasons.iter().try_for_each(|reason| write!(f, "\n  - {reason}"))?;
+        write!(f, "\n  ({})", self.advice())
     }
 }
 

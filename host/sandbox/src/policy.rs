@@ -51,7 +51,8 @@ impl Policy {
         if let Some(http) = &manifest.capabilities.http {
             check_template(&http.url)?;
         }
-        let user_agent = pattern(&manifest.capabilities.user_agent)?;
+        let mut patterns = Patterns::default();
+        let user_agent = patterns.get(&manifest.capabilities.user_agent)?;
         let mut sees = HashMap::new();
         for seen in &manifest.sees {
             let mut sight = Sight::default();
@@ -60,7 +61,7 @@ impl Policy {
                 return Err(format!("the event {} is listed twice", seen.event));
             }
         }
-        let says = manifest.says.iter().map(Said::new).collect::<Result<Vec<_>, _>>()?;
+        let says = manifest.says.iter().map(|says| Said::new(says, &mut patterns)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { user_agent, sees, says, manifest })
     }
 
@@ -178,14 +179,14 @@ impl Sight {
 }
 
 impl Said {
-    fn new(rules: &Says) -> Result<Self, String> {
+    fn new(rules: &Says, patterns: &mut Patterns) -> Result<Self, String> {
         let name = &rules.request;
         let fail = |reason: String| format!("request {name}: {reason}");
         let (prefix, variable) = match (name.split_once('{'), &rules.variable) {
             (None, None) => (name.clone(), None),
             (Some((prefix, rest)), Some(rule)) => {
                 let (_, suffix) = rest.split_once('}').ok_or_else(|| fail("a '}' is missing".into()))?;
-                (prefix.into(), Some((Check::new(rule).map_err(fail)?, suffix.into())))
+                (prefix.into(), Some((Check::new(rule, patterns).map_err(fail)?, suffix.into())))
             }
             _ => return Err(fail("a name with a variable needs a rule for it, and only such a name".into())),
         };
@@ -194,7 +195,9 @@ impl Said {
             if rules.fields[..i].iter().any(|other| other.name == field.name) {
                 return Err(fail(format!("the field {} is listed twice", field.name)));
             }
-            checks.push(Check::new(&field.rule).map_err(|reason| fail(format!("field {}: {reason}", field.name)))?);
+            checks.push(
+                Check::new(&field.rule, patterns).map_err(|reason| fail(format!("field {}: {reason}", field.name)))?,
+            );
         }
         Ok(Self { prefix, variable, rules: rules.clone(), checks })
     }
@@ -232,11 +235,11 @@ impl Said {
 }
 
 impl Check {
-    fn new(rule: &Rule) -> Result<Self, String> {
+    fn new(rule: &Rule, patterns: &mut Patterns) -> Result<Self, String> {
         if rule.constant.is_none() && rule.one_of.is_none() && rule.pattern.is_none() && rule.max_length.is_none() {
             return Err("it needs const, enum, pattern or max_length".into());
         }
-        Ok(Self { rule: rule.clone(), pattern: rule.pattern.as_deref().map(pattern).transpose()? })
+        Ok(Self { rule: rule.clone(), pattern: rule.pattern.as_deref().map(|text| patterns.get(text)).transpose()? })
     }
 
     fn fits(&self, value: &str) -> bool {
@@ -249,11 +252,22 @@ impl Check {
     }
 }
 
-/// A pattern for the whole value; matching takes time in proportion to the value's length.
-fn pattern(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&format!(r"\A(?:{text})\z"))
-        .size_limit(limits::PATTERN)
-        .dfa_size_limit(limits::PATTERN)
-        .build()
-        .map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))
+/// Patterns that were compiled: a manifest repeats a few of them over and over.
+#[derive(Default)]
+struct Patterns(HashMap<String, Regex>);
+
+impl Patterns {
+    /// A pattern for the whole value; matching takes time in proportion to the value's length.
+    fn get(&mut self, text: &str) -> Result<Regex, String> {
+        if let Some(known) = self.0.get(text) {
+            return Ok(known.clone());
+        }
+        let pattern = RegexBuilder::new(&format!(r"\A(?:{text})\z"))
+            .size_limit(limits::PATTERN)
+            .dfa_size_limit(limits::PATTERN)
+            .build()
+            .map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
+        self.0.insert(text.into(), pattern.clone());
+        Ok(pattern)
+    }
 }

@@ -199,7 +199,7 @@ fn same_but_fields(their: &Request, our: &Request) -> bool {
     their.method == our.method && their.path == our.path && their.user_agent == our.user_agent
 }
 
-fn without<'a>(request: &'a Request, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&'a str, &'a str)> {
+fn without(request: &Request, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     request.fields().into_iter().filter(|(name, value)| !leave_out(name, value)).collect()
 }
 
