@@ -278,13 +278,31 @@ fn what_polling_found_is_not_repeated_when_the_query_says_none() {
 #[test]
 fn an_event_that_lacks_a_part_is_not_believed() {
     for key in throttle_event(BAD).as_object().unwrap().keys() {
-        for wrong in [Value::Null, json!("True"), json!(-1), json!(1_u64 << 40), json!([])] {
+        for wrong in [None, Some(json!("True")), Some(json!(-1)), Some(json!(1_u64 << 40)), Some(json!([]))] {
             let mut bench = Bench::running("1.11.8");
             let mut payload = throttle_event(BAD);
-            payload[key] = wrong.clone();
+            match &wrong {
+                Some(wrong) => payload[key] = wrong.clone(),
+                None => drop(payload.as_object_mut().unwrap().remove(key)),
+            }
             bench.event(EVENT, payload);
-            assert_eq!(bench.said(), NOTHING, "{key}: {wrong}");
+            assert_eq!(bench.said(), NOTHING, "{key}: {wrong:?}");
         }
+    }
+}
+
+#[test]
+fn a_part_that_is_null_is_not_known_and_left_out() {
+    for (key, field) in [("raw_value", "throttled_mask=327685"), ("past_overheat", "throttled_overheat_past=False")] {
+        let mut bench = Bench::running("1.11.8");
+        let mut payload = throttle_event(BAD);
+        payload[key] = Value::Null;
+        bench.event(EVENT, payload);
+        assert_eq!(bench.said(), [BAD_SAID.replace(&format!(" {field}"), "")]);
+        // As little is known when a print starts.
+        let (name, payload) = print_started();
+        bench.event(name, payload);
+        assert_eq!(bench.said(), [format!("print_started file={}", file())]);
     }
 }
 

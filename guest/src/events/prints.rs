@@ -8,8 +8,8 @@ use crate::tracker::Context;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-/// The longest print that is believed, in seconds: 31,000 years.
-const LONGEST_PRINT: f64 = 1e12;
+/// The longest print that is believed, in seconds: up to here a float counts every second.
+const LONGEST_PRINT: f64 = 1e15;
 
 /// The print that is running, as it was reported. OctoPrint 2.1 says nothing but the connector
 /// when the printer's connection is lost in the middle of a print; the rest is known from here.

@@ -54,7 +54,7 @@ impl Throttle {
 /// One state of the Pi.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Reading {
-    mask: u32,
+    mask: u64,
     now: bool,
     past: bool,
     voltage_now: bool,
@@ -67,7 +67,7 @@ impl Reading {
     fn of_mask(mask: u32) -> Self {
         let bit = |bits: u32| mask & bits != 0;
         Self {
-            mask,
+            mask: mask.into(),
             now: bit(0x7),
             past: bit(0x7_0000),
             voltage_now: bit(0x1),
@@ -98,7 +98,7 @@ impl Reading {
     fn of_event(payload: &Payload) -> Option<Self> {
         let flag = |key| payload.get(key).and_then(Value::as_bool);
         Some(Self {
-            mask: payload.get("raw_value")?.as_u64()?.try_into().ok()?,
+            mask: payload.get("raw_value").and_then(mask)?,
             now: flag("current_issue")?,
             past: flag("past_issue")?,
             voltage_now: flag("current_undervoltage")?,
@@ -124,20 +124,56 @@ impl Reading {
             .put("throttled_voltage_past", boolean(self.voltage_past))
             .put("throttled_overheat_now", boolean(self.overheat_now))
             .put("throttled_overheat_past", boolean(self.overheat_past));
-        cx.report(if self.now { "system_throttled" } else { "system_unthrottled" }, &fields);
+        cx.report(report_name(self.now), &fields);
     }
 }
 
-/// OctoPrint says that the state changed.
+/// OctoPrint says that the state changed. All parts must be there; one that is null is not known.
 pub fn told(payload: &Payload, cx: &mut Context) {
-    let Some(reading) = Reading::of_event(payload) else { return };
+    let Some(fields) = fields_of_event(payload) else { return };
+    let reading = Reading::of_event(payload);
     let throttle = &mut cx.state.throttle;
     // What our own asking found, and reported, is not told again.
-    let known = !throttle.heard && !throttle.unreported && throttle.last == Some(reading);
-    *throttle = Throttle { last: Some(reading), heard: true, ..Throttle::default() };
+    let known = !throttle.heard && !throttle.unreported && reading.is_some() && throttle.last == reading;
+    *throttle = Throttle { last: reading, heard: true, ..Throttle::default() };
     if !known && cx.on(|events| events.throttled) {
-        reading.report(cx);
+        let now = payload.get("current_issue") == Some(&Value::Bool(true));
+        cx.report(report_name(now), &fields);
     }
+}
+
+fn fields_of_event(payload: &Payload) -> Option<Fields> {
+    let mut fields = Fields::default();
+    for (name, key) in [
+        ("throttled_now", "current_issue"),
+        ("throttled_past", "past_issue"),
+        ("throttled_mask", "raw_value"),
+        ("throttled_voltage_now", "current_undervoltage"),
+        ("throttled_voltage_past", "past_undervoltage"),
+        ("throttled_overheat_now", "current_overheat"),
+        ("throttled_overheat_past", "past_overheat"),
+    ] {
+        match payload.get(key)? {
+            Value::Null => {}
+            Value::Bool(flag) if key != "raw_value" => {
+                fields.put(name, boolean(*flag));
+            }
+            value if key == "raw_value" => {
+                fields.put(name, mask(value)?.to_string());
+            }
+            _ => return None,
+        }
+    }
+    Some(fields)
+}
+
+/// A mask of at most ten digits.
+fn mask(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|mask| *mask < 10_000_000_000)
+}
+
+fn report_name(now: bool) -> &'static str {
+    if now { "system_throttled" } else { "system_unthrottled" }
 }
 
 /// Add the three fields to the report of a print or an error, if there is or was an issue.

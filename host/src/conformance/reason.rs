@@ -94,12 +94,10 @@ impl Reason {
     pub fn explains(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
         match self {
             Self::Null | Self::NotAScalar | Self::NanOrInfinity | Self::OddValue | Self::OddNumberOrLength => {
-                self.left_out(case, theirs, ours)
+                self.left_out(case, theirs, ours) || self.refused(case, theirs, ours)
             }
-            Self::OddReason => {
-                case.last_event() == "Error" && ours.is_empty() && !is_word(case.last_payload().get("reason"))
-            }
-            Self::WrongType => ours.is_empty() && !case.last_payload().get("raw_value").is_some_and(Value::is_u64),
+            Self::OddReason => odd_reason(case, ours),
+            Self::WrongType => self.refused(case, theirs, ours),
             Self::OctoprintRaises => {
                 malformed(case) && ours.len() <= 1 && (theirs.is_empty() || Self::Null.left_out(case, theirs, ours))
             }
@@ -110,7 +108,7 @@ impl Reason {
                 let ([their], [our]) = (theirs, ours) else { return false };
                 same_but_fields(their, our)
                     && their.fields() == [("slicer", "unknown")]
-                    && our.value("slicer").as_deref() == case.last_payload().get("slicer").and_then(Value::as_str)
+                    && our.value("slicer") == case.last_payload().get("slicer").and_then(text)
             }
             Self::ThrottleQueryBroken => {
                 case.throttled.is_some()
@@ -122,23 +120,41 @@ impl Reason {
             }
             Self::LifecycleComesAsEvents => matches!(case.last_event(), "Startup" | "Shutdown") && ours.is_empty(),
             Self::IdIsMinted => {
-                ours.is_empty() && !case.settings.get("unique_id").and_then(Value::as_str).is_some_and(is_uuid)
+                // Refused, or minted by us where there was none.
+                !case.settings.get("unique_id").and_then(Value::as_str).is_some_and(is_uuid)
+                    && ours.iter().all(|our| our.path.split('/').any(is_uuid))
             }
             // These are about sequences of events: see `session`.
             Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
         }
     }
 
-    /// Ours is theirs without just those fields that the reason is about, and there is one.
+    /// Ours is theirs, but some fields that the reason is about are missing.
     fn left_out(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
         let about = |name: &str, value: &str| self.is_about(sources(name), value, case);
-        let one = theirs.iter().any(|their| their.fields().iter().any(|(name, value)| about(name, value)));
-        one && pairwise(theirs, ours, |their, our| {
-            // Where OctoPrint has a default for a missing key, null gets it too.
-            let default = |name: &str, value: &str| self == Self::Null && value == "unknown" && about(name, "None");
-            let rest = without(their, about);
-            same_but_fields(their, our) && rest == without(our, default)
+        // Where OctoPrint has a default for a missing key, null gets it too.
+        let default = |value: &str| self == Self::Null && value == "unknown";
+        pairwise(theirs, ours, |their, our| {
+            let mut left = our.fields().into_iter().peekable();
+            let explained = their.fields().into_iter().all(|(name, value)| match left.peek() {
+                Some(own) if *own == (name, value) => left.next().is_some(),
+                Some((own, text)) if *own == name && default(text) && about(name, value) => left.next().is_some(),
+                _ => about(name, value),
+            });
+            same_but_fields(their, our) && explained && left.next().is_none()
         })
+    }
+
+    /// Ours is not sent at all, since a field that it cannot do without is one that the reason is
+    /// about.
+    fn refused(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+        let needed = ["system_throttled", "system_unthrottled", "webui_load"];
+        let about = |their: &Request| {
+            let fields = their.fields();
+            needed.contains(&their.kind())
+                && fields.iter().any(|(name, value)| self.is_about(sources(name), value, case))
+        };
+        ours.is_empty() && (theirs.len() == 1 && about(&theirs[0]) || odd_reason(case, ours))
     }
 
     /// Whether a field of OctoPrint's may be missing from ours for this reason.
@@ -147,18 +163,24 @@ impl Reason {
         // The payload that the field was made from: for a connection, that of an earlier event.
         let mut events = case.events.iter().rev();
         let source = events.find_map(|event| sources.iter().find_map(|key| event.payload.get(key))).unwrap_or(&null);
+        let flag = sources.iter().any(|key| key.starts_with("current_") || key.starts_with("past_"));
         match self {
             Self::Null => source.is_null() && value == "None",
             Self::NotAScalar => (source.is_array() || source.is_object()) && !is_float(source),
             Self::NanOrInfinity => is_float(source),
+            Self::WrongType if sources == ["raw_value"] => !source.is_u64(),
+            Self::WrongType => flag && !source.is_boolean(),
             Self::OddValue if sources == ["origin"] => {
                 !["local", "sdcard", "printer"].map(Value::from).contains(source)
             }
+            Self::OddValue | Self::OddNumberOrLength if sources == ["baudrate"] => !source.is_u64(),
             Self::OddValue => !source.is_null() && !is_word(Some(source)),
             Self::OddNumberOrLength => {
-                let odd_time = sources == ["time"] && !source.as_f64().is_some_and(|time| (1.0..1e12).contains(&time));
+                let odd_time = sources == ["time"] && !source.as_f64().is_some_and(|time| (1.0..1e15).contains(&time));
+                let odd_mask = sources == ["raw_value"] && source.as_u64().is_none_or(|mask| mask >= 10_000_000_000);
                 let large = source.as_f64().is_some_and(|number| number.abs() >= 1e16);
-                odd_time || large || source.as_str().is_some_and(|text| text.chars().count() > 256)
+                let long = source.as_str().is_some_and(|text| text.chars().count() > 256);
+                odd_time || odd_mask || large || long
             }
             _ => false,
         }
@@ -188,6 +210,17 @@ fn sources(field: &str) -> &'static [&'static str] {
         "reason" => &["reason"],
         "origin" => &["origin"],
         "slicer" => &["slicer"],
+        "throttled_mask" => &["raw_value"],
+        "throttled_now" => &["current_issue"],
+        "throttled_past" => &["past_issue"],
+        "throttled_voltage_now" => &["current_undervoltage"],
+        "throttled_voltage_past" => &["past_undervoltage"],
+        "throttled_overheat_now" => &["current_overheat"],
+        "throttled_overheat_past" => &["past_overheat"],
+        "browser_name" => &["browser_name"],
+        "browser_version" => &["browser_version"],
+        "os_name" => &["os_name"],
+        "os_version" => &["os_version"],
         "target" => &["target"],
         "from_version" => &["from_version"],
         "to_version" => &["to_version"],
@@ -205,6 +238,23 @@ fn without(request: &Request, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&s
 
 fn pairwise(theirs: &[Request], ours: &[Request], same: impl Fn(&Request, &Request) -> bool) -> bool {
     theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(their, our)| same(their, our))
+}
+
+/// An error whose reason cannot stand in a path is not reported.
+fn odd_reason(case: &Case, ours: &[Request]) -> bool {
+    case.last_event() == "Error" && ours.is_empty() && !is_word(case.last_payload().get("reason"))
+}
+
+/// A scalar as it is reported.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(true) => Some("True".into()),
+        Value::Bool(false) => Some("False".into()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null => Some("unknown".into()),
+        _ => None,
+    }
 }
 
 /// One word of letters, digits, `_`, `.`, `-`.
