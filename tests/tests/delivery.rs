@@ -150,7 +150,7 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
 }
 
 #[test]
-fn https_speaks_tls_and_trusts_no_stranger() {
+fn https_begins_with_a_handshake_that_shows_nothing() {
     let (address, heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let mut outbox = Outbox::new("test");
     outbox.queue(vec![get(&format!("https://{address}/"), "secret=1")]);
