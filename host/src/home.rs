@@ -2,7 +2,7 @@
 //! how it is read and written without losing what was there.
 
 use anyhow::{Context, Result, anyhow, bail};
-use glassbox_sandbox::{Error, Settings, limits};
+use glassbox_sandbox::{Error, Settings, limits, manifest};
 use serde::Deserialize;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -269,8 +269,7 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+    if !manifest::is_name(name) {
         bail!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
     }
     Ok(())

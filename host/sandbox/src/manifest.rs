@@ -136,6 +136,13 @@ pub struct Rule {
     pub max_length: Option<usize>,
 }
 
+/// Whether a plugin may be called so: what is safe as a file's name on every system.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=64).contains(&name.len()) && name.chars().all(plain)
+}
+
 impl Manifest {
     /// Read a manifest.
     ///

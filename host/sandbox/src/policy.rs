@@ -2,7 +2,7 @@
 //! request against what it may say.
 
 use crate::gate::{Request, check_template};
-use crate::manifest::{Field, HardwareField, Manifest, Rule, Says};
+use crate::manifest::{Field, HardwareField, Manifest, Rule, Says, is_name};
 use crate::{Settings, capabilities::Machine, limits};
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
@@ -43,9 +43,7 @@ impl Policy {
     /// # Errors
     /// Which rule cannot be used, and why.
     pub fn new(manifest: Manifest) -> Result<Self, String> {
-        let name = &manifest.plugin.name;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        if !is_name(&manifest.plugin.name) {
             return Err("the plugin's name must have 1 to 64 lower-case letters, digits and '-'".into());
         }
         if let Some(http) = &manifest.capabilities.http {
