@@ -35,7 +35,7 @@ fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         let fields = if sees.fields.is_empty() { "that it happened".into() } else { sees.fields.join(", ") };
         writeln!(out, "  {}: {fields}", sees.event)?;
     }
-    let fields: Vec<_> = capabilities.hardware.iter().map(|field| field_name(*field)).collect();
+    let fields: Vec<_> = capabilities.hardware.iter().map(|field| field.name()).collect();
     let hardware = if fields.is_empty() { "nothing".into() } else { fields.join(", ") };
     writeln!(
         out,
@@ -56,10 +56,6 @@ pub fn as_markdown(manifest: &Manifest) -> String {
         let _ = writeln!(out, "| `{}` | {fields} | {switch} |", says.request);
     }
     out
-}
-
-fn field_name(field: glassbox_sandbox::manifest::HardwareField) -> String {
-    serde_json::to_value(field).ok().and_then(|name| name.as_str().map(Into::into)).unwrap_or_default()
 }
 
 fn rule_in_words(field: &Field) -> String {

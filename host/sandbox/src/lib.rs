@@ -14,6 +14,7 @@ mod encode;
 mod engine;
 mod error;
 mod gate;
+mod grant;
 mod instance;
 pub mod limits;
 pub mod manifest;

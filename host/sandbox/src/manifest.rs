@@ -76,6 +76,14 @@ pub enum HardwareField {
     OctopiuptodateBuild,
 }
 
+impl HardwareField {
+    /// Its name in a manifest.
+    #[must_use]
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(Into::into)).unwrap_or_default()
+    }
+}
+
 /// An event that reaches the sandbox.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -119,7 +127,7 @@ pub struct Field {
 }
 
 /// What a value may be: all that is given must hold, and something must be given.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Just this text.

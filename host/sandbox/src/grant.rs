@@ -1,0 +1,213 @@
+//! Whether a manifest asks for more than was granted, and what in plain words. A grant is a
+//! manifest as it was accepted; where grants are kept is the host's affair.
+
+use crate::Manifest;
+use crate::manifest::{Field, Rule, Says};
+
+impl Manifest {
+    /// What this manifest asks for beyond `granted`; nothing if it asks for no more. What cannot
+    /// be compared, as two patterns, counts as more: better asked once too often.
+    #[must_use]
+    pub fn beyond(&self, granted: &Self) -> Vec<String> {
+        let mut more = Vec::new();
+        self.capabilities_beyond(granted, &mut more);
+        for sees in &self.sees {
+            let before = granted.sees.iter().find(|before| before.event == sees.event);
+            let fields: Vec<_> = sees.fields.iter().map(String::as_str).collect();
+            match before {
+                None => more.push(format!("see the event {} ({})", sees.event, listed(&fields))),
+                Some(before) => {
+                    // What was granted whole is granted in part.
+                    let known = |field: &&str| before.fields.iter().any(|known| is_within(field, known));
+                    let new: Vec<_> = fields.into_iter().filter(|field| !known(field)).collect();
+                    if !new.is_empty() {
+                        more.push(format!("see of the event {} also {}", sees.event, new.join(", ")));
+                    }
+                }
+            }
+        }
+        for says in &self.says {
+            match granted.says.iter().find(|before| before.request == says.request) {
+                None => {
+                    let fields: Vec<_> = says.fields.iter().map(|field| field.name.as_str()).collect();
+                    more.push(format!("report {} ({})", says.request, listed(&fields)));
+                }
+                Some(before) => says.beyond(before, &mut more),
+            }
+        }
+        more
+    }
+
+    fn capabilities_beyond(&self, granted: &Self, more: &mut Vec<String>) {
+        let (new, old) = (&self.capabilities, &granted.capabilities);
+        match (&new.http, &old.http) {
+            (Some(http), None) => more.push(format!("send to {}", http.url)),
+            (Some(http), Some(before)) => {
+                if http.url != before.url {
+                    more.push(format!("send to {} instead of {}", http.url, before.url));
+                }
+                if http.id_setting != before.id_setting {
+                    more.push(format!("send the setting '{}' as its id", http.id_setting));
+                }
+                if http.url_setting.is_some() && http.url_setting != before.url_setting {
+                    let setting = http.url_setting.as_deref().unwrap_or_default();
+                    more.push(format!("send to the server in the setting '{setting}'"));
+                }
+            }
+            (None, _) => {}
+        }
+        if new.user_agent != old.user_agent && new.http.is_some() {
+            more.push(format!("call itself {}", new.user_agent));
+        }
+        for field in new.hardware.iter().filter(|field| !old.hardware.contains(field)) {
+            more.push(format!("see of this machine also {}", field.name()));
+        }
+        if new.throttle && !old.throttle {
+            more.push("see whether this machine is throttled".into());
+        }
+    }
+}
+
+impl Says {
+    fn beyond(&self, before: &Self, more: &mut Vec<String>) {
+        let request = &self.request;
+        if self.method != before.method {
+            more.push(format!("report {request} with {} instead of {}", self.method, before.method));
+        }
+        if before.switch.is_some() && self.switch != before.switch {
+            let switch = before.switch.as_deref().unwrap_or_default();
+            more.push(format!("report {request} also while {switch} is off"));
+        }
+        if let (Some(rule), Some(old)) = (&self.variable, &before.variable)
+            && !rule.is_within(old)
+        {
+            more.push(format!("put other texts into the name of {request}"));
+        }
+        for field in &self.fields {
+            match before.fields.iter().find(|old| old.name == field.name) {
+                None => more.push(format!("report in {request} also {}", field.name)),
+                Some(old) if !field.is_within(old) => {
+                    more.push(format!("report in {request} other values of {}", field.name));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl Field {
+    fn is_within(&self, old: &Self) -> bool {
+        let switch = old.switch.is_none() || self.switch == old.switch;
+        // That a field is missing can be a message, too.
+        switch && (old.optional || !self.optional) && self.rule.is_within(&old.rule)
+    }
+}
+
+impl Rule {
+    /// Whether every value that fits this rule fits the other, as far as that can be told.
+    fn is_within(&self, old: &Self) -> bool {
+        let fits = |value: &String| {
+            old.constant.as_ref().is_none_or(|constant| constant == value)
+                && old.one_of.as_ref().is_none_or(|values| values.contains(value))
+                && old.pattern.is_none()
+                && old.max_length.is_none_or(|length| value.chars().count() <= length)
+        };
+        let finite = self.constant.iter().chain(self.one_of.iter().flatten());
+        if self == old {
+            return true;
+        }
+        if self.constant.is_some() || self.one_of.is_some() {
+            return finite.into_iter().all(fits);
+        }
+        let length = match (self.max_length, old.max_length) {
+            (Some(new), Some(old)) => new <= old,
+            (new, old) => new == old,
+        };
+        self.pattern == old.pattern && old.constant.is_none() && old.one_of.is_none() && length
+    }
+}
+
+/// `a.b` lies within `a`.
+fn is_within(field: &str, known: &str) -> bool {
+    field == known || field.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn listed(fields: &[&str]) -> String {
+    if fields.is_empty() { "just that it happened".into() } else { fields.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = r#"
+        [plugin]
+        name = "p"
+        [capabilities]
+        http = { url = "https://a.example/{id}/{event}", id_setting = "id" }
+        user_agent = "P"
+        hardware = ["os"]
+        [[sees]]
+        event = "A"
+        fields = ["x"]
+        [[says]]
+        request = "r"
+        method = "GET"
+        switch = "s"
+        fields = [{ name = "f", enum = ["1", "2"] }, { name = "g", pattern = "[0-9]+", optional = true }, { name = "h", max_length = 9 }]
+    "#;
+
+    fn more(change: impl Fn(String) -> String) -> Vec<String> {
+        let base = Manifest::parse(BASE).unwrap();
+        Manifest::parse(&change(BASE.into())).unwrap().beyond(&base)
+    }
+
+    #[test]
+    fn the_same_and_less_are_no_more() {
+        assert_eq!(more(|text| text), [""; 0]);
+        for (from, to) in [
+            (r#"enum = ["1", "2"]"#, r#"enum = ["2"]"#),
+            (r#"enum = ["1", "2"]"#, r#"const = "2""#),
+            ("max_length = 9", "max_length = 8"),
+            ("max_length = 9", r#"enum = ["short"]"#),
+            (r#"fields = ["x"]"#, "fields = []"),
+            (r#"fields = ["x"]"#, r#"fields = ["x.y"]"#),
+            (r#"hardware = ["os"]"#, ""),
+            (", optional = true", ""),
+        ] {
+            assert!(BASE.contains(from), "{from}");
+            assert_eq!(more(|text| text.replace(from, to)), [""; 0], "{to}");
+        }
+        let nothing = Manifest::parse("[plugin]\nname = \"p\"").unwrap();
+        assert_eq!(nothing.beyond(&Manifest::parse(BASE).unwrap()), [""; 0]);
+    }
+
+    #[test]
+    fn everything_more_is_named() {
+        for (from, to, words) in [
+            ("a.example", "b.example", "send to https://b.example/{id}/{event} instead of"),
+            ("id_setting = \"id\"", "id_setting = \"name\"", "send the setting 'name' as its id"),
+            ("id_setting", "url_setting = \"u\", id_setting", "send to the server in the setting 'u'"),
+            ("user_agent = \"P\"", "user_agent = \".*\"", "call itself .*"),
+            ("[\"os\"]", "[\"os\", \"pi-model\"]", "see of this machine also pi-model"),
+            ("[\"os\"]", "[\"os\"]\nthrottle = true", "whether this machine is throttled"),
+            ("fields = [\"x\"]", "fields = [\"x\", \"y\"]", "see of the event A also y"),
+            ("event = \"A\"", "event = \"B\"", "see the event B (x)"),
+            ("\"GET\"", "\"POST\"", "report r with POST instead of GET"),
+            ("switch = \"s\"", "", "report r also while s is off"),
+            ("[\"1\", \"2\"]", "[\"1\", \"3\"]", "report in r other values of f"),
+            ("[0-9]+", "[0-9]*", "report in r other values of g"),
+            ("max_length = 9", "max_length = 10", "report in r other values of h"),
+            ("max_length = 9", "max_length = 9, optional = true", "report in r other values of h"),
+            ("name = \"g\"", "name = \"i\"", "report in r also i"),
+            ("request = \"r\"", "request = \"q\"", "report q (f, g, h)"),
+        ] {
+            assert!(BASE.contains(from), "{from}");
+            let found = more(|text| text.replacen(from, to, 1));
+            assert!(found.len() == 1 && found[0].contains(words), "{to}: {found:?}");
+        }
+        let nothing = Manifest::parse("[plugin]\nname = \"p\"").unwrap();
+        let all = Manifest::parse(BASE).unwrap().beyond(&nothing);
+        assert_eq!(all.len(), 5, "{all:?}");
+    }
+}
