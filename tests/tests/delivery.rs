@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 fn request(method: Method, url: &str, form: &str) -> Outgoing {
     Outgoing {
+        shown: String::new(),
         method,
         name: "hello".into(),
         fields: Vec::new(),

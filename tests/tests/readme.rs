@@ -37,7 +37,9 @@ fn nothing_in_the_tree_is_longer_than_it_should_be() {
 fn the_trusted_core_can_be_read_in_an_afternoon() {
     let folder = workspace().join("host/sandbox/src");
     let files = std::fs::read_dir(folder).unwrap().flatten();
-    let text: String = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+    // What it is believed for is the code; its own tests stand at the files' ends.
+    let code = |text: String| text.split("#[cfg(test)]").next().unwrap_or_default().to_string();
+    let text: String = files.map(|file| code(std::fs::read_to_string(file.path()).unwrap())).collect();
     let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
     assert!(code <= 1500, "{code} lines of code");
 }

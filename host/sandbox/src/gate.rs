@@ -48,14 +48,15 @@ pub struct Outgoing {
     pub form: String,
     /// The whole header.
     pub user_agent: String,
+    /// The path for people: `{id}` stays, and of a server of the user's own nothing is told.
+    pub shown: String,
 }
 
 impl Outgoing {
     /// The URL's path.
     #[must_use]
     pub fn path(&self) -> &str {
-        let after_scheme = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
+        path(&self.url)
     }
 
     /// The query as it is sent.
@@ -101,8 +102,9 @@ pub(crate) fn pass(
     if let Some(switch) = policy.switched_off(&request, settings) {
         return Err(blocked(&request.name, format!("the setting {switch} is off"), false));
     }
-    let url = url(&request.name, policy, settings).map_err(|reason| blocked(&request.name, reason, false))?;
+    let (url, shown) = url(&request.name, policy, settings).map_err(|reason| blocked(&request.name, reason, false))?;
     Ok(Outgoing {
+        shown,
         method: request.method,
         form: form(&request.fields),
         name: request.name,
@@ -112,25 +114,38 @@ pub(crate) fn pass(
     })
 }
 
-/// Fill in the template: `{id}` from the settings, `{event}` with the request's name, each as one
-/// path segment.
-fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<String, String> {
+/// The URL, and its path for people.
+fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, String), String> {
     let http = policy.manifest().capabilities.http.as_ref().ok_or("the manifest asks for no HTTP")?;
     let own = http.url_setting.as_deref().and_then(|key| settings.get(key)).and_then(|url| url.as_str());
     let template = own.unwrap_or(&http.url);
     check_template(template)?;
     let id = settings.get(&http.id_setting).and_then(|id| id.as_str()).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| format!("the setting {} is missing", http.id_setting))?;
+    let shown = match own.filter(|own| *own != http.url) {
+        None => path(&fill(template, "{id}", &percent_encode(name))).into(),
+        Some(_) => format!("(own server)/{}", percent_encode(name)),
+    };
+    Ok((fill(template, &percent_encode(id), &percent_encode(name)), shown))
+}
+
+/// Fill in the template, each variable as one path segment.
+fn fill(template: &str, id: &str, name: &str) -> String {
     // One pass over the template: what is filled in is not looked at again.
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;
     while let Some(start) = rest.find('{') {
         let end = rest[start..].find('}').map_or(rest.len(), |end| start + end + 1);
         out.push_str(&rest[..start]);
-        out.push_str(&percent_encode(if &rest[start..end] == "{id}" { id } else { name }));
+        out.push_str(if &rest[start..end] == "{id}" { id } else { name });
         rest = &rest[end..];
     }
-    Ok(out + rest)
+    out + rest
+}
+
+fn path(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
 }
 
 /// Whether a URL can be a template.

@@ -6,6 +6,7 @@ use crate::bindings::wasi::random::random;
 use crate::capabilities::Capabilities;
 use crate::error::{Error, Stage};
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
+use crate::rate::Rate;
 use crate::{Consent, Plugin, Policy, Settings, limits};
 use std::sync::Arc;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
@@ -17,6 +18,7 @@ pub struct State {
     settings: Settings,
     veto: Option<&'static str>,
     limits: StoreLimits,
+    rate: Rate,
     /// Whether this call may send: `on-event` and `on-tick` may.
     may_send: bool,
     /// What this call sent, until it returns.
@@ -53,6 +55,7 @@ impl Instance {
     /// When it does not start within the limits.
     pub fn new(plugin: &Arc<Plugin>, capabilities: Capabilities, veto: Option<&'static str>) -> Result<Self, Error> {
         let state = State {
+            rate: Rate::new(capabilities.clock.now()),
             capabilities,
             policy: plugin.policy.clone(),
             settings: Settings::default(),
@@ -244,22 +247,39 @@ impl http::Host for State {
         if !self.may_send {
             return Ok(Err(http::Refusal::Forbidden));
         }
-        if self.sent.len() >= limits::REQUESTS_PER_CALL.min(self.capabilities.http.room()) {
-            return Ok(Err(http::Refusal::QueueFull));
-        }
         let consent = Consent::decide(&self.settings, self.veto);
-        match gate::pass(request, &self.policy, &self.settings, consent) {
-            Ok(outgoing) => {
-                self.sent.push(outgoing);
-                Ok(Ok(()))
-            }
-            Err(blocked) => {
-                // As many reasons as requests: more of them would only fill memory.
-                if self.blocked.len() < limits::REQUESTS_PER_CALL {
-                    self.blocked.push(blocked);
+        let refused = match gate::pass(request, &self.policy, &self.settings, consent) {
+            Ok(outgoing) => match self.too_much() {
+                None => {
+                    self.sent.push(outgoing);
+                    return Ok(Ok(()));
                 }
-                Ok(Err(http::Refusal::Forbidden))
-            }
+                Some(reason) => {
+                    let reason = reason.into();
+                    (Blocked { request: outgoing.name, reason, undeclared: false }, http::Refusal::QueueFull)
+                }
+            },
+            Err(blocked) => (blocked, http::Refusal::Forbidden),
+        };
+        // As many reasons as requests: more of them would only fill memory.
+        if self.blocked.len() < limits::REQUESTS_PER_CALL {
+            self.blocked.push(refused.0);
+        }
+        Ok(Err(refused.1))
+    }
+}
+
+impl State {
+    /// Why one more request is too much now.
+    fn too_much(&mut self) -> Option<&'static str> {
+        if self.sent.len() >= limits::REQUESTS_PER_CALL {
+            Some("too many requests in one call")
+        } else if self.sent.len() >= self.capabilities.http.room() {
+            Some("the outbox is full")
+        } else if !self.rate.take(self.capabilities.clock.now()) {
+            Some("too many requests in a short time")
+        } else {
+            None
         }
     }
 }

@@ -19,6 +19,7 @@ mod instance;
 pub mod limits;
 pub mod manifest;
 mod policy;
+mod rate;
 mod settings;
 
 pub use check::{Inspection, inspect};

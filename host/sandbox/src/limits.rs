@@ -44,6 +44,13 @@ pub const NAME: usize = 128;
 /// Requests that one call may send: the start of a server run makes three.
 pub const REQUESTS_PER_CALL: usize = 32;
 
+/// Requests that an instance may send without a pause, and how fast that much comes back. A busy
+/// OctoPrint sends a handful an hour; an evil component would use the server's time, or write a
+/// message in how often it sends.
+pub const BURST: u32 = 200;
+/// Nanoseconds after which one more request may be sent.
+pub const REFILL: u64 = 1_000_000_000;
+
 /// A component's message for the log, in characters.
 pub const MESSAGE_CHARS: usize = 500;
 

@@ -1,0 +1,54 @@
+//! How many requests an instance may send in a time: a bucket that fills up slowly.
+
+use crate::limits::{BURST, REFILL};
+
+/// What is left, and since when it has been filling up.
+#[derive(Debug)]
+pub struct Rate {
+    left: u32,
+    since: u64,
+}
+
+impl Rate {
+    /// A full bucket.
+    pub fn new(now: u64) -> Self {
+        Self { left: BURST, since: now }
+    }
+
+    /// Take one; false if there is none left. `now`: nanoseconds of a monotonic clock.
+    pub fn take(&mut self, now: u64) -> bool {
+        let new = now.saturating_sub(self.since) / REFILL;
+        self.left = self.left.saturating_add(u32::try_from(new).unwrap_or(u32::MAX)).min(BURST);
+        // A full bucket gathers nothing for later.
+        self.since = if self.left == BURST { now } else { self.since + new * REFILL };
+        let any = self.left > 0;
+        self.left -= u32::from(any);
+        any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_one_for_each_pause() {
+        let mut rate = Rate::new(5);
+        assert!((0..BURST).all(|_| rate.take(5)));
+        assert!(!rate.take(5 + REFILL - 1));
+        assert!(rate.take(5 + REFILL));
+        assert!(!rate.take(5 + 2 * REFILL - 1));
+        assert!(rate.take(5 + 2 * REFILL));
+    }
+
+    #[test]
+    fn no_clock_can_break_it() {
+        let mut rate = Rate::new(u64::MAX - 1);
+        assert!((0..BURST).all(|_| rate.take(0)));
+        assert!(!rate.take(0), "a clock that goes back gives nothing");
+        let mut rate = Rate::new(0);
+        assert!((0..BURST).all(|_| rate.take(u64::MAX)));
+        assert!(!rate.take(u64::MAX));
+        assert!(!rate.take(0));
+    }
+}

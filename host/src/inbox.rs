@@ -1,0 +1,211 @@
+//! What waits for a plugin: orders of the host, which go first, and events. Between them a plugin
+//! can be exchanged; a plugin that is stuck holds nobody else up.
+
+use glassbox_sandbox::Policy;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Events that wait. A full inbox holds the source up, so that nothing is lost.
+const CAPACITY: usize = 1024;
+
+/// A full inbox that does not move for so long holds the source up no longer: its plugin is stuck,
+/// and others wait for the same source. A call that is not stuck takes microseconds.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// An event: its name, its payload as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// As on OctoPrint's bus, or one of Glassbox's own.
+    pub name: String,
+    /// JSON text; `null` for none.
+    pub payload: String,
+    /// The host made it up for a plugin that came late, or for a stream that begins in the middle.
+    pub made_up: bool,
+}
+
+/// What is next.
+#[derive(Debug, PartialEq)]
+pub enum Item<O> {
+    /// The host wants something.
+    Order(O),
+    /// An event.
+    Event(Arc<Event>),
+    /// Nothing came in time.
+    Timeout,
+    /// All events were taken, and no more will come.
+    End,
+}
+
+/// An inbox with orders of type `O`.
+pub struct Inbox<O> {
+    queue: Mutex<Queue<O>>,
+    changed: Condvar,
+    room: Condvar,
+}
+
+struct Queue<O> {
+    orders: VecDeque<O>,
+    events: VecDeque<Arc<Event>>,
+    /// Which events the plugin sees.
+    policy: Arc<Policy>,
+    taken: u64,
+    stuck: bool,
+    lost: u64,
+    ended: bool,
+}
+
+impl<O> Inbox<O> {
+    /// An empty inbox of a plugin with this policy.
+    pub fn new(policy: Arc<Policy>) -> Self {
+        let queue = Queue {
+            orders: VecDeque::new(),
+            events: VecDeque::new(),
+            policy,
+            taken: 0,
+            stuck: false,
+            lost: 0,
+            ended: false,
+        };
+        Self { queue: Mutex::new(queue), changed: Condvar::new(), room: Condvar::new() }
+    }
+
+    /// Hand over an event, if the plugin sees it. Waits for room as long as the plugin goes on.
+    pub fn event(&self, event: &Arc<Event>) {
+        let mut queue = self.lock();
+        if !queue.policy.sees(&event.name) {
+            return;
+        }
+        let (mut taken, mut since) = (queue.taken, Instant::now());
+        while queue.events.len() >= CAPACITY && !queue.ended {
+            if queue.taken != taken {
+                (taken, since) = (queue.taken, Instant::now());
+                queue.stuck = false;
+            }
+            if queue.stuck || since.elapsed() >= PATIENCE {
+                queue.stuck = true;
+                queue.lost += 1;
+                return;
+            }
+            queue = self.room.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.events.push_back(event.clone());
+        self.changed.notify_one();
+    }
+
+    /// Give an order; it is carried out before the next event.
+    pub fn order(&self, order: O) {
+        self.lock().orders.push_back(order);
+        self.changed.notify_one();
+    }
+
+    /// Another version runs, which sees other events.
+    pub fn now_sees(&self, policy: Arc<Policy>) {
+        self.lock().policy = policy;
+    }
+
+    /// No more events will come.
+    pub fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_one();
+        self.room.notify_all();
+    }
+
+    /// Events that were passed by since this was last asked.
+    pub fn lost(&self) -> u64 {
+        std::mem::take(&mut self.lock().lost)
+    }
+
+    /// The next order or event; waits until then, or for `longest`.
+    pub fn next(&self, longest: Option<Duration>) -> Item<O> {
+        let end = longest.map(|longest| Instant::now() + longest);
+        let mut queue = self.lock();
+        loop {
+            if let Some(order) = queue.orders.pop_front() {
+                return Item::Order(order);
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            // A tick that is due comes before events that wait: they may wait for ever.
+            if left == Some(Duration::ZERO) {
+                return Item::Timeout;
+            }
+            if let Some(event) = queue.events.pop_front() {
+                queue.taken += 1;
+                queue.stuck = false;
+                self.room.notify_all();
+                return Item::Event(event);
+            }
+            if queue.ended {
+                return Item::End;
+            }
+            queue = match left {
+                Some(left) => self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<O>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassbox_sandbox::Manifest;
+
+    fn inbox() -> Inbox<u8> {
+        let manifest = "[plugin]\nname = \"p\"\n[[sees]]\nevent = \"A\"\nfields = []";
+        Inbox::new(Arc::new(Policy::new(Manifest::parse(manifest).unwrap()).unwrap()))
+    }
+
+    fn event(name: &str, payload: &str) -> Arc<Event> {
+        Arc::new(Event { name: name.into(), payload: payload.into(), made_up: false })
+    }
+
+    #[test]
+    fn orders_go_first_and_the_end_comes_last() {
+        let inbox = inbox();
+        inbox.event(&event("A", "1"));
+        inbox.event(&event("unseen", "2"));
+        inbox.order(7);
+        inbox.end();
+        assert_eq!(inbox.next(Some(Duration::ZERO)), Item::Order(7));
+        assert_eq!(inbox.next(Some(Duration::ZERO)), Item::Timeout);
+        assert_eq!(inbox.next(None), Item::Event(event("A", "1")));
+        assert_eq!(inbox.next(None), Item::End);
+    }
+
+    #[test]
+    fn a_plugin_that_is_stuck_holds_the_source_up_once() {
+        let inbox = inbox();
+        let began = Instant::now();
+        for _ in 0..CAPACITY + 1000 {
+            inbox.event(&event("A", "1"));
+        }
+        assert!(began.elapsed() < 20 * PATIENCE, "{:?}", began.elapsed());
+        assert_eq!((inbox.lost(), inbox.lost()), (1000, 0));
+    }
+
+    #[test]
+    fn a_plugin_that_goes_on_loses_nothing() {
+        let inbox = Arc::new(inbox());
+        let reader = inbox.clone();
+        let count = 5 * CAPACITY;
+        let thread = std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            while let Item::Event(event) = reader.next(None) {
+                if seen.len() % 100 == 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                seen.push(event.payload.parse::<usize>().unwrap());
+            }
+            seen
+        });
+        (0..count).for_each(|i| inbox.event(&event("A", &i.to_string())));
+        inbox.end();
+        assert!(thread.join().unwrap().into_iter().eq(0..count));
+        assert_eq!(inbox.lost(), 0);
+    }
+}

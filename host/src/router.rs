@@ -1,0 +1,129 @@
+//! From one source to every plugin's inbox; and what a plugin must hear that comes late.
+
+use crate::inbox::{Event, Inbox};
+use crate::worker::Order;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Tells a new run of the server.
+pub const STARTED: &str = "octoprint_started";
+/// Tells what is known of the server.
+pub const ENVIRONMENT: &str = "environment";
+/// Ends a run of the server.
+pub const STOPPING: &str = "octoprint_stopping";
+/// Tells the printer's state, which is asked for long after it changed.
+const PRINTER: &str = "PrinterStateChanged";
+
+/// Delivers events. Clones share the inboxes.
+#[derive(Clone, Default)]
+pub struct Router(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    inboxes: BTreeMap<String, Arc<Inbox<Order>>>,
+    /// The last of each event that tells how things are, and when it came.
+    standing: BTreeMap<&'static str, (Arc<Event>, Instant)>,
+    ended: bool,
+}
+
+impl Router {
+    /// Hand an event to every plugin that sees it.
+    pub fn deliver(&self, event: Event) {
+        let event = Arc::new(event);
+        let mut shared = self.lock();
+        shared.remember(&event);
+        let inboxes: Vec<_> = shared.inboxes.values().cloned().collect();
+        // A plugin that holds us up must not hold up who comes and goes.
+        drop(shared);
+        inboxes.iter().for_each(|inbox| inbox.event(&event));
+    }
+
+    /// A plugin comes: it hears first how things are.
+    pub fn attach(&self, name: &str, inbox: &Arc<Inbox<Order>>) {
+        let mut shared = self.lock();
+        for key in [ENVIRONMENT, STARTED, PRINTER] {
+            if let Some((event, since)) = shared.standing.get(key) {
+                inbox.event(&Arc::new(aged(event, *since)));
+            }
+        }
+        if shared.ended {
+            inbox.end();
+        }
+        shared.inboxes.insert(name.into(), inbox.clone());
+    }
+
+    /// A plugin goes.
+    pub fn detach(&self, name: &str) {
+        self.lock().inboxes.remove(name);
+    }
+
+    /// The source has ended.
+    pub fn end(&self) {
+        let mut shared = self.lock();
+        shared.ended = true;
+        shared.inboxes.values().for_each(|inbox| inbox.end());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn remember(&mut self, event: &Arc<Event>) {
+        match event.name.as_str() {
+            STOPPING => self.standing.clear(),
+            name => {
+                if let Some(key) = [ENVIRONMENT, STARTED, PRINTER].into_iter().find(|key| *key == name) {
+                    self.standing.insert(key, (event.clone(), Instant::now()));
+                }
+            }
+        }
+    }
+}
+
+/// The event as it would have to be told now: an uptime has grown.
+fn aged(event: &Event, since: Instant) -> Event {
+    let mut payload = event.payload.clone();
+    if let Ok(Value::Object(mut fields)) = serde_json::from_str(&event.payload)
+        && let Some(uptime) = fields.get("uptime").and_then(Value::as_f64)
+    {
+        fields.insert("uptime".into(), (uptime + since.elapsed().as_secs_f64()).into());
+        payload = Value::Object(fields).to_string();
+    }
+    Event { name: event.name.clone(), payload, made_up: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::Item;
+    use glassbox_sandbox::{Manifest, Policy};
+
+    #[test]
+    fn who_comes_late_hears_how_things_are_and_nothing_older() {
+        let router = Router::default();
+        let event = |name: &str, payload: &str| Event { name: name.into(), payload: payload.into(), made_up: false };
+        router.deliver(event(STARTED, "{\"uptime\":1}"));
+        router.deliver(event(STOPPING, "null"));
+        router.deliver(event(ENVIRONMENT, "{\"a\":1}"));
+        router.deliver(event("A", "null"));
+        router.deliver(event(STARTED, "{\"uptime\":5}"));
+        let sees = [ENVIRONMENT, STARTED, PRINTER, "A"].map(|name| format!("[[sees]]\nevent=\"{name}\"\nfields=[]"));
+        let manifest = Manifest::parse(&format!("[plugin]\nname=\"p\"\n{}", sees.join("\n"))).unwrap();
+        let inbox = Arc::new(Inbox::new(Arc::new(Policy::new(manifest).unwrap())));
+        router.attach("p", &inbox);
+        router.deliver(event("A", "2"));
+        router.end();
+        let mut heard = Vec::new();
+        while let Item::Event(event) = inbox.next(None) {
+            heard.push((event.name.clone(), event.payload.clone(), event.made_up));
+        }
+        assert_eq!(heard.len(), 3, "{heard:?}");
+        assert_eq!(heard[0], (ENVIRONMENT.into(), "{\"a\":1}".into(), true));
+        assert!(heard[1].0 == STARTED && heard[1].1.starts_with("{\"uptime\":5.") && heard[1].2, "{heard:?}");
+        assert_eq!(heard[2], ("A".into(), "2".into(), false));
+    }
+}
