@@ -54,7 +54,20 @@ pub enum Command {
         #[arg(value_name = "KEY[=VALUE]")]
         keys: Vec<String>,
     },
-    /// Show what a plugin will record, and switch it on.
+    /// Show what a plugin asks for, and grant it.
+    ///
+    /// A plugin without a grant is not started. A new version that asks for no more than was granted
+    /// is taken up by a running host; for one that asks for more this shows what that is.
+    Grant {
+        /// The plugin.
+        name: String,
+    },
+    /// Take back what was granted. A running host stops the plugin at once and forgets what waits.
+    Revoke {
+        /// The plugin.
+        name: String,
+    },
+    /// Show what a plugin will record, grant that, and switch it on.
     OptIn {
         /// The plugin.
         name: String,

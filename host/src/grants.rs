@@ -3,7 +3,7 @@
 
 use crate::home::{Home, write_atomically};
 use anyhow::{Context, Result};
-use glassbox_sandbox::{Error, Manifest, inspect};
+use glassbox_sandbox::{Manifest, examine, inspect};
 use std::fs;
 use std::io::ErrorKind;
 
@@ -47,7 +47,10 @@ pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
     let granted = Manifest::parse(&text).map_err(anyhow::Error::msg).with_context(|| {
-        format!("the grant {} is damaged, so nothing new is loaded; 'glassbox grant {name}' writes it anew", file.display())
+        format!(
+            "the grant {} is damaged, so nothing new is loaded; 'glassbox grant {name}' writes it anew",
+            file.display()
+        )
     })?;
     Ok(Some(granted))
 }
@@ -65,8 +68,9 @@ pub fn standing(asked: &Manifest, granted: Option<&Manifest>) -> Standing {
 /// # Errors
 /// When its manifest cannot be used, or the grant cannot be written.
 pub fn grant(home: &Home, name: &str, component: &[u8]) -> Result<(Manifest, Standing)> {
-    let text = manifest_text(name, component)?;
-    let manifest = Manifest::parse(&text).map_err(anyhow::Error::msg)?;
+    let manifest = examine(name, component)?.manifest().clone();
+    // As its author wrote it, with what they say about it.
+    let text = inspect(name, component)?.manifest.unwrap_or_default();
     // A damaged grant is no grant; that is why somebody grants anew.
     let before = read(home, name).unwrap_or_default();
     let standing = standing(&manifest, before.as_ref());
@@ -92,12 +96,4 @@ pub fn revoke(home: &Home, name: &str) -> Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).with_context(|| format!("removing {}", file.display())),
     }
-}
-
-/// The manifest in a component, without compiling it.
-///
-/// # Errors
-/// When it is no component, or has no manifest.
-pub fn manifest_text(name: &str, component: &[u8]) -> Result<String, Error> {
-    Ok(inspect(name, component)?.manifest.unwrap_or_default())
 }

@@ -27,7 +27,7 @@ pub struct Home {
 }
 
 /// `glassbox.toml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The program that is asked for the throttle state.
@@ -117,6 +117,30 @@ impl Home {
         self.settings_folder().join(name).with_extension("json")
     }
 
+    /// Where grants are.
+    #[must_use]
+    pub fn grants(&self) -> PathBuf {
+        self.root.join("grants")
+    }
+
+    /// A plugin's grant.
+    #[must_use]
+    pub fn grant_file(&self, name: &str) -> PathBuf {
+        self.grants().join(name).with_extension("toml")
+    }
+
+    /// Where plugins' states are kept.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// A plugin's state.
+    #[must_use]
+    pub fn state_file(&self, name: &str) -> PathBuf {
+        self.state().join(name).with_extension("json")
+    }
+
     /// Where compiled code is kept.
     #[must_use]
     pub fn cache(&self) -> PathBuf {
@@ -129,7 +153,7 @@ impl Home {
     /// # Errors
     /// When something cannot be written; the message names it.
     pub fn init(&self) -> Result<Vec<PathBuf>> {
-        for folder in [self.root.clone(), self.plugins(), self.settings_folder()] {
+        for folder in [self.root.clone(), self.plugins(), self.grants(), self.settings_folder()] {
             make_folder(&folder)?;
         }
         let files = [(self.root.join("glassbox.toml"), CONFIG.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
@@ -152,6 +176,23 @@ impl Home {
             bail!("there is no glassbox home at {}; run 'glassbox init' to make one", self.root.display());
         }
         Ok(())
+    }
+
+    /// Have the home to ourselves, as the one host that runs with it, until the file is dropped.
+    ///
+    /// # Errors
+    /// When another host has it, or the file cannot be made.
+    pub fn lock(&self) -> Result<fs::File> {
+        let file = self.root.join("run.lock");
+        let lock = fs::File::create(&file).with_context(|| format!("writing {}", file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(fs::TryLockError::WouldBlock) => bail!(
+                "another glassbox runs with the home {}; stop it, or choose another home with --home",
+                self.root.display()
+            ),
+            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
+        }
     }
 
     /// The configuration; defaults where there is no file.

@@ -35,6 +35,8 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::List => commands::list(&home()?)?,
         Command::Status => commands::status(&home()?)?,
         Command::Settings { name, keys } => commands::settings(&home()?, &name, &keys)?,
+        Command::Grant { name } => commands::grant(&home()?, &name)?,
+        Command::Revoke { name } => commands::revoke(&home()?, &name)?,
         Command::OptIn { name } => commands::opt_in(&home()?, &name)?,
         Command::OptOut { name } => commands::opt_out(&home()?, &name)?,
         Command::Run { events } => commands::run(&home()?, &events)?,

@@ -1,12 +1,22 @@
-//! A plugin that runs: its instance, the settings it was given, when it wants a tick, and what
-//! happens when a call fails. Threads and sources are elsewhere; time passes as the caller says.
+//! A plugin that runs: its instance, the settings it was given, when it wants a tick, how it is
+//! exchanged, and what happens when a call fails. Threads and files are elsewhere; time passes as
+//! the caller says.
 
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Blocked, Consent, Error, Instance, Outcome, Outgoing, Plugin, Settings};
 use std::sync::Arc;
 
-/// Failures in a row after which a plugin is given up: the same event would make it fail again.
-const FAILURES: u32 = 5;
+const SECOND: u64 = 1_000_000_000;
+
+/// How long a plugin rests after its first, second, .. failure. The first may be an accident; one
+/// more and the plugin is quarantined: it would go on for ever.
+const REST: [u64; 4] = [0, SECOND, 5 * SECOND, 30 * SECOND];
+
+/// A failure that is older is forgotten.
+const REMEMBERED: u64 = 600 * SECOND;
+
+/// Calls after which a new version is trusted as the old one was.
+const PROBATION: u32 = 20;
 
 /// Between two ticks, in nanoseconds: a tracker counts in seconds.
 const SHORTEST_TICK: u64 = 100_000_000;
@@ -17,18 +27,56 @@ pub type Keep = Box<dyn FnMut(&Settings) -> anyhow::Result<()> + Send>;
 /// Makes the capabilities of a new instance.
 pub type Supply = Box<dyn FnMut() -> Capabilities + Send>;
 
+/// What a plugin is started with.
+pub struct Setup {
+    /// The plugin.
+    pub plugin: Arc<Plugin>,
+    /// Its settings.
+    pub settings: Settings,
+    /// The environment variable that forbids to send.
+    pub veto: Option<&'static str>,
+    /// Its capabilities.
+    pub supply: Supply,
+    /// Keeps additions to its settings.
+    pub keep: Keep,
+    /// What an earlier run of the host saved, and its age in nanoseconds.
+    pub saved: Option<(String, u64)>,
+}
+
 /// A running plugin.
 pub struct Running {
     plugin: Arc<Plugin>,
+    /// None while it rests after a failure, and in quarantine.
     instance: Option<Instance>,
     supply: Supply,
     keep: Keep,
     veto: Option<&'static str>,
     settings: Settings,
-    /// The last saved state, and when it was saved.
-    state: Option<(String, u64)>,
+    state: Option<State>,
     next_tick: Option<u64>,
-    failures: u32,
+    /// The version before this one, as long as this one is on probation.
+    previous: Option<Previous>,
+    /// When it failed.
+    failures: Vec<u64>,
+    /// When its rest is over.
+    resumes: Option<u64>,
+    /// Events that it missed meanwhile.
+    missed: u64,
+}
+
+/// The last saved state.
+#[derive(Clone)]
+struct State {
+    text: String,
+    at: u64,
+    /// Its age at that time: not 0 for one from an earlier run of the host.
+    age: u64,
+}
+
+struct Previous {
+    plugin: Arc<Plugin>,
+    state: Option<State>,
+    calls_left: u32,
 }
 
 /// What one event, tick or change of settings did.
@@ -40,38 +88,76 @@ pub struct Step {
     pub blocked: Vec<Blocked>,
     /// What somebody should read.
     pub notes: Vec<String>,
+    /// What became of the plugin itself.
+    pub turns: Vec<Turn>,
+    /// Whether there is a new state to keep.
+    pub saved: bool,
+}
+
+/// What became of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A call failed, and it rests or was started afresh.
+    Failed(String),
+    /// A call of a new version failed, and the one before it was put back.
+    RolledBack(String),
+    /// It failed too often and is not started again.
+    Quarantined(String),
+}
+
+/// A call that can be made again, by another version.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Event(&'a str, &'a str),
+    Tick,
+}
+
+impl Call<'_> {
+    fn make(self, instance: &mut Instance) -> Result<Option<Outcome>, Error> {
+        match self {
+            Self::Event(name, payload) => instance.on_event(name, payload),
+            Self::Tick => instance.on_tick().map(Some),
+        }
+    }
 }
 
 impl Running {
-    /// Start a plugin with these settings. `veto`: the environment variable that forbids to send.
+    /// Start a plugin.
     ///
     /// # Errors
     /// When it does not start, or does not accept its settings, or what it asked to have added
     /// cannot be kept.
-    pub fn start(
-        plugin: Arc<Plugin>,
-        settings: Settings,
-        veto: Option<&'static str>,
-        supply: Supply,
-        keep: Keep,
-    ) -> anyhow::Result<Self> {
-        let mut running =
-            Self { plugin, instance: None, supply, keep, veto, settings, state: None, next_tick: Some(0), failures: 0 };
+    pub fn start(setup: Setup, now: u64) -> anyhow::Result<Self> {
+        let Setup { plugin, settings, veto, supply, keep, saved } = setup;
+        let mut running = Self {
+            plugin,
+            instance: None,
+            supply,
+            keep,
+            veto,
+            settings,
+            state: saved.map(|(text, age)| State { text, at: now, age }),
+            next_tick: Some(now),
+            previous: None,
+            failures: Vec::new(),
+            resumes: None,
+            missed: 0,
+        };
         let settings = running.settings.clone();
-        running.instance = Some(running.instantiate(&settings, 0)?);
+        running.instance = Some(running.instantiate(&settings, now)?.0);
         Ok(running)
     }
 
     /// The plugin.
     #[must_use]
-    pub fn plugin(&self) -> &Plugin {
+    pub fn plugin(&self) -> &Arc<Plugin> {
         &self.plugin
     }
 
-    /// When it wants a tick, as its clock counts; none for no tick.
+    /// When it wants a tick, or wants to be woken from its rest; none for never.
     #[must_use]
     pub fn next_tick(&self) -> Option<u64> {
-        self.next_tick.filter(|_| self.instance.is_some())
+        if self.instance.is_some() { self.next_tick } else { self.resumes }
     }
 
     /// Whether it may send, and which rule decides.
@@ -86,19 +172,30 @@ impl Running {
         &self.settings
     }
 
+    /// The last saved state.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_ref().map(|state| state.text.as_str())
+    }
+
     /// Hand over an event.
     pub fn event(&mut self, name: &str, payload: &str, now: u64) -> Step {
         // Most events of OctoPrint's bus are not for this plugin; they cost one look-up.
         if !self.plugin.policy.sees(name) {
             return Step::default();
         }
-        self.step(now, |instance| instance.on_event(name, payload))
+        self.step(Call::Event(name, payload), now)
     }
 
     /// The time that was asked for has come.
     pub fn tick(&mut self, now: u64) -> Step {
+        if self.instance.is_none() {
+            let mut step = Step::default();
+            self.resume(now, &mut step);
+            return step;
+        }
         self.next_tick = None;
-        let step = self.step(now, |instance| instance.on_tick().map(Some));
+        let step = self.step(Call::Tick, now);
         // A tick that asks for the next one at once would keep the host busy for ever.
         self.next_tick = self.next_tick.map(|at| at.max(now + SHORTEST_TICK));
         step
@@ -111,11 +208,7 @@ impl Running {
     /// last ones stay in force.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
         // Opting out never depends on the plugin's good will: the gate goes by the document.
-        if self.instance.is_none() {
-            self.instance = Some(self.instantiate(&settings, now)?);
-            self.failures = 0;
-        } else {
-            let instance = self.instance.as_mut().expect("looked at above");
+        if let Some(instance) = &mut self.instance {
             match load(instance, &settings, &self.plugin.name, &mut self.keep) {
                 Ok(completed) => self.settings = completed,
                 Err(error) => {
@@ -126,64 +219,188 @@ impl Running {
                     return Err(error);
                 }
             }
+        } else {
+            self.instance = Some(self.instantiate(&settings, now)?.0);
+            self.healthy();
         }
         self.next_tick = Some(now);
         Ok(())
     }
 
-    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<Instance> {
+    /// Exchange the component for another version of it, which carries on from the last saved
+    /// state. Until it has proved itself the one before it is kept.
+    ///
+    /// # Errors
+    /// When the new one does not start; then nothing has changed.
+    pub fn replace(&mut self, plugin: Arc<Plugin>, now: u64) -> anyhow::Result<()> {
+        let settings = self.settings.clone();
+        let old = std::mem::replace(&mut self.plugin, plugin);
+        let instance = match self.instantiate(&settings, now) {
+            Ok((instance, _)) => instance,
+            Err(error) => {
+                self.plugin = old;
+                return Err(error);
+            }
+        };
+        // One that did not run well is nothing to go back to.
+        let worked = self.instance.replace(instance).is_some() && self.failures.is_empty();
+        let state = self.state.clone();
+        self.previous = worked.then_some(Previous { plugin: old, state, calls_left: PROBATION });
+        self.healthy();
+        self.next_tick = Some(now);
+        Ok(())
+    }
+
+    fn healthy(&mut self) {
+        self.failures.clear();
+        self.resumes = None;
+    }
+
+    /// A fresh instance, and whether it took over the saved state.
+    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Instance, bool)> {
+        let mut restored = true;
         let mut instance = Instance::new(&self.plugin, (self.supply)(), self.veto)?;
         let completed = load(&mut instance, settings, &self.plugin.name, &mut self.keep)?;
-        if let Some((state, at)) = &self.state
-            && let Err(reason) = instance.restore(state, now.saturating_sub(*at))?
-        {
-            tracing::warn!("{}: it starts without its saved state: {reason}", self.plugin.name);
+        if let Some(state) = &self.state {
+            let age = now.saturating_sub(state.at).saturating_add(state.age);
+            if let Err(reason) = instance.restore(&state.text, age)? {
+                tracing::warn!("{}: it starts without its saved state: {reason}", self.plugin.name);
+                restored = false;
+            }
         }
         self.settings = completed;
-        Ok(instance)
+        Ok((instance, restored))
     }
 
-    fn step(&mut self, now: u64, call: impl FnOnce(&mut Instance) -> Result<Option<Outcome>, Error>) -> Step {
-        let Some(instance) = &mut self.instance else { return Step::default() };
-        let outcome = call(instance).and_then(|outcome| match outcome {
-            Some(outcome) => Ok(Some((outcome, instance.save()?))),
-            None => Ok(None),
-        });
-        match outcome {
-            Ok(None) => Step::default(),
-            Ok(Some((outcome, state))) => {
-                self.failures = 0;
-                self.state = Some((state, now));
-                // After an error what was asked for before still holds.
-                if outcome.message.is_none() {
-                    self.next_tick = outcome.next_tick;
-                }
-                Step { sent: outcome.sent, blocked: outcome.blocked, notes: outcome.message.into_iter().collect() }
+    fn step(&mut self, call: Call, now: u64) -> Step {
+        let mut step = Step::default();
+        if self.resumes.is_some_and(|at| at <= now) {
+            self.resume(now, &mut step);
+        }
+        let Some(instance) = &mut self.instance else {
+            self.missed += 1;
+            return step;
+        };
+        let outcome = match call.make(instance) {
+            Ok(None) => return step,
+            Ok(Some(outcome)) => outcome,
+            Err(error) => {
+                self.failed(&error, Some(call), now, &mut step);
+                return step;
             }
-            Err(error) => Step { notes: self.recover(&error, now), ..Step::default() },
+        };
+        // After an error what was asked for before still holds.
+        if outcome.message.is_none() {
+            self.next_tick = outcome.next_tick;
+        }
+        step.sent.extend(outcome.sent);
+        step.blocked.extend(outcome.blocked);
+        step.notes.extend(outcome.message);
+        match instance.save() {
+            Ok(text) => {
+                self.state = Some(State { text, at: now, age: 0 });
+                step.saved = true;
+                self.previous.take_if(|previous| {
+                    previous.calls_left -= 1;
+                    previous.calls_left == 0
+                });
+            }
+            // What it sent has left: the call is not made again.
+            Err(error) => self.failed(&error, None, now, &mut step),
+        }
+        step
+    }
+
+    /// A call failed. `again`: the call, if another version may make it.
+    fn failed(&mut self, error: &Error, again: Option<Call>, now: u64, step: &mut Step) {
+        self.instance = None;
+        step.notes.push(error.to_string());
+        let reason = error.reasons.join("; ");
+        if let Some(previous) = self.previous.take()
+            && self.roll_back(previous, now, step)
+        {
+            step.turns.push(Turn::RolledBack(reason));
+            if let Some(call) = again {
+                let more = self.step(call, now);
+                step.sent.extend(more.sent);
+                step.blocked.extend(more.blocked);
+                step.notes.extend(more.notes);
+                step.turns.extend(more.turns);
+                step.saved |= more.saved;
+            }
+            return;
+        }
+        self.rest(reason, now, step);
+    }
+
+    /// Count a failure: a rest, or quarantine.
+    fn rest(&mut self, reason: String, now: u64, step: &mut Step) {
+        self.failures.retain(|at| now.saturating_sub(*at) < REMEMBERED);
+        self.failures.push(now);
+        let Some(rest) = REST.get(self.failures.len() - 1) else {
+            self.resumes = None;
+            step.turns.push(Turn::Quarantined(reason));
+            step.notes.push(format!(
+                "it failed {} times and is quarantined: another version of its file, or a change of its settings, starts it again",
+                self.failures.len()
+            ));
+            return;
+        };
+        step.turns.push(Turn::Failed(reason));
+        self.resumes = Some(now + rest);
+        if *rest == 0 {
+            self.resume(now, step);
         }
     }
 
-    /// A call failed: a fresh instance carries on from the last good state.
-    fn recover(&mut self, error: &Error, now: u64) -> Vec<String> {
-        let mut notes = vec![error.to_string()];
-        self.instance = None;
-        self.failures += 1;
-        if self.failures >= FAILURES {
-            notes.push(format!(
-                "it failed {FAILURES} times in a row and is stopped; change its settings to start it again"
-            ));
-            return notes;
-        }
+    /// The rest is over: a fresh instance carries on from the last good state.
+    fn resume(&mut self, now: u64, step: &mut Step) {
+        self.resumes = None;
         let settings = self.settings.clone();
         match self.instantiate(&settings, now) {
-            Ok(instance) => self.instance = Some(instance),
-            Err(error) => notes.push(format!("it cannot be started again: {error:#}")),
+            Ok((instance, _)) => {
+                self.instance = Some(instance);
+                // Not at once: what made it fail may be the tick itself.
+                self.next_tick = Some(now + SECOND);
+                let missed = std::mem::take(&mut self.missed);
+                if missed > 0 {
+                    step.notes.push(format!("it missed {missed} events while it rested"));
+                }
+            }
+            Err(error) => {
+                step.notes.push(format!("it cannot be started again: {error:#}"));
+                self.rest(format!("{error:#}"), now, step);
+            }
         }
-        // Not at once: what made it fail may be the tick itself.
-        self.next_tick = Some(now + 1_000_000_000);
-        notes
     }
+
+    /// Put the version before back. False if it does not start either.
+    fn roll_back(&mut self, previous: Previous, now: u64, step: &mut Step) -> bool {
+        let bad = std::mem::replace(&mut self.plugin, previous.plugin);
+        let settings = self.settings.clone();
+        // What the new version saved last, if the old one can read it; else what it saved itself.
+        let newest = std::mem::replace(&mut self.state, previous.state);
+        let own = std::mem::replace(&mut self.state, newest);
+        let mut started = self.instantiate(&settings, now);
+        if !matches!(started, Ok((_, true))) {
+            self.state = own;
+            started = self.instantiate(&settings, now);
+        }
+        if let Ok((instance, _)) = started {
+            self.instance = Some(instance);
+            self.next_tick = Some(now);
+            step.notes.push(format!("the version before it ({}) carries on", short(&self.plugin.digest)));
+            return true;
+        }
+        self.plugin = bad;
+        false
+    }
+}
+
+/// The beginning of a digest, for people.
+#[must_use]
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// Load settings, and keep what the plugin asked to have added before it can use it.

@@ -4,7 +4,7 @@ use crate::{Sheet, median, nanoseconds};
 use bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use bindings::wasi::random::random;
 use glassbox::home::BUNDLED;
-use glassbox::running::Running;
+use glassbox::running::{Running, Setup};
 use glassbox::source;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Instance, Manifest, Policy, Sandbox, Settings};
@@ -124,7 +124,8 @@ fn running() -> Running {
     let sandbox = Sandbox::new(None).unwrap();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     let settings = Settings::parse(SETTINGS).unwrap();
-    Running::start(plugin, settings, None, Box::new(Capabilities::deny), Box::new(|_| Ok(()))).unwrap()
+    let supply = Box::new(Capabilities::deny);
+    Running::start(Setup { plugin, settings, veto: None, supply, keep: Box::new(|_| Ok(())), saved: None }, 0).unwrap()
 }
 
 fn untracked(sheet: &mut Sheet) {

@@ -76,11 +76,18 @@ impl Home {
         home
     }
 
-    /// Opted in, with reports going to this URL.
+    /// Granted and opted in, with reports going to this URL.
     pub fn opted_in(server: &str) -> Self {
         let home = Self::new();
+        home.grant();
         home.write_settings(json!({"enabled": true, "server": server}).to_string());
         home
+    }
+
+    /// Grant the bundled plugin what it asks for.
+    pub fn grant(&self) {
+        let home = glassbox::home::Home::at(self.root());
+        glassbox::grants::grant(&home, "tracking", glassbox::home::BUNDLED).unwrap();
     }
 
     pub fn root(&self) -> PathBuf {

@@ -35,6 +35,27 @@ pub struct Plugin {
     pub(crate) watchdog: Arc<Watchdog>,
 }
 
+/// Check a component without compiling it: what kind of file it is, its imports and exports, and
+/// its manifest. `name` is its file's name without `.wasm`; the manifest must say the same.
+///
+/// # Errors
+/// Everything that is wrong with it, at the first stage at which something is.
+pub fn examine(name: &str, bytes: &[u8]) -> Result<Policy, Error> {
+    let inspection = check::inspect(name, bytes)?;
+    if !inspection.differences.is_empty() {
+        return Err(Error { plugin: name.into(), stage: Stage::Check, reasons: inspection.differences });
+    }
+    let bad_manifest = |reason: String| Error::new(name, Stage::Manifest, reason);
+    let manifest = Manifest::parse(&inspection.manifest.unwrap_or_default()).map_err(bad_manifest)?;
+    if manifest.plugin.name != name {
+        return Err(bad_manifest(format!(
+            "it says that the plugin is '{}', but the file is '{name}.wasm'; rename the file",
+            manifest.plugin.name
+        )));
+    }
+    Policy::new(manifest).map_err(bad_manifest)
+}
+
 /// SHA-256 in hex.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
@@ -55,25 +76,12 @@ impl Sandbox {
         Ok(Self { engine, linker, watchdog, cache: cache.map(Into::into) })
     }
 
-    /// Check, compile and link a component. `name` is its file's name without `.wasm`; the
-    /// manifest must say the same.
+    /// Check, compile and link a component, named as for [`examine`].
     ///
     /// # Errors
     /// Everything that is wrong with it, at the first stage at which something is.
     pub fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
-        let inspection = check::inspect(name, bytes)?;
-        if !inspection.differences.is_empty() {
-            return Err(Error { plugin: name.into(), stage: Stage::Check, reasons: inspection.differences });
-        }
-        let bad_manifest = |reason: String| Error::new(name, Stage::Manifest, reason);
-        let manifest = Manifest::parse(&inspection.manifest.unwrap_or_default()).map_err(bad_manifest)?;
-        if manifest.plugin.name != name {
-            return Err(bad_manifest(format!(
-                "it says that the plugin is '{}', but the file is '{name}.wasm'; rename the file",
-                manifest.plugin.name
-            )));
-        }
-        let policy = Policy::new(manifest).map_err(bad_manifest)?;
+        let policy = examine(name, bytes)?;
         let digest = digest(bytes);
         let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest)
             .map_err(|error| Error::new(name, Stage::Compile, format!("{error:#}")))?;

@@ -25,7 +25,7 @@ mod settings;
 pub use check::{Inspection, inspect};
 pub use consent::Consent;
 pub use encode::percent_encode;
-pub use engine::{Plugin, Sandbox, config, digest};
+pub use engine::{Plugin, Sandbox, config, digest, examine};
 pub use error::{Error, Stage};
 pub use gate::{Blocked, Method, Outgoing};
 pub use instance::{Instance, Outcome};

@@ -1,25 +1,66 @@
-//! `opt-in` and `opt-out`.
+//! `grant` and `revoke`: what a plugin may do. `opt-in` and `opt-out`: whether it does it.
 
-use super::load;
 use anyhow::{Result, bail};
 use glassbox::describe;
+use glassbox::grants::{self, Standing};
 use glassbox::home::Home;
-use glassbox_sandbox::{Settings, consent};
+use glassbox_sandbox::{Manifest, Settings, consent};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Say what will be recorded, then switch tracking on.
-pub fn opt_in(home: &Home, name: &str) -> Result<()> {
-    let plugin = load(home, name)?;
+/// Say what a plugin asks for, or what it asks for now beyond what was granted, and grant it.
+pub fn grant(home: &Home, name: &str) -> Result<()> {
+    home.must_exist()?;
+    let (manifest, before) = grants::grant(home, name, &home.read_plugin(name)?)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", describe::in_words(plugin.policy.manifest()))?;
+    write!(out, "{}", in_words(&manifest, &before))?;
+    writeln!(out, "\nYou have granted this to '{name}'. Take it back with: glassbox revoke {name}")?;
+    if !home.settings(name)?.or_empty(&home.settings_file(name))?.enabled() {
+        writeln!(out, "It sends nothing before you say: glassbox opt-in {name}")?;
+    }
+    Ok(())
+}
+
+fn in_words(manifest: &Manifest, before: &Standing) -> String {
+    match before {
+        Standing::Waiting => describe::in_words(manifest),
+        Standing::Granted => {
+            format!("'{}' asks for no more than what was granted before.\n", manifest.plugin.name)
+        }
+        Standing::More(more) => format!(
+            "Beyond what was granted before, '{}' asks to\n  - {}\n('glassbox policy {0}' shows all of it)\n",
+            manifest.plugin.name,
+            more.join("\n  - ")
+        ),
+    }
+}
+
+/// Take back what was granted. Works whatever state the plugin is in.
+pub fn revoke(home: &Home, name: &str) -> Result<()> {
+    must_be_known(home, name)?;
+    let revoked = grants::revoke(home, name)?;
+    let mut out = std::io::stdout().lock();
+    Ok(if revoked {
+        writeln!(out, "Nothing is granted to '{name}' any more; a running host stops it at once.")?;
+    } else {
+        writeln!(out, "Nothing was granted to '{name}'.")?;
+    })
+}
+
+/// Say what will be recorded, grant it, and switch tracking on.
+pub fn opt_in(home: &Home, name: &str) -> Result<()> {
+    home.must_exist()?;
+    let (manifest, _) = grants::grant(home, name, &home.read_plugin(name)?)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", describe::in_words(&manifest))?;
     let (settings, aside) = decide(home, name, true)?;
     say_aside(&mut out, aside)?;
     writeln!(out, "You have opted in to '{name}'. A running host takes it up at once.")?;
     if let Some(variable) = consent::process_veto() {
         writeln!(out, "Note: {variable} is set here; a host that runs with it sends nothing.")?;
     }
-    if settings.get("unique_id").is_none() {
+    let id = manifest.capabilities.http.as_ref().map(|http| http.id_setting.as_str());
+    if id.is_some_and(|id| settings.get(id).is_none()) {
         writeln!(out, "An id is made when the host runs it for the first time.")?;
     }
     Ok(writeln!(out, "Take it back with: glassbox opt-out {name}")?)
@@ -28,14 +69,20 @@ pub fn opt_in(home: &Home, name: &str) -> Result<()> {
 /// Switch tracking off. Works whatever state the plugin is in; but who mistypes a name must not
 /// believe that it is off.
 pub fn opt_out(home: &Home, name: &str) -> Result<()> {
-    home.must_exist()?;
-    if !home.plugin_file(name).exists() && !home.settings_file(name).exists() {
-        bail!("there is no plugin '{name}' here, so nothing was changed; 'glassbox list' names those that there are");
-    }
+    must_be_known(home, name)?;
     let (_, aside) = decide(home, name, false)?;
     let mut out = std::io::stdout().lock();
     say_aside(&mut out, aside)?;
     Ok(writeln!(out, "You have opted out of '{name}'. Nothing is sent any more, and what waited is thrown away.")?)
+}
+
+fn must_be_known(home: &Home, name: &str) -> Result<()> {
+    home.must_exist()?;
+    let files = [home.plugin_file(name), home.settings_file(name), home.grant_file(name)];
+    if !glassbox_sandbox::manifest::is_name(name) || !files.iter().any(|file| file.exists()) {
+        bail!("there is no plugin '{name}' here, so nothing was changed; 'glassbox list' names those that there are");
+    }
+    Ok(())
 }
 
 fn decide(home: &Home, name: &str, enabled: bool) -> Result<(Settings, Option<PathBuf>)> {

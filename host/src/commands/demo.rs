@@ -8,9 +8,9 @@ use glassbox::home::{BUNDLED_NAME, Home, write_atomically};
 use glassbox::outbox::Outbox;
 use glassbox::player::{Moment, Player};
 use glassbox::receiver::Receiver;
-use glassbox::run::keep;
-use glassbox::running::Running;
+use glassbox::running::{Running, Setup};
 use glassbox::system::{ManualClock, ManualThrottle, SystemRandom};
+use glassbox::worker::keep;
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::{Outgoing, Sandbox, Settings};
 use serde_json::{Value, json};
@@ -114,10 +114,9 @@ fn start(home: &Home, player: &Player, outbox: &Outbox) -> Result<Running> {
         throttle: Box::new(throttle.clone()),
         random: Box::new(SystemRandom),
     });
-    let kept = home.clone();
-    let keep = Box::new(move |completed: &Settings| keep(&kept, BUNDLED_NAME, completed));
+    let keep = keep(home, BUNDLED_NAME);
     // CI and the like say no to reports that leave the machine; these go to our own receiver.
-    Running::start(plugin, settings, None, supply, keep)
+    Running::start(Setup { plugin, settings, veto: None, supply, keep, saved: None }, 0)
 }
 
 fn stop_on_signal() -> Result<mpsc::Receiver<()>> {

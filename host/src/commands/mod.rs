@@ -9,7 +9,7 @@ mod run;
 mod settings;
 
 pub use audit::audit;
-pub use consent::{opt_in, opt_out};
+pub use consent::{grant, opt_in, opt_out, revoke};
 pub use demo::demo;
 pub use pack::pack;
 pub use plugins::{init, list, policy, status};

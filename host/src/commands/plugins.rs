@@ -3,8 +3,9 @@
 use super::load_or_bundled;
 use anyhow::Result;
 use glassbox::describe;
+use glassbox::grants::{self, Standing};
 use glassbox::home::{BUNDLED_NAME, Home, Stored};
-use glassbox_sandbox::{Consent, Sandbox, consent};
+use glassbox_sandbox::{Consent, Sandbox, consent, digest, examine};
 use std::io::Write;
 
 /// Make the home.
@@ -32,10 +33,17 @@ pub fn list(home: &Home) -> Result<()> {
     }
     for name in names {
         let bytes = home.read_plugin(&name);
-        match bytes.and_then(|bytes| sandbox.prepare(&name, &bytes)) {
-            Ok(plugin) => {
-                writeln!(out, "{name}  {}", plugin.policy.manifest().plugin.description)?;
-                writeln!(out, "    {} bytes, sha256 {}", plugin.size, plugin.digest)?;
+        // One that waits is not compiled: that takes time, and nobody wants it yet.
+        let loaded = bytes.and_then(|bytes| match standing(home, &name, &bytes)? {
+            Ok(Standing::Granted) => {
+                sandbox.prepare(&name, &bytes).map(|plugin| (plugin.policy.as_ref().manifest().clone(), bytes))
+            }
+            _ => Ok((examine(&name, &bytes)?.manifest().clone(), bytes)),
+        });
+        match loaded {
+            Ok((manifest, bytes)) => {
+                writeln!(out, "{name}  {}", manifest.plugin.description)?;
+                writeln!(out, "    {} bytes, sha256 {}", bytes.len(), digest(&bytes))?;
                 writeln!(out, "    {}", verdict(home, &name))?;
             }
             Err(error) => writeln!(out, "{name}  not loaded\n    {error}")?,
@@ -55,7 +63,23 @@ pub fn status(home: &Home) -> Result<()> {
     Ok(())
 }
 
+/// How a plugin stands with its grant, if it can be loaded; inside, if the grant can be read.
+fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing>, glassbox_sandbox::Error> {
+    let asked = examine(name, bytes)?;
+    Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
+}
+
 fn verdict(home: &Home, name: &str) -> String {
+    let standing = home.read_plugin(name).and_then(|bytes| standing(home, name, &bytes));
+    match standing {
+        Err(error) => return format!("nothing is sent: {error}"),
+        Ok(Err(error)) => return format!("nothing is sent: {error:#}"),
+        Ok(Ok(standing)) => {
+            if let Some(advice) = standing.advice(name) {
+                return advice;
+            }
+        }
+    }
     let consent = match home.settings(name) {
         Ok(Stored::Good(settings)) => Consent::decide(&settings, consent::process_veto()),
         Ok(Stored::Missing) => Consent::Undecided,

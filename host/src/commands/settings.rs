@@ -2,6 +2,7 @@
 
 use super::load;
 use anyhow::{Context, Result, anyhow, bail};
+use glassbox::grants;
 use glassbox::home::Home;
 use glassbox::schema::{self, Key};
 use glassbox_sandbox::capabilities::Capabilities;
@@ -34,6 +35,14 @@ pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
     }
     if changes.is_empty() {
         return Ok(());
+    }
+    // Opting in shows first what is recorded; a setting must not be a way around that.
+    if changes.iter().any(|(path, value)| *path == "enabled" && *value == Value::Bool(true))
+        && grants::read(home, name)?.is_none()
+    {
+        bail!(
+            "nobody has granted '{name}' anything yet; 'glassbox opt-in {name}' shows what it records and switches it on"
+        );
     }
     let (changed, _) = home.change_settings(name, |settings| {
         for (path, value) in &changes {

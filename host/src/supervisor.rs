@@ -1,0 +1,357 @@
+//! Keeps what runs in step with the home's files: which plugins there are, what was granted, what
+//! the settings and the configuration say. It looks at the files and never believes a
+//! notification; it waits for nothing but news, so that no plugin can hold it up.
+
+use crate::grants;
+use crate::home::Home;
+use crate::loader::{Answer, Job, Verdict};
+use crate::outbox::Tally;
+use crate::router::Router;
+use crate::running::short;
+use crate::watch::Folder;
+use crate::worker::{self, Order, Shared, Worker};
+use anyhow::Result;
+use glassbox_sandbox::Plugin;
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Changes of a plugin's file are looked at when there were none for so long ..
+const QUIET: Duration = Duration::from_millis(20);
+/// .. but not later than this after the first: somebody may write all the time.
+const LATEST: Duration = Duration::from_millis(200);
+
+/// A new file that cannot be loaded may be half written: it is looked at again after this, and
+/// only then is anything said.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// News for the supervisor.
+pub enum Control {
+    /// Something in a folder changed.
+    Changed(Folder),
+    /// The loader looked at a file.
+    Loaded(Answer),
+    /// A plugin runs this version: it was exchanged, or put back.
+    Runs(String, String),
+    /// The source of events has ended.
+    SourceEnded(Result<()>),
+    /// The user, or the system, wants an end.
+    Signal,
+}
+
+/// All plugins of a home.
+pub struct Supervisor {
+    shared: Shared,
+    router: Router,
+    loader: Sender<Job>,
+    slots: BTreeMap<String, Slot>,
+    /// Workers that are delivering their last.
+    ending: Vec<JoinHandle<Tally>>,
+    /// When plugin files are to be looked at, and since when that is put off.
+    due: Option<(Instant, Instant)>,
+    ever_ran: usize,
+    started: bool,
+}
+
+/// One plugin file.
+#[derive(Default)]
+struct Slot {
+    worker: Option<Worker>,
+    /// The version that runs.
+    running: Option<Arc<Plugin>>,
+    /// The version that was handed to the worker.
+    handed: Option<Arc<Plugin>>,
+    /// Digests that failed: not to be tried again.
+    failed: Vec<String>,
+    /// What the file looked like when it was looked at.
+    seen: Option<Seen>,
+    /// Whether the loader is busy with it, and whether to look again after that.
+    loading: bool,
+    again: bool,
+    /// A failure that may be a file half written, and when to look again.
+    suspect: Option<(String, Option<Instant>)>,
+    /// What was last said, so that it is said once.
+    said: Option<String>,
+}
+
+/// A file from outside: as long as this is the same, its content is.
+type Seen = (u64, Option<std::time::SystemTime>, u64);
+
+impl Supervisor {
+    /// Nothing runs yet.
+    #[must_use]
+    pub fn new(shared: Shared, router: Router, loader: Sender<Job>) -> Self {
+        Self {
+            shared,
+            router,
+            loader,
+            slots: BTreeMap::new(),
+            ending: Vec::new(),
+            due: None,
+            ever_ran: 0,
+            started: false,
+        }
+    }
+
+    /// Plugins that ran, and plugin files that could not be loaded.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.ever_ran, self.slots.values().filter(|slot| slot.worker.is_none()).count())
+    }
+
+    /// Whether every file that was there at the start was looked at.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.slots.values().all(|slot| !slot.loading)
+    }
+
+    /// The start is over: files that come now may be half written.
+    pub fn started(&mut self) {
+        self.started = true;
+    }
+
+    /// How long there is nothing to do but to wait for news.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        let suspects = self.slots.values().filter_map(|slot| slot.suspect.as_ref().and_then(|(_, at)| *at));
+        let next = suspects.chain(self.due.map(|(at, _)| at)).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Something changed.
+    pub fn changed(&mut self, folder: Folder) {
+        match folder {
+            Folder::Plugins => {
+                let now = Instant::now();
+                let since = self.due.map_or(now, |(_, since)| since);
+                self.due = Some(((now + QUIET).min(since + LATEST), since));
+            }
+            Folder::Grants => self.grants_changed(),
+            Folder::Settings => self.settings_changed(),
+            Folder::Root => self.config_changed(),
+        }
+    }
+
+    /// Do what is due.
+    pub fn on_time(&mut self) {
+        let now = Instant::now();
+        if self.due.is_some_and(|(at, _)| at <= now) {
+            self.due = None;
+            self.scan();
+        }
+        let mut late = Vec::new();
+        for (name, slot) in &mut self.slots {
+            if let Some((_, at)) = &mut slot.suspect
+                && at.take_if(|at| *at <= now).is_some()
+            {
+                late.push(name.clone());
+            }
+        }
+        late.iter().for_each(|name| self.look(name));
+    }
+
+    /// Look at all plugin files.
+    pub fn scan(&mut self) {
+        let names = match self.shared.home.plugin_names() {
+            Ok(names) => names,
+            // Perhaps it is being exchanged; what runs, runs on.
+            Err(error) => return tracing::warn!("{error:#}; what runs, runs on"),
+        };
+        let gone: Vec<_> = self.slots.keys().filter(|name| !names.contains(name)).cloned().collect();
+        for name in gone {
+            if self.retire(&name, Order::Remove) {
+                tracing::info!("{name}: its file is gone, and it was stopped");
+            }
+            self.slots.remove(&name);
+        }
+        for name in names {
+            let seen = seen(&self.shared.home, &name);
+            let slot = self.slots.entry(name.clone()).or_default();
+            if slot.seen != seen || seen.is_none() {
+                slot.seen = seen;
+                self.look(&name);
+            }
+        }
+    }
+
+    /// Have the loader look at a file.
+    fn look(&mut self, name: &str) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        if slot.loading {
+            slot.again = true;
+            return;
+        }
+        let handed = slot.handed.as_ref().map(|plugin| plugin.digest.clone());
+        let job = Job { name: name.into(), known: handed.into_iter().chain(slot.failed.iter().cloned()).collect() };
+        slot.loading = self.loader.send(job).is_ok();
+    }
+
+    /// The loader has looked.
+    pub fn loaded(&mut self, answer: Answer) {
+        let Answer { name, digest, verdict } = answer;
+        let Some(slot) = self.slots.get_mut(&name) else { return };
+        slot.loading = false;
+        let suspect = slot.suspect.take();
+        if std::mem::take(&mut slot.again) {
+            return self.look(&name);
+        }
+        match verdict {
+            Verdict::Known => slot.said = None,
+            Verdict::Ready(plugin) => {
+                slot.said = None;
+                self.hand(&name, plugin);
+            }
+            Verdict::Waiting(standing) => {
+                let running =
+                    slot.running.as_ref().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
+                if let Some(advice) = standing.advice(&name) {
+                    slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false);
+                }
+            }
+            Verdict::Failed(reason) => {
+                // At the start nobody is writing; later it may be half a file.
+                if self.started && suspect.is_none_or(|(before, _)| before != reason) {
+                    slot.suspect = Some((reason, Some(Instant::now() + SETTLE)));
+                    return;
+                }
+                slot.failed.extend(digest.filter(|digest| !slot.failed.contains(digest)));
+                let running = slot.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
+                slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true);
+            }
+        }
+    }
+
+    /// Start a plugin, or have its worker take the new version.
+    fn hand(&mut self, name: &str, plugin: Arc<Plugin>) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.handed = Some(plugin.clone());
+        if let Some(worker) = &slot.worker {
+            return worker.inbox.order(Order::Replace(plugin));
+        }
+        match worker::start(plugin.clone(), &self.shared) {
+            Ok(worker) => {
+                self.router.attach(name, &worker.inbox);
+                slot.worker = Some(worker);
+                slot.running = Some(plugin);
+                self.ever_ran += 1;
+            }
+            Err(error) => {
+                slot.handed = None;
+                slot.say(name, format!("{error:#}"), true);
+            }
+        }
+    }
+
+    /// A plugin runs this version.
+    pub fn runs(&mut self, name: &str, digest: &str) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        match slot.handed.clone().filter(|handed| handed.digest == digest) {
+            Some(handed) => slot.running = Some(handed),
+            // It was put back: what was handed over is not to be tried again.
+            None => slot.failed.extend(slot.handed.as_ref().map(|handed| handed.digest.clone())),
+        }
+    }
+
+    fn grants_changed(&mut self) {
+        let running: Vec<_> =
+            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.handed.clone()?))).collect();
+        for (name, plugin) in running {
+            let granted = match grants::read(&self.shared.home, &name) {
+                Ok(granted) => granted,
+                // Perhaps half written; what runs, runs on.
+                Err(error) => {
+                    tracing::warn!("{error:#}");
+                    continue;
+                }
+            };
+            let standing = grants::standing(plugin.policy.manifest(), granted.as_ref());
+            if let Some(advice) = standing.advice(&name)
+                && self.retire(&name, Order::Revoke)
+            {
+                tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
+            }
+        }
+        let names: Vec<_> = self.slots.keys().cloned().collect();
+        names.iter().for_each(|name| self.look(name));
+    }
+
+    fn settings_changed(&mut self) {
+        let mut idle = Vec::new();
+        for (name, slot) in &mut self.slots {
+            match &slot.worker {
+                Some(worker) => worker.settings_changed(),
+                // It may have failed for its settings.
+                None => {
+                    slot.failed.clear();
+                    idle.push(name.clone());
+                }
+            }
+        }
+        idle.iter().for_each(|name| self.look(name));
+    }
+
+    fn config_changed(&mut self) {
+        let config = match self.shared.home.config() {
+            Ok(config) => config,
+            Err(error) => return tracing::warn!("the last good configuration holds: {error:#}"),
+        };
+        let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shared != config {
+            *shared = config;
+            drop(shared);
+            tracing::info!("the configuration changed");
+            self.slots.values().filter_map(|slot| slot.worker.as_ref()).for_each(|worker| {
+                worker.inbox.order(Order::Config);
+            });
+        }
+    }
+
+    /// Stop a plugin; false if it did not run.
+    fn retire(&mut self, name: &str, order: Order) -> bool {
+        let Some(slot) = self.slots.get_mut(name) else { return false };
+        (slot.running, slot.handed) = (None, None);
+        let Some(worker) = slot.worker.take() else { return false };
+        self.router.detach(name);
+        worker.inbox.order(order);
+        self.ending.push(worker.thread);
+        true
+    }
+
+    /// The end: every plugin hears it after its last event. Returns what became of all requests.
+    #[must_use]
+    pub fn finish(mut self) -> Tally {
+        self.router.end();
+        self.ending.extend(self.slots.into_values().filter_map(|slot| slot.worker).map(|worker| worker.thread));
+        let tallies = self.ending.into_iter().map(|thread| thread.join().unwrap_or_default());
+        tallies.fold(Tally::default(), |all, one| Tally {
+            sent: all.sent + one.sent,
+            failed: all.failed + one.failed,
+            dropped: all.dropped + one.dropped,
+        })
+    }
+}
+
+impl Slot {
+    fn say(&mut self, name: &str, what: String, is_error: bool) {
+        if self.said.as_ref() == Some(&what) {
+            return;
+        }
+        if is_error {
+            tracing::error!("{what}");
+        } else {
+            tracing::warn!("{name}: {what}");
+        }
+        self.said = Some(what);
+    }
+}
+
+fn seen(home: &Home, name: &str) -> Option<Seen> {
+    let metadata = std::fs::metadata(home.plugin_file(name)).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((metadata.len(), metadata.modified().ok(), inode))
+}

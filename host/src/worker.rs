@@ -1,0 +1,348 @@
+//! A plugin's thread: takes orders and events from its inbox, ticks when it asked for it, keeps
+//! its saved state on disk, and tells the log what happened.
+
+use crate::home::{Config, Home, Stored};
+use crate::inbox::{Event, Inbox, Item};
+use crate::outbox::{Outbox, Tally};
+use crate::router::{STARTED, STOPPING};
+use crate::running::{Running, Setup, Step, Turn, short};
+use crate::state::{self, Now};
+use crate::supervisor::Control;
+use crate::system::{MonotonicClock, SystemHardware, SystemRandom, VcGenCmd};
+use anyhow::Result;
+use glassbox_sandbox::capabilities::{Capabilities, Clock};
+use glassbox_sandbox::{Plugin, Settings, consent};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the outbox may take at the end.
+const LAST_DELIVERY: Duration = Duration::from_secs(5);
+
+/// How long a state that sent nothing may wait for the disk: a flood of events is not a flood of
+/// files. What sent something is kept at once, so that a crash makes nobody say it twice.
+const KEEP_WITHIN: Duration = Duration::from_secs(1);
+
+/// What the host wants of a plugin.
+pub enum Order {
+    /// Look at the settings file.
+    Settings,
+    /// Run this version from now on.
+    Replace(Arc<Plugin>),
+    /// The configuration changed: begin afresh with it.
+    Config,
+    /// The file is gone: deliver what waits, and end.
+    Remove,
+    /// It may not run any more: forget what waits, and end.
+    Revoke,
+}
+
+/// The handle to a plugin's thread.
+pub struct Worker {
+    /// Its inbox.
+    pub inbox: Arc<Inbox<Order>>,
+    /// Set while an order to look at the settings waits: one is enough.
+    told: Arc<AtomicBool>,
+    /// Ends with what became of its requests.
+    pub thread: JoinHandle<Tally>,
+}
+
+impl Worker {
+    /// Have it look at its settings.
+    pub fn settings_changed(&self) {
+        if !self.told.swap(true, Ordering::SeqCst) {
+            self.inbox.order(Order::Settings);
+        }
+    }
+}
+
+/// What all workers of a host share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The home.
+    pub home: Home,
+    /// The configuration as it is now.
+    pub config: Arc<Mutex<Config>>,
+    /// Where news goes.
+    pub control: Sender<Control>,
+}
+
+/// Start a plugin and its thread.
+///
+/// # Errors
+/// When it does not start with its settings.
+pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
+    let Shared { home, .. } = shared;
+    let name = plugin.name.clone();
+    let outbox = Outbox::new(&name);
+    let clock = MonotonicClock::default();
+    let saved = state::read(home, &name, &Now::system());
+    let same_run = saved.as_ref().is_some_and(|saved| saved.same_run);
+    let setup = Setup {
+        settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
+        veto: consent::process_veto(),
+        supply: supply(shared, &outbox, clock),
+        keep: keep(home, &name),
+        saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
+        plugin: plugin.clone(),
+    };
+    let running = Running::start(setup, clock.now())?;
+    tracing::info!("{name}: {}", consent_line(&running));
+    let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
+    let told = Arc::new(AtomicBool::new(false));
+    let own = Own {
+        shared: shared.clone(),
+        name: name.clone(),
+        running,
+        outbox,
+        clock,
+        inbox: inbox.clone(),
+        told: told.clone(),
+        complaint: None,
+        server_run: same_run,
+        resumed: same_run,
+        unkept: None,
+        unkept_complaint: false,
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
+    Ok(Worker { inbox, told, thread })
+}
+
+fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn FnMut() -> Capabilities + Send> {
+    let (config, queue) = (shared.config.clone(), outbox.clone());
+    Box::new(move || {
+        let vcgencmd = config.lock().unwrap_or_else(PoisonError::into_inner).vcgencmd.clone();
+        Capabilities {
+            http: Box::new(queue.clone()),
+            clock: Box::new(clock),
+            hardware: Box::new(SystemHardware::new("/")),
+            throttle: Box::new(VcGenCmd::new(&vcgencmd)),
+            random: Box::new(SystemRandom),
+        }
+    })
+}
+
+/// Writes what a plugin asked to have added; what came into the file meanwhile is the user's.
+pub fn keep(home: &Home, name: &str) -> crate::running::Keep {
+    let (home, name) = (home.clone(), name.to_string());
+    Box::new(move |completed: &Settings| {
+        home.change_settings(&name, |settings| {
+            settings.add_absent(&completed.text()).map_err(anyhow::Error::msg)?;
+            Ok(())
+        })?;
+        Ok(())
+    })
+}
+
+fn consent_line(running: &Running) -> String {
+    let consent = running.consent();
+    let what = if consent.given() { "reports are sent" } else { "nothing is sent" };
+    format!("{what}: {consent}")
+}
+
+/// How the thread goes on.
+enum Next {
+    On,
+    Ended { deliver: bool },
+}
+
+struct Own {
+    shared: Shared,
+    name: String,
+    running: Running,
+    outbox: Outbox,
+    clock: MonotonicClock,
+    inbox: Arc<Inbox<Order>>,
+    told: Arc<AtomicBool>,
+    /// What was last said of a settings file that cannot be used.
+    complaint: Option<String>,
+    /// Whether a run of the server has begun and not ended.
+    server_run: bool,
+    /// Whether that began before this host did: what is made up for newcomers is not for us.
+    resumed: bool,
+    /// Since when a state waits for the disk.
+    unkept: Option<Instant>,
+    unkept_complaint: bool,
+}
+
+impl Own {
+    fn run(mut self) -> Tally {
+        let deliver = loop {
+            match self.inbox.next(self.patience()) {
+                Item::Order(order) => match self.obey(order) {
+                    Next::On => {}
+                    Next::Ended { deliver } => break deliver,
+                },
+                Item::Event(event) => self.event(&event),
+                Item::Timeout => self.due(),
+                Item::End => {
+                    self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
+                    break true;
+                }
+            }
+        };
+        self.keep_state();
+        if !deliver {
+            self.outbox.clear();
+        }
+        let waiting = self.outbox.waiting();
+        let tally = self.outbox.drain(LAST_DELIVERY);
+        tracing::debug!("{}: {waiting} reports were waiting at the end", self.name);
+        tally
+    }
+
+    /// How long there is nothing to do but to wait.
+    fn patience(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let tick = self.running.next_tick().map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        let keep = self.unkept.map(|since| KEEP_WITHIN.saturating_sub(since.elapsed()));
+        tick.into_iter().chain(keep).min()
+    }
+
+    fn due(&mut self) {
+        let now = self.clock.now();
+        if self.running.next_tick().is_some_and(|at| at <= now) {
+            let step = self.running.tick(now);
+            self.note(&step);
+        }
+        if self.unkept.is_some_and(|since| since.elapsed() >= KEEP_WITHIN) {
+            self.keep_state();
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        if event.name == STARTED && event.made_up && self.resumed {
+            return;
+        }
+        match event.name.as_str() {
+            STARTED => self.server_run = true,
+            STOPPING => self.server_run = false,
+            _ => {}
+        }
+        let step = self.running.event(&event.name, &event.payload, self.clock.now());
+        self.note(&step);
+        let lost = self.inbox.lost();
+        if lost > 0 {
+            tracing::warn!("{}: {lost} events were passed by while it was stuck", self.name);
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Next {
+        let now = self.clock.now();
+        match order {
+            Order::Settings => {
+                self.told.store(false, Ordering::SeqCst);
+                self.settings_changed(now);
+            }
+            Order::Replace(plugin) => self.replace(plugin, now),
+            Order::Config => {
+                let plugin = self.running.plugin().clone();
+                if let Err(error) = self.running.replace(plugin, now) {
+                    tracing::warn!("{}: it goes on with the old configuration: {error:#}", self.name);
+                }
+            }
+            Order::Remove => return Next::Ended { deliver: true },
+            Order::Revoke => return Next::Ended { deliver: false },
+        }
+        Next::On
+    }
+
+    fn replace(&mut self, plugin: Arc<Plugin>, now: u64) {
+        let (old, new) = (self.running.plugin().digest.clone(), plugin.digest.clone());
+        let policy = plugin.policy.clone();
+        match self.running.replace(plugin, now) {
+            Ok(()) => {
+                self.inbox.now_sees(policy);
+                tracing::info!("{}: version {} took over from {}", self.name, short(&new), short(&old));
+                self.tell(Control::Runs(self.name.clone(), new));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    "{}: version {} was not taken, {} runs on: {error:#}",
+                    self.name,
+                    short(&new),
+                    short(&old)
+                );
+            }
+        }
+    }
+
+    fn settings_changed(&mut self, now: u64) {
+        let settings = match self.shared.home.settings(&self.name) {
+            Ok(Stored::Missing) => Settings::default(),
+            Ok(Stored::Good(settings)) => settings,
+            // Perhaps half written: the next change tells. Until then the last ones hold.
+            Ok(Stored::Damaged(reason)) => {
+                let file = self.shared.home.settings_file(&self.name);
+                return self.complain(format!("{} is damaged, the last good settings hold: {reason}", file.display()));
+            }
+            Err(error) => return self.complain(format!("{}: the last good settings hold: {error:#}", self.name)),
+        };
+        self.complaint = None;
+        if settings == *self.running.settings() {
+            return;
+        }
+        if let Err(error) = self.running.change_settings(settings, now) {
+            tracing::warn!("{error:#}");
+        }
+        tracing::info!("{}: {}", self.name, consent_line(&self.running));
+        if !self.running.consent().given() {
+            let cleared = self.outbox.clear();
+            if cleared > 0 {
+                tracing::info!("{}: {cleared} waiting reports were thrown away", self.name);
+            }
+        }
+    }
+
+    /// Once for each state of the file: one change is often told several times.
+    fn complain(&mut self, complaint: String) {
+        if self.complaint.as_ref() != Some(&complaint) {
+            tracing::warn!("{complaint}");
+            self.complaint = Some(complaint);
+        }
+    }
+
+    fn note(&mut self, step: &Step) {
+        for request in &step.sent {
+            tracing::debug!("{}: {} {:?}", self.name, request.name, request.fields);
+        }
+        for blocked in step.blocked.iter().filter(|blocked| blocked.undeclared) {
+            tracing::warn!("{}: {} was blocked: {}", self.name, blocked.request, blocked.reason);
+        }
+        for note in &step.notes {
+            tracing::warn!("{}: {note}", self.name);
+        }
+        for turn in &step.turns {
+            if let Turn::RolledBack(_) = turn {
+                let plugin = self.running.plugin();
+                self.inbox.now_sees(plugin.policy.clone());
+                self.tell(Control::Runs(self.name.clone(), plugin.digest.clone()));
+            }
+        }
+        if step.saved {
+            self.unkept.get_or_insert_with(Instant::now);
+            if !step.sent.is_empty() {
+                self.keep_state();
+            }
+        }
+    }
+
+    fn keep_state(&mut self) {
+        let Some(state) = self.running.state().filter(|_| self.unkept.is_some()) else { return };
+        self.unkept = None;
+        let kept = state::write(&self.shared.home, &self.name, state, self.server_run, &Now::system());
+        if let Err(error) = &kept
+            && !self.unkept_complaint
+        {
+            tracing::warn!("{}: its state is not kept, a restart will forget it: {error:#}", self.name);
+        }
+        self.unkept_complaint = kept.is_err();
+    }
+
+    fn tell(&self, news: Control) {
+        // Nobody listens any more when the host ends.
+        let _ = self.shared.control.send(news);
+    }
+}
