@@ -25,7 +25,8 @@ impl Standing {
         match self {
             Self::Granted => None,
             Self::Waiting => Some(format!(
-                "waiting: nobody has granted it anything; 'glassbox grant {name}' shows what it asks for and lets it run"
+                "waiting: nobody has granted it anything; 'glassbox grant {name}' shows what it asks for and lets it run, \
+                 'glassbox opt-in {name}' also switches it on"
             )),
             Self::More(more) => Some(format!(
                 "waiting: it asks for more than was granted, to\n      - {}\n    'glassbox grant {name}' accepts that",

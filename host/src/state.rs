@@ -3,7 +3,7 @@
 
 use crate::home::{Home, write_atomically};
 use anyhow::{Context, Result};
-use glassbox_sandbox::limits;
+use glassbox_sandbox::{digest, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs;
@@ -50,7 +50,10 @@ impl Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let read = |file: &str| fs::read_to_string(file).ok();
         let since = read("/proc/uptime").and_then(|text| text.split(' ').next()?.parse().ok());
-        let boot = read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_string());
+        let boot = read("/proc/sys/kernel/random/boot_id").map(|id| {
+            // A name for this start of the machine, not the system's id itself: nobody needs that.
+            digest(id.trim().as_bytes())[..16].to_string()
+        });
         let since = since.and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
         Self { wall, boot: boot.zip(since) }
     }

@@ -99,6 +99,7 @@ fn damaged_settings_are_named_with_what_to_do() {
         (None, "it is a folder"),
     ];
     let home = Home::new();
+    home.grant();
     let file = home.settings_file();
     let advice = "mend it, or run 'glassbox opt-in' or 'opt-out', which put it aside and begin a new one";
     let message = |reason: &str| format!("the settings file {} is damaged: {reason}; {advice}", file.display());
@@ -182,6 +183,7 @@ fn a_home_that_is_not_there_is_an_error() {
 #[test]
 fn a_wrong_configuration_is_named_with_its_line() {
     let home = Home::new();
+    home.grant();
     let file = home.root().join("glassbox.toml");
     for (content, line, reason) in [
         ("# mine\nvcgencmd = 3\n", 2, "invalid type: integer `3`, expected path string"),

@@ -50,6 +50,11 @@ fn list_and_status_say_whether_anything_is_sent() {
         assert!(list.starts_with("tracking  OctoPrint's anonymous usage tracking\n    "), "{list}");
         assert!(list.ends_with(&format!("\n    {expected}")), "{list}");
     };
+    verdict(
+        "nothing is sent: waiting: nobody has granted it anything; 'glassbox grant tracking' shows what it asks for \
+         and lets it run, 'glassbox opt-in tracking' also switches it on",
+    );
+    home.grant();
     verdict("nothing is sent: nobody has opted in yet (glassbox opt-in tracking)");
     home.write_settings("{\"enabled\": true}");
     verdict("reports are sent while the host runs: the setting 'enabled' is true");
@@ -64,6 +69,9 @@ fn list_and_status_say_whether_anything_is_sent() {
 #[test]
 fn compiled_code_is_for_its_owner_alone() {
     let home = Home::new();
+    home.run(&["list"]).good();
+    assert!(!home.root().join("cache").exists(), "what was granted nothing is not compiled");
+    home.grant();
     home.run(&["list"]).good();
     let cache = home.root().join("cache");
     assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);

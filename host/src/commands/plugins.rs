@@ -75,8 +75,10 @@ fn verdict(home: &Home, name: &str) -> String {
         Err(error) => return format!("nothing is sent: {error}"),
         Ok(Err(error)) => return format!("nothing is sent: {error:#}"),
         Ok(Ok(standing)) => {
+            // One that asks for more may run on in the version before.
+            let nothing = if standing == Standing::Waiting { "nothing is sent: " } else { "" };
             if let Some(advice) = standing.advice(name) {
-                return advice;
+                return format!("{nothing}{advice}");
             }
         }
     }
