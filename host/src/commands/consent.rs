@@ -19,7 +19,8 @@ pub fn opt_in(home: &Home, name: &str) -> Result<()> {
     if let Some(variable) = consent::process_veto() {
         writeln!(out, "Note: {variable} is set here; a host that runs with it sends nothing.")?;
     }
-    if settings.get("unique_id").is_none() {
+    let http = plugin.policy.manifest().capabilities.http.as_ref();
+    if http.is_some_and(|http| settings.get(&http.id_setting).is_none()) {
         writeln!(out, "An id is made when the host runs it for the first time.")?;
     }
     Ok(writeln!(out, "Take it back with: glassbox opt-out {name}")?)
