@@ -1,4 +1,4 @@
-//! Builds the component that misbehaves for the tests.
+//! Builds the example plugins for the tests: those that count or misbehave, and the friendly one.
 
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -7,11 +7,16 @@ fn main() -> Result<()> {
     let tests = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let workspace = tests.parent().context("the tests lie in the workspace")?;
-    for path in ["examples/misfit", "wit", "Cargo.lock", "Cargo.toml"] {
+    for path in ["wit", "Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", workspace.join(path).display());
     }
-    let manifest = std::fs::read_to_string(workspace.join("examples/misfit/misfit.toml"))?;
-    let component = glassbox_component::build(workspace, "misfit", &manifest, &out.join("component"))?;
-    std::fs::write(out.join("misfit.wasm"), component)?;
+    for name in ["counter", "misfit", "print-hours"] {
+        let folder = workspace.join("examples").join(name);
+        println!("cargo:rerun-if-changed={}", folder.display());
+        let manifest = folder.join(name).with_extension("toml");
+        let manifest = std::fs::read_to_string(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
+        let component = glassbox_component::build(workspace, name, &manifest, &out.join("component"))?;
+        std::fs::write(out.join(name).with_extension("wasm"), component)?;
+    }
     Ok(())
 }

@@ -10,6 +10,26 @@ use std::sync::{Arc, LazyLock};
 /// The component that misbehaves as its settings say.
 pub const MISFIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misfit.wasm"));
 
+/// The component that counts.
+const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"));
+
+/// A version of the component that counts: the word, which some versions act by, is written over
+/// its mark.
+///
+/// # Panics
+/// When the word is too long.
+#[must_use]
+pub fn counter(word: &str) -> Vec<u8> {
+    const MARK: &[u8] = b"counter-version:";
+    let at = COUNTER.windows(MARK.len()).position(|part| part == MARK).expect("its mark") + MARK.len();
+    let mut component = COUNTER.to_vec();
+    component[at..at + 32].copy_from_slice(format!("{word:32}").as_bytes());
+    component
+}
+
+/// The friendly example, as anybody would build it.
+pub const PRINT_HOURS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/print-hours.wasm"));
+
 /// The id under which everything was recorded.
 pub const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -21,6 +41,9 @@ pub static TRACKING: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("tracking"
 
 /// The component that misbehaves.
 pub static MISFIT_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("misfit", MISFIT));
+
+/// The friendly example.
+pub static PRINT_HOURS_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("print-hours", PRINT_HOURS));
 
 fn prepare(name: &str, bytes: &[u8]) -> Arc<Plugin> {
     Arc::new(SANDBOX.prepare(name, bytes).unwrap_or_else(|error| panic!("{error}")))

@@ -1,0 +1,150 @@
+//! A tracker that counts what it hears, for tests of hot reload: events carry a running number, so
+//! that one lost, doubled or out of order is seen. Versions are made by writing another word over
+//! the mark in the component; some words make it fail. Not an example to follow.
+#![cfg(target_family = "wasm")] // elsewhere there is no host to link with
+#![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
+
+#[allow(missing_docs, clippy::all)] // generated
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "tracker", generate_all });
+}
+
+use bindings::exports::glassbox::tracker::{handover, settings};
+use bindings::glassbox::tracker::{clock, http};
+use std::cell::RefCell;
+
+/// The mark, and after it the version's word, up to the first space.
+static MARK: [u8; 48] = *b"counter-version:first                           ";
+
+fn version() -> String {
+    // Not folded into the code: tests write over it.
+    let mark = std::hint::black_box(&MARK);
+    String::from_utf8_lossy(&mark[16..]).trim_end().into()
+}
+
+#[derive(Clone, Copy, Default)]
+struct State {
+    count: u64,
+    last: u64,
+    wrong: u64,
+    /// When the timer is due; 0 for none.
+    due: u64,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = const { RefCell::new(State { count: 0, last: 0, wrong: 0, due: 0 }) };
+    static CALLS: RefCell<u64> = const { RefCell::new(0) };
+}
+
+/// All numbers in a text, in order.
+fn numbers(text: &str) -> Vec<u64> {
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
+fn send(name: &str, fields: &[(&str, String)]) {
+    let request = http::Request {
+        method: http::Method::Get,
+        name: name.into(),
+        fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+        user_agent: "Counter/1".into(),
+    };
+    let _ = http::send(&request);
+}
+
+fn fail_in(export: &str) {
+    let version = version();
+    if version == format!("trap-{export}") {
+        panic!("as it was told to");
+    }
+    if version == format!("loop-{export}") {
+        loop {
+            std::hint::black_box(());
+        }
+    }
+}
+
+fn heard(name: &str, payload: &str, state: &mut State) {
+    let number = numbers(payload).first().copied().unwrap_or_default();
+    match name {
+        "Count" => {
+            state.wrong += u64::from(number != state.last + 1);
+            state.count += 1;
+            state.last = number;
+        }
+        "Timer" => state.due = clock::now() + number * 1_000_000,
+        "Report" => {
+            let numbers = [("count", state.count), ("last", state.last), ("wrong", state.wrong)];
+            let mut fields = vec![("version", version())];
+            fields.extend(numbers.map(|(name, number)| (name, number.to_string())));
+            send("report", &fields);
+        }
+        "octoprint_started" => send("started", &[]),
+        _ => {}
+    }
+}
+
+struct Counter;
+
+impl bindings::Guest for Counter {
+    fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
+        let calls = CALLS.with_borrow_mut(|calls| {
+            *calls += 1;
+            *calls
+        });
+        STATE.with_borrow_mut(|state| {
+            heard(&name, &payload, state);
+            // After it sent and counted: neither may show.
+            fail_in("event");
+            if calls == 3 {
+                fail_in("third-event");
+            }
+            Ok(Some(state.due).filter(|due| *due > 0))
+        })
+    }
+
+    fn on_tick() -> Result<Option<u64>, String> {
+        fail_in("tick");
+        STATE.with_borrow_mut(|state| {
+            if state.due > 0 && clock::now() >= state.due {
+                state.due = 0;
+                send("timer", &[("version", version())]);
+            }
+            Ok(Some(state.due).filter(|due| *due > 0))
+        })
+    }
+}
+
+impl settings::Guest for Counter {
+    fn schema() -> String {
+        fail_in("schema");
+        "{}".into()
+    }
+
+    fn load(_: String) -> Result<String, String> {
+        fail_in("load");
+        if version() == "refuse-settings" { Err("it never likes them".into()) } else { Ok("{}".into()) }
+    }
+}
+
+impl handover::Guest for Counter {
+    fn save() -> String {
+        fail_in("save");
+        let State { count, last, wrong, due } = STATE.with_borrow(|state| *state);
+        if version() == "garbage" {
+            return "\u{0}\"{".into();
+        }
+        let left = if due > 0 { due.saturating_sub(clock::now()).max(1) } else { 0 };
+        format!("{{\"count\":{count},\"last\":{last},\"wrong\":{wrong},\"left\":{left}}}")
+    }
+
+    fn restore(state: String, age_ns: u64) -> Result<(), String> {
+        fail_in("restore");
+        let numbers = numbers(&state);
+        let [count, last, wrong, left] = numbers[..] else { return Err("that is no state of a counter".into()) };
+        let due = if left > 0 { clock::now() + left.saturating_sub(age_ns).max(1) } else { 0 };
+        STATE.set(State { count, last, wrong, due });
+        Ok(())
+    }
+}
+
+bindings::export!(Counter with_types_in bindings);

@@ -1,0 +1,62 @@
+//! The component: maps the contract in `wit/` to the plugin and back. Nothing is decided here.
+
+use crate::{PrintHours, SCHEMA};
+use std::cell::RefCell;
+
+#[allow(clippy::all)] // generated
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "tracker", generate_all });
+}
+
+use bindings::exports::glassbox::tracker::{handover, settings};
+use bindings::glassbox::tracker::{clock, http};
+use bindings::wasi::random::random;
+
+thread_local! {
+    static PLUGIN: RefCell<PrintHours> = RefCell::default();
+}
+
+/// Whether the way out is full. Any other refusal is the host's or the user's will: it is for good.
+fn send(fields: &[(&str, String)]) -> bool {
+    let request = http::Request {
+        method: http::Method::Get,
+        name: "summary".into(),
+        fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+        user_agent: "print-hours/1".into(),
+    };
+    http::send(&request) == Err(http::Refusal::QueueFull)
+}
+
+struct Component;
+
+impl bindings::Guest for Component {
+    fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
+        PLUGIN.with_borrow_mut(|plugin| plugin.on_event(&name, &payload, clock::now()))
+    }
+
+    fn on_tick() -> Result<Option<u64>, String> {
+        PLUGIN.with_borrow_mut(|plugin| Ok(plugin.on_tick(clock::now(), send)))
+    }
+}
+
+impl settings::Guest for Component {
+    fn schema() -> String {
+        SCHEMA.into()
+    }
+
+    fn load(document: String) -> Result<String, String> {
+        PLUGIN.with_borrow_mut(|plugin| plugin.load(&document, || random::get_random_bytes(16)))
+    }
+}
+
+impl handover::Guest for Component {
+    fn save() -> String {
+        PLUGIN.with_borrow(|plugin| plugin.save(clock::now()))
+    }
+
+    fn restore(state: String, age_ns: u64) -> Result<(), String> {
+        PLUGIN.with_borrow_mut(|plugin| plugin.restore(&state, age_ns, clock::now()))
+    }
+}
+
+bindings::export!(Component with_types_in bindings);

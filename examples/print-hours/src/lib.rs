@@ -1,0 +1,158 @@
+//! Counts how prints ended and the hours that they took, and sends one small summary a day.
+//!
+//! All that there is to decide is in this file, in plain Rust, and is tested natively; `glue.rs`
+//! puts it behind the contract in `wit/`. What the plugin may see and say is in `print-hours.toml`.
+
+#[cfg(target_family = "wasm")]
+mod glue;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Value, json};
+
+/// The JSON Schema of the settings.
+pub const SCHEMA: &str = include_str!("settings.schema.json");
+
+const SECOND: u64 = 1_000_000_000; // the clock counts nanoseconds
+const DAY: u64 = 24 * 60 * 60; // settings and payloads count seconds
+const YEAR: u64 = 366 * DAY;
+
+/// The plugin. It decides; time, random bytes and the way out are given to it.
+#[derive(Debug, Default)]
+pub struct PrintHours {
+    enabled: bool,
+    /// Nanoseconds from the first print that ends to the summary.
+    interval: u64,
+    /// What was counted since the last summary; none if no print has ended since.
+    open: Option<Counts>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Counts {
+    done: u64,
+    failed: u64,
+    cancelled: u64,
+    seconds: f64,
+    /// When the summary is due, as the clock counts.
+    due: u64,
+}
+
+impl PrintHours {
+    /// Check and apply the settings. Returns the ones to be added: an id, when it is missing and
+    /// the user has said yes.
+    ///
+    /// # Errors
+    /// What is wrong with the document; the last settings stay in force.
+    pub fn load(&mut self, document: &str, random: impl FnOnce() -> Vec<u8>) -> Result<String, String> {
+        let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
+        let enabled = match &document["enabled"] {
+            Value::Null => false,
+            value => value.as_bool().ok_or("enabled must be true, false or null")?,
+        };
+        let interval = match &document["interval"] {
+            Value::Null => DAY,
+            value => value
+                .as_u64()
+                .filter(|seconds| (1..=YEAR).contains(seconds))
+                .ok_or_else(|| format!("interval must be a whole number of seconds, 1 to {YEAR}"))?,
+        } * SECOND;
+        let has_id = match &document["farm_id"] {
+            Value::Null => false,
+            Value::String(id) if (1..=64).contains(&id.chars().count()) => true,
+            _ => return Err("farm_id must be text of 1 to 64 characters; remove it to have one made".into()),
+        };
+        // From here on nothing can fail: the settings are taken as a whole or not at all.
+        match &mut self.open {
+            Some(counts) if enabled => counts.due = counts.due.saturating_add(interval).saturating_sub(self.interval),
+            // Who says no wants nothing to be remembered either.
+            _ => self.open = None,
+        }
+        (self.enabled, self.interval) = (enabled, interval);
+        if !enabled || has_id {
+            return Ok("{}".into());
+        }
+        let id: String = random().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(json!({ "farm_id": id }).to_string())
+    }
+
+    /// Count a print that ended. Returns when the next tick is wanted.
+    ///
+    /// # Errors
+    /// When the payload is not JSON.
+    pub fn on_event(&mut self, name: &str, payload: &str, now: u64) -> Result<Option<u64>, String> {
+        let payload: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+        let (done, failed, cancelled) = match name {
+            "PrintDone" => (1, 0, 0),
+            // OctoPrint tells of a cancelled print twice, as PrintCancelled too.
+            "PrintFailed" if payload["reason"] == "cancelled" => (0, 0, 0),
+            "PrintFailed" => (0, 1, 0),
+            "PrintCancelled" => (0, 0, 1),
+            _ => (0, 0, 0),
+        };
+        if self.enabled && done + failed + cancelled > 0 {
+            let due = now.saturating_add(self.interval);
+            let counts = self.open.get_or_insert(Counts { done: 0, failed: 0, cancelled: 0, seconds: 0.0, due });
+            // Saturating: what was restored may have been edited by somebody.
+            counts.done = counts.done.saturating_add(done);
+            counts.failed = counts.failed.saturating_add(failed);
+            counts.cancelled = counts.cancelled.saturating_add(cancelled);
+            // A time that cannot be is not known; the print counts all the same.
+            counts.seconds += payload["time"].as_f64().filter(|time| (0.0..=YEAR as f64).contains(time)).unwrap_or(0.0);
+        }
+        Ok(self.next_tick())
+    }
+
+    /// Send the summary if it is due. `send` says whether the way out was full: what was counted is
+    /// then in the next summary. Returns when the next tick is wanted.
+    pub fn on_tick(&mut self, now: u64, send: impl FnOnce(&[(&str, String)]) -> bool) -> Option<u64> {
+        if let Some(counts) = self.open.as_mut().filter(|counts| now >= counts.due) {
+            // In the order that the manifest declares.
+            let full = send(&[
+                ("done", counts.done.to_string()),
+                ("failed", counts.failed.to_string()),
+                ("cancelled", counts.cancelled.to_string()),
+                ("hours", format!("{:.1}", counts.seconds / 3600.0)),
+            ]);
+            counts.due = now.saturating_add(self.interval);
+            if !full {
+                self.open = None;
+            }
+        }
+        self.next_tick()
+    }
+
+    /// With no print counted there is nothing to wake up for.
+    fn next_tick(&self) -> Option<u64> {
+        self.open.as_ref().map(|counts| counts.due)
+    }
+
+    /// What the next version, or the next run of the host, must know. Its clock counts from another
+    /// point: what is handed over is how long is left, not when.
+    pub fn save(&self, now: u64) -> String {
+        let Some(Counts { done, failed, cancelled, seconds, due }) = &self.open else { return "null".into() };
+        let left_ns = due.saturating_sub(now);
+        json!({"done": done, "failed": failed, "cancelled": cancelled, "seconds": seconds, "left_ns": left_ns})
+            .to_string()
+    }
+
+    /// Carry on from what was saved `age_ns` ago. Called once, after `load`.
+    ///
+    /// # Errors
+    /// When the state is not one of ours.
+    pub fn restore(&mut self, state: &str, age_ns: u64, now: u64) -> Result<(), String> {
+        let state: Value = serde_json::from_str(state).map_err(|error| error.to_string())?;
+        if state.is_null() || !self.enabled {
+            return Ok(());
+        }
+        let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the saved state has no {key}"));
+        let left = number("left_ns")?.saturating_sub(age_ns).min(self.interval);
+        self.open = Some(Counts {
+            done: number("done")?,
+            failed: number("failed")?,
+            cancelled: number("cancelled")?,
+            seconds: state["seconds"].as_f64().ok_or("the saved state has no seconds")?,
+            due: now.saturating_add(left),
+        });
+        Ok(())
+    }
+}

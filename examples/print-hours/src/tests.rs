@@ -1,0 +1,158 @@
+//! The plugin without the box: what is counted, when it is said, and what is handed over.
+
+use super::*;
+
+/// Names and values of a summary.
+type Sent = Vec<(String, String)>;
+
+const ON: &str = r#"{"enabled": true, "farm_id": "workshop", "interval": 60}"#;
+
+fn no_random() -> Vec<u8> {
+    panic!("nobody may ask for random bytes here")
+}
+
+fn plugin(settings: &str) -> PrintHours {
+    let mut plugin = PrintHours::default();
+    assert_eq!(plugin.load(settings, no_random).unwrap(), "{}");
+    plugin
+}
+
+fn tick(plugin: &mut PrintHours, seconds: u64) -> (Option<Sent>, Option<u64>) {
+    let mut sent = None;
+    let next = plugin.on_tick(seconds * SECOND, |fields| {
+        sent = Some(fields.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
+        false
+    });
+    (sent, next)
+}
+
+fn summary(done: u64, failed: u64, cancelled: u64, hours: &str) -> Option<Sent> {
+    let fields = [("done", done.to_string()), ("failed", failed.to_string()), ("cancelled", cancelled.to_string())];
+    let fields = fields.into_iter().chain([("hours", hours.to_string())]);
+    Some(fields.map(|(name, value)| (name.to_string(), value)).collect())
+}
+
+#[test]
+fn prints_are_counted_by_how_they_ended_and_said_once() {
+    let mut plugin = plugin(ON);
+    let mut event = |name: &str, payload: &str| plugin.on_event(name, payload, 5 * SECOND).unwrap();
+    assert_eq!(event("Startup", "null"), None);
+    assert_eq!(event("PrintDone", r#"{"time": 5400}"#), Some(65 * SECOND));
+    event("PrintDone", r#"{"time": 1800.5}"#);
+    event("PrintCancelled", r#"{"time": 60, "reason": "cancelled"}"#);
+    event("PrintFailed", r#"{"time": 60, "reason": "cancelled"}"#);
+    event("PrintFailed", r#"{"time": 3600, "reason": "error"}"#);
+    assert_eq!(tick(&mut plugin, 64), (None, Some(65 * SECOND)));
+    assert_eq!(tick(&mut plugin, 65), (summary(2, 1, 1, "3.0"), None));
+    assert_eq!(tick(&mut plugin, 66), (None, None));
+}
+
+#[test]
+fn without_a_print_nothing_is_asked_for() {
+    let mut plugin = plugin(ON);
+    assert_eq!(tick(&mut plugin, 1_000_000), (None, None));
+    let cancelled = r#"{"time": 60, "reason": "cancelled"}"#;
+    assert_eq!(plugin.on_event("PrintFailed", cancelled, 0).unwrap(), None);
+    assert_eq!(plugin.save(0), "null");
+}
+
+#[test]
+fn times_that_cannot_be_are_not_counted_but_their_prints_are() {
+    let mut plugin = plugin(ON);
+    for time in ["null", "-5", "1e300", "\"long\"", "[]", "{}", "true"] {
+        plugin.on_event("PrintDone", &format!("{{\"time\": {time}}}"), 0).unwrap();
+    }
+    for payload in ["null", "[]", "3", "\"PrintDone\""] {
+        plugin.on_event("PrintDone", payload, 0).unwrap();
+    }
+    assert!(plugin.on_event("PrintDone", "{", 0).is_err());
+    assert_eq!(tick(&mut plugin, 60).0, summary(11, 0, 0, "0.0"));
+}
+
+#[test]
+fn an_id_is_made_only_when_it_is_on_and_has_none() {
+    for off in ["{}", r#"{"enabled": false}"#, r#"{"enabled": null, "farm_id": null}"#] {
+        plugin(off);
+    }
+    let mut plugin = PrintHours::default();
+    let made = plugin.load(r#"{"enabled": true, "farm_id": null}"#, || vec![0xab; 16]).unwrap();
+    assert_eq!(made, format!("{{\"farm_id\":\"{}\"}}", "ab".repeat(16)));
+}
+
+#[test]
+fn what_is_off_counts_nothing_and_forgets() {
+    let mut plugin = plugin(ON);
+    plugin.on_event("PrintDone", "{}", 0).unwrap();
+    plugin.load(r#"{"enabled": false}"#, no_random).unwrap();
+    assert_eq!(plugin.on_event("PrintDone", "{}", 0).unwrap(), None);
+    plugin.restore(r#"{"done": 1, "failed": 0, "cancelled": 0, "seconds": 1.0, "left_ns": 1}"#, 0, 0).unwrap();
+    plugin.load(ON, no_random).unwrap();
+    assert_eq!(tick(&mut plugin, 100), (None, None));
+}
+
+#[test]
+fn bad_settings_are_named_and_change_nothing() {
+    let mut plugin = plugin(ON);
+    plugin.on_event("PrintDone", "{}", 0).unwrap();
+    for (settings, key) in [
+        (r#"{"enabled": "yes"}"#, "enabled"),
+        (r#"{"enabled": false, "interval": 0}"#, "interval"),
+        (r#"{"enabled": false, "interval": 1.5}"#, "interval"),
+        (r#"{"enabled": false, "interval": 31622401}"#, "interval"),
+        (r#"{"enabled": true, "farm_id": ""}"#, "farm_id"),
+        (r#"{"enabled": false, "farm_id": 7}"#, "farm_id"),
+    ] {
+        let reason = plugin.load(settings, no_random).unwrap_err();
+        assert!(reason.starts_with(key), "{reason}");
+    }
+    assert!(plugin.load("{", no_random).is_err());
+    assert_eq!(tick(&mut plugin, 60).0, summary(1, 0, 0, "0.0"));
+}
+
+#[test]
+fn another_interval_counts_from_the_same_beginning() {
+    let mut plugin = plugin(ON);
+    plugin.on_event("PrintDone", "{}", 10 * SECOND).unwrap();
+    for (interval, due) in [(100, 110), (20, 30), (60, 70)] {
+        plugin.load(&ON.replace("60", &interval.to_string()), no_random).unwrap();
+        assert_eq!(tick(&mut plugin, 10), (None, Some(due * SECOND)));
+    }
+}
+
+#[test]
+fn what_finds_no_room_is_in_the_next_summary() {
+    let mut plugin = plugin(ON);
+    plugin.on_event("PrintDone", "{}", 0).unwrap();
+    assert_eq!(plugin.on_tick(60 * SECOND, |_| true), Some(120 * SECOND));
+    plugin.on_event("PrintCancelled", "{}", 70 * SECOND).unwrap();
+    assert_eq!(tick(&mut plugin, 120), (summary(1, 0, 1, "0.0"), None));
+}
+
+#[test]
+fn the_next_version_carries_on_whatever_its_clock_says() {
+    let mut old = plugin(ON);
+    old.on_event("PrintDone", r#"{"time": 7200}"#, 1000 * SECOND).unwrap();
+    let state = old.save(1020 * SECOND);
+    for (age, now, due) in [(0, 3, 43), (15, 5000, 5025), (40, 0, 0), (100_000, 7, 7)] {
+        let mut new = plugin(ON);
+        new.restore(&state, age * SECOND, now * SECOND).unwrap();
+        assert_eq!(new.next_tick(), Some(due * SECOND));
+        assert_eq!(tick(&mut new, due).0, summary(1, 0, 0, "2.0"));
+    }
+}
+
+#[test]
+fn a_state_that_is_not_ours_is_refused() {
+    for state in ["{", "[]", "7", "{}", r#"{"done": -1, "failed": 0, "cancelled": 0, "seconds": 0, "left_ns": 0}"#] {
+        let mut plugin = plugin(ON);
+        assert!(plugin.restore(state, 0, 0).is_err(), "{state}");
+        assert_eq!(plugin.next_tick(), None);
+    }
+    // Somebody's hand: as large as can be, and still no panic.
+    let mut plugin = plugin(ON);
+    let most = u64::MAX;
+    let state = format!(r#"{{"done":{most},"failed":{most},"cancelled":{most},"seconds":1e308,"left_ns":{most}}}"#);
+    plugin.restore(&state, 0, most).unwrap();
+    plugin.on_event("PrintDone", "{}", most).unwrap();
+    assert_eq!(plugin.next_tick(), Some(most));
+}
