@@ -29,8 +29,8 @@ pub struct Event {
 pub enum Item<O> {
     /// The host wants something.
     Order(O),
-    /// An event.
-    Event(Arc<Event>),
+    /// An event, and when it came.
+    Event(Arc<Event>, Instant),
     /// Nothing came in time.
     Timeout,
     /// All events were taken, and no more will come.
@@ -46,7 +46,7 @@ pub struct Inbox<O> {
 
 struct Queue<O> {
     orders: VecDeque<O>,
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<(Arc<Event>, Instant)>,
     /// Which events the plugin sees.
     policy: Arc<Policy>,
     taken: u64,
@@ -76,7 +76,8 @@ impl<O> Inbox<O> {
         if !queue.policy.sees(&event.name) {
             return;
         }
-        let (mut taken, mut since) = (queue.taken, Instant::now());
+        let came = Instant::now();
+        let (mut taken, mut since) = (queue.taken, came);
         while queue.events.len() >= CAPACITY && !queue.ended {
             if queue.taken != taken {
                 (taken, since) = (queue.taken, Instant::now());
@@ -89,7 +90,7 @@ impl<O> Inbox<O> {
             }
             queue = self.room.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }
-        queue.events.push_back(event.clone());
+        queue.events.push_back((event.clone(), came));
         self.changed.notify_one();
     }
 
@@ -129,11 +130,11 @@ impl<O> Inbox<O> {
             if left == Some(Duration::ZERO) {
                 return Item::Timeout;
             }
-            if let Some(event) = queue.events.pop_front() {
+            if let Some((event, came)) = queue.events.pop_front() {
                 queue.taken += 1;
                 queue.stuck = false;
                 self.room.notify_all();
-                return Item::Event(event);
+                return Item::Event(event, came);
             }
             if queue.ended {
                 return Item::End;
@@ -173,7 +174,7 @@ mod tests {
         inbox.end();
         assert_eq!(inbox.next(Some(Duration::ZERO)), Item::Order(7));
         assert_eq!(inbox.next(Some(Duration::ZERO)), Item::Timeout);
-        assert_eq!(inbox.next(None), Item::Event(event("A", "1")));
+        assert!(matches!(inbox.next(None), Item::Event(first, _) if first == event("A", "1")));
         assert_eq!(inbox.next(None), Item::End);
     }
 
@@ -195,7 +196,7 @@ mod tests {
         let count = 5 * CAPACITY;
         let thread = std::thread::spawn(move || {
             let mut seen = Vec::new();
-            while let Item::Event(event) = reader.next(None) {
+            while let Item::Event(event, _) = reader.next(None) {
                 if seen.len() % 100 == 0 {
                     std::thread::sleep(Duration::from_millis(1));
                 }

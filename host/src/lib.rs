@@ -19,5 +19,6 @@ pub mod source;
 pub mod state;
 pub mod supervisor;
 pub mod system;
+pub mod waits;
 pub mod watch;
 pub mod worker;

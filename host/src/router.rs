@@ -118,7 +118,7 @@ mod tests {
         router.deliver(event("A", "2"));
         router.end();
         let mut heard = Vec::new();
-        while let Item::Event(event) = inbox.next(None) {
+        while let Item::Event(event, _) = inbox.next(None) {
             heard.push((event.name.clone(), event.payload.clone(), event.made_up));
         }
         assert_eq!(heard.len(), 3, "{heard:?}");

@@ -9,6 +9,7 @@ use crate::running::{Running, Setup, Step, Turn, short};
 use crate::state::{self, Now};
 use crate::supervisor::Control;
 use crate::system::{MonotonicClock, SystemHardware, SystemRandom, VcGenCmd};
+use crate::waits::Waits;
 use anyhow::Result;
 use glassbox_sandbox::capabilities::{Capabilities, Clock};
 use glassbox_sandbox::{Plugin, Settings, consent};
@@ -105,6 +106,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
         resumed: same_run,
         unkept: None,
         unkept_complaint: false,
+        waits: Waits::default(),
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
     Ok(Worker { inbox, told, thread })
@@ -165,6 +167,7 @@ struct Own {
     /// Since when a state waits for the disk.
     unkept: Option<Instant>,
     unkept_complaint: bool,
+    waits: Waits,
 }
 
 impl Own {
@@ -175,7 +178,10 @@ impl Own {
                     Next::On => {}
                     Next::Ended { deliver } => break deliver,
                 },
-                Item::Event(event) => self.event(&event),
+                Item::Event(event, came) => {
+                    self.event(&event);
+                    self.waits.add(came.elapsed());
+                }
                 Item::Timeout => self.due(),
                 Item::End => {
                     self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
@@ -189,7 +195,7 @@ impl Own {
         }
         let waiting = self.outbox.waiting();
         let tally = self.outbox.drain(LAST_DELIVERY);
-        tracing::debug!("{}: {waiting} reports were waiting at the end", self.name);
+        tracing::debug!("{}: {waiting} reports were waiting at the end; {}", self.name, self.waits);
         tally
     }
 

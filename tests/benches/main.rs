@@ -6,6 +6,7 @@
 
 mod component;
 mod process;
+mod reload;
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ fn main() {
     let mut sheet = Sheet::default();
     component::measure(&mut sheet);
     process::measure(&mut sheet);
+    reload::measure(&mut sheet);
     if sheet.missed > 0 {
         std::process::exit(1);
     }

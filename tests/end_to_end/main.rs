@@ -9,6 +9,8 @@ mod commands;
 mod consent;
 mod demo;
 mod friendly;
+mod load;
+mod reload;
 mod run;
 mod settings;
 mod support;

@@ -290,7 +290,7 @@ impl Process {
         self.input = None;
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());
         let output = Output { status: status.code(), out: self.out.get(), err: self.err.get() };
-        assert!(!output.err.contains("panicked"), "{}", output.err);
+        assert!(!output.err.contains("panicked at "), "{}", output.err);
         output
     }
 }

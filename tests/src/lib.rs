@@ -1,5 +1,7 @@
 //! What the tests share: the components, a sandbox, and ways to run them.
 
+pub mod load;
+
 use glassbox::system::{ManualClock, ManualThrottle, Record, Recording};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
