@@ -123,7 +123,7 @@ impl Home {
     /// `run --events -`, ready to be fed.
     pub fn start(&self) -> Process {
         let process = self.command(&["run", "--events", "-", "-v"]).start();
-        process.wait_for_log(" INFO tracking: ");
+        process.wait_for_log(" tracking: ");
         process
     }
 }

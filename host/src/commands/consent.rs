@@ -40,11 +40,10 @@ pub fn revoke(home: &Home, name: &str) -> Result<()> {
     must_be_known(home, name)?;
     let revoked = grants::revoke(home, name)?;
     let mut out = std::io::stdout().lock();
-    Ok(if revoked {
-        writeln!(out, "Nothing is granted to '{name}' any more; a running host stops it at once.")?;
-    } else {
-        writeln!(out, "Nothing was granted to '{name}'.")?;
-    })
+    Ok(match revoked {
+        true => writeln!(out, "Nothing is granted to '{name}' any more; a running host stops it at once."),
+        false => writeln!(out, "Nothing was granted to '{name}'."),
+    }?)
 }
 
 /// Say what will be recorded, grant it, and switch tracking on.
