@@ -5,6 +5,7 @@ pub mod audit;
 pub mod conformance;
 pub mod describe;
 pub mod home;
+pub mod journal;
 pub mod outbox;
 pub mod player;
 pub mod receiver;
