@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands::log::Options;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -19,9 +20,10 @@ First steps:
   glassbox opt-in tracking          read what it records, and say yes
   glassbox run --events FILE        feed it events; - for standard input
   glassbox status                   is anything sent, and why (not)?
+  glassbox log                      what was sent, when, and because of what
   glassbox opt-out tracking         say no again; takes effect at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo), 2 it could not be done.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, log --verify), 2 it could not be done.")]
 pub struct Cli {
     /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
@@ -86,6 +88,11 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         events: PathBuf,
     },
+    /// Show what was reported, what was not, and what happened to plugins.
+    ///
+    /// Everything is in the journal: each report from when it was queued, with every field, to what
+    /// became of it. It holds no id and no secret, so that you can show it to anybody. All times are UTC.
+    Log(Options),
     /// Examine a component without trusting it.
     ///
     /// Prints its digest, what it imports, and what its manifest asks for. With a corpus of recorded

@@ -147,6 +147,12 @@ impl Home {
         self.root.join("cache")
     }
 
+    /// Where the journal is.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
     /// Make what is missing: folders, configuration, the bundled plugin. What is there stays.
     /// Returns the files that were made.
     ///

@@ -7,6 +7,8 @@ pub mod describe;
 pub mod grants;
 pub mod home;
 pub mod inbox;
+pub mod journal;
+pub mod ledger;
 pub mod loader;
 pub mod outbox;
 pub mod player;

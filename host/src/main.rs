@@ -40,6 +40,7 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::OptIn { name } => commands::opt_in(&home()?, &name)?,
         Command::OptOut { name } => commands::opt_out(&home()?, &name)?,
         Command::Run { events } => commands::run(&home()?, &events)?,
+        Command::Log(options) => return commands::log(&home()?, &options),
         Command::Audit { file, corpus, json } => return commands::audit(&file, &corpus, json),
         Command::Demo { speed, session, port } => {
             return commands::demo(given.as_deref(), speed, session.as_deref(), port);

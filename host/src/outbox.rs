@@ -1,6 +1,8 @@
 //! Delivery: one worker for each instance sends its requests over HTTP, in order, off the event
 //! path. What is sent was decided before; here it is only carried.
 
+use crate::journal::What;
+use crate::ledger::{Cause, Ledger};
 use glassbox_sandbox::capabilities::Http;
 use glassbox_sandbox::{Method, Outgoing};
 use std::collections::VecDeque;
@@ -43,15 +45,24 @@ pub struct Outbox(Arc<Owner>);
 struct Owner(Arc<Shared>);
 
 struct Shared {
+    ledger: Ledger,
     state: Mutex<State>,
     changed: Condvar,
 }
 
+/// A request on its way.
+#[derive(Clone)]
+struct Waiting {
+    request: Outgoing,
+    since: Instant,
+    cause: Cause,
+}
+
 #[derive(Default)]
 struct State {
-    queue: VecDeque<(Outgoing, Instant)>,
-    /// Whether the worker is busy with a request that is no longer in the queue.
-    carrying: bool,
+    queue: VecDeque<Waiting>,
+    /// What the worker is busy with; it is no longer in the queue.
+    carrying: Option<Waiting>,
     /// Consent was taken back: what is carried is not tried again.
     recalled: bool,
     ended: bool,
@@ -59,10 +70,10 @@ struct State {
 }
 
 impl Outbox {
-    /// An empty outbox with a worker; `name` is for the log.
+    /// An empty outbox with a worker; `name` is for the log, what becomes of requests for the ledger.
     #[must_use]
-    pub fn new(name: &str) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+    pub fn new(name: &str, ledger: &Ledger) -> Self {
+        let shared = Arc::new(Shared { ledger: ledger.clone(), state: Mutex::default(), changed: Condvar::new() });
         let worker = Worker { name: name.into(), agent: agent(), shared: shared.clone(), outage: None };
         let thread = std::thread::Builder::new().name(format!("outbox {name}")).spawn(move || worker.run());
         if let Err(error) = thread {
@@ -76,12 +87,13 @@ impl Outbox {
     /// Returns how many requests waited.
     pub fn clear(&self) -> usize {
         let mut state = self.0.0.lock();
-        let waiting = state.queue.len();
-        state.queue.clear();
+        let waiting = std::mem::take(&mut state.queue);
         state.recalled = true;
-        state.tally.dropped += waiting as u64;
+        state.tally.dropped += waiting.len() as u64;
         self.0.0.changed.notify_all();
-        waiting
+        drop(state);
+        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, "it was taken back before it was sent"));
+        waiting.len()
     }
 
     /// Wait until all is delivered, but not longer than this. Returns what became of everything.
@@ -89,7 +101,7 @@ impl Outbox {
     pub fn drain(&self, longest: Duration) -> Tally {
         let end = Instant::now() + longest;
         let mut state = self.0.0.lock();
-        while (!state.queue.is_empty() || state.carrying) && !state.ended {
+        while (!state.queue.is_empty() || state.carrying.is_some()) && !state.ended {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -97,7 +109,11 @@ impl Outbox {
             state = self.0.0.wait(state, left);
         }
         let mut tally = state.tally;
-        tally.dropped += state.queue.len() as u64 + u64::from(state.carrying);
+        // Nobody waits for them any more.
+        let left: Vec<_> = state.carrying.clone().into_iter().chain(std::mem::take(&mut state.queue)).collect();
+        drop(state);
+        left.iter().for_each(|waiting| self.0.0.dropped(waiting, "the host ended before it was sent"));
+        tally.dropped += left.len() as u64;
         tally
     }
 
@@ -105,7 +121,7 @@ impl Outbox {
     #[must_use]
     pub fn waiting(&self) -> usize {
         let state = self.0.0.lock();
-        state.queue.len() + usize::from(state.carrying)
+        state.queue.len() + usize::from(state.carrying.is_some())
     }
 }
 
@@ -116,9 +132,15 @@ impl Http for Outbox {
     }
 
     fn queue(&mut self, requests: Vec<Outgoing>) {
-        let now = Instant::now();
+        let since = Instant::now();
+        // Written down before the worker can have sent them.
+        let waiting = requests.into_iter().map(|request| {
+            let cause = self.0.0.ledger.queued(&request);
+            Waiting { request, since, cause }
+        });
+        let waiting: Vec<_> = waiting.collect();
         let mut state = self.0.0.lock();
-        state.queue.extend(requests.into_iter().map(|request| (request, now)));
+        state.queue.extend(waiting);
         self.0.0.changed.notify_all();
     }
 }
@@ -131,6 +153,10 @@ impl Drop for Owner {
 }
 
 impl Shared {
+    fn dropped(&self, waiting: &Waiting, reason: &str) {
+        self.ledger.request(What::Dropped, &waiting.request, &waiting.cause, None, Some(reason));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,11 +199,18 @@ enum Attempt {
 
 impl Worker {
     fn run(mut self) {
-        while let Some((request, queued)) = self.next() {
-            let attempt = self.carry(&request, queued);
-            self.note(&request, &attempt);
+        while let Some(waiting) = self.next() {
+            let Waiting { request, since, cause } = &waiting;
+            let attempt = self.carry(request, *since);
+            self.note(request, &attempt);
+            let ledger = &self.shared.ledger;
+            match &attempt {
+                Attempt::Sent => ledger.request(What::Sent, request, cause, None, None),
+                Attempt::Failed(reason) => ledger.request(What::Failed, request, cause, None, Some(reason)),
+                Attempt::NotHeard(reason) => self.shared.dropped(&waiting, reason),
+            }
             let mut state = self.shared.lock();
-            state.carrying = false;
+            state.carrying = None;
             match attempt {
                 Attempt::Sent => state.tally.sent += 1,
                 Attempt::Failed(_) => state.tally.failed += 1,
@@ -187,14 +220,14 @@ impl Worker {
         }
     }
 
-    fn next(&self) -> Option<(Outgoing, Instant)> {
+    fn next(&self) -> Option<Waiting> {
         let mut state = self.shared.lock();
         loop {
             if state.ended {
                 return None;
             }
             if let Some(next) = state.queue.pop_front() {
-                state.carrying = true;
+                state.carrying = Some(next.clone());
                 state.recalled = false;
                 return Some(next);
             }

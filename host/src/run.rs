@@ -4,6 +4,7 @@
 
 use crate::home::Home;
 use crate::inbox::Event;
+use crate::journal::{Entry, Journal, Rules, What};
 use crate::outbox::Tally;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::source::{Line, Lines};
@@ -49,8 +50,10 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     let watchers = watch::home(home, &control)?;
     let loader = loader::start(home.clone(), sandbox, control.clone())?;
     let router = Router::default();
-    let mut supervisor =
-        Supervisor::new(Shared { home: home.clone(), config, control: control.clone() }, router.clone(), loader);
+    let journal = open_journal(home);
+    journal.write(&Entry { what: What::Started, ..Entry::default() });
+    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone() };
+    let mut supervisor = Supervisor::new(shared, router.clone(), loader);
     supervisor.scan();
     let mut ended = listen(&mut supervisor, &news, Some(Instant::now() + FIRST_LOOK));
     supervisor.started();
@@ -64,11 +67,21 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     drop(watchers);
     let (plugins, unloadable) = supervisor.counts();
     let summary = Summary { plugins, unloadable, tally: supervisor.finish() };
+    journal.write(&Entry { what: What::Stopped, ..Entry::default() });
     ended.unwrap_or(Ok(()))?;
     if plugins == 0 {
         bail!("no plugin in {} could be started; 'glassbox list' says more", home.plugins().display());
     }
     Ok(summary)
+}
+
+/// A journal that cannot be written stops no print and no report; it says so, and counts.
+fn open_journal(home: &Home) -> Journal {
+    let folder = home.journal();
+    Journal::open(&folder).unwrap_or_else(|error| {
+        tracing::error!("the journal in {} cannot be opened: {error:#}", folder.display());
+        Journal::at(&folder, Rules::default())
+    })
 }
 
 /// Hear news until the end; with `first`, until every plugin was looked at, or until then.

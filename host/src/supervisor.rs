@@ -4,6 +4,7 @@
 
 use crate::grants;
 use crate::home::Home;
+use crate::journal::{Entry, What};
 use crate::loader::{Answer, Job, Verdict};
 use crate::outbox::Tally;
 use crate::router::Router;
@@ -162,6 +163,7 @@ impl Supervisor {
         let gone: Vec<_> = self.slots.keys().filter(|name| !names.contains(name)).cloned().collect();
         for name in gone {
             if self.retire(&name, Order::Remove) {
+                self.write(What::Removed, &name, None, "its file is gone");
                 tracing::info!("{name}: its file is gone, and it was stopped");
             }
             self.slots.remove(&name);
@@ -207,7 +209,9 @@ impl Supervisor {
                 let running =
                     slot.running.as_ref().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
                 if let Some(advice) = standing.advice(&name) {
-                    slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false);
+                    if slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false) {
+                        self.write(What::Waiting, &name, digest, &advice);
+                    }
                 }
             }
             Verdict::Failed(reason) => {
@@ -216,9 +220,11 @@ impl Supervisor {
                     slot.suspect = Some((reason, Some(Instant::now() + SETTLE)));
                     return;
                 }
-                slot.failed.extend(digest.filter(|digest| !slot.failed.contains(digest)));
+                slot.failed.extend(digest.clone().filter(|digest| !slot.failed.contains(digest)));
                 let running = slot.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
-                slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true);
+                if slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true) {
+                    self.write(What::Refused, &name, digest, &reason);
+                }
             }
         }
     }
@@ -270,6 +276,7 @@ impl Supervisor {
             if let Some(advice) = standing.advice(&name)
                 && self.retire(&name, Order::Revoke)
             {
+                self.write(What::Revoked, &name, Some(plugin.digest.clone()), "its grant was taken back");
                 tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
             }
         }
@@ -308,6 +315,11 @@ impl Supervisor {
         }
     }
 
+    fn write(&self, what: What, plugin: &str, component: Option<String>, reason: &str) {
+        let (plugin, reason) = (plugin.into(), Some(reason.into()));
+        self.shared.journal.write(&Entry { what, plugin, component, reason, ..Entry::default() });
+    }
+
     /// Stop a plugin; false if it did not run.
     fn retire(&mut self, name: &str, order: Order) -> bool {
         let Some(slot) = self.slots.get_mut(name) else { return false };
@@ -334,9 +346,10 @@ impl Supervisor {
 }
 
 impl Slot {
-    fn say(&mut self, name: &str, what: String, is_error: bool) {
+    /// Say it, unless that was the last thing that was said.
+    fn say(&mut self, name: &str, what: String, is_error: bool) -> bool {
         if self.said.as_ref() == Some(&what) {
-            return;
+            return false;
         }
         if is_error {
             tracing::error!("{what}");
@@ -344,6 +357,7 @@ impl Slot {
             tracing::warn!("{name}: {what}");
         }
         self.said = Some(what);
+        true
     }
 }
 

@@ -3,6 +3,8 @@
 
 use crate::home::{Config, Home, Stored};
 use crate::inbox::{Event, Inbox, Item};
+use crate::journal::{Journal, What, visible};
+use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
 use crate::router::{STARTED, STOPPING};
 use crate::running::{Running, Setup, Step, Turn, short};
@@ -25,6 +27,9 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 /// How long a state that sent nothing may wait for the disk: a flood of events is not a flood of
 /// files. What sent something is kept at once, so that a crash makes nobody say it twice.
 const KEEP_WITHIN: Duration = Duration::from_secs(1);
+
+/// Messages of a plugin for the log in a minute: nobody reads more, and a disk is soon full of them.
+const MESSAGES: u32 = 60;
 
 /// What the host wants of a plugin.
 pub enum Order {
@@ -68,6 +73,8 @@ pub struct Shared {
     pub config: Arc<Mutex<Config>>,
     /// Where news goes.
     pub control: Sender<Control>,
+    /// Where it is written down.
+    pub journal: Journal,
 }
 
 /// Start a plugin and its thread.
@@ -77,7 +84,8 @@ pub struct Shared {
 pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
     let Shared { home, .. } = shared;
     let name = plugin.name.clone();
-    let outbox = Outbox::new(&name);
+    let ledger = Ledger::new(Some(shared.journal.clone()), &name);
+    let outbox = Outbox::new(&name, &ledger);
     let clock = MonotonicClock::default();
     let saved = state::read(home, &name, &Now::system());
     let same_run = saved.as_ref().is_some_and(|saved| saved.same_run);
@@ -91,6 +99,8 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
     };
     let running = Running::start(setup, clock.now())?;
     tracing::info!("{name}: {}", consent_line(&running));
+    ledger.runs(&plugin.digest, running.settings());
+    ledger.turn(What::Loaded, &plugin.digest, None);
     let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
     let told = Arc::new(AtomicBool::new(false));
     let own = Own {
@@ -98,6 +108,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
         name: name.clone(),
         running,
         outbox,
+        ledger,
         clock,
         inbox: inbox.clone(),
         told: told.clone(),
@@ -107,6 +118,9 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
         unkept: None,
         unkept_complaint: false,
         waits: Waits::default(),
+        said: 0,
+        unsaid: 0,
+        said_since: Instant::now(),
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
     Ok(Worker { inbox, told, thread })
@@ -155,6 +169,7 @@ struct Own {
     name: String,
     running: Running,
     outbox: Outbox,
+    ledger: Ledger,
     clock: MonotonicClock,
     inbox: Arc<Inbox<Order>>,
     told: Arc<AtomicBool>,
@@ -168,6 +183,10 @@ struct Own {
     unkept: Option<Instant>,
     unkept_complaint: bool,
     waits: Waits,
+    /// Messages of this minute, told and left out.
+    said: u32,
+    unsaid: u64,
+    said_since: Instant,
 }
 
 impl Own {
@@ -210,6 +229,7 @@ impl Own {
     fn due(&mut self) {
         let now = self.clock.now();
         if self.running.next_tick().is_some_and(|at| at <= now) {
+            self.ledger.because_of("tick");
             let step = self.running.tick(now);
             self.note(&step);
         }
@@ -227,11 +247,14 @@ impl Own {
             STOPPING => self.server_run = false,
             _ => {}
         }
+        self.ledger.because_of(&event.name);
         let step = self.running.event(&event.name, &event.payload, self.clock.now());
         self.note(&step);
         let lost = self.inbox.lost();
         if lost > 0 {
-            tracing::warn!("{}: {lost} events were passed by while it was stuck", self.name);
+            let reason = format!("{lost} events were passed by while it was stuck");
+            tracing::warn!("{}: {reason}", self.name);
+            self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
         }
     }
 
@@ -261,10 +284,13 @@ impl Own {
         match self.running.replace(plugin, now) {
             Ok(()) => {
                 self.inbox.now_sees(policy);
+                self.ledger.runs(&new, self.running.settings());
+                self.ledger.turn(What::Loaded, &new, Some(format!("took over from {}", short(&old))));
                 tracing::info!("{}: version {} took over from {}", self.name, short(&new), short(&old));
                 self.tell(Control::Runs(self.name.clone(), new));
             }
             Err(error) => {
+                self.ledger.turn(What::Refused, &new, Some(format!("{error:#}")));
                 tracing::warn!(
                     "{}: version {} was not taken, {} runs on: {error:#}",
                     self.name,
@@ -293,6 +319,7 @@ impl Own {
         if let Err(error) = self.running.change_settings(settings, now) {
             tracing::warn!("{error:#}");
         }
+        self.ledger.runs(&self.running.plugin().digest, self.running.settings());
         tracing::info!("{}: {}", self.name, consent_line(&self.running));
         if !self.running.consent().given() {
             let cleared = self.outbox.clear();
@@ -314,24 +341,58 @@ impl Own {
         for request in &step.sent {
             tracing::debug!("{}: {} {:?}", self.name, request.name, request.fields);
         }
-        for blocked in step.blocked.iter().filter(|blocked| blocked.undeclared) {
-            tracing::warn!("{}: {} was blocked: {}", self.name, blocked.request, blocked.reason);
+        let plugin = self.running.plugin().clone();
+        for blocked in &step.blocked {
+            self.ledger.blocked(blocked, &plugin);
+            if blocked.undeclared {
+                self.say(&format!("{} was blocked: {}", blocked.request, blocked.reason));
+            }
         }
         for note in &step.notes {
-            tracing::warn!("{}: {note}", self.name);
+            self.say(note);
         }
         for turn in &step.turns {
-            if let Turn::RolledBack(_) = turn {
-                let plugin = self.running.plugin();
-                self.inbox.now_sees(plugin.policy.clone());
-                self.tell(Control::Runs(self.name.clone(), plugin.digest.clone()));
-            }
+            self.turned(turn, &plugin);
         }
         if step.saved {
             self.unkept.get_or_insert_with(Instant::now);
             if !step.sent.is_empty() {
                 self.keep_state();
             }
+        }
+    }
+
+    /// What became of the plugin itself.
+    fn turned(&mut self, turn: &Turn, plugin: &Plugin) {
+        let (what, reason) = match turn {
+            Turn::Failed(reason) => (What::Restarted, reason),
+            Turn::Quarantined(reason) => (What::Quarantined, reason),
+            Turn::RolledBack(reason) => {
+                self.inbox.now_sees(plugin.policy.clone());
+                self.ledger.runs(&plugin.digest, self.running.settings());
+                self.tell(Control::Runs(self.name.clone(), plugin.digest.clone()));
+                (What::RolledBack, reason)
+            }
+        };
+        self.ledger.turn(what, &plugin.digest, Some(reason.clone()));
+    }
+
+    /// Tell the log; a component that complains all the time is heard so often, and no more.
+    fn say(&mut self, what: &str) {
+        if self.said_since.elapsed() >= Duration::from_secs(60) {
+            if self.unsaid > 0 {
+                tracing::warn!("{}: {} more messages were left out", self.name, self.unsaid);
+            }
+            (self.said, self.unsaid, self.said_since) = (0, 0, Instant::now());
+        }
+        if self.said < MESSAGES {
+            self.said += 1;
+            tracing::warn!("{}: {}", self.name, visible(what));
+            if self.said == MESSAGES {
+                tracing::warn!("{}: further messages are left out for a minute", self.name);
+            }
+        } else {
+            self.unsaid += 1;
         }
     }
 

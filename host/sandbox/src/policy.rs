@@ -134,6 +134,12 @@ impl Policy {
         said.check(&request.fields)
     }
 
+    /// Whether a request of this name is declared at all.
+    #[must_use]
+    pub fn declares(&self, request: &str) -> bool {
+        self.said(request).is_some()
+    }
+
     /// The setting, if any, that turns this request, or a field of it, off.
     pub(crate) fn switched_off(&self, request: &Request, settings: &Settings) -> Option<String> {
         let said = self.said(&request.name)?;

@@ -3,6 +3,7 @@
 mod audit;
 mod consent;
 mod demo;
+pub mod log;
 mod pack;
 mod plugins;
 mod run;
@@ -11,6 +12,7 @@ mod settings;
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
 pub use demo::demo;
+pub use log::log;
 pub use pack::pack;
 pub use plugins::{init, list, policy, status};
 pub use run::run;

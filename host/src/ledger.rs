@@ -1,0 +1,162 @@
+//! What is written into the journal of one plugin's instance: by which version, because of which
+//! event, and without what must not be told. The journal itself knows nothing of plugins.
+
+use crate::journal::{Entry, Journal, Request, What};
+use glassbox_sandbox::{Blocked, Outgoing, Plugin, Settings};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Blocked requests that are written down in a minute. A component that asks for what it may not have
+/// all the time must not push everything else out of the journal; how many more there were is told.
+const BLOCKED: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A shorter text is no secret; what is as short as a word of a report would be hidden everywhere.
+const SECRET: usize = 8;
+
+/// Writes for one instance. Clones share everything.
+#[derive(Clone)]
+pub struct Ledger(Arc<Shared>);
+
+struct Shared {
+    journal: Option<Journal>,
+    plugin: String,
+    now: Mutex<Now>,
+}
+
+struct Now {
+    cause: Cause,
+    /// Texts that must not be told, each with what stands in its place.
+    secrets: Vec<(String, String)>,
+    minute: Instant,
+    blocked: u32,
+    unwritten: u64,
+}
+
+/// By what a request was caused.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    component: Arc<str>,
+    event: Arc<str>,
+}
+
+impl Ledger {
+    /// Of a plugin. Without a journal nothing is written: for the demo and for tests.
+    #[must_use]
+    pub fn new(journal: Option<Journal>, plugin: &str) -> Self {
+        let cause = Cause { component: "".into(), event: "".into() };
+        let now = Now { cause, secrets: Vec::new(), minute: Instant::now(), blocked: 0, unwritten: 0 };
+        Self(Arc::new(Shared { journal, plugin: plugin.into(), now: Mutex::new(now) }))
+    }
+
+    /// This version runs, with these settings: no text of theirs is told.
+    pub fn runs(&self, component: &str, settings: &Settings) {
+        let mut secrets = Vec::new();
+        texts("", &settings.to_value(), &mut secrets);
+        // The longest first: one may be a part of another.
+        secrets.sort_by_key(|(_, text): &(String, String)| std::cmp::Reverse(text.len()));
+        let mut now = self.now();
+        now.secrets = secrets;
+        now.cause.component = component.into();
+    }
+
+    /// What comes is caused by this event.
+    pub fn because_of(&self, event: &str) {
+        let mut now = self.now();
+        if &*now.cause.event != event {
+            now.cause.event = event.into();
+        }
+    }
+
+    /// A request was queued. Returns what caused it, for when it is known what becomes of it.
+    #[must_use]
+    pub fn queued(&self, request: &Outgoing) -> Cause {
+        let cause = self.now().cause.clone();
+        self.request(What::Queued, request, &cause, None, None);
+        cause
+    }
+
+    /// What became of a request.
+    pub fn request(&self, what: What, request: &Outgoing, cause: &Cause, status: Option<u16>, reason: Option<&str>) {
+        if self.0.journal.is_none() {
+            return;
+        }
+        let request = Request {
+            name: request.name.clone(),
+            method: request.method.to_string(),
+            path: request.shown.clone(),
+            fields: request.fields.clone(),
+        };
+        self.write(Entry {
+            what,
+            component: Some(cause.component.to_string()),
+            event: Some(cause.event.to_string()).filter(|event| !event.is_empty()),
+            request: Some(request),
+            status,
+            reason: reason.map(Into::into),
+            ..Entry::default()
+        });
+    }
+
+    /// A request did not get past the gate.
+    pub fn blocked(&self, blocked: &Blocked, plugin: &Plugin) {
+        let mut now = self.now();
+        if now.minute.elapsed() >= MINUTE {
+            (now.minute, now.blocked) = (Instant::now(), 0);
+        }
+        if now.blocked >= BLOCKED {
+            now.unwritten += 1;
+            return;
+        }
+        now.blocked += 1;
+        let (unwritten, cause) = (std::mem::take(&mut now.unwritten), now.cause.clone());
+        drop(now);
+        if unwritten > 0 {
+            let reason = format!("{unwritten} more requests were blocked, and are not written down one by one");
+            self.turn(What::Blocked, &cause.component, Some(reason));
+        }
+        // A name that was not declared could be anything, a secret as well.
+        let declared = plugin.policy.declares(&blocked.request);
+        let name = if declared { blocked.request.clone() } else { "(undeclared)".into() };
+        self.write(Entry {
+            what: What::Blocked,
+            component: Some(cause.component.to_string()),
+            event: Some(cause.event.to_string()).filter(|event| !event.is_empty()),
+            request: Some(Request { name, ..Request::default() }),
+            reason: Some(blocked.reason.clone()),
+            ..Entry::default()
+        });
+    }
+
+    /// What became of the plugin.
+    pub fn turn(&self, what: What, component: &str, reason: Option<String>) {
+        let component = Some(component.to_string()).filter(|component| !component.is_empty());
+        self.write(Entry { what, component, reason, ..Entry::default() });
+    }
+
+    fn write(&self, entry: Entry) {
+        let Some(journal) = &self.0.journal else { return };
+        let entry = Entry { plugin: self.0.plugin.clone(), ..entry };
+        let secrets = self.now().secrets.clone();
+        let secrets: Vec<_> = secrets.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
+        journal.write(&entry.scrubbed(&secrets));
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All texts of a document that could be secrets, each with its key in braces.
+fn texts(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) if text.len() >= SECRET => found.push((format!("{{{path}}}"), text.clone())),
+        Value::Object(object) => object.iter().for_each(|(key, value)| {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            texts(&path, value, found);
+        }),
+        Value::Array(list) => list.iter().for_each(|value| texts(path, value, found)),
+        _ => {}
+    }
+}
