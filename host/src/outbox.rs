@@ -110,7 +110,7 @@ impl Outbox {
         }
         let mut tally = state.tally;
         // Nobody waits for them any more.
-        let left: Vec<_> = state.carrying.clone().into_iter().chain(std::mem::take(&mut state.queue)).collect();
+        let left: Vec<_> = state.carrying.take().into_iter().chain(std::mem::take(&mut state.queue)).collect();
         drop(state);
         left.iter().for_each(|waiting| self.0.0.dropped(waiting, "the host ended before it was sent"));
         tally.dropped += left.len() as u64;
@@ -203,19 +203,28 @@ impl Worker {
             let Waiting { request, since, cause } = &waiting;
             let attempt = self.carry(request, *since);
             self.note(request, &attempt);
-            let ledger = &self.shared.ledger;
-            match &attempt {
-                Attempt::Sent => ledger.request(What::Sent, request, cause, None, None),
-                Attempt::Failed(reason) => ledger.request(What::Failed, request, cause, None, Some(reason)),
-                Attempt::NotHeard(reason) => self.shared.dropped(&waiting, reason),
-            }
             let mut state = self.shared.lock();
-            state.carrying = None;
-            match attempt {
-                Attempt::Sent => state.tally.sent += 1,
-                Attempt::Failed(_) => state.tally.failed += 1,
-                Attempt::NotHeard(_) => state.tally.dropped += 1,
+            if state.carrying.is_none() {
+                // The host ends, and this was counted as dropped.
+                break;
             }
+            // Written down before the end can come, which waits until nothing is carried.
+            let ledger = &self.shared.ledger;
+            match attempt {
+                Attempt::Sent => {
+                    state.tally.sent += 1;
+                    ledger.request(What::Sent, request, cause, None, None);
+                }
+                Attempt::Failed(reason) => {
+                    state.tally.failed += 1;
+                    ledger.request(What::Failed, request, cause, None, Some(&reason));
+                }
+                Attempt::NotHeard(reason) => {
+                    state.tally.dropped += 1;
+                    self.shared.dropped(&waiting, &reason);
+                }
+            }
+            state.carrying = None;
             self.shared.changed.notify_all();
         }
     }

@@ -9,6 +9,7 @@ mod commands;
 mod consent;
 mod demo;
 mod friendly;
+mod journal;
 mod load;
 mod reload;
 mod run;

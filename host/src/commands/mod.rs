@@ -8,15 +8,17 @@ mod pack;
 mod plugins;
 mod run;
 mod settings;
+mod status;
 
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
 pub use demo::demo;
 pub use log::log;
 pub use pack::pack;
-pub use plugins::{init, list, policy, status};
+pub use plugins::{init, list, policy};
 pub use run::run;
 pub use settings::settings;
+pub use status::status;
 
 use anyhow::Result;
 use glassbox::home::{BUNDLED, BUNDLED_NAME, Home};

@@ -1,11 +1,12 @@
-//! `init`, `list`, `status`, `policy`: what is there, and what it does.
+//! `init`, `list`, `policy`: what is there, and what it may do.
 
 use super::load_or_bundled;
+use super::status::{standing, verdict};
 use anyhow::Result;
 use glassbox::describe;
-use glassbox::grants::{self, Standing};
-use glassbox::home::{BUNDLED_NAME, Home, Stored};
-use glassbox_sandbox::{Consent, Sandbox, consent, digest, examine};
+use glassbox::grants::Standing;
+use glassbox::home::{BUNDLED_NAME, Home};
+use glassbox_sandbox::{Sandbox, digest, examine};
 use std::io::Write;
 
 /// Make the home.
@@ -50,55 +51,6 @@ pub fn list(home: &Home) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Say whether anything is sent.
-pub fn status(home: &Home) -> Result<()> {
-    home.must_exist()?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "home {}", home.root().display())?;
-    for name in home.plugin_names()? {
-        writeln!(out, "{name}: {}", verdict(home, &name))?;
-    }
-    Ok(())
-}
-
-/// How a plugin stands with its grant, if it can be loaded; inside, if the grant can be read.
-fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing>, glassbox_sandbox::Error> {
-    let asked = examine(name, bytes)?;
-    Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
-}
-
-fn verdict(home: &Home, name: &str) -> String {
-    let standing = home.read_plugin(name).and_then(|bytes| standing(home, name, &bytes));
-    match standing {
-        Err(error) => return format!("nothing is sent: {error}"),
-        Ok(Err(error)) => return format!("nothing is sent: {error:#}"),
-        Ok(Ok(standing)) => {
-            // One that asks for more may run on in the version before.
-            let nothing = if standing == Standing::Waiting { "nothing is sent: " } else { "" };
-            if let Some(advice) = standing.advice(name) {
-                return format!("{nothing}{advice}");
-            }
-        }
-    }
-    let consent = match home.settings(name) {
-        Ok(Stored::Good(settings)) => Consent::decide(&settings, consent::process_veto()),
-        Ok(Stored::Missing) => Consent::Undecided,
-        Ok(Stored::Damaged(reason)) => {
-            let file = home.settings_file(name);
-            return format!(
-                "nothing is sent: the settings file {} is damaged: {reason} (mend it, or glassbox opt-in {name} to begin anew)",
-                file.display()
-            );
-        }
-        Err(error) => return format!("nothing is sent: {error:#}"),
-    };
-    match consent {
-        Consent::Given => format!("reports are sent while the host runs: {consent}"),
-        Consent::Variable(_) => format!("nothing is sent: {consent} here"),
-        Consent::Refused | Consent::Undecided => format!("nothing is sent: {consent} (glassbox opt-in {name})"),
-    }
 }
 
 /// Show what a plugin records.

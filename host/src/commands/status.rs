@@ -1,0 +1,108 @@
+//! `status`: whether anything is sent, which rule decides, and what was sent so far.
+
+use anyhow::Result;
+use glassbox::grants::{self, Standing};
+use glassbox::home::{Home, Stored};
+use glassbox::journal::{Entry, Reader, What};
+use glassbox_sandbox::{Consent, consent, examine};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+
+/// Say whether anything is sent.
+pub fn status(home: &Home) -> Result<()> {
+    home.must_exist()?;
+    let mut out = std::io::stdout().lock();
+    let running = if home.is_running() { " (a host runs with it)" } else { "" };
+    writeln!(out, "home {}{running}", home.root().display())?;
+    let so_far = so_far(home)?;
+    for name in home.plugin_names()? {
+        writeln!(out, "{name}: {}", verdict(home, &name))?;
+        if let Some(so_far) = so_far.get(&name) {
+            so_far.write(&name, &mut out)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the journal says of a plugin.
+#[derive(Default)]
+struct SoFar {
+    counts: HashMap<What, u64>,
+    /// The last thing that became of the plugin itself.
+    last: Option<Entry>,
+}
+
+fn so_far(home: &Home) -> Result<BTreeMap<String, SoFar>> {
+    let mut found: BTreeMap<String, SoFar> = BTreeMap::new();
+    Reader::new(home.journal()).read(|line| {
+        // What is no entry is 'log --verify''s affair.
+        let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return Ok(()) };
+        let so_far = found.entry(entry.plugin.clone()).or_default();
+        *so_far.counts.entry(entry.what).or_default() += 1;
+        if entry.request.is_none() {
+            so_far.last = Some(entry);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+impl SoFar {
+    fn write(&self, name: &str, out: &mut impl Write) -> Result<()> {
+        let count = |what| self.counts.get(&what).copied().unwrap_or_default();
+        let (sent, failed, dropped) = (count(What::Sent), count(What::Failed), count(What::Dropped));
+        if sent + failed + dropped + count(What::Blocked) > 0 {
+            let blocked = count(What::Blocked);
+            writeln!(
+                out,
+                "    in the journal: {sent} sent, {failed} failed, {dropped} dropped, {blocked} blocked (glassbox log --plugin {name})"
+            )?;
+        }
+        let bad = [What::Quarantined, What::RolledBack, What::Refused, What::Restarted];
+        if let Some(last) = self.last.as_ref().filter(|last| bad.contains(&last.what)) {
+            let what = serde_json::to_value(last.what)?;
+            let reason = last.reason.as_deref().unwrap_or_default();
+            writeln!(out, "    {}: {reason}", what.as_str().unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// How a plugin stands with its grant, if it can be loaded; inside, if the grant can be read.
+pub fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing>, glassbox_sandbox::Error> {
+    let asked = examine(name, bytes)?;
+    Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
+}
+
+/// Whether a plugin sends anything, and which rule decides.
+pub fn verdict(home: &Home, name: &str) -> String {
+    let standing = home.read_plugin(name).and_then(|bytes| standing(home, name, &bytes));
+    match standing {
+        Err(error) => return format!("nothing is sent: {error}"),
+        Ok(Err(error)) => return format!("nothing is sent: {error:#}"),
+        Ok(Ok(standing)) => {
+            // One that asks for more may run on in the version before.
+            let nothing = if standing == Standing::Waiting { "nothing is sent: " } else { "" };
+            if let Some(advice) = standing.advice(name) {
+                return format!("{nothing}{advice}");
+            }
+        }
+    }
+    let consent = match home.settings(name) {
+        Ok(Stored::Good(settings)) => Consent::decide(&settings, consent::process_veto()),
+        Ok(Stored::Missing) => Consent::Undecided,
+        Ok(Stored::Damaged(reason)) => {
+            let file = home.settings_file(name);
+            return format!(
+                "nothing is sent: the settings file {} is damaged: {reason} (mend it, or glassbox opt-in {name} to begin anew)",
+                file.display()
+            );
+        }
+        Err(error) => return format!("nothing is sent: {error:#}"),
+    };
+    match consent {
+        Consent::Given => format!("reports are sent while the host runs: {consent}"),
+        Consent::Variable(_) => format!("nothing is sent: {consent} here"),
+        Consent::Refused | Consent::Undecided => format!("nothing is sent: {consent} (glassbox opt-in {name})"),
+    }
+}
