@@ -112,10 +112,7 @@ impl Ledger {
         now.blocked += 1;
         let (unwritten, cause) = (std::mem::take(&mut now.unwritten), now.cause.clone());
         drop(now);
-        if unwritten > 0 {
-            let reason = format!("{unwritten} more requests were blocked, and are not written down one by one");
-            self.turn(What::Blocked, &cause.component, Some(reason));
-        }
+        self.left_out(unwritten, &cause.component);
         // A name that was not declared could be anything, a secret as well.
         let declared = plugin.policy.declares(&blocked.request);
         let name = if declared { blocked.request.clone() } else { "(undeclared)".into() };
@@ -127,6 +124,20 @@ impl Ledger {
             reason: Some(blocked.reason.clone()),
             ..Entry::default()
         });
+    }
+
+    /// The end: what was not written down one by one is told.
+    pub fn close(&self) {
+        let unwritten = std::mem::take(&mut self.now().unwritten);
+        let component = self.now().cause.component.clone();
+        self.left_out(unwritten, &component);
+    }
+
+    fn left_out(&self, unwritten: u64, component: &str) {
+        if unwritten > 0 {
+            let reason = format!("{unwritten} more requests were blocked, and are not written down one by one");
+            self.turn(What::Blocked, component, Some(reason));
+        }
     }
 
     /// What became of the plugin.

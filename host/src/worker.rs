@@ -214,6 +214,7 @@ impl Own {
         }
         let waiting = self.outbox.waiting();
         let tally = self.outbox.drain(LAST_DELIVERY);
+        self.ledger.close();
         tracing::debug!("{}: {waiting} reports were waiting at the end; {}", self.name, self.waits);
         tally
     }

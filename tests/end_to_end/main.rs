@@ -10,6 +10,7 @@ mod consent;
 mod demo;
 mod friendly;
 mod journal;
+mod kill;
 mod load;
 mod reload;
 mod run;
