@@ -128,6 +128,28 @@ pub struct Program(Command);
 pub fn program(arguments: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glassbox"));
     command.args(arguments);
+    without_a_say(command)
+}
+
+/// What the cargo that runs the tests was told is not for one that a test runs.
+const CARGO: [&str; 5] =
+    ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_MAKEFLAGS"];
+
+/// A script as somebody types it, line by line, in this folder; `glassbox` is on the path.
+/// What it compiles gives way to tests that look at the clock.
+pub fn shell(folder: &Path, script: &str) -> Program {
+    let own = Path::new(env!("CARGO_BIN_EXE_glassbox")).parent().unwrap().to_path_buf();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))).unwrap();
+    let mut command = Command::new("nice");
+    command.args(["sh", "-ec", script]).current_dir(folder).env("PATH", path);
+    for name in CARGO {
+        command.env_remove(name);
+    }
+    without_a_say(command)
+}
+
+fn without_a_say(mut command: Command) -> Program {
     for name in VARIABLES {
         command.env_remove(name);
     }

@@ -3,6 +3,8 @@
 
 use glassbox::describe;
 use glassbox_tests::{TRACKING, workspace};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 #[test]
 fn the_table_of_what_is_recorded_is_the_manifests() {
@@ -11,6 +13,34 @@ fn the_table_of_what_is_recorded_is_the_manifests() {
     let (table, _) = rest.split_once("<!-- /policy -->").unwrap();
     let expected = describe::as_markdown(TRACKING.policy.manifest());
     assert_eq!(table.trim(), expected.trim(), "run: glassbox policy --markdown, and put it into the README");
+}
+
+#[test]
+fn what_a_manifest_can_say_is_all_there() {
+    fn keys(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(object) => object.iter().for_each(|(key, value)| {
+                found.insert(key.clone());
+                keys(value, found);
+            }),
+            Value::Array(list) => list.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("### What a manifest can say\n").unwrap();
+    let (reference, _) = rest.split_once("\n## ").unwrap();
+    // The tracker's manifest says nearly everything that can be said.
+    let manifest = TRACKING.policy.manifest();
+    let mut said = BTreeSet::from(["const".to_string()]);
+    keys(&serde_json::to_value(manifest).unwrap(), &mut said);
+    let hardware = serde_json::to_value(&manifest.capabilities.hardware).unwrap();
+    said.extend(hardware.as_array().unwrap().iter().map(|field| field.as_str().unwrap().into()));
+    let named = |key: &str| [format!("`{key}`"), format!("`{key} ="), format!("[{key}]")];
+    let unnamed = |key: &&String| !named(key).iter().any(|name| reference.contains(name));
+    let missing: Vec<_> = said.iter().filter(unnamed).collect();
+    assert_eq!(missing, [""; 0]);
+    assert!(said.len() > 30, "{said:?}");
 }
 
 #[test]
