@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use glassbox::audit::audit;
-use glassbox_sandbox::{Outcome, Settings};
+use glassbox_sandbox::{Manifest, Outcome, Settings};
 use glassbox_tests::{Bench, Folder, MISFIT, MISFIT_PLUGIN, SANDBOX, bench, settings};
 use serde_json::json;
 use std::path::Path;
@@ -190,4 +190,28 @@ fn files_that_are_no_trackers_are_named_with_all_that_is_wrong() {
         reasons("renamed", MISFIT),
         ["it says that the plugin is 'misfit', but the file is 'renamed.wasm'; rename the file"]
     );
+}
+
+#[test]
+fn a_key_that_is_misspelt_is_an_error_wherever_it_stands() {
+    let good = include_str!("../../examples/misfit/misfit.toml");
+    assert!(Manifest::parse(good).is_ok());
+    for (right, wrong) in [
+        ("[[says]]", "[[say]]"),
+        ("name = \"misfit\"", "nam = \"misfit\""),
+        ("user_agent", "user_agnt"),
+        ("url_setting", "url_seting"),
+        ("event = ", "evnt = "),
+        ("switch = ", "swich = "),
+        // With a rule beside it: what is ignored would be a rule less.
+        ("optional = true", "optinal = true"),
+        ("optional = true", "max_lenght = 3"),
+        ("optional = true", "Pattern = \"a\""),
+        ("method = \"GET\"", "method = \"GET\"\nvariable = { pattern = \"a\", max = 1 }"),
+    ] {
+        let bad = good.replacen(right, wrong, 1);
+        assert_ne!(bad, good, "{right}");
+        let reason = Manifest::parse(&bad).unwrap_err();
+        assert!(reason.contains("unknown field"), "{wrong}: {reason}");
+    }
 }

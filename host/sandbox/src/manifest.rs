@@ -111,8 +111,9 @@ pub struct Says {
     pub fields: Vec<Field>,
 }
 
-/// A field of a request.
+/// A field of a request. Serde looks for unknown keys only here, not in what is flattened into it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its name.
     pub name: String,
