@@ -54,6 +54,7 @@ impl Ledger {
     pub fn runs(&self, component: &str, settings: &Settings) {
         let mut secrets = Vec::new();
         texts("", &settings.to_value(), &mut secrets);
+        secrets.extend(self.0.journal.as_ref().and_then(home));
         // The longest first: one may be a part of another.
         secrets.sort_by_key(|(_, text): &(String, String)| std::cmp::Reverse(text.len()));
         let mut now = self.now();
@@ -157,6 +158,20 @@ impl Ledger {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The folder's name often has the user's in it.
+fn home(journal: &Journal) -> Option<(String, String)> {
+    let home = journal.folder().parent()?.to_str()?;
+    (home.len() > 1).then(|| ("{home}".into(), home.into()))
+}
+
+/// Write down what became of a plugin of which no instance runs.
+pub fn note(journal: &Journal, what: What, plugin: &str, component: Option<String>, reason: &str) {
+    let entry = Entry { what, plugin: plugin.into(), component, reason: Some(reason.into()), ..Entry::default() };
+    let home = home(journal);
+    let secrets: Vec<_> = home.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
+    journal.write(&entry.scrubbed(&secrets));
 }
 
 /// All texts of a document that could be secrets, each with its key in braces.

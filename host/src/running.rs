@@ -212,8 +212,14 @@ impl Running {
             match load(instance, &settings, &self.plugin.name, &mut self.keep) {
                 Ok(completed) => self.settings = completed,
                 Err(error) => {
-                    if !settings.enabled() {
-                        self.instance = None;
+                    // The component may have taken what could not be kept, as an id that nobody
+                    // would know tomorrow: a fresh one goes by what holds.
+                    self.instance = None;
+                    if settings.enabled() {
+                        let last = self.settings.clone();
+                        self.instance = Some(self.instantiate(&last, now)?.0);
+                        self.next_tick = Some(now);
+                    } else {
                         self.settings = settings;
                     }
                     return Err(error);

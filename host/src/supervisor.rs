@@ -4,7 +4,8 @@
 
 use crate::grants;
 use crate::home::Home;
-use crate::journal::{Entry, What};
+use crate::journal::What;
+use crate::ledger;
 use crate::loader::{Answer, Job, Verdict};
 use crate::outbox::Tally;
 use crate::router::Router;
@@ -316,8 +317,7 @@ impl Supervisor {
     }
 
     fn write(&self, what: What, plugin: &str, component: Option<String>, reason: &str) {
-        let (plugin, reason) = (plugin.into(), Some(reason.into()));
-        self.shared.journal.write(&Entry { what, plugin, component, reason, ..Entry::default() });
+        ledger::note(&self.shared.journal, what, plugin, component, reason);
     }
 
     /// Stop a plugin; false if it did not run.

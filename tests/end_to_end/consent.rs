@@ -117,14 +117,14 @@ fn each_variable_keeps_everything_from_being_sent() {
             let expected = format!(" INFO tracking: nothing is sent: the environment variable {name} is set\n");
             assert_eq!(log, expected + " INFO 0 reports sent, 0 failed, 0 dropped\n");
             let expected = format!("tracking: nothing is sent: the environment variable {name} is set here\n");
-            assert!(status(value).ends_with(&expected), "{}", status(value));
+            assert!(status(value).contains(&expected), "{}", status(value));
         }
         assert!(receiver.requests().is_empty());
 
         run("").log();
         assert_eq!(kinds(&receiver, 5), ["ping", "pong", "startup", "print_started", "shutdown"]);
         let expected = "tracking: reports are sent while the host runs: the setting 'enabled' is true\n";
-        assert!(status("").ends_with(expected), "{}", status(""));
+        assert!(status("").contains(expected), "{}", status(""));
     }
 }
 

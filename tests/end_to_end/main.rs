@@ -8,6 +8,7 @@ mod broken_files;
 mod commands;
 mod consent;
 mod demo;
+mod disk;
 mod friendly;
 mod journal;
 mod kill;

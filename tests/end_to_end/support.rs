@@ -163,6 +163,12 @@ fn without_a_say(mut command: Command) -> Program {
     Program(command)
 }
 
+impl From<Command> for Program {
+    fn from(command: Command) -> Self {
+        Self(command)
+    }
+}
+
 impl Program {
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.0.env(name, value);
