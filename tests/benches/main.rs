@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 mod component;
+mod journal;
 mod process;
 
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ fn main() {
     }
     let mut sheet = Sheet::default();
     component::measure(&mut sheet);
+    journal::measure(&mut sheet);
     process::measure(&mut sheet);
     if sheet.missed > 0 {
         std::process::exit(1);

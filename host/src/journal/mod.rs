@@ -24,6 +24,7 @@
 pub mod chain;
 mod entry;
 mod folder;
+mod held;
 mod reader;
 mod scrub;
 mod writer;
