@@ -8,6 +8,7 @@ mod broken_files;
 mod commands;
 mod consent;
 mod demo;
+mod log;
 mod run;
 mod settings;
 mod support;

@@ -258,3 +258,35 @@ fn a_reader_that_checks_while_the_oldest_files_go_is_not_misled() {
         assert!(checker.join().unwrap() > 0);
     });
 }
+
+#[test]
+fn a_reader_sees_that_a_journal_was_begun_anew() {
+    let folder = Folder::new();
+    let mut reader = Reader::new(folder.journal());
+    let mut read = || {
+        let mut lines = Vec::new();
+        let anew = reader.read(|line| {
+            lines.push(line.len());
+            Ok(())
+        });
+        (anew.unwrap(), lines.len())
+    };
+    assert_eq!(read(), (false, 0), "there is no folder yet");
+    let journal = folder.open(&Clock::new());
+    let write = |count: usize| (0..count).for_each(|number| journal.write(&entry(number)));
+    write(5);
+    assert_eq!(read(), (false, 5));
+    assert_eq!(read(), (false, 0));
+    write(2);
+    assert_eq!(read(), (false, 2));
+    let begin = || std::fs::remove_dir_all(folder.journal()).unwrap();
+    // Shorter, as long, and longer than what was read; each begins with an entry that says so.
+    for count in [1, 6, 20] {
+        begin();
+        write(count);
+        assert_eq!(read(), (true, count + 1), "{count}");
+        assert_eq!(read(), (false, 0));
+        write(1);
+        assert_eq!(read(), (false, 1));
+    }
+}
