@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 mod component;
+mod journal;
 mod process;
 mod reload;
 
@@ -17,6 +18,7 @@ fn main() {
     }
     let mut sheet = Sheet::default();
     component::measure(&mut sheet);
+    journal::measure(&mut sheet);
     process::measure(&mut sheet);
     reload::measure(&mut sheet);
     if sheet.missed > 0 {

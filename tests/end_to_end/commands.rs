@@ -132,7 +132,7 @@ fn completions_for_the_common_shells() {
     assert_eq!(program(&["completions", "cmd"]).run().status, Some(2));
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "init",
     "list",
     "status",
@@ -140,6 +140,7 @@ const COMMANDS: [&str; 12] = [
     "opt-in",
     "opt-out",
     "run",
+    "log",
     "audit",
     "demo",
     "policy",
@@ -205,13 +206,15 @@ fn pack_refuses_what_is_no_plugin_and_writes_nothing() {
 #[test]
 fn a_closed_pipe_is_no_failure() {
     let home = Home::new();
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 11] = [
         &["init"],
         &["list"],
         &["status"],
         &["settings", "tracking"],
         &["policy"],
         &["policy", "--markdown"],
+        &["log"],
+        &["log", "--verify"],
         &["completions", "bash"],
         &["--help"],
         &["--version"],

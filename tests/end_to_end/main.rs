@@ -13,6 +13,7 @@ mod friendly;
 mod journal;
 mod kill;
 mod load;
+mod log;
 mod reload;
 mod run;
 mod settings;

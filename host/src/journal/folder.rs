@@ -1,21 +1,18 @@
 //! The journal's folder: which files are in it, reading them within bounds, the check of all of them,
-//! the lock between processes, and putting aside what is broken.
+//! and putting aside what is broken.
 
 use super::chain::{Broken, Checker, FILE, Head, Name, Verified};
-use anyhow::{Context, Result, bail};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use anyhow::{Context, Result};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The head file.
 pub(super) const HEAD: &str = "head";
 
 /// What is kept of broken journals, in bytes, besides the last of them: as much as of a good one.
 const ASIDE: u64 = super::TOTAL;
-
-/// How long another process may hold the lock: it writes two lines, or checks 32 MiB.
-const LOCK: Duration = Duration::from_secs(5);
 
 /// How often a check is begun again that a running host got in the way of.
 const ATTEMPTS: u32 = 10;
@@ -111,31 +108,6 @@ pub(super) fn make(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).with_context(|| format!("making the folder {}", folder.display()))
-}
-
-/// Keep other processes from writing until the returned file is closed.
-pub(super) fn lock(folder: &Path) -> Result<File> {
-    let file = folder.join("lock");
-    let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&file);
-    let opened = match open() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make(folder)?;
-            open()
-        }
-        opened => opened,
-    };
-    let lock = opened.with_context(|| format!("writing {}", file.display()))?;
-    let end = Instant::now() + LOCK;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
-            Err(TryLockError::WouldBlock) => bail!("another process has kept {} locked for {LOCK:?}", file.display()),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("locking {}", file.display()));
-            }
-        }
-    }
 }
 
 /// Move the head and all files of lines into a folder `broken-N`; its name is returned. Older ones are

@@ -14,7 +14,8 @@
 //! line that is not there. That cannot be told from a line that somebody cut off, and is treated as such.
 //!
 //! **What is not mended.** A journal that is broken otherwise goes into a folder `broken-N` as it is, a
-//! new one begins, and its first entry says so.
+//! new one begins, and its first entry says so. All lines are checked when a journal is opened; while it
+//! is written, the head and the last file's length are compared before each line.
 //!
 //! **Size.** A file takes 4 MiB, all of them 32 MiB; the oldest whole files go. A clock that goes back
 //! does not: entries have the time that it showed, and their order is by number.
@@ -24,6 +25,7 @@
 pub mod chain;
 mod entry;
 mod folder;
+mod held;
 mod reader;
 mod scrub;
 mod writer;

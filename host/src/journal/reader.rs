@@ -1,7 +1,7 @@
 //! Reads lines one after the other, also those that come later: for looking at them. Whether they hang
 //! together is not asked here.
 
-use super::chain::{Chained, FILE, Head, Name};
+use super::chain::{Chained, FILE, Link, Name, hash};
 use super::folder;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ pub struct Reader {
     folder: PathBuf,
     /// The file that we are in, and where.
     at: Option<(Name, usize)>,
-    /// The number of the last line.
-    last: u64,
+    /// The last line that was read.
+    last: Option<Link>,
     /// The head when we last came to the end.
     head: Option<Vec<u8>>,
 }
@@ -21,7 +21,7 @@ impl Reader {
     /// From the first line on. The folder need not exist yet.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), at: None, last: 0, head: None }
+        Self { folder: folder.into(), at: None, last: None, head: None }
     }
 
     /// Hand on all whole lines that were not yet. True if the journal was begun anew since; its lines
@@ -35,45 +35,63 @@ impl Reader {
         if head.is_some() && head == self.head {
             return Ok(false);
         }
-        let last = head.as_deref().and_then(Head::parse).map(|head| head.last.number);
+        let anew = !self.go_on(&mut each)?;
+        if anew {
+            (self.at, self.last) = (None, None);
+            self.go_on(&mut each)?;
+        }
+        self.head = head;
+        Ok(anew)
+    }
+
+    /// Read on; false, and nothing is handed on, if this is another journal than the one that was read.
+    fn go_on(&mut self, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         let files = folder::files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
         let names: Vec<_> = files.iter().filter_map(|name| Name::parse(name)).collect();
-        let gone = self.at.as_ref().is_some_and(|(name, _)| names.last().is_none_or(|end| end < name));
-        let anew = gone || last.is_some_and(|last| last < self.last);
-        if anew {
-            (self.at, self.last) = (None, 0);
+        if self.at.as_ref().is_some_and(|(name, _)| names.last().is_none_or(|end| end < name)) {
+            return Ok(false);
         }
+        let mut before = self.last;
         for name in names {
             let from = match &self.at {
                 Some((at, _)) if name < *at => continue,
                 Some((at, from)) if name == *at => *from,
                 _ => 0,
             };
-            self.file(name, from, &mut each)?;
-        }
-        self.head = head;
-        Ok(anew)
-    }
-
-    fn file(&mut self, name: Name, from: usize, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let path = self.folder.join(name.to_string());
-        let bytes = match folder::read(&path, FILE) {
-            // The oldest one, removed just now.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            bytes => bytes.with_context(|| format!("reading {}", path.display()))?,
-        };
-        if bytes.len() > FILE {
-            bail!("{} is larger than a host makes its files; 'glassbox log --verify' says more", path.display());
-        }
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
-        for line in bytes.get(from..whole).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
-            let line = &line[..line.len() - 1];
-            if let Ok(chained) = Chained::parse(line) {
-                self.last = chained.number;
+            let path = self.folder.join(name.to_string());
+            let bytes = match folder::read(&path, FILE) {
+                // The oldest one, removed just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.with_context(|| format!("reading {}", path.display()))?,
+            };
+            if bytes.len() > FILE {
+                bail!("{} is larger than a host makes its files; 'glassbox log --verify' says more", path.display());
             }
-            each(line)?;
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
+            if whole < from {
+                return Ok(false);
+            }
+            for line in bytes[from..whole].split_inclusive(|byte| *byte == b'\n') {
+                let line = &line[..line.len() - 1];
+                if let Ok(chained) = Chained::parse(line) {
+                    // Where files were removed for their size before we came to them, numbers have a gap.
+                    if before.take().is_some_and(|before| !is_later(&chained, before)) {
+                        return Ok(false);
+                    }
+                    self.last = Some(Link { number: chained.number, hash: hash(line) });
+                }
+                each(line)?;
+            }
+            self.at = Some((name, whole));
         }
-        self.at = Some((name, whole.max(from)));
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// Whether the line comes after that one, in one journal.
+fn is_later(line: &Chained, before: Link) -> bool {
+    match before.number.checked_add(1) {
+        Some(next) if line.number == next => line.prev == before.hash,
+        next => next.is_some_and(|next| line.number > next),
     }
 }

@@ -3,17 +3,20 @@
 
 use super::chain::{self, Broken, Chained, Head, LINE, Link, Name, Verified};
 use super::folder::{self, HEAD};
+use super::held::{Held, Lock};
 use super::{Entry, Rules, What};
 use anyhow::{Context, Result};
 use std::collections::VecDeque;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Writes to one folder.
 pub(super) struct Writer {
     pub(super) folder: PathBuf,
     rules: Rules,
+    /// What is locked, once it is open.
+    lock: Option<Arc<File>>,
     /// None where it has to be found out from the files.
     position: Option<Position>,
     /// The number of the last line that we wrote: lines up to here cannot be gone.
@@ -25,31 +28,48 @@ pub(super) struct Writer {
 /// Where the next line goes.
 struct Position {
     head: Head,
+    head_file: Held,
     /// Files and their lengths.
     files: VecDeque<(Name, u64)>,
+    /// The last of them, to write to.
+    end: Option<Held>,
+    /// Whether the files are as this says, as far as it is up to us.
+    sure: bool,
 }
 
 impl Writer {
     pub(super) fn new(folder: PathBuf, rules: Rules) -> Self {
-        Self { folder, rules, position: None, known: 0, notes: VecDeque::new() }
+        Self { folder, rules, lock: None, position: None, known: 0, notes: VecDeque::new() }
     }
 
     /// Find the place for the next line, and mend what has to be.
     pub(super) fn open(&mut self) -> Result<()> {
-        folder::make(&self.folder)?;
-        let _lock = folder::lock(&self.folder)?;
+        let _lock = self.lock()?;
         self.recover()?;
         self.write_notes()
     }
 
     /// Write one entry.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<()> {
-        let _lock = folder::lock(&self.folder)?;
+        let mut lock = self.lock()?;
         if !self.is_current() {
+            drop(lock);
+            // The folder may be another one by now.
+            self.lock = None;
+            lock = self.lock()?;
             self.recover()?;
         }
+        let _lock = lock;
         self.write_notes()?;
         self.write(entry)
+    }
+
+    fn lock(&mut self) -> Result<Lock> {
+        let file = match &self.lock {
+            Some(file) => file.clone(),
+            None => self.lock.insert(Lock::file(&self.folder)?).clone(),
+        };
+        Lock::take(file)
     }
 
     fn write_notes(&mut self) -> Result<()> {
@@ -68,13 +88,14 @@ impl Writer {
     }
 
     /// Whether the files are as we left them. Another process may have written, or removed them.
-    fn is_current(&self) -> bool {
-        let Some(position) = &self.position else { return false };
-        let head = folder::head(&self.folder);
-        let end = position.files.back().map(|(name, length)| {
-            fs::metadata(self.path(name)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == *length)
-        });
-        head.is_ok_and(|head| head.is_some_and(|head| head == position.head.to_text().as_bytes())) && end != Some(false)
+    fn is_current(&mut self) -> bool {
+        let Some(position) = &mut self.position else { return false };
+        let length = |held: &Option<Held>| held.as_ref().map(|held| held.length());
+        let head = position.head.to_text();
+        position.sure
+            && position.head_file.length() == Some(head.len() as u64)
+            && length(&position.end) == position.files.back().map(|(_, length)| Some(*length))
+            && position.head_file.begins_with(head.as_bytes())
     }
 
     fn path(&self, name: &Name) -> PathBuf {
@@ -134,65 +155,87 @@ impl Writer {
                 files.pop_back();
             } else if found.incomplete > 0 {
                 tracing::warn!("{}: its last line was not whole, and is cut off", path.display());
-                cut(&path, *whole as u64)?;
+                Held::open(path, OpenOptions::new().write(true))?.cut(*whole as u64)?;
                 *length = *whole as u64;
             }
         }
         if found.behind > 0 {
             tracing::info!("the journal in {} was not cleanly closed; nothing is missing", self.folder.display());
         }
+        let mut head_file = self.head_file()?;
         let mended = Head { last: found.tail, ..head };
         if mended != head {
-            self.write_head(&mended)?;
+            head_file.write_first(mended.to_text().as_bytes())?;
         }
-        self.position = Some(Position { head: mended, files });
+        let end = match files.back() {
+            Some((name, _)) => Some(Held::open(self.path(name), OpenOptions::new().append(true))?),
+            None => None,
+        };
+        self.position = Some(Position { head: mended, head_file, files, end, sure: true });
         Ok(())
     }
 
     /// Begin a journal where there is none.
     fn begin(&mut self) -> Result<()> {
         crate::home::write_atomically(&self.folder.join(HEAD), Head::NEW.to_text().as_bytes())?;
-        self.position = Some(Position { head: Head::NEW, files: VecDeque::new() });
+        let head_file = self.head_file()?;
+        self.position = Some(Position { head: Head::NEW, head_file, files: VecDeque::new(), end: None, sure: true });
         Ok(())
+    }
+
+    fn head_file(&self) -> Result<Held> {
+        Held::open(self.folder.join(HEAD), OpenOptions::new().read(true).write(true))
+    }
+
+    fn write(&mut self, entry: &Entry) -> Result<()> {
+        let mut position = self.position.take().context("where the journal ends is not known")?;
+        let written = self.write_at(&mut position, entry);
+        if written.is_ok() {
+            self.known = position.head.last.number;
+        }
+        self.position = Some(position);
+        written
     }
 
     /// Write a line to the place that was found: the line first, then the head. So a crash between
     /// the two leaves a head that is one line behind, and never one that knows of a line that is not.
-    fn write(&mut self, entry: &Entry) -> Result<()> {
-        // Where anything fails, the files have to say where we are; unless they are as they were.
-        let mut position = self.position.take().context("where the journal ends is not known")?;
+    fn write_at(&self, position: &mut Position, entry: &Entry) -> Result<()> {
         let time = self.time();
         let number = position.head.last.number.checked_add(1).context("the journal's numbers have run out")?;
         let line = entry.to_line(number, &time, &chain::hex(&position.head.last.hash));
-        let length = line.len() as u64;
-        let date = &time[..10];
-        let last = position.files.back().cloned();
-        let (name, before) = match &last {
+        let (date, length) = (&time[..10], line.len() as u64);
+        let (name, before) = match position.files.back() {
             Some((name, used)) if !name.is_before(date) && used + length <= self.rules.file => (name.clone(), *used),
             Some((name, _)) => (name.next(date), 0),
             None => (Name::new(date), 0),
         };
-        if before == 0 {
-            self.make_room(&mut position)?;
-        }
-        let mut head = position.head;
-        head.last = Link { number, hash: chain::hash(&line[..line.len() - 1]) };
         let path = self.path(&name);
-        let fail = || format!("writing {}", path.display());
-        let mut file = OpenOptions::new().append(true).create_new(before == 0).open(&path).with_context(fail)?;
-        let written = file.write_all(&line).with_context(fail).and_then(|()| self.write_head(&head));
-        if let Err(error) = written {
-            let undone = if before == 0 { remove(&path) } else { cut(&path, before) };
-            self.position = undone.is_ok().then_some(position);
+        // Until all is done, the files have to say where we are.
+        position.sure = false;
+        let mut new = None;
+        if before == 0 {
+            self.make_room(position)?;
+            let file = Held::open(path.clone(), OpenOptions::new().append(true).create_new(true));
+            // What is there already we do not know.
+            position.sure = file.is_err() && fs::symlink_metadata(&path).is_err();
+            new = Some(file?);
+        }
+        let end = new.as_mut().or(position.end.as_mut()).context("the journal's last file is not open")?;
+        let head = Head { last: Link { number, hash: chain::hash(&line[..line.len() - 1]) }, ..position.head };
+        if let Err(error) = end.append(&line).and_then(|()| position.head_file.write_first(head.to_text().as_bytes())) {
+            let undone = if before == 0 { remove(&path) } else { end.cut(before) };
+            position.sure = undone.is_ok();
             return Err(error);
         }
-        if before == 0 {
-            position.files.push_back((name, length));
-        } else if let Some((_, used)) = position.files.back_mut() {
+        position.head = head;
+        if let Some(new) = new {
+            position.files.push_back((name, 0));
+            position.end = Some(new);
+        }
+        if let Some((_, used)) = position.files.back_mut() {
             *used += length;
         }
-        self.position = Some(Position { head, ..position });
-        self.known = number;
+        position.sure = true;
         Ok(())
     }
 
@@ -203,7 +246,7 @@ impl Writer {
         while position.files.len() > 1 && used(&position.files) + self.rules.file > self.rules.total {
             let (second, _) = &position.files[1];
             position.head.first = first_link(&self.path(second))?;
-            self.write_head(&position.head)?;
+            position.head_file.write_first(position.head.to_text().as_bytes())?;
             if let Some((oldest, _)) = position.files.pop_front() {
                 tracing::debug!("{oldest} is removed: the journal has reached its size");
                 remove(&self.path(&oldest))?;
@@ -211,20 +254,6 @@ impl Writer {
         }
         Ok(())
     }
-
-    fn write_head(&self, head: &Head) -> Result<()> {
-        let path = self.folder.join(HEAD);
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(head.to_text().as_bytes()))
-            .with_context(|| format!("writing {}", path.display()))
-    }
-}
-
-fn cut(path: &Path, length: u64) -> Result<()> {
-    let cut = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(length));
-    cut.with_context(|| format!("cutting {}", path.display()))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -17,20 +17,22 @@ fn parse_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let utc = now.to_zoned(TimeZone::UTC);
     let at = |date_time: DateTime| date_time.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
     let ago = |span: Span| utc.checked_sub(span.abs()).map(|zoned| zoned.timestamp());
-    let found = if text == "now" {
+    let advice = "say a date (2026-07-27), a time (10:30, '2026-07-27 10:30'; UTC), or how long ago (2h, '3 days')";
+    let found = if text.contains('[') {
+        // The name of a time zone, which would be passed over.
+        return Err(advice.into());
+    } else if text == "now" {
         Ok(now)
     } else if let Ok(timestamp) = text.parse() {
         Ok(timestamp)
-    } else if let Some(date_time) = text.parse::<DateTime>().ok().filter(|_| !text.contains('[')) {
+    } else if let Ok(date_time) = text.parse() {
         at(date_time)
     } else if let Ok(time) = text.parse::<Time>() {
         at(utc.date().to_datetime(time))
     } else if let Ok(span) = text.parse::<Span>() {
         ago(span)
     } else {
-        return Err(
-            "say a date (2026-07-27), a time (10:30, '2026-07-27 10:30'; UTC), or how long ago (2h, '3 days')".into()
-        );
+        return Err(advice.into());
     };
     found.map_err(|_| "that is too long ago for any clock".into())
 }
@@ -60,7 +62,16 @@ mod tests {
         ] {
             assert_eq!(parse_at(text, now), Ok(expected.parse().unwrap()), "{text}");
         }
-        for text in ["", "yesterday", "5", "2026-02-30", "25:00", "2026-07-20T09:30[Europe/Berlin]", "2 parsecs"] {
+        for text in [
+            "",
+            "yesterday",
+            "5",
+            "2026-02-30",
+            "2026-02-30 10:00",
+            "25:00",
+            "2026-07-20T09:30[Europe/Berlin]",
+            "2 parsecs",
+        ] {
             assert!(parse_at(text, now).is_err_and(|error| error.starts_with("say a date")), "{text}");
         }
         assert!(parse_at("19000 years", now).is_err_and(|error| error.starts_with("that is too long ago")));

@@ -24,8 +24,8 @@ pub fn verify(folder: &Path) -> Result<bool> {
             writeln!(out, "BROKEN: {broken}")?;
             writeln!(
                 out,
-                "Keep a copy of {} if you want to find out why: the host puts these files aside into a folder\n\
-                 broken-N there, and begins anew, when it writes or starts next.",
+                "Keep a copy of {} if you want to find out why.\n\
+                 The next host that starts puts these files aside, into a folder broken-N there, and begins anew.",
                 folder.display()
             )?;
         }
@@ -46,8 +46,8 @@ fn sound(out: &mut impl Write, found: &Verified) -> Result<()> {
     writeln!(
         out,
         "\nChecked: each line names the SHA-256 of the line before it, over all files; numbers have no gap; the\n\
-         first and the last line are those that the head knows. So no line was altered, removed, moved, put in\n\
-         or cut off since it was written."
+         first and the last line are those that the head knows. A line that is altered, removed, moved, put in\n\
+         or cut off does not fit any more."
     )?;
     if *first > 1 {
         writeln!(out, "Lines before number {first} were removed by the host: the journal has a largest size.")?;
@@ -56,8 +56,8 @@ fn sound(out: &mut impl Write, found: &Verified) -> Result<()> {
         writeln!(
             out,
             "Not cleanly closed: {} after what the head knows, {} of a line that is not whole. That is so while a\n\
-             host writes or when it was killed, and the next one mends it; somebody may also have cut the journal\n\
-             off just there.",
+             host writes or after it was killed, and the next one mends it. What the head does not know yet can\n\
+             be cut off without a trace.",
             counted(found.behind, "line"),
             counted(found.incomplete as u64, "byte")
         )?;
