@@ -323,7 +323,7 @@ impl Home {
 /// As a plugin's failure of stage `Read`.
 pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
     let fail = |error: std::io::Error| Error::read(name, format!("{}: {error}", file.display()));
-    let open = fs::File::open(file).map_err(fail)?;
+    let open = open_file(file).map_err(fail)?;
     let mut bytes = Vec::new();
     open.take(limits::COMPONENT as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
     // Not left to the check: a digest of the part that was read would be the digest of no file.
@@ -332,6 +332,23 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
         return Err(Error::read(name, format!("{} has more than {most} MiB, the most that is read", file.display())));
     }
     Ok(bytes)
+}
+
+/// Open a file that somebody dropped somewhere. A pipe would keep us waiting for who writes to it,
+/// a device has no end, and only to open one may do something.
+fn open_file(file: &Path) -> std::io::Result<fs::File> {
+    let usual = |metadata: &fs::Metadata| match metadata.is_file() || metadata.is_dir() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("it is a pipe, a socket or a device, and no file")),
+    };
+    usual(&fs::metadata(file)?)?;
+    let mut options = fs::File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
+    let open = options.read(true).open(file)?;
+    // Somebody may have exchanged it in between.
+    usual(&open.metadata()?)?;
+    Ok(open)
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -145,8 +145,7 @@ pub fn keep(home: &Home, name: &str) -> crate::running::Keep {
     let (home, name) = (home.clone(), name.to_string());
     Box::new(move |completed: &Settings| {
         home.change_settings(&name, |settings| {
-            settings.add_absent(&completed.text()).map_err(anyhow::Error::msg)?;
-            Ok(())
+            settings.add_absent(&completed.text(), &[]).map_err(anyhow::Error::msg)
         })?;
         Ok(())
     })

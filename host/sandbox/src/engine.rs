@@ -2,9 +2,8 @@
 //! that are checked, compiled and linked, ready to be instantiated.
 
 use crate::bindings::TrackerPre;
-use crate::error::{Error, Stage};
 use crate::instance::State;
-use crate::{Policy, bindings, cache, check, limits, manifest::Manifest};
+use crate::{Error, Inspection, Policy, Stage, bindings, cache, check, limits, manifest::Manifest};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -39,21 +38,19 @@ pub struct Plugin {
 /// its manifest. `name` is its file's name without `.wasm`; the manifest must say the same.
 ///
 /// # Errors
-/// Everything that is wrong with it, at the first stage at which something is.
+/// Everything that is wrong with it.
 pub fn examine(name: &str, bytes: &[u8]) -> Result<Policy, Error> {
-    let inspection = check::inspect(name, bytes)?;
-    if !inspection.differences.is_empty() {
-        return Err(Error { plugin: name.into(), stage: Stage::Check, reasons: inspection.differences });
+    let Inspection { manifest, differences: mut reasons, .. } = check::inspect(name, bytes)?;
+    let fits = reasons.is_empty();
+    let mut wrong = |reason| reasons.push(if fits { reason } else { format!("in its manifest: {reason}") });
+    let manifest = manifest.and_then(|text| Manifest::parse(&text).map_err(&mut wrong).ok());
+    if let Some(other) = manifest.as_ref().map(|manifest| &manifest.plugin.name).filter(|other| *other != name) {
+        wrong(format!("it says that the plugin is '{other}', but the file is '{name}.wasm'; rename the file"));
     }
-    let bad_manifest = |reason: String| Error::new(name, Stage::Manifest, reason);
-    let manifest = Manifest::parse(&inspection.manifest.unwrap_or_default()).map_err(bad_manifest)?;
-    if manifest.plugin.name != name {
-        return Err(bad_manifest(format!(
-            "it says that the plugin is '{}', but the file is '{name}.wasm'; rename the file",
-            manifest.plugin.name
-        )));
-    }
-    Policy::new(manifest).map_err(bad_manifest)
+    let policy =
+        manifest.and_then(|manifest| Policy::new(manifest).map_err(|all| all.into_iter().for_each(wrong)).ok());
+    let stage = if fits { Stage::Manifest } else { Stage::Check };
+    policy.filter(|_| reasons.is_empty()).ok_or(Error { plugin: name.into(), stage, reasons })
 }
 
 /// SHA-256 in hex.
@@ -83,8 +80,11 @@ impl Sandbox {
     pub fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
         let policy = examine(name, bytes)?;
         let digest = digest(bytes);
-        let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest)
-            .map_err(|error| Error::new(name, Stage::Compile, format!("{error:#}")))?;
+        let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest).map_err(|reasons| Error {
+            plugin: name.into(),
+            stage: Stage::Compile,
+            reasons,
+        })?;
         let pre = self.linker.instantiate_pre(&component).and_then(TrackerPre::new);
         let pre = pre.map_err(|error| Error::new(name, Stage::Link, format!("{error:#}")))?;
         Ok(Plugin {
@@ -127,6 +127,7 @@ pub fn config() -> Config {
         .wasm_simd(false)
         .wasm_tail_call(false)
         .wasm_multi_memory(false)
+        .wasm_multi_value(false)
         .wasm_memory64(false)
         .wasm_extended_const(false)
         .wasm_wide_arithmetic(false)

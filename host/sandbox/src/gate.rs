@@ -2,7 +2,7 @@
 //! sent is built here, by the host, from checked parts.
 
 use crate::encode::{form, percent_encode};
-use crate::{Consent, Policy, Settings, limits};
+use crate::{Consent, Policy, Settings, limits, printable};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -90,11 +90,8 @@ pub(crate) fn pass(
     settings: &Settings,
     consent: Consent,
 ) -> Result<Outgoing, Blocked> {
-    let blocked = |name: &str, reason: String, undeclared| Blocked {
-        request: name.chars().take(limits::NAME).collect(),
-        reason,
-        undeclared,
-    };
+    let blocked =
+        |name: &str, reason: String, undeclared| Blocked { request: printable(name, limits::NAME), reason, undeclared };
     if !consent.given() {
         return Err(blocked(&request.name, consent.to_string(), false));
     }

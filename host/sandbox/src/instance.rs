@@ -4,10 +4,9 @@ use crate::bindings::Tracker;
 use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::bindings::wasi::random::random;
 use crate::capabilities::Capabilities;
-use crate::error::{Error, Stage};
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
 use crate::rate::Rate;
-use crate::{Consent, Plugin, Policy, Settings, limits};
+use crate::{Consent, Error, Plugin, Policy, Settings, Stage, limits, printable};
 use std::sync::Arc;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
 
@@ -64,7 +63,7 @@ impl Instance {
                 .memory_size(limits::MEMORY)
                 .table_elements(limits::TABLE_ELEMENTS)
                 .instances(limits::CORE_INSTANCES)
-                .memories(limits::CORE_INSTANCES)
+                .memories(limits::MEMORIES)
                 .tables(limits::CORE_INSTANCES)
                 .trap_on_grow_failure(true)
                 .build(),
@@ -104,11 +103,13 @@ impl Instance {
             .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &text))?;
         let asked = match answer {
             Ok(asked) => self.bounded("settings.load", asked, limits::SETTINGS)?,
-            Err(message) => return Ok(Err(message.chars().take(limits::MESSAGE_CHARS).collect())),
+            Err(message) => return Ok(Err(printable(&message, limits::MESSAGE_CHARS))),
         };
         let mut completed = settings.clone();
-        if let Err(reason) = completed.add_absent(&asked) {
-            return Ok(Err(format!("what the plugin asks to have added is no JSON object: {reason}")));
+        let policy = &self.plugin.policy;
+        let added = completed.add_absent(&asked, &policy.reserved().collect::<Vec<_>>());
+        if let Err(reason) = added.and_then(|()| policy.check_made_id(settings, &completed)) {
+            return Ok(Err(format!("what it asks to have added cannot be added: {reason}")));
         }
         self.store.data_mut().settings = completed.clone();
         Ok(Ok(completed))
@@ -149,7 +150,13 @@ impl Instance {
     pub fn save(&mut self) -> Result<String, Error> {
         let state =
             self.call("handover.save", false, |world, store| world.glassbox_tracker_handover().call_save(store))?;
-        self.bounded("handover.save", state, limits::HANDOVER)
+        let state = self.bounded("handover.save", state, limits::HANDOVER)?;
+        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&state) {
+            self.dead = true;
+            let reason = format!("handover.save returned what is no JSON: {error}");
+            return Err(Error::new(&self.plugin.name, Stage::Call, reason));
+        }
+        Ok(state)
     }
 
     /// Carry on from a state that was saved so many nanoseconds ago.
@@ -157,9 +164,10 @@ impl Instance {
     /// # Errors
     /// `Ok(Err(..))`: the component does not accept the state and starts without it.
     pub fn restore(&mut self, state: &str, age_ns: u64) -> Result<Result<(), String>, Error> {
-        self.call("handover.restore", false, |world, store| {
+        let answer = self.call("handover.restore", false, |world, store| {
             world.glassbox_tracker_handover().call_restore(store, state, age_ns)
-        })
+        })?;
+        Ok(answer.map_err(|message| printable(&message, limits::MESSAGE_CHARS)))
     }
 
     /// What decides whether this instance may send.
@@ -180,7 +188,6 @@ impl Instance {
         let state = self.store.data_mut();
         state.may_send = may_send;
         state.sent.clear();
-        state.blocked.clear();
         arm(&mut self.store);
         let guard = self.plugin.watchdog.guard();
         let answer = call(&self.world, &mut self.store);
@@ -210,7 +217,7 @@ impl Instance {
         }
         let (next_tick, message) = match answer {
             Ok(next_tick) => (next_tick, None),
-            Err(message) => (None, Some(message.chars().take(limits::MESSAGE_CHARS).collect())),
+            Err(message) => (None, Some(printable(&message, limits::MESSAGE_CHARS))),
         };
         Outcome { next_tick, sent, blocked: std::mem::take(&mut state.blocked), message }
     }
@@ -244,11 +251,14 @@ impl http::Host for State {
             fields: request.fields,
             user_agent: request.user_agent,
         };
-        if !self.may_send {
-            return Ok(Err(http::Refusal::Forbidden));
-        }
         let consent = Consent::decide(&self.settings, self.veto);
-        let refused = match gate::pass(request, &self.policy, &self.settings, consent) {
+        let passed = if self.may_send {
+            gate::pass(request, &self.policy, &self.settings, consent)
+        } else {
+            let reason = "only on-event and on-tick may send".into();
+            Err(Blocked { request: printable(&request.name, limits::NAME), reason, undeclared: true })
+        };
+        let refused = match passed {
             Ok(outgoing) => match self.too_much() {
                 None => {
                     self.sent.push(outgoing);

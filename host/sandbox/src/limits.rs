@@ -19,15 +19,37 @@ pub const STACK: usize = 256 << 10;
 /// Elements of all tables: function pointers. The bundled tracker has about 100.
 pub const TABLE_ELEMENTS: usize = 10_000;
 
-/// Core instances, memories and tables in a component: the encoder makes four, one and two.
+/// Core instances and tables in a component: the encoder makes four and two.
 pub const CORE_INSTANCES: usize = 16;
+
+/// Memories: each may have [`MEMORY`], and a module needs one.
+pub const MEMORIES: usize = 1;
 
 /// What a component may pass to the host in one call, before anything looks at it.
 pub const HOST_CALL: usize = 1 << 20;
 
+/// A manifest. The bundled one has less than 12 KiB.
+pub const MANIFEST: usize = 64 << 10;
+
 /// A component file. The bundled one has less than 0.2 MiB; compiling takes memory and time in
 /// proportion.
 pub const COMPONENT: usize = 4 << 20;
+
+/// Code in a component: compiling the worst of it takes half a minute.
+pub const CODE: usize = 1 << 20;
+
+/// Functions and types in a component, each of which costs something however small it is. The
+/// bundled one has about 300.
+pub const FUNCTIONS: usize = 10_000;
+
+/// Code of one function. The bundled tracker's largest has 15 KiB.
+pub const FUNCTION: usize = 64 << 10;
+
+/// Loops in one another. The bundled tracker has 4.
+pub const LOOP_DEPTH: usize = 32;
+
+/// Loops of each function times its variables, together. The bundled tracker has about 10,000.
+pub const LOOP_WORK: usize = 1_000_000;
 
 /// An event's payload after the host cut it down to what the component may see.
 pub const PAYLOAD: usize = 256 << 10;
@@ -40,6 +62,9 @@ pub const REQUEST: usize = 32 << 10;
 
 /// A request's name, and a user agent.
 pub const NAME: usize = 128;
+
+/// An id that a component makes: a UUID has 36.
+pub const ID: usize = 64;
 
 /// Requests that one call may send: the start of a server run makes three.
 pub const REQUESTS_PER_CALL: usize = 32;
@@ -65,6 +90,12 @@ pub const RANDOM: u64 = 4096;
 
 /// A pattern's compiled size: keeps a manifest from making the host build a huge automaton.
 pub const PATTERN: usize = 64 << 10;
+
+/// Patterns in a manifest. The bundled one has 30.
+pub const PATTERNS: usize = 200;
+
+/// Names in a path like `a.b.c` under `sees`. The bundled manifest has 2.
+pub const PATH: usize = 16;
 
 /// Characters of a value whose rule gives no `max_length`: no text is without a bound.
 pub const VALUE_CHARS: usize = 256;

@@ -41,26 +41,59 @@ impl Policy {
     /// Compile a manifest's rules.
     ///
     /// # Errors
-    /// Which rule cannot be used, and why.
-    pub fn new(manifest: Manifest) -> Result<Self, String> {
+    /// Every rule that cannot be used, and why.
+    pub fn new(manifest: Manifest) -> Result<Self, Vec<String>> {
+        let mut wrong = Vec::new();
         if !is_name(&manifest.plugin.name) {
-            return Err("the plugin's name must have 1 to 64 lower-case letters, digits and '-'".into());
+            wrong.push("the plugin's name must have 1 to 64 lower-case letters, digits and '-'".into());
         }
-        if let Some(http) = &manifest.capabilities.http {
-            check_template(&http.url)?;
+        // What is hidden or steers a terminal is escaped here, as are quotes and backslashes.
+        let shown = format!("{manifest:?}").replace("\\\\", "").replace("\\\"", "");
+        if let Some(at) = shown.find('\\') {
+            let hidden: String = shown[at..].chars().take(20).collect();
+            wrong.push(format!("a text has characters that nobody sees: {hidden}"));
         }
+        wrong.extend(manifest.capabilities.http.as_ref().and_then(|http| check_template(&http.url).err()));
         let mut patterns = Patterns::default();
-        let user_agent = patterns.get(&manifest.capabilities.user_agent)?;
+        let user_agent = patterns.get(&manifest.capabilities.user_agent);
+        let user_agent = user_agent.map_err(|reason| wrong.push(format!("user_agent: {reason}"))).ok();
         let mut sees = HashMap::new();
         for seen in &manifest.sees {
             let mut sight = Sight::default();
+            if seen.fields.iter().any(|path| path.split('.').count() > limits::PATH) {
+                wrong.push(format!("event {}: a path has more than {} names", seen.event, limits::PATH));
+            }
             seen.fields.iter().for_each(|path| sight.add(path));
             if sees.insert(seen.event.clone(), sight).is_some() {
-                return Err(format!("the event {} is listed twice", seen.event));
+                wrong.push(format!("the event {} is listed twice", seen.event));
             }
         }
-        let says = manifest.says.iter().map(|says| Said::new(says, &mut patterns)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { user_agent, sees, says, manifest })
+        let says = manifest.says.iter().map(|says| Said::new(says, &mut patterns, &mut wrong)).collect();
+        match user_agent {
+            Some(user_agent) if wrong.is_empty() => Ok(Self { user_agent, sees, says, manifest }),
+            _ => Err(wrong),
+        }
+    }
+
+    /// An id that a component made is like a UUID: no path of its own, no place for much else.
+    pub(crate) fn check_made_id(&self, before: &Settings, after: &Settings) -> Result<(), String> {
+        let Some(http) = &self.manifest.capabilities.http else { return Ok(()) };
+        let made = after.get(&http.id_setting).filter(|id| before.get(&http.id_setting) != Some(id));
+        let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let fits = |id: &Value| id.as_str().is_some_and(|id| (1..=limits::ID).contains(&id.len()) && plain(id));
+        if made.is_none_or(fits) {
+            return Ok(());
+        }
+        Err(format!("{} must be 1 to {} letters, digits and '-'", http.id_setting, limits::ID))
+    }
+
+    /// Settings that are the user's alone, by their first name.
+    pub(crate) fn reserved(&self) -> impl Iterator<Item = &str> {
+        let Manifest { capabilities, says, .. } = &self.manifest;
+        let switches =
+            says.iter().flat_map(|says| says.switch.iter().chain(says.fields.iter().flat_map(|f| &f.switch)));
+        let server = capabilities.http.iter().flat_map(|http| &http.url_setting);
+        server.chain(switches).filter_map(|path| path.split('.').next())
     }
 
     /// The manifest as it was written.
@@ -118,6 +151,10 @@ impl Policy {
         if request.name.len() > limits::NAME || request.user_agent.len() > limits::NAME {
             return Err("its name or user agent is too long".into());
         }
+        let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !plain(&request.name) || !plain(&request.user_agent) || request.name.bytes().all(|byte| byte == b'.') {
+            return Err("its name or user agent has characters that may not be there".into());
+        }
         if request.fields.len() > limits::FIELDS {
             return Err("it has too many fields".into());
         }
@@ -156,7 +193,8 @@ impl Policy {
 impl Sight {
     fn add(&mut self, path: &str) {
         let mut sight = self;
-        for key in path.split('.') {
+        // Deeper ones are refused; here they only must not be built.
+        for key in path.split('.').take(limits::PATH) {
             sight = sight.0.entry(key.into()).or_default();
         }
     }
@@ -183,27 +221,29 @@ impl Sight {
 }
 
 impl Said {
-    fn new(rules: &Says, patterns: &mut Patterns) -> Result<Self, String> {
+    fn new(rules: &Says, patterns: &mut Patterns, wrong: &mut Vec<String>) -> Self {
         let name = &rules.request;
-        let fail = |reason: String| format!("request {name}: {reason}");
-        let (prefix, variable) = match (name.split_once('{'), &rules.variable) {
-            (None, None) => (name.clone(), None),
-            (Some((prefix, rest)), Some(rule)) => {
-                let (_, suffix) = rest.split_once('}').ok_or_else(|| fail("a '}' is missing".into()))?;
-                (prefix.into(), Some((Check::new(rule, patterns).map_err(fail)?, suffix.into())))
+        let mut fail = |reason: String| wrong.push(format!("request {name}: {reason}"));
+        let (prefix, rest) = name.split_once('{').map_or((name.as_str(), None), |(prefix, rest)| (prefix, Some(rest)));
+        let variable = match (rest.map(|rest| rest.split_once('}')), &rules.variable) {
+            (None, None) => None,
+            (Some(Some((_, suffix))), Some(rule)) => {
+                Check::new(rule, patterns).map_err(&mut fail).ok().map(|check| (check, suffix.into()))
             }
-            _ => return Err(fail("a name with a variable needs a rule for it, and only such a name".into())),
+            _ => {
+                fail("a name with a variable in '{' and '}' needs a rule for it, and only such a name".into());
+                None
+            }
         };
         let mut checks = Vec::new();
         for (i, field) in rules.fields.iter().enumerate() {
             if rules.fields[..i].iter().any(|other| other.name == field.name) {
-                return Err(fail(format!("the field {} is listed twice", field.name)));
+                fail(format!("the field {} is listed twice", field.name));
             }
-            checks.push(
-                Check::new(&field.rule, patterns).map_err(|reason| fail(format!("field {}: {reason}", field.name)))?,
-            );
+            let check = Check::new(&field.rule, patterns);
+            checks.extend(check.map_err(|reason| fail(format!("field {}: {reason}", field.name))));
         }
-        Ok(Self { prefix, variable, rules: rules.clone(), checks })
+        Self { prefix: prefix.into(), variable, rules: rules.clone(), checks }
     }
 
     fn is_for(&self, name: &str) -> bool {
@@ -258,20 +298,27 @@ impl Check {
 
 /// Patterns that were compiled: a manifest repeats a few of them over and over.
 #[derive(Default)]
-struct Patterns(HashMap<String, Regex>);
+struct Patterns {
+    known: HashMap<String, Regex>,
+    tried: usize,
+}
 
 impl Patterns {
     /// A pattern for the whole value; matching takes time in proportion to the value's length.
     fn get(&mut self, text: &str) -> Result<Regex, String> {
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.known.get(text) {
             return Ok(known.clone());
+        }
+        self.tried += 1;
+        if self.tried > limits::PATTERNS {
+            return Err(format!("the manifest has more than {} patterns", limits::PATTERNS));
         }
         let pattern = RegexBuilder::new(&format!(r"\A(?:{text})\z"))
             .size_limit(limits::PATTERN)
             .dfa_size_limit(limits::PATTERN)
             .build()
             .map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
-        self.0.insert(text.into(), pattern.clone());
+        self.known.insert(text.into(), pattern.clone());
         Ok(pattern)
     }
 }

@@ -66,23 +66,27 @@ impl Settings {
     }
 
     /// Take over what a component asks for: keys that are absent, or null, which says as much;
-    /// and only while the user has said yes. Returns whether anything was taken.
+    /// and only while the user has said yes. `reserved` keys are the user's alone.
     ///
     /// # Errors
-    /// When the text is no JSON object.
-    pub fn add_absent(&mut self, asked: &str) -> Result<bool, String> {
+    /// When the text is no JSON object, or the document would be too long; nothing is taken then.
+    pub fn add_absent(&mut self, asked: &str, reserved: &[&str]) -> Result<(), String> {
         let asked = Self::parse(asked)?;
         if !self.enabled() {
-            return Ok(false);
+            return Ok(());
         }
-        let mut taken = false;
+        let mut completed = self.clone();
         for (key, value) in asked.0 {
-            if self.0.get(&key).is_none_or(Value::is_null) && key != "enabled" {
-                self.0.insert(key, value);
-                taken = true;
+            let own = key == "enabled" || reserved.contains(&key.as_str());
+            if !own && completed.0.get(&key).is_none_or(Value::is_null) {
+                completed.0.insert(key, value);
             }
         }
-        Ok(taken)
+        if completed.text().len() >= limits::SETTINGS {
+            return Err(format!("the settings would have more than {} bytes", limits::SETTINGS));
+        }
+        *self = completed;
+        Ok(())
     }
 
     /// The document as a JSON value.

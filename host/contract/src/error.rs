@@ -34,7 +34,9 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(plugin: &str, stage: Stage, reason: impl Into<String>) -> Self {
+    /// One thing that is wrong.
+    #[must_use]
+    pub fn new(plugin: &str, stage: Stage, reason: impl Into<String>) -> Self {
         Self { plugin: plugin.into(), stage, reasons: vec![reason.into()] }
     }
 
@@ -49,9 +51,11 @@ impl Error {
             Stage::Read => "check that the file is there and that you may read it",
             Stage::Check => "get a tracker built for this version of glassbox, or build it against its wit/ folder",
             Stage::Manifest => "the plugin's author must mend its manifest",
-            Stage::Compile => "the file is damaged, or uses WebAssembly features that trackers do not need",
+            Stage::Compile => "the file is damaged, or its code is such as no tracker needs",
             Stage::Link => "build the plugin against this version's wit/ folder",
-            Stage::Instantiate | Stage::Call => "tell the plugin's author; nothing it was about to send has left",
+            Stage::Instantiate | Stage::Call => {
+                "tell the plugin's author; nothing that the call was about to send has left"
+            }
         }
     }
 }
@@ -67,13 +71,33 @@ impl fmt::Display for Error {
             Stage::Instantiate => "does not start",
             Stage::Call => "failed",
         };
-        write!(f, "plugin '{}' {what}:", self.plugin)?;
+        write!(f, "plugin '{}' {what}:", printable(&self.plugin, LINE))?;
         if let [reason] = self.reasons.as_slice() {
-            return write!(f, " {reason} ({})", self.advice());
+            return write!(f, " {} ({})", indented(reason), self.advice());
         }
-        self.reasons.iter().try_for_each(|reason| write!(f, "\n  - {reason}"))?;
+        self.reasons.iter().take(LINES).try_for_each(|reason| write!(f, "\n  - {}", indented(reason)))?;
+        if self.reasons.len() > LINES {
+            write!(f, "\n  - and {} more", self.reasons.len() - LINES)?;
+        }
         write!(f, "\n  ({})", self.advice())
     }
 }
 
 impl std::error::Error for Error {}
+
+/// As much of a reason is shown, and so many of them: somebody is to read it.
+const LINES: usize = 20;
+const LINE: usize = 600;
+
+/// Text of a plugin's author for a terminal or a log: one line, of which nothing is hidden and
+/// nothing steers the terminal.
+#[must_use]
+pub fn printable(text: &str, most: usize) -> String {
+    let hidden = |c: char| c.escape_debug().len() > 1 && !"\\\"'".contains(c);
+    text.chars().take(most).map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A line of a reason can only look like one.
+fn indented(reason: &str) -> String {
+    reason.lines().take(LINES).map(|line| printable(line, LINE)).collect::<Vec<_>>().join("\n    ")
+}

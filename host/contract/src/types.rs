@@ -1,0 +1,108 @@
+//! The types of functions as WIT text, with named types written out, so that two can be compared
+//! by people as well.
+
+use std::fmt::Write;
+use wasmparser::component_types::{
+    ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentItem, ComponentValType,
+};
+use wasmparser::types::TypesRef;
+
+/// As much text as is made of a type: a small file can hold types of which the whole text would
+/// fill any memory. The world's own are shorter, so what is cut off is different.
+const LONGEST: usize = 500;
+
+/// A function that is imported or exported.
+pub struct Function {
+    /// Its name; empty for one that is no part of an interface.
+    pub name: String,
+    /// Its type.
+    pub ty: String,
+}
+
+/// The functions of an interface, or the one function that the item is.
+pub fn functions(types: TypesRef, item: Option<&ComponentItem>) -> Vec<Function> {
+    let function = |name: &str, id| Function { name: name.into(), ty: signature(types, id) };
+    match item.map(|item| item.ty) {
+        Some(ComponentEntityType::Func(id)) => vec![function("", id)],
+        Some(ComponentEntityType::Instance(id)) => types[id]
+            .exports
+            .iter()
+            .filter_map(|(name, item)| match item.ty {
+                ComponentEntityType::Func(id) => Some(function(name, id)),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn signature(types: TypesRef, id: ComponentFuncTypeId) -> String {
+    let function = &types[id];
+    let mut out = String::from(if function.async_ { "async func(" } else { "func(" });
+    list(&mut out, types, function.params.iter().map(|(_, ty)| ("", Some(*ty))));
+    out.push(')');
+    if let Some(result) = function.result {
+        out.push_str(" -> ");
+        value(&mut out, types, result);
+    }
+    out
+}
+
+/// Names and types, either of which may be missing.
+fn list<'a>(out: &mut String, types: TypesRef, parts: impl Iterator<Item = (&'a str, Option<ComponentValType>)>) {
+    for (i, (name, ty)) in parts.enumerate() {
+        if out.len() > LONGEST {
+            return out.push('…');
+        }
+        out.push_str(if i == 0 { "" } else { ", " });
+        out.push_str(name);
+        if let Some(ty) = ty {
+            out.push_str(if name.is_empty() { "" } else { ": " });
+            value(out, types, ty);
+        }
+    }
+}
+
+fn value(out: &mut String, types: TypesRef, ty: ComponentValType) {
+    use ComponentDefinedType as Type;
+    if out.len() > LONGEST {
+        return out.push('…');
+    }
+    let id = match ty {
+        ComponentValType::Type(id) => id,
+        ComponentValType::Primitive(primitive) => {
+            // Writing to a string does not fail.
+            let _ = write!(out, "{primitive}");
+            return;
+        }
+    };
+    let (open, close) = match &types[id] {
+        Type::Primitive(primitive) => return value(out, types, ComponentValType::Primitive(*primitive)),
+        Type::Record(_) => ("record { ", " }"),
+        Type::Variant(_) => ("variant { ", " }"),
+        Type::Enum(_) => ("enum { ", " }"),
+        Type::Flags(_) => ("flags { ", " }"),
+        Type::List { .. } => ("list<", ">"),
+        Type::Tuple(_) => ("tuple<", ">"),
+        Type::Option { .. } => ("option<", ">"),
+        Type::Result { .. } => ("result", ""),
+        Type::Own(_) | Type::Borrow(_) => ("a resource", ""),
+        _ => ("a type that is in no tracker's world", ""),
+    };
+    out.push_str(open);
+    match &types[id] {
+        Type::Record(record) => list(out, types, record.fields.iter().map(|(name, ty)| (name.as_str(), Some(*ty)))),
+        Type::Variant(variant) => list(out, types, variant.cases.iter().map(|(name, case)| (name.as_str(), case.ty))),
+        Type::Enum(names) | Type::Flags(names) => list(out, types, names.iter().map(|name| (name.as_str(), None))),
+        Type::Tuple(tuple) => list(out, types, tuple.types.iter().map(|ty| ("", Some(*ty)))),
+        Type::List { element: ty, .. } | Type::Option { ty, .. } => value(out, types, *ty),
+        Type::Result { ok, err, .. } if ok.is_some() || err.is_some() => {
+            out.push('<');
+            let parts = [*ok, *err].into_iter().take(1 + usize::from(err.is_some()));
+            list(out, types, parts.map(|ty| if ty.is_some() { ("", ty) } else { ("_", None) }));
+            out.push('>');
+        }
+        _ => {}
+    }
+    out.push_str(close);
+}

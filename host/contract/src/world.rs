@@ -1,0 +1,202 @@
+//! The world in `wit/`, and how a component differs from it: every difference at once, in the words
+//! of who wrote the component.
+
+use crate::types::{Function, functions};
+use wasmparser::types::TypesRef;
+use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator};
+
+/// The custom section that holds the manifest.
+const MANIFEST_SECTION: &str = "glassbox:manifest";
+
+/// The version of the world.
+const VERSION: &str = "1.0.0";
+
+/// The interfaces that may be imported. Of WASI any 0.2 does: its functions are the same.
+const IMPORTS: [&str; 5] = [
+    "glassbox:tracker/http",
+    "glassbox:tracker/clock",
+    "glassbox:tracker/hardware",
+    "glassbox:tracker/throttle",
+    "wasi:random/random",
+];
+
+/// The functions of these interfaces, as `wit/` has them, with all types written out.
+const IMPORTED: [Expected; 6] = [
+    (
+        "glassbox:tracker/http",
+        "send",
+        "func(record { method: enum { get, post }, name: string, fields: list<tuple<string, string>>, \
+         user-agent: string }) -> result<_, enum { forbidden, queue-full }>",
+    ),
+    ("glassbox:tracker/clock", "now", "func() -> u64"),
+    (
+        "glassbox:tracker/hardware",
+        "probe",
+        "func() -> record { os: option<string>, platform: option<string>, bits: option<u32>, cores: option<u32>, \
+         frequency-mhz: option<f64>, memory-bytes: option<u64>, pi-model: option<string>, \
+         octopi-version: option<string>, octopiuptodate-build: option<string> }",
+    ),
+    ("glassbox:tracker/throttle", "query", "func() -> option<u32>"),
+    ("wasi:random/random", "get-random-bytes", "func(u64) -> list<u8>"),
+    ("wasi:random/random", "get-random-u64", "func() -> u64"),
+];
+
+/// What must be exported.
+const EXPORTED: [Expected; 6] = [
+    ("", "on-event", "func(string, string) -> result<option<u64>, string>"),
+    ("", "on-tick", "func() -> result<option<u64>, string>"),
+    ("glassbox:tracker/settings", "schema", "func() -> string"),
+    ("glassbox:tracker/settings", "load", "func(string) -> result<string, string>"),
+    ("glassbox:tracker/handover", "save", "func() -> string"),
+    ("glassbox:tracker/handover", "restore", "func(string, u64) -> result<_, string>"),
+];
+
+/// Interface, function, type.
+type Expected = (&'static str, &'static str, &'static str);
+
+/// What a component's bytes say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Names of all imports, in order.
+    pub imports: Vec<String>,
+    /// Names of all exports, in order.
+    pub exports: Vec<String>,
+    /// The manifest's text.
+    pub manifest: Option<String>,
+    /// Every difference from the world.
+    pub differences: Vec<String>,
+}
+
+/// Compare a component with the world.
+///
+/// # Errors
+/// When it is no component at all: empty, text, a core module, cut off, damaged.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".into());
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err("the file is not WebAssembly".into());
+    }
+    let damaged = |error: wasmparser::BinaryReaderError| format!("the file is damaged or cut off: {error}");
+    let mut found = Inspection::default();
+    let (mut validator, mut types, mut manifests) = (Validator::new(), None, Vec::new());
+    // Sections of nested modules and components are not the outer level's.
+    let (mut depth, mut nested) = (0, false);
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(damaged)?;
+        match &payload {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err("the file is a core module, not a component; encode it with wit-component".into());
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section.clone() {
+                    found.imports.push(import.map_err(damaged)?.name.name.to_string());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section.clone() {
+                    found.exports.push(export.map_err(damaged)?.name.name.to_string());
+                }
+            }
+            Payload::ComponentCanonicalSection(_) if depth > 0 => nested = true,
+            Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
+                manifests.push(section.data());
+            }
+            _ => {}
+        }
+        // Without the bodies of functions: the compiler looks at those.
+        if let ValidPayload::End(end) = validator.payload(&payload).map_err(damaged)? {
+            types = Some(end);
+        }
+    }
+    compare(&mut found, types.ok_or("the file is cut off")?.as_ref());
+    let mut more = |difference: &str| found.differences.push(difference.into());
+    if nested {
+        more("it has a component inside it that has functions of its own; a tracker is one component");
+    }
+    match manifests.as_slice() {
+        [] => more("it has no manifest: embed one as the custom section glassbox:manifest"),
+        [manifest] => match std::str::from_utf8(manifest) {
+            Ok(text) => found.manifest = Some(text.into()),
+            Err(_) => more("its manifest is not UTF-8"),
+        },
+        several => more(&format!("it has {} manifests", several.len())),
+    }
+    Ok(found)
+}
+
+fn compare(found: &mut Inspection, types: TypesRef) {
+    let Inspection { imports, exports, differences, .. } = found;
+    let imported = |name: &str| functions(types, types.component_item_for_import(name));
+    let exported = |name: &str| functions(types, types.component_item_for_export(name));
+    imports.iter().for_each(|name| import(name, imported(name), differences));
+    if differences.iter().any(|difference| difference.starts_with("it imports wasi:")) {
+        differences.push("it was built for WASI; build it for wasm32-unknown-unknown".into());
+    }
+    let exports: Vec<_> = exports.iter().map(|name| (name.as_str(), exported(name))).collect();
+    EXPORTED.iter().for_each(|expected| export(expected, &exports, differences));
+    // One for each function of an interface that is not there as a whole.
+    differences.dedup();
+}
+
+fn import(name: &str, functions: Vec<Function>, differences: &mut Vec<String>) {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    if !IMPORTS.contains(&interface) {
+        return differences.push(format!("it imports {name}, which no tracker may use"));
+    }
+    let of_wasi = interface.starts_with("wasi:");
+    if !(version == VERSION || of_wasi && version.starts_with("0.2.")) {
+        let has = if of_wasi { "0.2" } else { VERSION };
+        return differences.push(format!("it imports {name}; this host has {interface}@{has}{}", age(version, has)));
+    }
+    for Function { name: function, ty } in functions {
+        match IMPORTED.iter().find(|(of, known, _)| *of == interface && *known == function) {
+            None => differences.push(format!("it imports {function} of {name}, where there is no such function")),
+            Some((_, _, expected)) if ty != *expected => {
+                differences.push(format!(
+                    "it imports {function} of {name} as\n      {ty}\n    but there it is\n      {expected}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn export(
+    (interface, function, expected): &Expected,
+    exports: &[(&str, Vec<Function>)],
+    differences: &mut Vec<String>,
+) {
+    let whole = if interface.is_empty() { (*function).to_string() } else { format!("{interface}@{VERSION}") };
+    let Some((_, found)) = exports.iter().find(|(name, _)| *name == whole) else {
+        let other = exports.iter().find(|(name, _)| name.split('@').next() == Some(interface));
+        return differences.push(match other {
+            Some((name, _)) => {
+                let version = name.split('@').nth(1).unwrap_or_default();
+                format!("it exports {name}; this host asks for {whole}{}", age(version, VERSION))
+            }
+            None => format!("it does not export {whole}"),
+        });
+    };
+    let of = if interface.is_empty() { String::new() } else { format!(" of {whole}") };
+    match found.iter().find(|known| known.name == *function || interface.is_empty()) {
+        None => differences.push(format!("it does not export {function}{of}")),
+        Some(Function { ty, .. }) if ty != expected => {
+            differences.push(format!("it exports {function}{of} as\n      {ty}\n    but it must be\n      {expected}"));
+        }
+        Some(_) => {}
+    }
+}
+
+/// Whether the component is ahead of the host or behind it.
+fn age(found: &str, ours: &str) -> &'static str {
+    let numbers = |version: &str| version.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u64>>();
+    match numbers(found).cmp(&numbers(ours)) {
+        std::cmp::Ordering::Greater => " (the plugin is newer than this host)",
+        std::cmp::Ordering::Less => " (the plugin is older than this host)",
+        std::cmp::Ordering::Equal => "",
+    }
+}
