@@ -24,15 +24,23 @@ static CHAPTER: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// The example, copied out of the workspace and built there: the first two blocks.
-static BUILT: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let folder = Folder::new();
+fn build_in(folder: &Folder) {
     let own = folder.path("");
     let copy = CHAPTER[0].replace("../my-plugin", own.to_str().unwrap());
     shell(&workspace(""), &copy).run().good();
     // What the workspace has built is enough: no network, and the second time nothing to compile.
     fs::copy(workspace("Cargo.lock"), folder.path("Cargo.lock")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_TARGET_TMPDIR"), folder.path("target")).unwrap();
-    shell(&own, &CHAPTER[1]).env("CARGO_NET_OFFLINE", "true").start().wait(BUILD).good();
+    run_in(folder, &CHAPTER[1]);
+}
+
+fn run_in(folder: &Folder, script: &str) {
+    shell(&folder.path(""), script).env("CARGO_NET_OFFLINE", "true").start().wait(BUILD).good();
+}
+
+static BUILT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = Folder::new();
+    build_in(&folder);
     fs::read(folder.path("print-hours.wasm")).unwrap()
 });
 
@@ -43,9 +51,11 @@ fn settings(home: &Home, name: &str) -> Value {
 }
 
 #[test]
-fn the_readme_leads_from_nothing_to_a_request() {
+fn the_readme_leads_from_nothing_to_a_plugin_that_reloads() {
     let (home, receiver) = (Home(Folder::new()), receiver());
-    home.0.write("print-hours.wasm", &*BUILT);
+    // Not at the same time in the one target folder.
+    assert!(!BUILT.is_empty());
+    build_in(&home.0);
     let install = CHAPTER[2].replace("http://127.0.0.1:8000/", &receiver.url());
     assert!(install.contains(&receiver.url()));
     let out = shell(&home.0.path(""), &install).run().good();
@@ -60,9 +70,18 @@ fn the_readme_leads_from_nothing_to_a_request() {
     assert_eq!(summary.query, "done=2&failed=0&cancelled=1&hours=3.7");
     let readme = fs::read_to_string(workspace("README.md")).unwrap();
     assert!(readme.contains(&format!("GET /?{} HTTP/1.1", summary.query)));
+    // Another version, while the host runs; then what the script has written for it.
+    run_in(&home.0, &CHAPTER[5]);
+    host.wait_for_log(" INFO print-hours: version ");
+    let events = fs::read_to_string(home.0.path("events.jsonl")).unwrap();
+    host.send(events.lines().last().unwrap());
+    assert_eq!(kinds(&receiver, 2), ["summary", "summary"]);
+    let query = receiver.requests()[1].query.clone();
+    assert_eq!(query, "done=1&failed=0&cancelled=0&hours=1.50");
+    assert!(readme.contains("`hours=1.50`"));
     host.close();
     let log = host.wait(LONG).log();
-    assert!(log.ends_with(" INFO 1 reports sent, 0 failed, 0 dropped\n"), "{log}");
+    assert!(log.ends_with(" INFO 2 reports sent, 0 failed, 0 dropped\n"), "{log}");
 
     // The id has been made; the user is not told that it will be.
     let out = home.run(&["opt-in", "print-hours"]).good();
