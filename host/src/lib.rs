@@ -2,9 +2,11 @@
 //! What must be trusted is in the crate `glassbox-sandbox`.
 
 pub mod audit;
+pub mod carrier;
 pub mod conformance;
 pub mod describe;
 pub mod home;
+pub mod outage;
 pub mod outbox;
 pub mod player;
 pub mod receiver;
