@@ -1,6 +1,7 @@
 //! Carrying one request to its server, once: connections, TLS, limits of time and size, and whether
 //! the server can have heard it. When to try, and whether again, is not decided here.
 
+use crate::roots::Roots;
 use glassbox_sandbox::{Method, Outgoing};
 use rustls::CertificateError;
 use std::io::ErrorKind;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use ureq::http::StatusCode;
+use ureq::tls::TlsConfig;
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
@@ -57,9 +59,9 @@ impl Given {
 }
 
 impl Carrier {
-    /// Without a connection yet.
+    /// Without a connection yet; servers must be vouched for by one of these.
     #[must_use]
-    pub(crate) fn new() -> Self {
+    pub fn new(roots: &Roots) -> Self {
         let given = Given::default();
         let config = Agent::config_builder()
             .timeout_global(Some(ATTEMPT))
@@ -71,6 +73,7 @@ impl Carrier {
             // A redirect would send a report to somebody whom nobody named.
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .tls_config(TlsConfig::builder().root_certs(roots.0.clone()).build())
             .build();
         let connector = Watched { inner: DefaultConnector::new(), given: given.clone() };
         Self { agent: Agent::with_parts(config, connector, DefaultResolver::default()), given }
@@ -174,7 +177,11 @@ fn not_heard(error: &Error) -> String {
         Error::Timeout(_) => "there was no connection in time".into(),
         Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => "it closed the connection at once".into(),
         Error::Io(error) => match certificate_error(error) {
-            Some(CertificateError::UnknownIssuer) => "nobody whom we trust has signed its certificate".into(),
+            Some(CertificateError::UnknownIssuer) => {
+                "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file in \
+                 glassbox.toml"
+                    .into()
+            }
             Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
                 "its certificate has expired, if this machine's clock is right".into()
             }

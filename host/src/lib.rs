@@ -10,6 +10,7 @@ pub mod outage;
 pub mod outbox;
 pub mod player;
 pub mod receiver;
+pub mod roots;
 pub mod run;
 pub mod running;
 pub mod schema;

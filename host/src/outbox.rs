@@ -3,6 +3,7 @@
 
 use crate::carrier::{Attempt, Carrier};
 use crate::outage::Outage;
+use crate::roots::Roots;
 use glassbox_sandbox::Outgoing;
 use glassbox_sandbox::capabilities::Http;
 use std::collections::VecDeque;
@@ -57,8 +58,14 @@ impl Outbox {
     /// An empty outbox with a worker; `name` is for the log.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::trusting(name, &Roots::default())
+    }
+
+    /// One that delivers to servers that these vouch for.
+    #[must_use]
+    pub fn trusting(name: &str, roots: &Roots) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let worker = Worker { carrier: Carrier::new(), shared: shared.clone(), outage: Outage::none(name) };
+        let worker = Worker { carrier: Carrier::new(roots), shared: shared.clone(), outage: Outage::none(name) };
         let thread = std::thread::Builder::new().name(format!("outbox {name}")).spawn(move || worker.run());
         if let Err(error) = thread {
             tracing::error!("{name}: nothing can be sent: no thread for the outbox: {error}");

@@ -3,6 +3,7 @@
 
 use crate::home::{Home, Stored};
 use crate::outbox::{Outbox, Tally};
+use crate::roots::Roots;
 use crate::running::{Running, Step};
 use crate::source::{Line, Lines};
 use crate::system::{MonotonicClock, SystemHardware, SystemRandom, VcGenCmd};
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use glassbox_sandbox::capabilities::{Capabilities, Clock};
 use glassbox_sandbox::{Sandbox, Settings, consent};
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -65,7 +66,8 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     home.must_exist()?;
     let config = home.config()?;
     let sandbox = Sandbox::new(Some(&home.cache()))?;
-    let (workers, unloadable) = start_all(home, &sandbox, &config.vcgencmd)?;
+    let roots = Roots::load(config.ca_file.as_deref())?;
+    let (workers, unloadable) = start_all(home, &sandbox, &config.vcgencmd, &roots)?;
     let (control, orders) = mpsc::channel();
     let signal = control.clone();
     // A second one while we end: the default would have been to end at once, too.
@@ -108,11 +110,11 @@ fn wait(orders: &Receiver<Control>) -> Result<()> {
     }
 }
 
-fn start_all(home: &Home, sandbox: &Sandbox, vcgencmd: &std::path::Path) -> Result<(Vec<Worker>, usize)> {
+fn start_all(home: &Home, sandbox: &Sandbox, vcgencmd: &Path, roots: &Roots) -> Result<(Vec<Worker>, usize)> {
     let names = home.plugin_names()?;
     let mut workers = Vec::new();
     for name in &names {
-        match start(home, sandbox, name, vcgencmd.into()) {
+        match start(home, sandbox, name, vcgencmd.into(), roots) {
             Ok(worker) => workers.push(worker),
             Err(error) => tracing::error!("{error:#}"),
         }
@@ -124,10 +126,10 @@ fn start_all(home: &Home, sandbox: &Sandbox, vcgencmd: &std::path::Path) -> Resu
     Ok((workers, unloadable))
 }
 
-fn start(home: &Home, sandbox: &Sandbox, name: &str, vcgencmd: PathBuf) -> Result<Worker> {
+fn start(home: &Home, sandbox: &Sandbox, name: &str, vcgencmd: PathBuf, roots: &Roots) -> Result<Worker> {
     let plugin = Arc::new(sandbox.prepare(name, &home.read_plugin(name)?)?);
     let settings = home.settings(name)?.or_empty(&home.settings_file(name))?;
-    let outbox = Outbox::new(name);
+    let outbox = Outbox::trusting(name, roots);
     let clock = MonotonicClock::default();
     let queue = outbox.clone();
     let supply = Box::new(move || Capabilities {
