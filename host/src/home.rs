@@ -18,6 +18,10 @@ const CONFIG: &str = "\
 
 # The program that tells a Raspberry Pi's throttle state.
 # vcgencmd = \"vcgencmd\"
+
+# Who may vouch for a tracking server of your own, beside the usual authorities: a PEM file with one
+# certificate or more. Where it begins without a /, it is looked for in this folder.
+# ca_file = \"authority.pem\"
 ";
 
 /// A home folder.
@@ -32,11 +36,13 @@ pub struct Home {
 pub struct Config {
     /// The program that is asked for the throttle state.
     pub vcgencmd: PathBuf,
+    /// Authorities to be trusted beside those that are built in.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { vcgencmd: "vcgencmd".into() }
+        Self { vcgencmd: "vcgencmd".into(), ca_file: None }
     }
 }
 
@@ -226,14 +232,15 @@ impl Home {
     /// When the file cannot be read or is wrong; the message says where.
     pub fn config(&self) -> Result<Config> {
         let file = self.root.join("glassbox.toml");
-        match fs::read_to_string(&file) {
-            Ok(text) => toml::from_str(&text).map_err(|error| {
-                let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-                anyhow!("{}, line {line}: {}; mend it, or remove the file", file.display(), error.message())
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
-            Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
-        }
+        let text = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
+            text => text.with_context(|| format!("reading {}", file.display()))?,
+        };
+        let config: Config = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            anyhow!("{}, line {line}: {}; mend it, or remove the file", file.display(), error.message())
+        })?;
+        Ok(Config { ca_file: config.ca_file.map(|file| self.root.join(file)), ..config })
     }
 
     /// Names of all plugins in the folder, sorted.

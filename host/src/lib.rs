@@ -2,6 +2,7 @@
 //! What must be trusted is in the crate `glassbox-sandbox`.
 
 pub mod audit;
+pub mod carrier;
 pub mod conformance;
 pub mod describe;
 pub mod grants;
@@ -10,9 +11,11 @@ pub mod inbox;
 pub mod journal;
 pub mod ledger;
 pub mod loader;
+pub mod outage;
 pub mod outbox;
 pub mod player;
 pub mod receiver;
+pub mod roots;
 pub mod router;
 pub mod run;
 pub mod running;
@@ -21,6 +24,7 @@ pub mod source;
 pub mod state;
 pub mod supervisor;
 pub mod system;
+pub mod voice;
 pub mod waits;
 pub mod watch;
 pub mod worker;

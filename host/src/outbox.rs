@@ -1,30 +1,26 @@
 //! Delivery: one worker for each instance sends its requests over HTTP, in order, off the event
 //! path. What is sent was decided before; here it is only carried.
 
+use crate::carrier::{Attempt, Carrier};
 use crate::journal::What;
 use crate::ledger::{Cause, Ledger};
+use crate::outage::Outage;
+use crate::roots::Roots;
+use glassbox_sandbox::Outgoing;
 use glassbox_sandbox::capabilities::Http;
-use glassbox_sandbox::{Method, Outgoing};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use ureq::{Agent, Error, Timeout};
 
 /// Requests that wait. A print farm's instance makes a handful an hour; more than this means that
 /// the network is away, and what is late is wrong anyway.
 pub const CAPACITY: usize = 256;
-
-/// One attempt, from resolving the name to the end of the answer. OctoPrint's own limit.
-const ATTEMPT: Duration = Duration::from_millis(3050);
 
 /// The server stamps the time of arrival, so a request that is older says something false.
 const TOO_LATE: Duration = Duration::from_secs(60);
 
 /// Pauses before the second, third and last attempt, before jitter of a quarter.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
-
-/// As much of an answer is read so that the connection can be used again; nobody looks at it.
-const ANSWER: u64 = 64 << 10;
 
 /// What became of the requests so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,15 +62,17 @@ struct State {
     /// Consent was taken back: what is carried is not tried again.
     recalled: bool,
     ended: bool,
+    /// Whom to trust from the next request on.
+    roots: Option<Roots>,
     tally: Tally,
 }
 
 impl Outbox {
     /// An empty outbox with a worker; `name` is for the log, what becomes of requests for the ledger.
     #[must_use]
-    pub fn new(name: &str, ledger: &Ledger) -> Self {
+    pub fn new(name: &str, ledger: &Ledger, roots: Roots) -> Self {
         let shared = Arc::new(Shared { ledger: ledger.clone(), state: Mutex::default(), changed: Condvar::new() });
-        let worker = Worker { name: name.into(), agent: agent(), shared: shared.clone(), outage: None };
+        let worker = Worker { carrier: Carrier::new(&roots), shared: shared.clone(), outage: Outage::none(name) };
         let thread = std::thread::Builder::new().name(format!("outbox {name}")).spawn(move || worker.run());
         if let Err(error) = thread {
             tracing::error!("{name}: nothing can be sent: no thread for the outbox: {error}");
@@ -115,6 +113,11 @@ impl Outbox {
         left.iter().for_each(|waiting| self.0.0.dropped(waiting, "the host ended before it was sent"));
         tally.dropped += left.len() as u64;
         tally
+    }
+
+    /// From the next request on, servers that these vouch for are delivered to.
+    pub fn trust(&self, roots: Roots) {
+        self.0.0.lock().roots = Some(roots);
     }
 
     /// Requests that are waiting or on their way.
@@ -166,43 +169,26 @@ impl Shared {
     }
 }
 
-fn agent() -> Agent {
-    Agent::config_builder()
-        .timeout_global(Some(ATTEMPT))
-        // A little less, so that it is seen at which stage the time ran out.
-        .timeout_resolve(Some(ATTEMPT - Duration::from_millis(50)))
-        .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
-        .http_status_as_error(false)
-        // A redirect would send a report to somebody whom nobody named.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .build()
-        .into()
-}
-
 struct Worker {
-    name: String,
-    agent: Agent,
+    carrier: Carrier,
     shared: Arc<Shared>,
-    /// Requests that were given up since the server could last be reached; one log line an outage.
-    outage: Option<u64>,
-}
-
-/// How an attempt ended.
-enum Attempt {
-    Sent,
-    /// No connection came about, so the server cannot have heard the request.
-    NotHeard(String),
-    /// It may have been heard: again could count twice.
-    Failed(String),
+    outage: Outage,
 }
 
 impl Worker {
     fn run(mut self) {
         while let Some(waiting) = self.next() {
             let Waiting { request, since, cause } = &waiting;
+            let roots = self.shared.lock().roots.take();
+            if let Some(roots) = roots {
+                self.carrier = Carrier::new(&roots);
+            }
             let attempt = self.carry(request, *since);
-            self.note(request, &attempt);
+            match &attempt {
+                Attempt::Sent(_) => self.outage.over(),
+                Attempt::Failed(_, reason) => self.outage.failed(&request.name, reason),
+                Attempt::NotHeard(reason) => self.outage.dropped(&request.name, reason),
+            }
             let mut state = self.shared.lock();
             if state.carrying.is_none() {
                 // The host ends, and this was counted as dropped.
@@ -211,13 +197,14 @@ impl Worker {
             // Written down before the end can come, which waits until nothing is carried.
             let ledger = &self.shared.ledger;
             match attempt {
-                Attempt::Sent => {
+                Attempt::Sent(status) => {
                     state.tally.sent += 1;
-                    ledger.request(What::Sent, request, cause, None, None);
+                    ledger.request(What::Sent, request, cause, Some(status.as_u16()), None);
                 }
-                Attempt::Failed(reason) => {
+                Attempt::Failed(status, reason) => {
                     state.tally.failed += 1;
-                    ledger.request(What::Failed, request, cause, None, Some(&reason));
+                    let status = status.map(|status| status.as_u16());
+                    ledger.request(What::Failed, request, cause, status, Some(&reason));
                 }
                 Attempt::NotHeard(reason) => {
                     state.tally.dropped += 1;
@@ -245,19 +232,17 @@ impl Worker {
     }
 
     /// Try until it is heard, or too late, or there is nobody left to send it for.
-    fn carry(&self, request: &Outgoing, queued: Instant) -> Attempt {
+    fn carry(&mut self, request: &Outgoing, queued: Instant) -> Attempt {
+        // While the server is away one attempt for each request is enough.
+        let mut pauses = if self.outage.away() { [].iter() } else { PAUSES.iter() };
         let mut last = "it waited too long".to_string();
-        for pause in PAUSES.into_iter().map(Some).chain([None]) {
-            if queued.elapsed() > TOO_LATE {
-                break;
-            }
-            match self.attempt(request) {
+        while queued.elapsed() <= TOO_LATE {
+            match self.carrier.carry(request) {
                 Attempt::NotHeard(reason) => last = reason,
-                ended => return ended,
+                heard => return heard,
             }
-            // While the server is away one attempt for each request is enough.
-            let Some(pause) = pause.filter(|_| self.outage.is_none()) else { break };
-            if !self.pause(jitter(pause)) {
+            self.outage.not_heard(&last);
+            if !pauses.next().is_some_and(|pause| self.pause(jitter(*pause))) {
                 break;
             }
         }
@@ -275,79 +260,6 @@ impl Worker {
             }
             state = self.shared.wait(state, left);
         }
-    }
-
-    fn attempt(&self, request: &Outgoing) -> Attempt {
-        let user_agent = request.user_agent.as_str();
-        let answer = match request.method {
-            Method::Get if request.form.is_empty() => {
-                self.agent.get(&request.url).header("user-agent", user_agent).call()
-            }
-            Method::Get => {
-                let url = format!("{}?{}", request.url, request.form);
-                self.agent.get(&url).header("user-agent", user_agent).call()
-            }
-            Method::Post => self
-                .agent
-                .post(&request.url)
-                .header("user-agent", user_agent)
-                .header("content-type", "application/x-www-form-urlencoded")
-                .send(request.form.as_bytes()),
-        };
-        match answer {
-            Ok(mut answer) => {
-                let status = answer.status();
-                // What cannot be read to its end within the limits costs the connection, no more.
-                let _ = answer.body_mut().with_config().limit(ANSWER).read_to_vec();
-                if status.is_success() {
-                    Attempt::Sent
-                } else {
-                    Attempt::Failed(format!("the server answered {status}"))
-                }
-            }
-            Err(error) if never_connected(&error) => Attempt::NotHeard(error.to_string()),
-            Err(error) => Attempt::Failed(error.to_string()),
-        }
-    }
-
-    fn note(&mut self, request: &Outgoing, attempt: &Attempt) {
-        match attempt {
-            Attempt::Sent => {
-                if let Some(dropped) = self.outage.take() {
-                    tracing::info!(
-                        "{}: the tracking server can be reached again; {dropped} reports were dropped",
-                        self.name
-                    );
-                }
-            }
-            Attempt::Failed(reason) => tracing::warn!("{}: {} was not accepted: {reason}", self.name, request.name),
-            Attempt::NotHeard(reason) => {
-                let dropped = self.outage.get_or_insert_with(|| {
-                    tracing::warn!(
-                        "{}: the tracking server cannot be reached, reports are dropped: {reason}",
-                        self.name
-                    );
-                    0
-                });
-                *dropped += 1;
-            }
-        }
-    }
-}
-
-fn never_connected(error: &Error) -> bool {
-    match error {
-        Error::HostNotFound | Error::ConnectionFailed | Error::Tls(_) | Error::Rustls(_) => true,
-        Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
-        Error::Io(error) => matches!(
-            error.kind(),
-            std::io::ErrorKind::ConnectionRefused
-                | std::io::ErrorKind::HostUnreachable
-                | std::io::ErrorKind::NetworkUnreachable
-                | std::io::ErrorKind::NetworkDown
-                | std::io::ErrorKind::AddrNotAvailable
-        ),
-        _ => false,
     }
 }
 

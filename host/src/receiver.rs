@@ -85,7 +85,8 @@ fn serve(stream: TcpStream, kept: &Kept) {
     }
 }
 
-fn read_request(input: &mut BufReader<TcpStream>) -> Option<Request> {
+/// The next request on a connection; none at its end, and for what is no request.
+pub fn read_request(input: &mut impl BufRead) -> Option<Request> {
     let mut input = input.take(LARGEST);
     let mut line = String::new();
     input.read_line(&mut line).ok()?;

@@ -6,6 +6,7 @@ use crate::home::Home;
 use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::outbox::Tally;
+use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::source::{Line, Lines};
 use crate::supervisor::{Control, Supervisor};
@@ -40,7 +41,8 @@ pub struct Summary {
 pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary> {
     home.must_exist()?;
     let _only = home.lock()?;
-    let config = Arc::new(Mutex::new(home.config()?));
+    let config = home.config()?;
+    let roots = Roots::load(config.ca_file.as_deref())?;
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let (control, news) = mpsc::channel();
     let signal = control.clone();
@@ -52,7 +54,12 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     let router = Router::default();
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
-    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone() };
+    let shared = Shared {
+        home: home.clone(),
+        config: Arc::new(Mutex::new((config, roots))),
+        control: control.clone(),
+        journal: journal.clone(),
+    };
     let mut supervisor = Supervisor::new(shared, router.clone(), loader);
     supervisor.scan();
     let mut ended = listen(&mut supervisor, &news, Some(Instant::now() + FIRST_LOOK));

@@ -8,6 +8,7 @@ use crate::journal::What;
 use crate::ledger;
 use crate::loader::{Answer, Job, Verdict};
 use crate::outbox::Tally;
+use crate::roots::Roots;
 use crate::router::Router;
 use crate::running::short;
 use crate::watch::Folder;
@@ -301,12 +302,13 @@ impl Supervisor {
     }
 
     fn config_changed(&mut self) {
-        let config = match self.shared.home.config() {
-            Ok(config) => config,
+        let config = self.shared.home.config();
+        let config = match config.and_then(|config| Ok((Roots::load(config.ca_file.as_deref())?, config))) {
+            Ok((roots, config)) => (config, roots),
             Err(error) => return tracing::warn!("the last good configuration holds: {error:#}"),
         };
         let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
-        if *shared != config {
+        if shared.0 != config.0 {
             *shared = config;
             drop(shared);
             tracing::info!("the configuration changed");

@@ -3,14 +3,16 @@
 
 use crate::home::{Config, Home, Stored};
 use crate::inbox::{Event, Inbox, Item};
-use crate::journal::{Journal, What, visible};
+use crate::journal::{Journal, What};
 use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
+use crate::roots::Roots;
 use crate::router::{STARTED, STOPPING};
 use crate::running::{Running, Setup, Step, Turn, short};
 use crate::state::{self, Now};
 use crate::supervisor::Control;
 use crate::system::{MonotonicClock, SystemHardware, SystemRandom, VcGenCmd};
+use crate::voice::Voice;
 use crate::waits::Waits;
 use anyhow::Result;
 use glassbox_sandbox::capabilities::{Capabilities, Clock};
@@ -27,9 +29,6 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 /// How long a state that sent nothing may wait for the disk: a flood of events is not a flood of
 /// files. What sent something is kept at once, so that a crash makes nobody say it twice.
 const KEEP_WITHIN: Duration = Duration::from_secs(1);
-
-/// Messages of a plugin for the log in a minute: nobody reads more, and a disk is soon full of them.
-const MESSAGES: u32 = 60;
 
 /// What the host wants of a plugin.
 pub enum Order {
@@ -69,12 +68,18 @@ impl Worker {
 pub struct Shared {
     /// The home.
     pub home: Home,
-    /// The configuration as it is now.
-    pub config: Arc<Mutex<Config>>,
+    /// The configuration as it is now, and whom it trusts.
+    pub config: Arc<Mutex<(Config, Roots)>>,
     /// Where news goes.
     pub control: Sender<Control>,
     /// Where it is written down.
     pub journal: Journal,
+}
+
+impl Shared {
+    fn roots(&self) -> Roots {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
 }
 
 /// Start a plugin and its thread.
@@ -85,7 +90,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
     let Shared { home, .. } = shared;
     let name = plugin.name.clone();
     let ledger = Ledger::new(Some(shared.journal.clone()), &name);
-    let outbox = Outbox::new(&name, &ledger);
+    let outbox = Outbox::new(&name, &ledger, shared.roots());
     let clock = MonotonicClock::default();
     let saved = state::read(home, &name, &Now::system());
     let same_run = saved.as_ref().is_some_and(|saved| saved.same_run);
@@ -103,6 +108,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
     ledger.turn(What::Loaded, &plugin.digest, None);
     let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
     let told = Arc::new(AtomicBool::new(false));
+    let voice = Voice::new(&name);
     let own = Own {
         shared: shared.clone(),
         name: name.clone(),
@@ -118,9 +124,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
         unkept: None,
         unkept_complaint: false,
         waits: Waits::default(),
-        said: 0,
-        unsaid: 0,
-        said_since: Instant::now(),
+        voice,
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
     Ok(Worker { inbox, told, thread })
@@ -129,7 +133,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
 fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn FnMut() -> Capabilities + Send> {
     let (config, queue) = (shared.config.clone(), outbox.clone());
     Box::new(move || {
-        let vcgencmd = config.lock().unwrap_or_else(PoisonError::into_inner).vcgencmd.clone();
+        let vcgencmd = config.lock().unwrap_or_else(PoisonError::into_inner).0.vcgencmd.clone();
         Capabilities {
             http: Box::new(queue.clone()),
             clock: Box::new(clock),
@@ -182,10 +186,7 @@ struct Own {
     unkept: Option<Instant>,
     unkept_complaint: bool,
     waits: Waits,
-    /// Messages of this minute, told and left out.
-    said: u32,
-    unsaid: u64,
-    said_since: Instant,
+    voice: Voice,
 }
 
 impl Own {
@@ -267,6 +268,7 @@ impl Own {
             }
             Order::Replace(plugin) => self.replace(plugin, now),
             Order::Config => {
+                self.outbox.trust(self.shared.roots());
                 let plugin = self.running.plugin().clone();
                 if let Err(error) = self.running.replace(plugin, now) {
                     tracing::warn!("{}: it goes on with the old configuration: {error:#}", self.name);
@@ -345,11 +347,11 @@ impl Own {
         for blocked in &step.blocked {
             self.ledger.blocked(blocked, &plugin);
             if blocked.undeclared {
-                self.say(&format!("{} was blocked: {}", blocked.request, blocked.reason));
+                self.voice.say(&format!("{} was blocked: {}", blocked.request, blocked.reason));
             }
         }
         for note in &step.notes {
-            self.say(note);
+            self.voice.say(note);
         }
         for turn in &step.turns {
             self.turned(turn, &plugin);
@@ -375,25 +377,6 @@ impl Own {
             }
         };
         self.ledger.turn(what, &plugin.digest, Some(reason.clone()));
-    }
-
-    /// Tell the log; a component that complains all the time is heard so often, and no more.
-    fn say(&mut self, what: &str) {
-        if self.said_since.elapsed() >= Duration::from_secs(60) {
-            if self.unsaid > 0 {
-                tracing::warn!("{}: {} more messages were left out", self.name, self.unsaid);
-            }
-            (self.said, self.unsaid, self.said_since) = (0, 0, Instant::now());
-        }
-        if self.said < MESSAGES {
-            self.said += 1;
-            tracing::warn!("{}: {}", self.name, visible(what));
-            if self.said == MESSAGES {
-                tracing::warn!("{}: further messages are left out for a minute", self.name);
-            }
-        } else {
-            self.unsaid += 1;
-        }
     }
 
     fn keep_state(&mut self) {

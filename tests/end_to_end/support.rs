@@ -19,14 +19,21 @@ pub const LONG: Duration = Duration::from_secs(30);
 /// Long enough for what must not come to come.
 pub const SILENCE: Duration = Duration::from_millis(500);
 
-/// What says no to everything, and where a home may come from: no test inherits them.
-const VARIABLES: [&str; 6] = [
+/// What says no to everything, where a home may come from, and what leads elsewhere than to our
+/// loopback ports: no test inherits them.
+const VARIABLES: [&str; 12] = [
     "CI",
     "OCTOPRINT_DISABLE_TRACKING",
     "OCTOPRINT_TRACKING_DISABLED",
     "DO_NOT_TRACK",
     "GLASSBOX_HOME",
     "XDG_DATA_HOME",
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
 ];
 
 pub const ENVIRONMENT: &str = r#"{"event":"environment","payload":{"octoprint":{"version":"1.11.8"}}}"#;

@@ -4,6 +4,7 @@
 use glassbox::ledger::Ledger;
 use glassbox::outbox::{CAPACITY, Outbox};
 use glassbox::receiver::Receiver;
+use glassbox::roots::Roots;
 use glassbox_sandbox::capabilities::Http;
 use glassbox_sandbox::{Method, Outgoing};
 use std::io::{Read, Write};
@@ -51,7 +52,7 @@ fn server(answer: &'static str) -> (String, mpsc::Receiver<Vec<u8>>) {
 fn requests_arrive_in_order_as_they_are() {
     let receiver = Receiver::start(0).unwrap();
     let url = receiver.url().replace("{id}", "me").replace("{event}", "hello");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
     let requests = (0..100)
         .map(|i| request(if i % 3 == 0 { Method::Post } else { Method::Get }, &url, &format!("i={i}&x=%20%2B")));
     outbox.queue(requests.collect());
@@ -81,7 +82,7 @@ fn connections_are_used_again() {
             });
         }
     });
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
     outbox.queue((0..20).map(|i| get(&url, &format!("i={i}"))).collect());
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 20);
     assert_eq!(counted.try_iter().count(), 1);
@@ -100,7 +101,7 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
         "nonsense\r\n\r\n".into(),
     ] {
         let (address, heard) = server(answer.leak());
-        let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+        let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
         outbox.queue(vec![get(&format!("http://{address}/"), "a=1")]);
         let tally = outbox.drain(Duration::from_secs(5));
         assert_eq!((tally.sent, tally.failed, tally.dropped), (0, 1, 0));
@@ -112,7 +113,7 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
 #[test]
 fn a_server_that_never_answers_costs_three_seconds() {
     let (address, heard) = server("");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
     let began = Instant::now();
     outbox.queue(vec![get(&format!("http://{address}/"), "a=1")]);
     assert!(began.elapsed() < Duration::from_millis(100), "queueing waited for the network");
@@ -128,7 +129,7 @@ fn the_queue_is_bounded_and_can_be_emptied() {
     // A port that nobody listens on.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
     outbox.queue((0..10).map(|_| get(&url, "")).collect());
     assert!(outbox.room() >= CAPACITY - 10);
     assert!(outbox.waiting() >= 9, "the first one is tried again before it is given up");
@@ -142,7 +143,7 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
     outbox.queue((0..3).map(|i| get(&format!("http://127.0.0.1:{port}/"), &format!("i={i}"))).collect());
     std::thread::sleep(Duration::from_millis(300));
     let receiver = Receiver::start(port).unwrap();
@@ -154,7 +155,7 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
 #[test]
 fn https_begins_with_a_handshake_that_shows_nothing() {
     let (address, heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
     outbox.queue(vec![get(&format!("https://{address}/"), "secret=1")]);
     let hello = heard.recv_timeout(Duration::from_secs(5)).unwrap();
     // A TLS handshake record with a client hello; nothing of the request is in it.

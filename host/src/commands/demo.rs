@@ -9,6 +9,7 @@ use glassbox::ledger::Ledger;
 use glassbox::outbox::Outbox;
 use glassbox::player::{Moment, Player};
 use glassbox::receiver::Receiver;
+use glassbox::roots::Roots;
 use glassbox::running::{Running, Setup};
 use glassbox::system::{ManualClock, ManualThrottle, SystemRandom};
 use glassbox::worker::keep;
@@ -57,7 +58,7 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     let speed = if speed == 0.0 { f64::INFINITY } else { speed };
     let (clock, throttle) = (ManualClock::default(), ManualThrottle::default());
     let player = Player { clock, throttle, home: &home, speed, stop: stop_on_signal()? };
-    let outbox = Outbox::new(BUNDLED_NAME, &Ledger::new(None, BUNDLED_NAME));
+    let outbox = Outbox::new(BUNDLED_NAME, &Ledger::new(None, BUNDLED_NAME), Roots::default());
     let mut running = start(&home, &player, &outbox)?;
     let mut causes = Vec::new();
     let finished = player.play(&mut running, &script, end, |moment| {

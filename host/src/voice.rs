@@ -1,0 +1,44 @@
+//! What a plugin says in the log: its own messages, and what was blocked. One that complains all the
+//! time is heard so often, and no more.
+
+use crate::journal::visible;
+use std::time::{Duration, Instant};
+
+/// Messages of a plugin in a minute: nobody reads more, and a disk is soon full of them.
+const MESSAGES: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A plugin's share of the log.
+pub struct Voice {
+    name: String,
+    said: u32,
+    left_out: u64,
+    since: Instant,
+}
+
+impl Voice {
+    /// Of this plugin.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), said: 0, left_out: 0, since: Instant::now() }
+    }
+
+    /// Say it, with what a terminal would take for a command spelled out; unless too much was said.
+    pub fn say(&mut self, what: &str) {
+        if self.since.elapsed() >= MINUTE {
+            if self.left_out > 0 {
+                tracing::warn!("{}: {} messages were left out", self.name, self.left_out);
+            }
+            (self.said, self.left_out, self.since) = (0, 0, Instant::now());
+        }
+        if self.said >= MESSAGES {
+            self.left_out += 1;
+            return;
+        }
+        self.said += 1;
+        tracing::warn!("{}: {}", self.name, visible(what));
+        if self.said == MESSAGES {
+            tracing::warn!("{}: more than {MESSAGES} messages in a minute; the rest of them is left out", self.name);
+        }
+    }
+}
