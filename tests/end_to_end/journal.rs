@@ -51,7 +51,7 @@ fn every_report_and_what_became_of_it() {
     assert_eq!(lines.len(), 2 + 1 + 2 * 5);
     let sent = lines.iter().find(|line| line["what"] == "sent" && line["request"]["name"] == "print_started").unwrap();
     assert_eq!(sent["event"], "PrintStarted");
-    assert_eq!(sent["status"], 200);
+    assert_eq!(sent["status"], 204);
     assert_eq!(sent["request"]["path"], "(own server)/print_started");
     assert_eq!(sent["request"]["fields"][0], json!(["origin", "local"]));
     assert_eq!(sent["component"], glassbox_sandbox::digest(glassbox::home::BUNDLED));
