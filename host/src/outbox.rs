@@ -22,6 +22,9 @@ const TOO_LATE: Duration = Duration::from_secs(60);
 /// Pauses before the second, third and last attempt, before jitter of a quarter.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
+/// Why what waited was not sent.
+const TAKEN_BACK: &str = "consent or grant was taken back before it was sent";
+
 /// What became of the requests so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -62,6 +65,8 @@ struct State {
     /// Consent was taken back: what is carried is not tried again.
     recalled: bool,
     ended: bool,
+    /// Consent or grant was taken back: nothing is taken.
+    closed: bool,
     /// Whom to trust from the next request on.
     roots: Option<Roots>,
     tally: Tally,
@@ -90,8 +95,20 @@ impl Outbox {
         state.tally.dropped += waiting.len() as u64;
         self.0.0.changed.notify_all();
         drop(state);
-        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, "it was taken back before it was sent"));
+        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, TAKEN_BACK));
         waiting.len()
+    }
+
+    /// Take nothing more, and forget what waits, until it is opened again: consent or grant was taken
+    /// back, and the plugin itself may not know yet. Returns how many requests waited.
+    pub fn close(&self) -> usize {
+        self.0.0.lock().closed = true;
+        self.clear()
+    }
+
+    /// Take requests again.
+    pub fn open(&self) {
+        self.0.0.lock().closed = false;
     }
 
     /// Wait until all is delivered, but not longer than this. Returns what became of everything.
@@ -131,7 +148,7 @@ impl Outbox {
 impl Http for Outbox {
     fn room(&self) -> usize {
         let state = self.0.0.lock();
-        if state.ended { 0 } else { CAPACITY.saturating_sub(state.queue.len()) }
+        if state.ended || state.closed { 0 } else { CAPACITY.saturating_sub(state.queue.len()) }
     }
 
     fn queue(&mut self, requests: Vec<Outgoing>) {
@@ -143,6 +160,11 @@ impl Http for Outbox {
         });
         let waiting: Vec<_> = waiting.collect();
         let mut state = self.0.0.lock();
+        if state.closed {
+            state.tally.dropped += waiting.len() as u64;
+            drop(state);
+            return waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, TAKEN_BACK));
+        }
         state.queue.extend(waiting);
         self.0.0.changed.notify_all();
     }

@@ -5,13 +5,14 @@
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
+use crate::loader;
 use crate::outbox::Tally;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::source::{Line, Lines};
 use crate::supervisor::{Control, Supervisor};
+use crate::watch::{Folder, Watch};
 use crate::worker::Shared;
-use crate::{loader, watch};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::Sandbox;
 use std::io::BufRead;
@@ -49,7 +50,7 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     // A second one while we end: the default would have been to end at once, too.
     ctrlc::set_handler(move || drop(signal.send(Control::Signal))).context("listening for signals")?;
     // Before the first look, so that nothing changes between the two.
-    let watchers = watch::home(home, &control)?;
+    let mut watch = Watch::start(home, &control)?;
     let loader = loader::start(home.clone(), sandbox, control.clone())?;
     let router = Router::default();
     let journal = open_journal(home);
@@ -62,16 +63,16 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     };
     let mut supervisor = Supervisor::new(shared, router.clone(), loader);
     supervisor.scan();
-    let mut ended = listen(&mut supervisor, &news, Some(Instant::now() + FIRST_LOOK));
+    let mut ended = listen(&mut supervisor, &news, &mut watch, Some(Instant::now() + FIRST_LOOK));
     supervisor.started();
     if ended.is_none() {
         std::thread::Builder::new().name("source".into()).spawn(move || {
             let ended = pump(input, &router);
             let _ = control.send(Control::SourceEnded(ended));
         })?;
-        ended = listen(&mut supervisor, &news, None);
+        ended = listen(&mut supervisor, &news, &mut watch, None);
     }
-    drop(watchers);
+    drop(watch);
     let (plugins, unloadable) = supervisor.counts();
     let summary = Summary { plugins, unloadable, tally: supervisor.finish() };
     journal.write(&Entry { what: What::Stopped, ..Entry::default() });
@@ -92,7 +93,12 @@ fn open_journal(home: &Home) -> Journal {
 }
 
 /// Hear news until the end; with `first`, until every plugin was looked at, or until then.
-fn listen(supervisor: &mut Supervisor, news: &Receiver<Control>, first: Option<Instant>) -> Option<Result<()>> {
+fn listen(
+    supervisor: &mut Supervisor,
+    news: &Receiver<Control>,
+    watch: &mut Watch,
+    first: Option<Instant>,
+) -> Option<Result<()>> {
     loop {
         let left = first.map(|first| first.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero() || supervisor.is_settled()) {
@@ -103,7 +109,12 @@ fn listen(supervisor: &mut Supervisor, news: &Receiver<Control>, first: Option<I
             None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match news {
-            Ok(Control::Changed(folder)) => supervisor.changed(folder),
+            Ok(Control::Changed(folder)) => {
+                if folder == Folder::Root {
+                    watch.renew();
+                }
+                supervisor.changed(folder);
+            }
             Ok(Control::Loaded(answer)) => supervisor.loaded(answer),
             Ok(Control::Runs(name, digest)) => supervisor.runs(&name, &digest),
             Ok(Control::SourceEnded(ended)) => return Some(ended),

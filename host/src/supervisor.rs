@@ -3,7 +3,7 @@
 //! notification; it waits for nothing but news, so that no plugin can hold it up.
 
 use crate::grants;
-use crate::home::Home;
+use crate::home::{Home, Stored};
 use crate::journal::What;
 use crate::ledger;
 use crate::loader::{Answer, Job, Verdict};
@@ -264,7 +264,7 @@ impl Supervisor {
 
     fn grants_changed(&mut self) {
         let running: Vec<_> =
-            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.handed.clone()?))).collect();
+            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.running.clone()?))).collect();
         for (name, plugin) in running {
             let granted = match grants::read(&self.shared.home, &name) {
                 Ok(granted) => granted,
@@ -290,7 +290,15 @@ impl Supervisor {
         let mut idle = Vec::new();
         for (name, slot) in &mut self.slots {
             match &slot.worker {
-                Some(worker) => worker.settings_changed(),
+                Some(worker) => {
+                    // A no holds at once, also while the plugin is busy.
+                    let settings = self.shared.home.settings(name);
+                    if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled()))
+                    {
+                        worker.close(name);
+                    }
+                    worker.settings_changed();
+                }
                 // It may have failed for its settings.
                 None => {
                     slot.failed.clear();
@@ -328,6 +336,9 @@ impl Supervisor {
         (slot.running, slot.handed) = (None, None);
         let Some(worker) = slot.worker.take() else { return false };
         self.router.detach(name);
+        if matches!(order, Order::Revoke) {
+            worker.close(name);
+        }
         worker.inbox.order(order);
         self.ending.push(worker.thread);
         true

@@ -5,7 +5,7 @@ use crate::home::Home;
 use crate::supervisor::Control;
 use anyhow::{Context, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 /// A folder of the home.
@@ -21,31 +21,91 @@ pub enum Folder {
     Root,
 }
 
-/// Watch a home until the returned watchers are dropped.
-///
-/// # Errors
-/// When a folder cannot be watched.
-pub fn home(home: &Home, control: &Sender<Control>) -> Result<Vec<RecommendedWatcher>> {
-    let folders = [
-        (Folder::Plugins, home.plugins()),
-        (Folder::Grants, home.grants()),
-        (Folder::Settings, home.settings_folder()),
-        (Folder::Root, home.root().to_path_buf()),
-    ];
-    let watch = |(folder, path): &(Folder, std::path::PathBuf)| watch(*folder, path, control.clone());
-    folders.iter().map(watch).collect()
+/// Watches a home until it is dropped.
+pub struct Watch {
+    home: Home,
+    control: Sender<Control>,
+    watched: Vec<Watched>,
 }
 
-fn watch(folder: Folder, path: &Path, control: Sender<Control>) -> Result<RecommendedWatcher> {
-    // One that is not there yet would not be heard of when it comes.
-    std::fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))?;
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
-        // Being read is no change; our own reading would wake us for ever.
-        Ok(event) if event.kind.is_access() => {}
-        // Whatever it was: whoever is told looks for themselves.
-        _ => drop(control.send(Control::Changed(folder))),
-    })
-    .context("watching files is not possible here")?;
-    watcher.watch(path, RecursiveMode::NonRecursive).with_context(|| format!("watching {}", path.display()))?;
-    Ok(watcher)
+struct Watched {
+    folder: Folder,
+    /// Which folder it was; another one may come in its place.
+    id: Option<(u64, u64)>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Watch {
+    /// Watch; `control` is told.
+    ///
+    /// # Errors
+    /// When a folder cannot be watched.
+    pub fn start(home: &Home, control: &Sender<Control>) -> Result<Self> {
+        let mut watch = Self { home: home.clone(), control: control.clone(), watched: Vec::new() };
+        for folder in [Folder::Plugins, Folder::Grants, Folder::Settings, Folder::Root] {
+            // One that is not there yet would not be heard of when it comes.
+            let path = folder.path(home);
+            std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
+            watch.watched.push(watch.watch(folder)?);
+        }
+        Ok(watch)
+    }
+
+    /// Something in the home changed: perhaps a whole folder was exchanged for another.
+    pub fn renew(&mut self) {
+        for i in 0..self.watched.len() {
+            let folder = self.watched[i].folder;
+            let id = id(&folder.path(&self.home));
+            if id.is_none() || id == self.watched[i].id {
+                continue;
+            }
+            match self.watch(folder) {
+                Ok(watched) => {
+                    self.watched[i] = watched;
+                    let _ = self.control.send(Control::Changed(folder));
+                }
+                Err(error) => tracing::warn!("{error:#}; changes there are not noticed"),
+            }
+        }
+    }
+
+    fn watch(&self, folder: Folder) -> Result<Watched> {
+        let (path, control) = (folder.path(&self.home), self.control.clone());
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+            // Being read is no change; our own reading would wake us for ever.
+            Ok(event) if event.kind.is_access() => {}
+            // Whatever it was: whoever is told looks for themselves.
+            _ => drop(control.send(Control::Changed(folder))),
+        })
+        .context("watching files is not possible here")?;
+        let id = id(&path);
+        watcher.watch(&path, RecursiveMode::NonRecursive).with_context(|| format!("watching {}", path.display()))?;
+        Ok(Watched { folder, id, _watcher: watcher })
+    }
+}
+
+impl Folder {
+    fn path(self, home: &Home) -> PathBuf {
+        match self {
+            Self::Plugins => home.plugins(),
+            Self::Grants => home.grants(),
+            Self::Settings => home.settings_folder(),
+            Self::Root => home.root().to_path_buf(),
+        }
+    }
+}
+
+/// Device and inode.
+#[cfg(unix)]
+fn id(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Elsewhere a folder is taken for the same as long as it was made at the same time.
+#[cfg(not(unix))]
+fn id(path: &Path) -> Option<(u64, u64)> {
+    let made = std::fs::metadata(path).ok()?.created().ok()?;
+    let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((since.as_secs(), u64::from(since.subsec_nanos())))
 }

@@ -48,6 +48,7 @@ pub enum Order {
 pub struct Worker {
     /// Its inbox.
     pub inbox: Arc<Inbox<Order>>,
+    outbox: Outbox,
     /// Set while an order to look at the settings waits: one is enough.
     told: Arc<AtomicBool>,
     /// Ends with what became of its requests.
@@ -55,6 +56,14 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Send nothing more, whatever the plugin is doing.
+    pub fn close(&self, name: &str) {
+        let cleared = self.outbox.close();
+        if cleared > 0 {
+            tracing::info!("{name}: {cleared} waiting reports were thrown away");
+        }
+    }
+
     /// Have it look at its settings.
     pub fn settings_changed(&self) {
         if !self.told.swap(true, Ordering::SeqCst) {
@@ -113,7 +122,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
         shared: shared.clone(),
         name: name.clone(),
         running,
-        outbox,
+        outbox: outbox.clone(),
         ledger,
         clock,
         inbox: inbox.clone(),
@@ -127,7 +136,7 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
         voice,
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
-    Ok(Worker { inbox, told, thread })
+    Ok(Worker { inbox, outbox, told, thread })
 }
 
 fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn FnMut() -> Capabilities + Send> {
@@ -210,7 +219,7 @@ impl Own {
         };
         self.keep_state();
         if !deliver {
-            self.outbox.clear();
+            self.outbox.close();
         }
         let waiting = self.outbox.waiting();
         let tally = self.outbox.drain(LAST_DELIVERY);
@@ -316,6 +325,10 @@ impl Own {
         };
         self.complaint = None;
         if settings == *self.running.settings() {
+            if self.running.consent().given() {
+                // It was off for a moment only, and closed without our knowing.
+                self.outbox.open();
+            }
             return;
         }
         if let Err(error) = self.running.change_settings(settings, now) {
@@ -323,11 +336,10 @@ impl Own {
         }
         self.ledger.runs(&self.running.plugin().digest, self.running.settings());
         tracing::info!("{}: {}", self.name, consent_line(&self.running));
-        if !self.running.consent().given() {
-            let cleared = self.outbox.clear();
-            if cleared > 0 {
-                tracing::info!("{}: {cleared} waiting reports were thrown away", self.name);
-            }
+        if self.running.consent().given() {
+            self.outbox.open();
+        } else {
+            self.outbox.close();
         }
     }
 

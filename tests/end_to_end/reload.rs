@@ -153,6 +153,46 @@ fn wait_for_version(host: &mut Host, version: &str) {
 }
 
 #[test]
+fn the_whole_folder_may_be_exchanged() {
+    let mut host = Host::start();
+    host.count(1);
+    let (plugins, new) = (host.home.root().join("plugins"), host.home.root().join("plugins.new"));
+    fs::create_dir(&new).unwrap();
+    fs::copy(host.home.plugin("tracking"), new.join("tracking.wasm")).unwrap();
+    fs::write(new.join("counter.wasm"), counter("second")).unwrap();
+    fs::rename(&plugins, host.home.root().join("plugins.old")).unwrap();
+    fs::rename(&new, &plugins).unwrap();
+    wait_for_version(&mut host, "second");
+    host.rename("third");
+    wait_for_version(&mut host, "third");
+    assert_eq!(host.started(), 1);
+    host.end();
+}
+
+#[test]
+fn a_no_holds_at_once_also_for_a_plugin_that_is_busy() {
+    for revoke in [false, true] {
+        let host = Host::start();
+        fs::remove_file(host.file()).unwrap();
+        host.log("counter: its file is gone");
+        host.rename("slow-event");
+        wait_for_count(&host.process, " INFO counter: reports are sent", 2);
+        let mut host = host;
+        let before = host.receiver.requests().len();
+        host.process.send(r#"{"event":"Report"}"#);
+        // It is at work for a second, and only then would its report go out.
+        std::thread::sleep(Duration::from_millis(300));
+        let command: &[&str] = if revoke { &["revoke", "counter"] } else { &["opt-out", "counter"] };
+        host.home.run(command).good();
+        let message = if revoke { "its grant was taken back" } else { "counter: nothing is sent" };
+        host.log(message);
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(host.receiver.requests().len(), before, "{}", host.process.log());
+        host.end();
+    }
+}
+
+#[test]
 fn a_file_that_goes_ends_its_plugin_and_one_that_comes_back_carries_on() {
     let mut host = Host::start();
     host.count(3);

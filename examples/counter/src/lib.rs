@@ -93,6 +93,10 @@ impl bindings::Guest for Counter {
         });
         STATE.with_borrow_mut(|state| {
             heard(&name, &payload, state);
+            if version() == "slow-event" {
+                let end = clock::now() + 1_000_000_000;
+                while clock::now() < end {}
+            }
             // After it sent and counted: neither may show.
             fail_in("event");
             if calls == 3 {
