@@ -3,6 +3,7 @@
 use crate::support::{Home, LONG, workspace};
 use glassbox::journal::{Entry, Journal, Request, Rules, What};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -151,8 +152,12 @@ fn following_ends_when_nobody_reads_any_more() {
     example(&home);
     let mut command = home.command(&["log", "--follow"]).into_command();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    drop(child.stdout.take());
-    // Nothing is written to the journal meanwhile.
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..5 {
+        reader.read_line(&mut String::new()).unwrap();
+    }
+    // All is printed, and nothing more comes.
+    drop(reader);
     let began = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {

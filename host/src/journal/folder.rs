@@ -2,20 +2,17 @@
 //! and putting aside what is broken.
 
 use super::chain::{Broken, Checker, FILE, Head, Name, Verified};
+use super::held::Lock;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The head file.
 pub(super) const HEAD: &str = "head";
 
 /// What is kept of broken journals, in bytes, besides the last of them: as much as of a good one.
 const ASIDE: u64 = super::TOTAL;
-
-/// How often a check is begun again that a running host got in the way of.
-const ATTEMPTS: u32 = 10;
 
 /// The files that could be the journal's, in the order of their lines.
 pub(super) fn files(folder: &Path) -> io::Result<Vec<String>> {
@@ -58,16 +55,14 @@ pub(super) fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read; a journal that is broken is no such error.
 pub fn verify(folder: &Path) -> Result<Result<Verified, Broken>> {
-    for _ in 1..ATTEMPTS {
-        // The head first: lines that come later are just not known to it.
-        let before = head(folder)?;
-        let found = check(folder, before.as_deref())?;
-        if found.is_ok() || before == head(folder)? {
-            return Ok(found);
-        }
-        // A host has written, or removed its oldest file, while we read.
-        std::thread::sleep(Duration::from_millis(10));
+    // The head first: lines that come later are just not known to it.
+    let found = check(folder, head(folder)?.as_deref())?;
+    if found.is_ok() {
+        return Ok(found);
     }
+    // A host may have removed its oldest file while we read; now it has to wait. Where nothing can be
+    // locked, nothing can be written.
+    let _lock = Lock::file(folder).and_then(Lock::take);
     check(folder, head(folder)?.as_deref())
 }
 

@@ -21,15 +21,17 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  glassbox log --since 2h                        the last two hours; also '3 days', '90 min'
-  glassbox log --since 2026-07-27                from that day on; also '2026-07-27 10:30', or 10:30 of today
-  glassbox log --plugin tracking --follow        what happens now
+  glassbox log --since 2h                      the last two hours; also '3 days', '90 min'
+  glassbox log --since 2026-07-27              from that day on; also '2026-07-27 10:30'
+  glassbox log --plugin tracking --follow      what happens now
   glassbox log --json | jq -r 'select(.what == \"blocked\") | .reason'
-  glassbox log --verify                          does it hang together?
+  glassbox log --verify                        does it hang together?
 
-What there is: queued, then sent, failed or dropped; blocked where a report did not get past the box;
-loaded, refused, waiting, granted, revoked, restarted, rolled-back, quarantined, removed for plugins;
-started and stopped for the host; and gap where entries are missing.
+What there is:
+  reports   queued, then sent, failed or dropped; blocked if the box did not let it out
+  plugins   loaded, refused, waiting, granted, revoked, removed,
+            restarted, rolled-back, quarantined
+  the host  started, stopped, and gap where entries are missing
 
 Exit status: 0 all is well, 1 the journal is broken (with --verify), 2 it could not be done.")]
 pub struct Options {
