@@ -39,8 +39,8 @@ fn example(home: &Home) -> Journal {
     let queued = entry(What::Queued, "tracking", "PrintStarted", "print_started", &print);
     journal.write(&queued);
     journal.write(&Entry { what: What::Sent, status: Some(200), ..queued });
-    let place = entry(What::Blocked, "weather", "PrintDone", "print_done", &[("place", "under the roof")]);
-    journal.write(&Entry { reason: Some("the manifest does not list the field 'place'".into()), ..place });
+    let place = entry(What::Blocked, "weather", "PrintDone", "print_done", &[]);
+    journal.write(&Entry { reason: Some("it has a field that the manifest does not declare".into()), ..place });
     let ping = entry(What::Dropped, "tracking", "tick", "ping", &[("octoprint_uptime", "3600")]);
     journal.write(&Entry { reason: Some("no connection: Connection refused".into()), ..ping });
     journal
