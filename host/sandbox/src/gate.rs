@@ -27,9 +27,13 @@ impl fmt::Display for Method {
 /// What a component asks to have sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// How it is to travel.
     pub method: Method,
+    /// What is reported.
     pub name: String,
+    /// Names and values, in their order.
     pub fields: Vec<(String, String)>,
+    /// The whole header.
     pub user_agent: String,
 }
 
@@ -84,12 +88,10 @@ pub struct Blocked {
 }
 
 /// Let a request through, or say why not.
-pub(crate) fn pass(
-    request: Request,
-    policy: &Policy,
-    settings: &Settings,
-    consent: Consent,
-) -> Result<Outgoing, Blocked> {
+///
+/// # Errors
+/// The first reason that stops it.
+pub fn pass(request: Request, policy: &Policy, settings: &Settings, consent: Consent) -> Result<Outgoing, Blocked> {
     let blocked =
         |name: &str, reason: String, undeclared| Blocked { request: printable(name, limits::NAME), reason, undeclared };
     if !consent.given() {
