@@ -12,7 +12,8 @@ pub fn measure(sheet: &mut Sheet) {
     let home = std::env::temp_dir().join(format!("glassbox-bench-home-{}", std::process::id()));
     let receiver = Receiver::start(0).unwrap();
     glassbox(&home, &["init"]);
-    glassbox(&home, &["settings", "tracking", &format!("server={}", receiver.url()), "enabled=true"]);
+    glassbox(&home, &["opt-in", "tracking"]);
+    glassbox(&home, &["settings", "tracking", &format!("server={}", receiver.url())]);
     let mut times = Vec::new();
     for round in 0..22 {
         let before = receiver.requests().len();
