@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// Events that wait. A full inbox holds the source up, so that nothing is lost.
 const CAPACITY: usize = 1024;
 
+/// All that waits, in bytes: most events have some hundred, but one may have a million.
+const BYTES: usize = 8 << 20;
+
 /// A full inbox that does not move for so long holds the source up no longer: its plugin is stuck,
 /// and others wait for the same source. A call that is not stuck takes microseconds.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -47,6 +50,7 @@ pub struct Inbox<O> {
 struct Queue<O> {
     orders: VecDeque<O>,
     events: VecDeque<(Arc<Event>, Instant)>,
+    bytes: usize,
     /// Which events the plugin sees.
     policy: Arc<Policy>,
     taken: u64,
@@ -61,6 +65,7 @@ impl<O> Inbox<O> {
         let queue = Queue {
             orders: VecDeque::new(),
             events: VecDeque::new(),
+            bytes: 0,
             policy,
             taken: 0,
             stuck: false,
@@ -78,7 +83,7 @@ impl<O> Inbox<O> {
         }
         let came = Instant::now();
         let (mut taken, mut since) = (queue.taken, came);
-        while queue.events.len() >= CAPACITY && !queue.ended {
+        while (queue.events.len() >= CAPACITY || queue.bytes >= BYTES) && !queue.ended {
             if queue.taken != taken {
                 (taken, since) = (queue.taken, Instant::now());
                 queue.stuck = false;
@@ -90,6 +95,7 @@ impl<O> Inbox<O> {
             }
             queue = self.room.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }
+        queue.bytes += event.payload.len();
         queue.events.push_back((event.clone(), came));
         self.changed.notify_one();
     }
@@ -132,6 +138,7 @@ impl<O> Inbox<O> {
             }
             if let Some((event, came)) = queue.events.pop_front() {
                 queue.taken += 1;
+                queue.bytes -= event.payload.len();
                 queue.stuck = false;
                 self.room.notify_all();
                 return Item::Event(event, came);
@@ -187,6 +194,17 @@ mod tests {
         }
         assert!(began.elapsed() < 20 * PATIENCE, "{:?}", began.elapsed());
         assert_eq!((inbox.lost(), inbox.lost()), (1000, 0));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_too() {
+        let inbox = inbox();
+        let large = event("A", &"x".repeat(1 << 20));
+        (0..100).for_each(|_| inbox.event(&large));
+        assert_eq!(inbox.lost(), 92);
+        (0..8).for_each(|_| assert!(matches!(inbox.next(None), Item::Event(..))));
+        inbox.event(&large);
+        assert_eq!(inbox.lost(), 0);
     }
 
     #[test]
