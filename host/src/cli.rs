@@ -18,7 +18,8 @@ First steps:
   glassbox demo                     watch a recorded day of a real OctoPrint go through the box
   glassbox init                     make a home with the bundled tracker
   glassbox opt-in tracking          read what it records, and say yes
-  glassbox run --events FILE        feed it events; - for standard input
+  glassbox run --octoprint URL      follow your OctoPrint (--api-key-file FILE)
+  glassbox run --events FILE        or feed it events; - for standard input
   glassbox status                   is anything sent, and why (not)?
   glassbox log                      what was sent, when, and because of what
   glassbox opt-out tracking         say no again; takes effect at once
@@ -81,12 +82,22 @@ pub enum Command {
     },
     /// Run all plugins in the home.
     ///
-    /// Events are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the input,
-    /// or on Ctrl-C, plugins hear that the server stops, and what waits is sent for up to 5 s.
+    /// Events come from a running OctoPrint: the one that is named, or the [[octoprint]] entry of
+    /// glassbox.toml. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
+    /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
+    ///
+    /// With --events they are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the
+    /// input, or on Ctrl-C, plugins hear that the server stops. What waits is sent for up to 5 s.
     Run {
-        /// Where events come from: a file, a pipe, or - for standard input.
-        #[arg(long, value_name = "FILE")]
-        events: PathBuf,
+        /// The OctoPrint to follow, for example http://octopi.local
+        #[arg(long, value_name = "URL")]
+        octoprint: Option<String>,
+        /// The file with its API key.
+        #[arg(long, value_name = "FILE", requires = "octoprint")]
+        api_key_file: Option<PathBuf>,
+        /// Events from a file, a pipe, or - for standard input.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["octoprint", "api_key_file"])]
+        events: Option<PathBuf>,
     },
     /// Show what was reported, what was not, and what happened to plugins.
     ///

@@ -1,6 +1,7 @@
 //! The home folder: plain files that people and the running host share. Where each file is, and
 //! how it is read and written without losing what was there.
 
+use crate::octoprint::Entry;
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_sandbox::{Error, Settings, limits, manifest};
 use serde::Deserialize;
@@ -22,6 +23,11 @@ const CONFIG: &str = "\
 # Who may vouch for a tracking server of your own, beside the usual authorities: a PEM file with one
 # certificate or more. Where it begins without a /, it is looked for in this folder.
 # ca_file = \"authority.pem\"
+
+# The OctoPrint that 'glassbox run' follows; a file with its API key is best left to you alone (chmod 600).
+# [[octoprint]]
+# url = \"http://octopi.local\"
+# api_key_file = \"octoprint-api-key\"
 ";
 
 /// A home folder.
@@ -38,11 +44,13 @@ pub struct Config {
     pub vcgencmd: PathBuf,
     /// Authorities to be trusted beside those that are built in.
     pub ca_file: Option<PathBuf>,
+    /// The OctoPrints that are followed.
+    pub octoprint: Vec<Entry>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { vcgencmd: "vcgencmd".into(), ca_file: None }
+        Self { vcgencmd: "vcgencmd".into(), ca_file: None, octoprint: Vec::new() }
     }
 }
 
@@ -168,7 +176,7 @@ impl Home {
         for folder in [self.root.clone(), self.plugins(), self.grants(), self.settings_folder()] {
             make_folder(&folder)?;
         }
-        let files = [(self.root.join("glassbox.toml"), CONFIG.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
+        let files = [(self.config_file(), CONFIG.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
         let mut made = Vec::new();
         for (file, content) in files {
             if !file.exists() {
@@ -226,12 +234,18 @@ impl Home {
         }
     }
 
+    /// Where the configuration is.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.root.join("glassbox.toml")
+    }
+
     /// The configuration; defaults where there is no file.
     ///
     /// # Errors
     /// When the file cannot be read or is wrong; the message says where.
     pub fn config(&self) -> Result<Config> {
-        let file = self.root.join("glassbox.toml");
+        let file = self.config_file();
         let text = match fs::read_to_string(&file) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
             text => text.with_context(|| format!("reading {}", file.display()))?,

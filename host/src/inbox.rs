@@ -111,6 +111,11 @@ impl<O> Inbox<O> {
         self.lock().policy = policy;
     }
 
+    /// The events that the plugin sees.
+    pub fn sees(&self) -> Vec<String> {
+        self.lock().policy.manifest().sees.iter().map(|seen| seen.event.clone()).collect()
+    }
+
     /// No more events will come.
     pub fn end(&self) {
         self.lock().ended = true;

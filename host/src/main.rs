@@ -39,7 +39,9 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Revoke { name } => commands::revoke(&home()?, &name)?,
         Command::OptIn { name } => commands::opt_in(&home()?, &name)?,
         Command::OptOut { name } => commands::opt_out(&home()?, &name)?,
-        Command::Run { events } => commands::run(&home()?, &events)?,
+        Command::Run { octoprint, api_key_file, events } => {
+            commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref())?;
+        }
         Command::Log(options) => return commands::log(&home()?, &options),
         Command::Audit { file, corpus, json } => return commands::audit(&file, &corpus, json),
         Command::Demo { speed, session, port } => {

@@ -21,6 +21,18 @@ impl Default for Roots {
 }
 
 impl Roots {
+    /// As rustls wants them.
+    #[must_use]
+    pub fn store(&self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        match &self.0 {
+            RootCerts::Specific(all) => store
+                .add_parsable_certificates(all.iter().map(|certificate| CertificateDer::from_slice(certificate.der()))),
+            _ => store.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned()),
+        };
+        store
+    }
+
     /// Those that are built in, and all in this PEM file, if there is one.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::inbox::{Event, Inbox};
 use crate::worker::Order;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ pub const ENVIRONMENT: &str = "environment";
 /// Ends a run of the server.
 pub const STOPPING: &str = "octoprint_stopping";
 /// Tells the printer's state, which is asked for long after it changed.
-const PRINTER: &str = "PrinterStateChanged";
+pub const PRINTER: &str = "PrinterStateChanged";
 
 /// Delivers events. Clones share the inboxes.
 #[derive(Clone, Default)]
@@ -26,6 +26,9 @@ struct Shared {
     /// The last of each event that tells how things are, and when it came.
     standing: BTreeMap<&'static str, (Arc<Event>, Instant)>,
     ended: bool,
+    /// How often it changed what is seen.
+    generation: u64,
+    watchers: Vec<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Router {
@@ -52,11 +55,37 @@ impl Router {
             inbox.end();
         }
         shared.inboxes.insert(name.into(), inbox.clone());
+        shared.changed();
     }
 
     /// A plugin goes.
     pub fn detach(&self, name: &str) {
-        self.lock().inboxes.remove(name);
+        let mut shared = self.lock();
+        shared.inboxes.remove(name);
+        shared.changed();
+    }
+
+    /// A plugin sees other events now.
+    pub fn changed(&self) {
+        self.lock().changed();
+    }
+
+    /// All events that any plugin sees.
+    #[must_use]
+    pub fn sees(&self) -> BTreeSet<String> {
+        let inboxes: Vec<_> = self.lock().inboxes.values().cloned().collect();
+        inboxes.iter().flat_map(|inbox| inbox.sees()).collect()
+    }
+
+    /// Another number each time that the events that are seen may have changed.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// Have this called when they may have changed; it must not wait, nor call back.
+    pub fn watch(&self, ring: Box<dyn Fn() + Send + Sync>) {
+        self.lock().watchers.push(ring);
     }
 
     /// The source has ended.
@@ -72,6 +101,11 @@ impl Router {
 }
 
 impl Shared {
+    fn changed(&mut self) {
+        self.generation += 1;
+        self.watchers.iter().for_each(|ring| ring());
+    }
+
     fn remember(&mut self, event: &Arc<Event>) {
         match event.name.as_str() {
             STOPPING => self.standing.clear(),

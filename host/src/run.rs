@@ -6,9 +6,11 @@ use crate::home::Home;
 use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::loader;
+use crate::octoprint::{Target, follow};
 use crate::outbox::Tally;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
+use crate::server::Server;
 use crate::source::{Line, Lines};
 use crate::supervisor::{Control, Supervisor};
 use crate::watch::{Folder, Watch};
@@ -17,12 +19,20 @@ use anyhow::{Context, Result, bail};
 use glassbox_sandbox::Sandbox;
 use std::io::BufRead;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the source waits for the plugins that are there at the start; who needs longer, or
 /// comes later, hears how things are.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
+
+/// Where events come from.
+pub enum Source {
+    /// A stream of JSON lines.
+    Lines(Box<dyn BufRead + Send>),
+    /// A running OctoPrint.
+    OctoPrint(Target),
+}
 
 /// How the run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +49,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// When there is no home, another host runs with it, the source cannot be read, or no plugin ran.
-pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary> {
+pub fn run(home: &Home, source: Source) -> Result<Summary> {
     home.must_exist()?;
     let _only = home.lock()?;
     let config = home.config()?;
@@ -55,19 +65,30 @@ pub fn run(home: &Home, input: impl BufRead + Send + 'static) -> Result<Summary>
     let router = Router::default();
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
+    let server = match &source {
+        Source::Lines(_) => Server::Stream,
+        Source::OctoPrint(target) => Server::at(&target.address),
+    };
+    let config = Arc::new(Mutex::new((config, roots)));
     let shared = Shared {
         home: home.clone(),
-        config: Arc::new(Mutex::new((config, roots))),
+        config: config.clone(),
         control: control.clone(),
         journal: journal.clone(),
+        server,
     };
     let mut supervisor = Supervisor::new(shared, router.clone(), loader);
     supervisor.scan();
     let mut ended = listen(&mut supervisor, &news, &mut watch, Some(Instant::now() + FIRST_LOOK));
     supervisor.started();
     if ended.is_none() {
+        let home = home.clone();
         std::thread::Builder::new().name("source".into()).spawn(move || {
-            let ended = pump(input, &router);
+            let roots = || config.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
+            let ended = match source {
+                Source::Lines(input) => pump(input, &router),
+                Source::OctoPrint(target) => follow::follow(&target, roots, &home, &router),
+            };
             let _ = control.send(Control::SourceEnded(ended));
         })?;
         ended = listen(&mut supervisor, &news, &mut watch, None);

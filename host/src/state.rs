@@ -17,6 +17,8 @@ pub struct Saved {
     pub state: String,
     /// How long ago that was.
     pub age: Duration,
+    /// Whether a server run had begun and not ended.
+    pub server_run: bool,
     /// Whether the server run in which it was saved goes on, as far as the host can know.
     pub same_run: bool,
 }
@@ -103,7 +105,7 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
         // A wall clock that was put back would say less than nothing.
         None => now.wall.saturating_sub(Duration::from_millis(stored.saved_ms)),
     };
-    Some(Saved { state, age, same_run: stored.server_run && same_boot.is_some() })
+    Some(Saved { state, age, server_run: stored.server_run, same_run: stored.server_run && same_boot.is_some() })
 }
 
 fn millis(duration: Duration) -> u64 {

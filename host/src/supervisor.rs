@@ -254,6 +254,7 @@ impl Supervisor {
 
     /// A plugin runs this version.
     pub fn runs(&mut self, name: &str, digest: &str) {
+        self.router.changed();
         let Some(slot) = self.slots.get_mut(name) else { return };
         match slot.handed.clone().filter(|handed| handed.digest == digest) {
             Some(handed) => slot.running = Some(handed),
@@ -317,6 +318,9 @@ impl Supervisor {
         };
         let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.0 != config.0 {
+            if shared.0.octoprint != config.0.octoprint {
+                tracing::warn!("which OctoPrint is followed changes when glassbox is started again");
+            }
             *shared = config;
             drop(shared);
             tracing::info!("the configuration changed");

@@ -9,9 +9,10 @@ use crate::outbox::{Outbox, Tally};
 use crate::roots::Roots;
 use crate::router::{STARTED, STOPPING};
 use crate::running::{Running, Setup, Step, Turn, short};
+use crate::server::Server;
 use crate::state::{self, Now};
 use crate::supervisor::Control;
-use crate::system::{MonotonicClock, SystemHardware, SystemRandom, VcGenCmd};
+use crate::system::{MonotonicClock, SystemRandom};
 use crate::voice::Voice;
 use crate::waits::Waits;
 use anyhow::Result;
@@ -83,6 +84,8 @@ pub struct Shared {
     pub control: Sender<Control>,
     /// Where it is written down.
     pub journal: Journal,
+    /// Whose events they hear.
+    pub server: Server,
 }
 
 impl Shared {
@@ -102,7 +105,11 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
     let outbox = Outbox::new(&name, &ledger, shared.roots());
     let clock = MonotonicClock::default();
     let saved = state::read(home, &name, &Now::system());
-    let same_run = saved.as_ref().is_some_and(|saved| saved.same_run);
+    let same_run = saved.as_ref().is_some_and(|saved| match shared.server.outlives_us() {
+        // The source will tell if it has ended meanwhile.
+        true => saved.server_run,
+        false => saved.same_run,
+    });
     let setup = Setup {
         settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
         veto: consent::process_veto(),
@@ -140,14 +147,14 @@ pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
 }
 
 fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn FnMut() -> Capabilities + Send> {
-    let (config, queue) = (shared.config.clone(), outbox.clone());
+    let (config, queue, server) = (shared.config.clone(), outbox.clone(), shared.server);
     Box::new(move || {
         let vcgencmd = config.lock().unwrap_or_else(PoisonError::into_inner).0.vcgencmd.clone();
         Capabilities {
             http: Box::new(queue.clone()),
             clock: Box::new(clock),
-            hardware: Box::new(SystemHardware::new("/")),
-            throttle: Box::new(VcGenCmd::new(&vcgencmd)),
+            hardware: server.hardware(),
+            throttle: server.throttle(&vcgencmd),
             random: Box::new(SystemRandom),
         }
     })
@@ -212,7 +219,9 @@ impl Own {
                 }
                 Item::Timeout => self.due(),
                 Item::End => {
-                    self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
+                    if !self.shared.server.outlives_us() {
+                        self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
+                    }
                     break true;
                 }
             }

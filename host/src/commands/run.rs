@@ -2,24 +2,38 @@
 
 use anyhow::{Context, Result, bail};
 use glassbox::home::Home;
-use glassbox::run;
+use glassbox::octoprint::{Address, Key, Target, config};
+use glassbox::run::{self, Source};
 use std::fs::File;
 use std::io::{BufReader, stdin};
 use std::path::Path;
 
 /// Run all plugins until the events end or a signal comes.
-pub fn run(home: &Home, events: &Path) -> Result<()> {
-    let summary = if events == Path::new("-") {
-        run::run(home, BufReader::new(stdin()))?
-    } else {
-        let file =
-            File::open(events).with_context(|| format!("the events cannot be read from {}", events.display()))?;
-        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            bail!("the events cannot be read from {}: it is a folder", events.display());
+pub fn run(home: &Home, octoprint: Option<&str>, key: Option<&Path>, events: Option<&Path>) -> Result<()> {
+    let source = match (octoprint, events) {
+        (Some(url), _) => {
+            let address = Address::parse(url)?;
+            Source::OctoPrint(Target { name: "octoprint".into(), address, key: Key::find(key)? })
         }
-        run::run(home, BufReader::new(file))?
+        (None, Some(events)) => lines(events)?,
+        (None, None) => {
+            home.must_exist()?;
+            let entries = home.config()?.octoprint;
+            Source::OctoPrint(config::target(&entries, home.root(), &home.config_file())?)
+        }
     };
-    let tally = summary.tally;
+    let tally = run::run(home, source)?.tally;
     tracing::info!("{} reports sent, {} failed, {} dropped", tally.sent, tally.failed, tally.dropped);
     Ok(())
+}
+
+fn lines(events: &Path) -> Result<Source> {
+    if events == Path::new("-") {
+        return Ok(Source::Lines(Box::new(BufReader::new(stdin()))));
+    }
+    let file = File::open(events).with_context(|| format!("the events cannot be read from {}", events.display()))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        bail!("the events cannot be read from {}: it is a folder", events.display());
+    }
+    Ok(Source::Lines(Box::new(BufReader::new(file))))
 }

@@ -1,0 +1,321 @@
+//! Follows one OctoPrint for as long as the host runs: connects, hands on what it hears, and when
+//! the connection is gone, tries again until it is back.
+
+use super::facts::{self, Facts};
+use super::poll::{Bell, bell};
+use super::push::{Heard, Patience, Push};
+use super::rest::{Login, Rest};
+use super::server_run::{ServerRun, Turn};
+use super::{OLDEST, Target, Trouble};
+use crate::home::Home;
+use crate::inbox::Event;
+use crate::roots::Roots;
+use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING};
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// The first wait after a connection was lost, and the longest; each is twice the one before, less
+/// up to half of it, so that many do not come back at once.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A connection that held so long was a good one: the waits begin anew.
+const STABLE: Duration = Duration::from_secs(30);
+
+/// How often it may ask us to log in anew while nothing else is heard.
+const REAUTHS: u32 = 5;
+
+/// Plugins change in bursts; the list is read when there was no change for so long.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Events after which the list of plugins is another.
+const PLUGIN_EVENTS: [&str; 4] = [
+    "plugin_pluginmanager_disable_plugin",
+    "plugin_pluginmanager_enable_plugin",
+    "plugin_pluginmanager_install_plugin",
+    "plugin_pluginmanager_uninstall_plugin",
+];
+
+/// Follow it; `roots` says who may vouch for it now. Ends only with an error: when the first attempt
+/// meets what waiting does not mend.
+///
+/// # Errors
+/// What is wrong with the URL, the key or the OctoPrint, and what to do about it.
+pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &Router) -> Result<()> {
+    let (rope, bell) = bell()?;
+    router.watch(rope);
+    let before = ServerRun::recall(home, &target.name);
+    let mut follower =
+        Follower { target, home, router, bell, before, ever: false, down: false, outage: None, missing: None };
+    let mut wait = FIRST;
+    loop {
+        let began = Instant::now();
+        let trouble = follower.session(&roots());
+        if !follower.ever
+            && let Trouble::Wrong(reason) = &trouble
+        {
+            bail!("{reason}");
+        }
+        follower.down |= trouble.is_down();
+        follower.lost(&trouble);
+        if began.elapsed() >= STABLE {
+            wait = FIRST;
+        }
+        std::thread::sleep(jittered(wait));
+        wait = (2 * wait).min(LONGEST);
+    }
+}
+
+struct Follower<'a> {
+    target: &'a Target,
+    home: &'a Home,
+    router: &'a Router,
+    bell: Bell,
+    /// The run of the server that was heard last.
+    before: Option<ServerRun>,
+    /// Whether it was ever heard by this host.
+    ever: bool,
+    /// Whether the server was seen not to run since.
+    down: bool,
+    outage: Option<Outage>,
+    /// What was said to be missing.
+    missing: Option<Vec<String>>,
+}
+
+struct Outage {
+    since: Instant,
+    /// Whether it was said that somebody has to do something.
+    wrong: bool,
+}
+
+/// A connection that is set up.
+struct Session {
+    push: Push,
+    rest: Rest,
+    login: Login,
+    subscribed: BTreeSet<String>,
+    generation: u64,
+    reauths: u32,
+    /// When the list of plugins is to be read.
+    refresh: Option<Instant>,
+}
+
+impl Follower<'_> {
+    /// From the login to the loss of the connection.
+    fn session(&mut self, roots: &Roots) -> Trouble {
+        match self.set_up(roots) {
+            Err(trouble) => trouble,
+            Ok(mut session) => loop {
+                if let Err(trouble) = self.go_on(&mut session) {
+                    break trouble;
+                }
+            },
+        }
+    }
+
+    fn set_up(&mut self, roots: &Roots) -> Result<Session, Trouble> {
+        let Target { address, key, .. } = self.target;
+        let patience = Patience::default();
+        let rest = Rest::new(address, key, roots);
+        let login = rest.login()?;
+        if !login.may.contains("status") {
+            return Err(Trouble::Wrong(format!(
+                "at {address} the user of the API key may not hear events: give it the permission STATUS"
+            )));
+        }
+        let push = Push::connect(address, roots, patience)?;
+        let (generation, subscribed) = self.wanted();
+        let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None };
+        let (version, early) = self.greet(&mut session, Instant::now() + patience.setup)?;
+        // Read after the subscription holds: what changes meanwhile comes as an event after it.
+        let facts = Facts::read(&session.rest, &session.login, &version);
+        self.arrived(&version, facts);
+        early.into_iter().for_each(|(name, payload)| self.hand_on(&mut session, name, payload));
+        Ok(session)
+    }
+
+    /// Say who we are and what we want; returns the version, and events that came early.
+    fn greet(&self, session: &mut Session, until: Instant) -> Result<(String, VecDeque<(String, String)>), Trouble> {
+        let (mut version, mut early) = (None, VecDeque::new());
+        loop {
+            if Instant::now() >= until {
+                return Err(Trouble::away("it does not say what it is"));
+            }
+            match session.push.next(&self.bell, Some(until))? {
+                Heard::Connected(said) if version.is_none() => {
+                    self.check(&said)?;
+                    version = Some(said);
+                    session.push.auth(&session.login.name, &session.login.session)?;
+                    session.push.subscribe(&session.subscribed)?;
+                    session.push.ask()?;
+                }
+                Heard::Echo => {
+                    if let Some(version) = version {
+                        return Ok((version, early));
+                    }
+                }
+                Heard::Reauth => return Err(Trouble::away("it did not take the session that it had just given")),
+                Heard::Event(name, payload) => early.push_back((name, payload)),
+                Heard::Connected(_) | Heard::Nothing => {}
+            }
+        }
+    }
+
+    fn check(&self, version: &str) -> Result<(), Trouble> {
+        if facts::release(version) >= OLDEST {
+            return Ok(());
+        }
+        let (major, minor) = OLDEST;
+        let version = crate::journal::visible(version);
+        Err(Trouble::Wrong(format!(
+            "{} is OctoPrint {version}, which is too old: update it to {major}.{minor} or later",
+            self.target.address
+        )))
+    }
+
+    /// It is there: tell the plugins how things are.
+    fn arrived(&mut self, version: &str, facts: Facts) {
+        let now = ServerRun::now(self.target.address.to_string(), facts.starts);
+        let turn = now.after(self.before.as_ref(), std::mem::take(&mut self.down));
+        if turn == Turn::New {
+            self.deliver(STOPPING, &Value::Null, false);
+        }
+        self.deliver(ENVIRONMENT, &Value::Object(facts.environment), false);
+        // How long it has been running nobody tells; a new run has just begun.
+        let started = json!({"uptime": 0});
+        match turn {
+            Turn::First | Turn::New => self.deliver(STARTED, &started, false),
+            // Who remembers its start does not hear of it again.
+            Turn::Same if !self.ever => self.deliver(STARTED, &started, true),
+            Turn::Same => {}
+        }
+        if let Some(printer) = facts.printer {
+            self.deliver(PRINTER, &printer, false);
+        }
+        if let Err(error) = now.keep(self.home, &self.target.name) {
+            tracing::warn!("which run of OctoPrint's server this is is not kept: {error:#}");
+        }
+        self.before = Some(now);
+        self.tell(version, turn, facts.missing);
+    }
+
+    fn tell(&mut self, version: &str, turn: Turn, missing: Vec<String>) {
+        let Target { name, address, .. } = self.target;
+        let again = if turn == Turn::New { "; it was started anew" } else { "" };
+        let version = crate::journal::visible(version);
+        match self.outage.take() {
+            Some(outage) if self.ever => {
+                let seconds = outage.since.elapsed().as_secs();
+                tracing::info!("{name}: OctoPrint is heard again after {seconds} s{again}");
+            }
+            _ => tracing::info!("{name}: hears OctoPrint {version} at {address}{again}"),
+        }
+        self.ever = true;
+        if self.missing.as_ref() != Some(&missing) {
+            for what in &missing {
+                tracing::info!("{name}: not to be had from OctoPrint: {what}");
+            }
+            self.missing = Some(missing);
+        }
+    }
+
+    /// Hear one thing, and do what is due.
+    fn go_on(&mut self, session: &mut Session) -> Result<(), Trouble> {
+        match session.push.next(&self.bell, session.refresh)? {
+            Heard::Event(name, payload) => {
+                session.reauths = 0;
+                self.hand_on(session, name, payload);
+            }
+            Heard::Reauth => {
+                session.reauths += 1;
+                if session.reauths > REAUTHS {
+                    return Err(Trouble::away("it wants to know all the time who we are"));
+                }
+                tracing::debug!("{}: OctoPrint wants to know anew who we are", self.target.name);
+                session.login = session.rest.login()?;
+                session.push.auth(&session.login.name, &session.login.session)?;
+            }
+            Heard::Connected(_) | Heard::Echo | Heard::Nothing => {}
+        }
+        if session.generation != self.router.generation() {
+            let (generation, wanted) = self.wanted();
+            session.generation = generation;
+            if wanted != session.subscribed {
+                session.push.subscribe(&wanted)?;
+                session.subscribed = wanted;
+            }
+        }
+        if session.refresh.take_if(|at| *at <= Instant::now()).is_some()
+            && let Some(plugins) = facts::plugins(&session.rest, &session.login)
+        {
+            self.deliver(ENVIRONMENT, &plugins, false);
+        }
+        Ok(())
+    }
+
+    fn hand_on(&self, session: &mut Session, name: String, payload: String) {
+        // What we make ourselves nobody else may say; and what nobody wanted may come early.
+        if !session.subscribed.contains(&name) {
+            return;
+        }
+        if PLUGIN_EVENTS.contains(&name.as_str()) {
+            session.refresh = Some(Instant::now() + SETTLED);
+        }
+        self.router.deliver(Event { name, payload, made_up: false });
+    }
+
+    fn deliver(&self, name: &str, payload: &Value, made_up: bool) {
+        self.router.deliver(Event { name: name.into(), payload: payload.to_string(), made_up });
+    }
+
+    /// What to subscribe to, and when that was so.
+    fn wanted(&self) -> (u64, BTreeSet<String>) {
+        let generation = self.router.generation();
+        let mut events = self.router.sees();
+        if events.contains(ENVIRONMENT) {
+            events.extend(PLUGIN_EVENTS.map(Into::into));
+        }
+        // Ours, and the web page's, which never comes this way.
+        for own in [ENVIRONMENT, STARTED, STOPPING, "webui_load"] {
+            events.remove(own);
+        }
+        (generation, events)
+    }
+
+    /// One line for each outage, and one more where somebody has to do something.
+    fn lost(&mut self, trouble: &Trouble) {
+        let Target { name, address, .. } = self.target;
+        let reason = crate::journal::visible(trouble.reason());
+        let is_wrong = matches!(trouble, Trouble::Wrong(_));
+        let said = self.outage.as_ref().map(|outage| outage.wrong);
+        match said {
+            Some(wrong) if wrong || !is_wrong => tracing::debug!("{name}: {reason}"),
+            _ if is_wrong => tracing::warn!("{name}: {reason}; it is tried again"),
+            _ => tracing::warn!("{name}: OctoPrint at {address} is not heard, and tried again: {reason}"),
+        }
+        let outage = self.outage.get_or_insert(Outage { since: Instant::now(), wrong: false });
+        outage.wrong |= is_wrong;
+    }
+}
+
+/// The wait, less up to half of it.
+fn jittered(wait: Duration) -> Duration {
+    // Without random bytes, the wait as it is.
+    let part = getrandom::u32().unwrap_or(0);
+    wait.mul_f64(1.0 - f64::from(part) / f64::from(u32::MAX) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_spread_over_their_upper_half() {
+        let waits: Vec<_> = (0..1000).map(|_| jittered(LONGEST)).collect();
+        assert!(waits.iter().all(|wait| (LONGEST / 2..=LONGEST).contains(wait)));
+        let early = waits.iter().filter(|wait| **wait < LONGEST * 3 / 4).count();
+        assert!((300..700).contains(&early), "{early}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Hears a running OctoPrint: logs in, subscribes to what the plugins see, and makes up for what
+//! its push API does not bring. What becomes of the events is not decided here.
+
+pub mod address;
+pub mod config;
+pub mod facts;
+pub mod follow;
+pub mod key;
+mod poll;
+pub mod push;
+pub mod rest;
+pub mod server_run;
+mod wire;
+
+pub use address::Address;
+pub use config::Entry;
+pub use key::Key;
+
+/// The oldest OctoPrint of which one can hear just the events that one wants.
+pub const OLDEST: (u64, u64) = (1, 8);
+
+/// An OctoPrint to be followed.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// For the log, and for what is remembered of it.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// What lets us in.
+    pub key: Key,
+}
+
+/// Why it cannot be heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Perhaps later. `down`: something answers in its place that it does not run.
+    Away {
+        /// Whether the server is known not to run, rather than not to be reached.
+        down: bool,
+        /// In words.
+        reason: String,
+    },
+    /// Not before somebody does something about it.
+    Wrong(String),
+}
+
+impl Trouble {
+    /// It cannot be reached, and nobody knows why.
+    pub fn away(reason: impl Into<String>) -> Self {
+        Self::Away { down: false, reason: reason.into() }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Away { reason, .. } | Self::Wrong(reason) => reason,
+        }
+    }
+
+    /// Whether the server is known not to run.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self, Self::Away { down: true, .. })
+    }
+}

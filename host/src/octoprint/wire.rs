@@ -1,0 +1,160 @@
+//! The connection under the push API: TCP or TLS, within a time limit until it is set up, and
+//! never waiting afterwards.
+
+use super::{Address, Trouble};
+use crate::roots::Roots;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// TCP that keeps to a time limit, however slowly the other side drips.
+pub struct Wire {
+    pub tcp: TcpStream,
+    until: Option<Instant>,
+}
+
+/// Plain or within TLS.
+pub enum Stream {
+    Plain(Wire),
+    Tls(Box<StreamOwned<ClientConnection, Wire>>),
+}
+
+impl Stream {
+    /// Connect; all that follows until `run_free` must be over at `until`.
+    pub fn connect(address: &Address, roots: &Roots, until: Instant) -> Result<Self, Trouble> {
+        let wire = Wire { tcp: tcp(address, until)?, until: Some(until) };
+        if !address.is_tls() {
+            return Ok(Self::Plain(wire));
+        }
+        let name = ServerName::try_from(address.host().to_string())
+            .map_err(|_| Trouble::Wrong(format!("{address}: a certificate cannot name this host")))?;
+        let connection = tls(roots).and_then(|config| ClientConnection::new(Arc::new(config), name));
+        let connection = connection.map_err(|error| Trouble::away(error.to_string()))?;
+        Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
+    }
+
+    /// From now on nothing waits.
+    pub fn run_free(&mut self) -> io::Result<()> {
+        let wire = match self {
+            Self::Plain(wire) => wire,
+            Self::Tls(tls) => &mut tls.sock,
+        };
+        wire.until = None;
+        wire.tcp.set_nonblocking(true)
+    }
+
+    /// The socket below.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(wire) => &wire.tcp,
+            Self::Tls(tls) => &tls.sock.tcp,
+        }
+    }
+
+    /// Whether something waits for the socket to take it.
+    pub fn wants_write(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.conn.wants_write())
+    }
+}
+
+fn tcp(address: &Address, until: Instant) -> Result<TcpStream, Trouble> {
+    let found = (address.host(), address.port()).to_socket_addrs();
+    let found = found.map_err(|error| Trouble::away(format!("its name cannot be looked up: {error}")))?;
+    let mut trouble = Trouble::away("its name leads nowhere");
+    for one in found {
+        let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&one, left) {
+            Ok(tcp) => {
+                // Small messages that are waited for.
+                let _ = tcp.set_nodelay(true);
+                return Ok(tcp);
+            }
+            Err(error) => trouble = unreachable(&error),
+        }
+    }
+    Err(trouble)
+}
+
+/// Where a connection is refused, the machine is there and OctoPrint is not.
+pub fn unreachable(error: &io::Error) -> Trouble {
+    let reason = match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "there was no answer in time".into(),
+        _ => error.to_string(),
+    };
+    Trouble::Away { down: error.kind() == ErrorKind::ConnectionRefused, reason }
+}
+
+/// TLS as for delivery: the same code, the same authorities.
+fn tls(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots.store()).with_no_client_auth())
+}
+
+impl Wire {
+    fn limit(&self) -> io::Result<()> {
+        let Some(until) = self.until else { return Ok(()) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.tcp.set_read_timeout(Some(left))?;
+        self.tcp.set_write_timeout(Some(left))
+    }
+
+    /// A limit that ran out is an end, and not "nothing yet".
+    fn timed<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock if self.until.is_some() => ErrorKind::TimedOut.into(),
+            _ => error,
+        })
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.limit()?;
+        let done = self.tcp.read(buffer);
+        self.timed(done)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.limit()?;
+        let done = self.tcp.write(buffer);
+        self.timed(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.write(buffer),
+            Self::Tls(tls) => tls.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(wire) => wire.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
