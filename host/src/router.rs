@@ -46,7 +46,8 @@ impl Router {
     /// A plugin comes: it hears first how things are.
     pub fn attach(&self, name: &str, inbox: &Arc<Inbox<Order>>) {
         let mut shared = self.lock();
-        for key in [ENVIRONMENT, STARTED, PRINTER] {
+        // The start last: whoever hears it reports at once, and must know by then.
+        for key in [ENVIRONMENT, PRINTER, STARTED] {
             if let Some((event, since)) = shared.standing.get(key) {
                 inbox.event(&Arc::new(aged(event, *since)));
             }

@@ -91,15 +91,7 @@ impl Faulty {
 
     /// Over TLS, with one of the certificates beside this file.
     pub fn https(certificate: &str, script: Vec<Act>) -> Self {
-        let certificate = CertificateDer::from_pem_file(certificate_file(certificate)).unwrap();
-        let key = PrivateKeyDer::from_pem_file(certificate_file("server.key")).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        Self::start(0, Some(Arc::new(config)), script)
+        Self::start(0, Some(server_config(certificate)), script)
     }
 
     fn start(port: u16, tls: Option<Arc<ServerConfig>>, script: Vec<Act>) -> Self {
@@ -197,6 +189,19 @@ impl Drop for Faulty {
 }
 
 /// One of the certificates beside this file, or their key.
+/// TLS for a server with one of the certificates beside this file.
+pub fn server_config(certificate: &str) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(certificate_file(certificate)).unwrap();
+    let key = PrivateKeyDer::from_pem_file(certificate_file("server.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    Arc::new(config)
+}
+
 pub fn certificate_file(name: &str) -> std::path::PathBuf {
     crate::support::workspace("tests/end_to_end/certificates").join(name)
 }

@@ -21,12 +21,14 @@ pub const SILENCE: Duration = Duration::from_millis(500);
 
 /// What says no to everything, where a home may come from, and what leads elsewhere than to our
 /// loopback ports: no test inherits them.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 14] = [
     "CI",
     "OCTOPRINT_DISABLE_TRACKING",
     "OCTOPRINT_TRACKING_DISABLED",
     "DO_NOT_TRACK",
     "GLASSBOX_HOME",
+    "GLASSBOX_API_KEY",
+    "CREDENTIALS_DIRECTORY",
     "XDG_DATA_HOME",
     "ALL_PROXY",
     "all_proxy",

@@ -49,7 +49,7 @@ pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &
     let before = ServerRun::recall(home, &target.name);
     let mut follower =
         Follower { target, home, router, bell, before, ever: false, down: false, outage: None, missing: None };
-    let mut wait = FIRST;
+    let (mut wait, mut last) = (FIRST, String::new());
     loop {
         let began = Instant::now();
         let trouble = follower.session(&roots());
@@ -60,9 +60,11 @@ pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &
         }
         follower.down |= trouble.is_down();
         follower.lost(&trouble);
-        if began.elapsed() >= STABLE {
+        // Another reason is news: it may be starting.
+        if began.elapsed() >= STABLE || trouble.reason() != last {
             wait = FIRST;
         }
+        last = trouble.reason().into();
         std::thread::sleep(jittered(wait));
         wait = (2 * wait).min(LONGEST);
     }
@@ -183,16 +185,17 @@ impl Follower<'_> {
             self.deliver(STOPPING, &Value::Null, false);
         }
         self.deliver(ENVIRONMENT, &Value::Object(facts.environment), false);
-        // How long it has been running nobody tells; a new run has just begun.
+        if let Some(printer) = facts.printer {
+            self.deliver(PRINTER, &printer, false);
+        }
+        // Last: whoever hears it reports at once, and must know by then. How long a server that we
+        // find has been running nobody tells; another has just begun.
         let started = json!({"uptime": 0});
         match turn {
             Turn::First | Turn::New => self.deliver(STARTED, &started, false),
             // Who remembers its start does not hear of it again.
             Turn::Same if !self.ever => self.deliver(STARTED, &started, true),
             Turn::Same => {}
-        }
-        if let Some(printer) = facts.printer {
-            self.deliver(PRINTER, &printer, false);
         }
         if let Err(error) = now.keep(self.home, &self.target.name) {
             tracing::warn!("which run of OctoPrint's server this is is not kept: {error:#}");

@@ -6,7 +6,7 @@ pub mod config;
 pub mod facts;
 pub mod follow;
 pub mod key;
-mod poll;
+pub mod poll;
 pub mod push;
 pub mod rest;
 pub mod server_run;

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tungstenite::client::IntoClientRequest;
+use tungstenite::error::ProtocolError;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Bytes, Error, Message, WebSocket};
@@ -266,7 +267,8 @@ fn lost(error: &Error) -> Trouble {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => Trouble::away("it closed the connection"),
         Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => Trouble::away("the connection was closed"),
-        Error::Protocol(_) => Trouble::away("the connection was cut off, or what came is no WebSocket"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Trouble::away("the connection was closed"),
+        Error::Protocol(error) => Trouble::away(format!("what it sends is no WebSocket: {error}")),
         Error::Capacity(_) => Trouble::away(format!("it sent a message of more than {} MiB", LARGEST >> 20)),
         error => Trouble::away(error.to_string()),
     }

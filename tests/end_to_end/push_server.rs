@@ -1,0 +1,315 @@
+//! A server that speaks OctoPrint's REST and push API as far as we use them, and does what a test
+//! tells it: loses connections, forgets sessions, is started anew.
+
+use crate::support::LONG;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::Role;
+use tungstenite::{Error, Message, WebSocket};
+
+pub const KEY: &str = "0123456789ABCDEFfedcba9876543210";
+
+/// All that is read in one go at most; what comes between is looked at after it.
+const MOMENT: Duration = Duration::from_millis(5);
+
+pub trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+type Wrap = Arc<dyn Fn(TcpStream) -> Box<dyn Stream> + Send + Sync>;
+
+/// How the server is; a test changes it as it likes.
+pub struct How {
+    pub version: &'static str,
+    pub roles: Vec<&'static str>,
+    /// How often it was started.
+    pub starts: u64,
+    pub printer: &'static str,
+    pub plugins: Value,
+    /// What is below this path only is there.
+    pub base: &'static str,
+    /// Answers to paths, in place of the right ones: status, headers, body.
+    pub odd: BTreeMap<&'static str, (&'static str, &'static str)>,
+    /// Whether it hears and says nothing on WebSockets.
+    pub mute: bool,
+    sessions: u32,
+    /// Everything that was asked, in order.
+    seen: Vec<String>,
+    /// What every connection has still to send: a text, or the end without a word.
+    to_send: Vec<(usize, Option<String>)>,
+    connections: usize,
+    /// Those that said who they are.
+    known: Vec<usize>,
+}
+
+struct Shared {
+    how: Mutex<How>,
+    more: Condvar,
+    stop: AtomicBool,
+}
+
+pub struct PushServer {
+    port: u16,
+    shared: Arc<Shared>,
+    wrap: Wrap,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl PushServer {
+    pub fn start() -> Self {
+        Self::start_with(Arc::new(|tcp| Box::new(tcp)))
+    }
+
+    pub fn start_with(wrap: Wrap) -> Self {
+        let how = How {
+            version: "1.11.8",
+            roles: vec!["status", "system", "plugin_achievements_view", "plugin_pluginmanager_manage"],
+            starts: 7,
+            printer: "Operational",
+            plugins: json!([{"key": "mine", "version": "1.0", "bundled": false, "enabled": true}]),
+            base: "",
+            odd: BTreeMap::new(),
+            mute: false,
+            sessions: 0,
+            seen: Vec::new(),
+            to_send: Vec::new(),
+            connections: 0,
+            known: Vec::new(),
+        };
+        let shared = Arc::new(Shared { how: Mutex::new(how), more: Condvar::new(), stop: AtomicBool::new(false) });
+        let mut server = Self { port: 0, shared, wrap, listener: None };
+        server.come_back();
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}{}", self.port, self.how().base)
+    }
+
+    pub fn how(&self) -> MutexGuard<'_, How> {
+        self.shared.how.lock().unwrap()
+    }
+
+    /// Nobody listens any more, and all connections are gone.
+    pub fn kill(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        if let Some(listener) = self.listener.take() {
+            listener.join().unwrap();
+        }
+    }
+
+    /// Listen (again) on the same port; nobody is logged in.
+    pub fn come_back(&mut self) {
+        self.shared.stop.store(false, Ordering::SeqCst);
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
+        self.port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let (shared, wrap) = (self.shared.clone(), self.wrap.clone());
+        self.listener = Some(std::thread::spawn(move || accept(&listener, &shared, &wrap)));
+    }
+
+    /// The same server goes on, without its connections.
+    pub fn lose_connections(&self) {
+        self.tell(None);
+    }
+
+    /// Send this text to everybody who said who they are.
+    pub fn send(&self, text: impl Into<String>) {
+        self.tell(Some(text.into()));
+    }
+
+    pub fn event(&self, name: &str, payload: Value) {
+        self.send(json!({"event": {"type": name, "payload": payload}}).to_string());
+    }
+
+    fn tell(&self, what: Option<String>) {
+        let mut how = self.how();
+        let known = how.known.clone();
+        how.to_send.extend(known.into_iter().map(|number| (number, what.clone())));
+    }
+
+    /// What was asked so far.
+    pub fn seen(&self) -> Vec<String> {
+        self.how().seen.clone()
+    }
+
+    pub fn count(&self, what: &str) -> usize {
+        self.how().seen.iter().filter(|seen| seen.starts_with(what)).count()
+    }
+
+    /// Wait until something was asked so often.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, times: usize) {
+        let missing = |how: &mut How| how.seen.iter().filter(|seen| seen.starts_with(what)).count() < times;
+        let (how, timeout) = self.shared.more.wait_timeout_while(self.how(), LONG, missing).unwrap();
+        assert!(!timeout.timed_out(), "{what:?} was not asked {times} times: {:#?}", how.seen);
+    }
+}
+
+impl Drop for PushServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, wrap: &Wrap) {
+    let mut threads = Vec::new();
+    while !shared.stop.load(Ordering::SeqCst) {
+        match listener.accept() {
+            Ok((tcp, _)) => {
+                tcp.set_nonblocking(false).unwrap();
+                tcp.set_read_timeout(Some(LONG)).unwrap();
+                let (shared, wrap) = (shared.clone(), wrap.clone());
+                threads.push(std::thread::spawn(move || serve(tcp, &shared, &wrap)));
+            }
+            Err(_) => std::thread::sleep(MOMENT),
+        }
+    }
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+}
+
+/// One request, or one WebSocket.
+fn serve(tcp: TcpStream, shared: &Shared, wrap: &Wrap) {
+    let moment = tcp.try_clone().unwrap();
+    let mut stream = wrap(tcp);
+    let Some((head, body)) = request(&mut stream) else { return };
+    let header = |name: &str| {
+        let found = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
+        found.map(|line| line[name.len() + 1..].trim().to_string())
+    };
+    let mut words = head.split(' ');
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    let mut how = shared.how.lock().unwrap();
+    let path = path.strip_prefix(how.base).unwrap_or("/nowhere");
+    how.seen.push(format!("{method} {path}"));
+    shared.more.notify_all();
+    if let (Some(key), None) = (header("sec-websocket-key"), how.odd.get(path)) {
+        drop(how);
+        let accept = derive_accept_key(key.as_bytes());
+        let _ = write!(
+            stream,
+            "HTTP/1.1 101 On\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        let _ = stream.flush();
+        moment.set_read_timeout(Some(MOMENT)).unwrap();
+        return talk(WebSocket::from_raw_socket(stream, Role::Server, None), shared);
+    }
+    let known = header("x-api-key").as_deref() == Some(KEY);
+    let (status, answer) = how.answer(method, path, known, &body);
+    drop(how);
+    let _ =
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}", answer.len());
+    let _ = stream.flush();
+}
+
+impl How {
+    fn answer(&mut self, method: &str, path: &str, known: bool, body: &str) -> (String, String) {
+        if let Some((status, body)) = self.odd.get(path) {
+            return ((*status).into(), (*body).into());
+        }
+        // As OctoPrint 1.11 does with a key that it does not know.
+        if !known {
+            return if method == "POST" {
+                ("400 BAD REQUEST".into(), "{}".into())
+            } else {
+                ("403 FORBIDDEN".into(), "{}".into())
+            };
+        }
+        let needs = |role: &str| self.roles.contains(&role);
+        let answer = match (method, path) {
+            ("POST", "/api/login") => {
+                assert_eq!(serde_json::from_str::<Value>(body).unwrap(), json!({"passive": true}));
+                self.sessions += 1;
+                json!({"name": "me", "session": format!("s{}", self.sessions), "apikey": KEY, "needs": {"role": self.roles}})
+            }
+            ("GET", "/api/system/info") if needs("system") => json!({"systeminfo": {
+                "octoprint.version": self.version, "env.os.id": "linux", "env.python.version": "3.11.7"}}),
+            ("GET", "/plugin/achievements/") if needs("plugin_achievements_view") => json!({
+                "achievements": [{"key": "b", "achieved": 2}, {"key": "a", "achieved": 1}, {"key": "c", "achieved": 0}],
+                "stats": {"created": 1, "server_starts": self.starts}}),
+            ("GET", "/plugin/pluginmanager/plugins") if needs("plugin_pluginmanager_manage") => {
+                json!({"plugins": self.plugins})
+            }
+            ("GET", "/api/connection") if needs("status") => json!({"current": {"state": self.printer}}),
+            ("GET", "/nowhere") | ("POST", _) => return ("404 NOT FOUND".into(), "<html>".into()),
+            _ => return ("403 FORBIDDEN".into(), "{}".into()),
+        };
+        ("200 OK".into(), answer.to_string())
+    }
+}
+
+fn request(stream: &mut Box<dyn Stream>) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    Some((head, String::from_utf8(body).unwrap()))
+}
+
+/// A WebSocket, until it is told to end.
+fn talk(mut socket: WebSocket<Box<dyn Stream>>, shared: &Shared) {
+    let number = {
+        let mut how = shared.how.lock().unwrap();
+        how.connections += 1;
+        how.connections
+    };
+    if !shared.how.lock().unwrap().mute {
+        let version = shared.how.lock().unwrap().version;
+        let _ = socket.send(Message::text(json!({"connected": {"version": version}}).to_string()));
+    }
+    while !shared.stop.load(Ordering::SeqCst) {
+        let mut how = shared.how.lock().unwrap();
+        if how.mute {
+            drop(how);
+            std::thread::sleep(MOMENT);
+            continue;
+        }
+        let mine = |(to, _): &(usize, _)| *to == number;
+        while let Some(at) = how.to_send.iter().position(mine) {
+            let Some(text) = how.to_send.remove(at).1 else {
+                how.known.retain(|known| *known != number);
+                return;
+            };
+            let _ = socket.send(Message::text(text));
+        }
+        drop(how);
+        match socket.read() {
+            Ok(Message::Text(text)) => hear(&text, number, &mut socket, shared),
+            Ok(_) => {}
+            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+        let _ = socket.flush();
+    }
+    shared.how.lock().unwrap().known.retain(|known| *known != number);
+}
+
+fn hear(text: &str, number: usize, socket: &mut WebSocket<Box<dyn Stream>>, shared: &Shared) {
+    let message: Value = serde_json::from_str(text).unwrap();
+    let mut how = shared.how.lock().unwrap();
+    if let Some(auth) = message.get("auth") {
+        how.seen.push(format!("auth {}", auth.as_str().unwrap()));
+        if *auth == json!(format!("me:s{}", how.sessions)) {
+            how.known.push(number);
+            // As OctoPrint does, wanted or not.
+            let _ = socket.send(Message::text(json!({"history": {"state": {"text": how.printer}}}).to_string()));
+        } else {
+            let _ = socket.send(Message::text(json!({"reauthRequired": {"reason": "stale"}}).to_string()));
+        }
+    }
+    if let Some(subscribe) = message.get("subscribe") {
+        how.seen.push(format!("subscribe {subscribe}"));
+    }
+    shared.more.notify_all();
+}
