@@ -188,7 +188,6 @@ impl Drop for Faulty {
     }
 }
 
-/// One of the certificates beside this file, or their key.
 /// TLS for a server with one of the certificates beside this file.
 pub fn server_config(certificate: &str) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_file(certificate_file(certificate)).unwrap();
@@ -202,6 +201,7 @@ pub fn server_config(certificate: &str) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
+/// One of the certificates beside this file, or their key.
 pub fn certificate_file(name: &str) -> std::path::PathBuf {
     crate::support::workspace("tests/end_to_end/certificates").join(name)
 }

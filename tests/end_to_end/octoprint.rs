@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const HEARS: &str = "INFO octoprint: hears OctoPrint 1.11.8 at http";
 const AGAIN: &str = "INFO octoprint: OctoPrint is heard again after ";
 
 /// The key, in a file that only we can read.

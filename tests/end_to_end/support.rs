@@ -165,7 +165,8 @@ pub fn shell(folder: &Path, script: &str) -> Program {
     without_a_say(command)
 }
 
-fn without_a_say(mut command: Command) -> Program {
+/// Nothing that the tests inherit says what it may send.
+pub fn without_a_say(mut command: Command) -> Program {
     for name in VARIABLES {
         command.env_remove(name);
     }
