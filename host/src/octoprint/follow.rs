@@ -24,6 +24,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// A connection that held so long was a good one: the waits begin anew.
 const STABLE: Duration = Duration::from_secs(30);
 
+/// A server that was seen not to run, and is away so long, has ended; restarts take less.
+const GONE: Duration = Duration::from_secs(120);
+
 /// How often it may ask us to log in anew while nothing else is heard.
 const REAUTHS: u32 = 5;
 
@@ -60,6 +63,7 @@ pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &
         }
         follower.down |= trouble.is_down();
         follower.lost(&trouble);
+        follower.give_up();
         // Another reason is news: it may be starting.
         if began.elapsed() >= STABLE || trouble.reason() != last {
             wait = FIRST;
@@ -301,6 +305,16 @@ impl Follower<'_> {
         let outage = self.outage.get_or_insert(Outage { since: Instant::now(), wrong: false });
         outage.wrong |= is_wrong;
     }
+
+    /// Pings would say for ever that it runs: after a while without it, its run is over.
+    fn give_up(&mut self) {
+        let away = self.outage.as_ref().map(|outage| outage.since.elapsed());
+        if self.down && away.is_some_and(|away| away >= GONE) && self.before.take().is_some() {
+            tracing::info!("{}: OctoPrint does not run any more", self.target.name);
+            self.deliver(STOPPING, &Value::Null, false);
+            ServerRun::forget(self.home, &self.target.name);
+        }
+    }
 }
 
 /// The wait, less up to half of it.
@@ -313,6 +327,7 @@ fn jittered(wait: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inbox::{Inbox, Item};
 
     #[test]
     fn waits_are_spread_over_their_upper_half() {
@@ -320,5 +335,45 @@ mod tests {
         assert!(waits.iter().all(|wait| (LONGEST / 2..=LONGEST).contains(wait)));
         let early = waits.iter().filter(|wait| **wait < LONGEST * 3 / 4).count();
         assert!((300..700).contains(&early), "{early}");
+    }
+
+    #[test]
+    fn a_server_that_does_not_run_for_long_has_ended() {
+        let folder = std::env::temp_dir().join(format!("glassbox-follow-{}", std::process::id()));
+        let home = Home::at(&folder);
+        let address = super::super::Address::parse("http://h").unwrap();
+        let key = super::super::Key::parse("key").unwrap();
+        let target = Target { name: "one".into(), address, key };
+        let router = Router::default();
+        let sees = format!("[plugin]\nname=\"p\"\n[[sees]]\nevent=\"{STOPPING}\"\nfields=[]");
+        let policy = glassbox_sandbox::Policy::new(glassbox_sandbox::Manifest::parse(&sees).unwrap()).unwrap();
+        let inbox = std::sync::Arc::new(Inbox::new(std::sync::Arc::new(policy)));
+        router.attach("p", &inbox);
+        let ended = |down: bool, away: Duration, before: bool| {
+            let run = ServerRun::now("http://h".into(), None);
+            run.keep(&home, "one").unwrap();
+            let outage = Outage { since: Instant::now().checked_sub(away).unwrap(), wrong: false };
+            let mut follower = Follower {
+                target: &target,
+                home: &home,
+                router: &router,
+                bell: bell().unwrap().1,
+                before: before.then_some(run),
+                ever: true,
+                down,
+                outage: Some(outage),
+                missing: None,
+            };
+            follower.give_up();
+            let heard = matches!(inbox.next(Some(Duration::from_millis(1))), Item::Event(..));
+            assert_eq!(heard, before && follower.before.is_none());
+            assert_eq!(heard, ServerRun::recall(&home, "one").is_none());
+            heard
+        };
+        assert!(!ended(true, GONE / 2, true), "it may be starting");
+        assert!(!ended(false, 2 * GONE, true), "only the network may be away");
+        assert!(!ended(true, 2 * GONE, false), "once is enough");
+        assert!(ended(true, 2 * GONE, true));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -72,6 +72,12 @@ impl ServerRun {
         fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;
         write_atomically(&file(home, name), serde_json::to_string(self)?.as_bytes())
     }
+
+    /// It has ended.
+    pub fn forget(home: &Home, name: &str) {
+        // Where it stays, the count of starts tells the next one apart.
+        let _ = fs::remove_file(file(home, name));
+    }
 }
 
 /// Beside the plugins' states, with an ending that those do not have.
