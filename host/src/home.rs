@@ -2,7 +2,7 @@
 //! how it is read and written without losing what was there.
 
 use anyhow::{Context, Result, anyhow, bail};
-use glassbox_sandbox::{Error, Settings, limits, manifest};
+use glassbox_sandbox::{Error, Settings, limits, manifest, printable};
 use serde::Deserialize;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -360,7 +360,7 @@ fn open_file(file: &Path) -> std::io::Result<fs::File> {
 
 fn check_name(name: &str) -> Result<()> {
     if !manifest::is_name(name) {
-        bail!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
+        bail!("'{}' is no plugin name: 1 to 64 lower-case letters, digits and '-'", printable(name, 80));
     }
     Ok(())
 }

@@ -99,5 +99,7 @@ pub fn printable(text: &str, most: usize) -> String {
 
 /// A line of a reason can only look like one.
 fn indented(reason: &str) -> String {
-    reason.lines().take(LINES).map(|line| printable(line, LINE)).collect::<Vec<_>>().join("\n    ")
+    let cut = |line: &str| if line.chars().nth(LINE).is_some() { "…" } else { "" };
+    let lines = reason.lines().take(LINES).map(|line| printable(line, LINE) + cut(line));
+    lines.collect::<Vec<_>>().join("\n    ")
 }

@@ -156,9 +156,7 @@ fn import(name: &str, functions: Vec<Function>, differences: &mut Vec<String>) {
         match IMPORTED.iter().find(|(of, known, _)| *of == interface && *known == function) {
             None => differences.push(format!("it imports {function} of {name}, where there is no such function")),
             Some((_, _, expected)) if ty != *expected => {
-                differences.push(format!(
-                    "it imports {function} of {name} as\n      {ty}\n    but there it is\n      {expected}"
-                ));
+                differences.push(format!("it imports {function} of {name} as\n  {ty}\nbut there it is\n  {expected}"));
             }
             Some(_) => {}
         }
@@ -185,7 +183,7 @@ fn export(
     match found.iter().find(|known| known.name == *function || interface.is_empty()) {
         None => differences.push(format!("it does not export {function}{of}")),
         Some(Function { ty, .. }) if ty != expected => {
-            differences.push(format!("it exports {function}{of} as\n      {ty}\n    but it must be\n      {expected}"));
+            differences.push(format!("it exports {function}{of} as\n  {ty}\nbut it must be\n  {expected}"));
         }
         Some(_) => {}
     }

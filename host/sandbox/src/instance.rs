@@ -229,12 +229,23 @@ fn arm(store: &mut Store<State>) {
 }
 
 fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) -> Error {
+    use limits::{MEMORY, TABLE_ELEMENTS};
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => format!("it took longer than {} s", limits::CALL_TIME.as_secs()),
         Some(Trap::StackOverflow) => "it ran out of stack".into(),
         Some(Trap::UnreachableCodeReached) => "it panicked".into(),
         Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
+        None => match error.root_cause().to_string() {
+            memory if memory.contains("when growing memory") => {
+                format!("it wanted more than {} MiB of memory", MEMORY >> 20)
+            }
+            table if table.contains("when growing table") => {
+                format!("it wanted more than {TABLE_ELEMENTS} table entries")
+            }
+            count if count.contains("limit exceeded") => format!("it is made of too many parts: {count}"),
+            ours if ours.starts_with("it ") => ours,
+            other => format!("what it handed over does not fit the contract: {other}"),
+        },
     };
     let reason = if export.is_empty() { what } else { format!("{export}: {what}") };
     Error::new(&plugin.name, stage, reason)

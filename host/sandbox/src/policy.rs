@@ -54,6 +54,11 @@ impl Policy {
             wrong.push(format!("a text has characters that nobody sees: {hidden}"));
         }
         wrong.extend(manifest.capabilities.http.as_ref().and_then(|http| check_template(&http.url).err()));
+        let rules = manifest.says.iter().flat_map(|says| says.fields.iter().map(|f| &f.rule).chain(&says.variable));
+        if rules.filter(|rule| rule.pattern.is_some()).count() > limits::PATTERNS {
+            // Before any is compiled.
+            return Err(vec![format!("it has more than {} patterns", limits::PATTERNS)]);
+        }
         let mut patterns = Patterns::default();
         let user_agent = patterns.get(&manifest.capabilities.user_agent);
         let user_agent = user_agent.map_err(|reason| wrong.push(format!("user_agent: {reason}"))).ok();
@@ -298,27 +303,20 @@ impl Check {
 
 /// Patterns that were compiled: a manifest repeats a few of them over and over.
 #[derive(Default)]
-struct Patterns {
-    known: HashMap<String, Regex>,
-    tried: usize,
-}
+struct Patterns(HashMap<String, Regex>);
 
 impl Patterns {
     /// A pattern for the whole value; matching takes time in proportion to the value's length.
     fn get(&mut self, text: &str) -> Result<Regex, String> {
-        if let Some(known) = self.known.get(text) {
+        if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }
-        self.tried += 1;
-        if self.tried > limits::PATTERNS {
-            return Err(format!("the manifest has more than {} patterns", limits::PATTERNS));
-        }
-        let pattern = RegexBuilder::new(&format!(r"\A(?:{text})\z"))
-            .size_limit(limits::PATTERN)
-            .dfa_size_limit(limits::PATTERN)
-            .build()
-            .map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
-        self.known.insert(text.into(), pattern.clone());
+        let build =
+            |text: &str| RegexBuilder::new(text).size_limit(limits::PATTERN).dfa_size_limit(limits::PATTERN).build();
+        // By itself first: with a parenthesis too many it would be another one within ours.
+        let pattern = build(text).and_then(|_| build(&format!(r"\A(?:{text})\z")));
+        let pattern = pattern.map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
+        self.0.insert(text.into(), pattern.clone());
         Ok(pattern)
     }
 }
