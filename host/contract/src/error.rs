@@ -48,7 +48,7 @@ impl Error {
 
     fn advice(&self) -> &'static str {
         match self.stage {
-            Stage::Read => "check that the file is there and that you may read it",
+            Stage::Read => "look at the file: its name, what it is, and whether you may read it",
             Stage::Check => "get a tracker built for this version of glassbox, or build it against its wit/ folder",
             Stage::Manifest => "the plugin's author must mend its manifest",
             Stage::Compile => "the file is damaged, or its code is such as no tracker needs",

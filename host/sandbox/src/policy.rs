@@ -157,8 +157,11 @@ impl Policy {
             return Err("its name or user agent is too long".into());
         }
         let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !plain(&request.name) || !plain(&request.user_agent) || request.name.bytes().all(|byte| byte == b'.') {
+        if !plain(&request.name) || !plain(&request.user_agent) {
             return Err("its name or user agent has characters that may not be there".into());
+        }
+        if request.name.bytes().all(|byte| byte == b'.') {
+            return Err("its name would be a step in the server's path".into());
         }
         if request.fields.len() > limits::FIELDS {
             return Err("it has too many fields".into());
@@ -313,8 +316,9 @@ impl Patterns {
         }
         let build =
             |text: &str| RegexBuilder::new(text).size_limit(limits::PATTERN).dfa_size_limit(limits::PATTERN).build();
-        // By itself first: with a parenthesis too many it would be another one within ours.
-        let pattern = build(text).and_then(|_| build(&format!(r"\A(?:{text})\z")));
+        // With a parenthesis too many it would be another pattern within ours.
+        let alone = if text.contains(['(', ')']) { build(text).map(drop) } else { Ok(()) };
+        let pattern = alone.and_then(|()| build(&format!(r"\A(?:{text})\z")));
         let pattern = pattern.map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
         self.0.insert(text.into(), pattern.clone());
         Ok(pattern)
