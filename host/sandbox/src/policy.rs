@@ -73,6 +73,11 @@ impl Policy {
                 wrong.push(format!("the event {} is listed twice", seen.event));
             }
         }
+        for (i, says) in manifest.says.iter().enumerate() {
+            if manifest.says[..i].iter().any(|other| other.request == says.request) {
+                wrong.push(format!("the request {} is listed twice", says.request));
+            }
+        }
         let says = manifest.says.iter().map(|says| Said::new(says, &mut patterns, &mut wrong)).collect();
         match user_agent {
             Some(user_agent) if wrong.is_empty() => Ok(Self { user_agent, sees, says, manifest }),
@@ -194,7 +199,9 @@ impl Policy {
     }
 
     fn said(&self, name: &str) -> Option<&Said> {
-        self.says.iter().find(|said| said.is_for(name))
+        // A name that is declared as it is wins, wherever a name with a variable stands.
+        let exact = self.says.iter().find(|said| said.variable.is_none() && said.is_for(name));
+        exact.or_else(|| self.says.iter().find(|said| said.is_for(name)))
     }
 }
 
