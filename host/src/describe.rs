@@ -1,7 +1,7 @@
 //! A manifest in plain words: what is recorded, and what a component sees and uses.
 
-use glassbox_sandbox::{Manifest, Method};
 use glassbox_sandbox::manifest::{Field, Rule};
+use glassbox_sandbox::{Manifest, Method};
 use std::fmt::Write;
 
 /// What is recorded, for a terminal.

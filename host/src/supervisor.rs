@@ -30,14 +30,22 @@ const LATEST: Duration = Duration::from_millis(200);
 /// only then is anything said.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// The end takes no longer than this: events that wait, then reports that wait, five seconds each, and a
+/// call that has just begun.
+const LAST: Duration = Duration::from_secs(15);
+
 /// News for the supervisor.
 pub enum Control {
     /// Something in a folder changed.
     Changed(Folder),
     /// The loader looked at a file.
     Loaded(Answer),
-    /// A plugin runs this version: it was exchanged, or put back.
-    Runs(String, String),
+    /// A plugin runs this version.
+    Runs(String, Arc<Plugin>),
+    /// The version with this digest failed, and this one runs on.
+    PutBack(String, String, Arc<Plugin>),
+    /// A plugin did not start.
+    Unstarted(String, String, anyhow::Error),
     /// The source of events has ended.
     SourceEnded(Result<()>),
     /// The user, or the system, wants an end.
@@ -56,6 +64,8 @@ pub struct Supervisor {
     due: Option<(Instant, Instant)>,
     ever_ran: usize,
     started: bool,
+    /// Whether there was no plugin folder at the last look.
+    missing: bool,
 }
 
 /// One plugin file.
@@ -66,7 +76,9 @@ struct Slot {
     running: Option<Arc<Plugin>>,
     /// The version that was handed to the worker.
     handed: Option<Arc<Plugin>>,
-    /// Digests that failed: not to be tried again.
+    /// Whether its worker has not said yet that it runs.
+    starting: bool,
+    /// Digests that failed: not to be tried again before settings or grants change.
     failed: Vec<String>,
     /// What the file looked like when it was looked at.
     seen: Option<Seen>,
@@ -80,7 +92,7 @@ struct Slot {
 }
 
 /// A file from outside: as long as this is the same, its content is.
-type Seen = (u64, Option<std::time::SystemTime>, u64);
+type Seen = (u64, Option<std::time::SystemTime>, u64, i64);
 
 impl Supervisor {
     /// Nothing runs yet.
@@ -95,6 +107,7 @@ impl Supervisor {
             due: None,
             ever_ran: 0,
             started: false,
+            missing: false,
         }
     }
 
@@ -107,7 +120,7 @@ impl Supervisor {
     /// Whether every file that was there at the start was looked at.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.slots.values().all(|slot| !slot.loading)
+        self.slots.values().all(|slot| !slot.loading && !slot.starting)
     }
 
     /// The start is over: files that come now may be half written.
@@ -158,8 +171,19 @@ impl Supervisor {
     /// Look at all plugin files.
     pub fn scan(&mut self) {
         let names = match self.shared.home.plugin_names() {
-            Ok(names) => names,
-            // Perhaps it is being exchanged; what runs, runs on.
+            Ok(names) => {
+                self.missing = false;
+                names
+            }
+            // Perhaps the folder is being exchanged; if it does not come back, its plugins are gone.
+            Err(_) if !self.shared.home.plugins().exists() => {
+                if !std::mem::replace(&mut self.missing, true) {
+                    let now = Instant::now();
+                    self.due = Some((now + SETTLE, now));
+                    return;
+                }
+                Vec::new()
+            }
             Err(error) => return tracing::warn!("{error:#}; what runs, runs on"),
         };
         let gone: Vec<_> = self.slots.keys().filter(|name| !names.contains(name)).cloned().collect();
@@ -216,16 +240,18 @@ impl Supervisor {
                     }
                 }
             }
-            Verdict::Failed(reason) => {
+            Verdict::Failed(error) => {
+                let reason = format!("{error:#}");
                 // At the start nobody is writing; later it may be half a file.
                 if self.started && suspect.is_none_or(|(before, _)| before != reason) {
                     slot.suspect = Some((reason, Some(Instant::now() + SETTLE)));
                     return;
                 }
-                slot.failed.extend(digest.clone().filter(|digest| !slot.failed.contains(digest)));
+                slot.failed.extend(digest.clone());
                 let running = slot.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
                 if slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true) {
-                    self.write(What::Refused, &name, digest, &reason);
+                    // What the component itself says stays out of the journal: it may hold anything.
+                    self.write(What::Refused, &name, digest, &error.to_string());
                 }
             }
         }
@@ -238,12 +264,11 @@ impl Supervisor {
         if let Some(worker) = &slot.worker {
             return worker.inbox.order(Order::Replace(plugin));
         }
-        match worker::start(plugin.clone(), &self.shared) {
+        match worker::start(plugin, &self.shared) {
             Ok(worker) => {
                 self.router.attach(name, &worker.inbox);
                 slot.worker = Some(worker);
-                slot.running = Some(plugin);
-                self.ever_ran += 1;
+                slot.starting = true;
             }
             Err(error) => {
                 slot.handed = None;
@@ -253,12 +278,33 @@ impl Supervisor {
     }
 
     /// A plugin runs this version.
-    pub fn runs(&mut self, name: &str, digest: &str) {
+    pub fn runs(&mut self, name: &str, plugin: Arc<Plugin>) {
         let Some(slot) = self.slots.get_mut(name) else { return };
-        match slot.handed.clone().filter(|handed| handed.digest == digest) {
-            Some(handed) => slot.running = Some(handed),
-            // It was put back: what was handed over is not to be tried again.
-            None => slot.failed.extend(slot.handed.as_ref().map(|handed| handed.digest.clone())),
+        if std::mem::take(&mut slot.starting) {
+            self.ever_ran += 1;
+        }
+        slot.running = Some(plugin);
+    }
+
+    /// The version with this digest failed; `plugin` runs on.
+    pub fn put_back(&mut self, name: &str, bad: String, plugin: Arc<Plugin>) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.failed.push(bad);
+        slot.running = Some(plugin);
+    }
+
+    /// A plugin did not start.
+    pub fn unstarted(&mut self, name: &str, digest: String, error: &anyhow::Error) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        // Not that of a worker that was stopped meanwhile.
+        if !slot.starting || slot.handed.as_ref().is_none_or(|handed| handed.digest != digest) {
+            return;
+        }
+        (slot.starting, slot.handed, slot.worker) = (false, None, None);
+        slot.failed.push(digest.clone());
+        self.router.detach(name);
+        if slot.say(name, format!("{error:#}"), true) {
+            self.write(What::Refused, name, Some(digest), &error.to_string());
         }
     }
 
@@ -282,12 +328,22 @@ impl Supervisor {
                 tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
             }
         }
-        let names: Vec<_> = self.slots.keys().cloned().collect();
+        self.look_again(true);
+    }
+
+    /// What failed may do now; with `all`, what runs may be exchanged for what waited.
+    fn look_again(&mut self, all: bool) {
+        let mut names = Vec::new();
+        for (name, slot) in &mut self.slots {
+            if all || slot.worker.is_none() || !slot.failed.is_empty() {
+                slot.failed.clear();
+                names.push(name.clone());
+            }
+        }
         names.iter().for_each(|name| self.look(name));
     }
 
     fn settings_changed(&mut self) {
-        let mut idle = Vec::new();
         for (name, slot) in &mut self.slots {
             match &slot.worker {
                 Some(worker) => {
@@ -299,14 +355,11 @@ impl Supervisor {
                     }
                     worker.settings_changed();
                 }
-                // It may have failed for its settings.
-                None => {
-                    slot.failed.clear();
-                    idle.push(name.clone());
-                }
+                None => {}
             }
         }
-        idle.iter().for_each(|name| self.look(name));
+        // Some may have failed for their settings.
+        self.look_again(false);
     }
 
     fn config_changed(&mut self) {
@@ -333,7 +386,8 @@ impl Supervisor {
     /// Stop a plugin; false if it did not run.
     fn retire(&mut self, name: &str, order: Order) -> bool {
         let Some(slot) = self.slots.get_mut(name) else { return false };
-        (slot.running, slot.handed) = (None, None);
+        (slot.running, slot.handed, slot.starting) = (None, None, false);
+        slot.failed.clear();
         let Some(worker) = slot.worker.take() else { return false };
         self.router.detach(name);
         if matches!(order, Order::Revoke) {
@@ -349,7 +403,15 @@ impl Supervisor {
     pub fn finish(mut self) -> Tally {
         self.router.end();
         self.ending.extend(self.slots.into_values().filter_map(|slot| slot.worker).map(|worker| worker.thread));
-        let tallies = self.ending.into_iter().map(|thread| thread.join().unwrap_or_default());
+        let end = Instant::now() + LAST;
+        while Instant::now() < end && !self.ending.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let (ended, busy): (Vec<_>, Vec<_>) = self.ending.into_iter().partition(JoinHandle::is_finished);
+        for thread in &busy {
+            tracing::warn!("{} does not come to an end, and is left", thread.thread().name().unwrap_or("a plugin"));
+        }
+        let tallies = ended.into_iter().map(|thread| thread.join().unwrap_or_default());
         tallies.fold(Tally::default(), |all, one| Tally {
             sent: all.sent + one.sent,
             failed: all.failed + one.failed,
@@ -377,8 +439,12 @@ impl Slot {
 fn seen(home: &Home, name: &str) -> Option<Seen> {
     let metadata = std::fs::metadata(home.plugin_file(name)).ok()?;
     #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    let (inode, changed) = {
+        use std::os::unix::fs::MetadataExt;
+        // Also what `chmod` and `cp -p` do.
+        (metadata.ino(), metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec()))
+    };
     #[cfg(not(unix))]
-    let inode = 0;
-    Some((metadata.len(), metadata.modified().ok(), inode))
+    let (inode, changed) = (0, 0);
+    Some((metadata.len(), metadata.modified().ok(), inode, changed))
 }

@@ -7,8 +7,8 @@ use crate::journal::{Journal, What};
 use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
 use crate::roots::Roots;
-use crate::router::{STARTED, STOPPING};
-use crate::running::{Running, Setup, Step, Turn, short};
+use crate::router::{Router, STARTED, STOPPING};
+use crate::running::{Keep, KeepState, Running, Setup, Step, Supply, Turn, short};
 use crate::state::{self, Now};
 use crate::supervisor::Control;
 use crate::system::{MonotonicClock, SystemHardware, SystemRandom, VcGenCmd};
@@ -83,6 +83,8 @@ pub struct Shared {
     pub control: Sender<Control>,
     /// Where it is written down.
     pub journal: Journal,
+    /// Where events come from.
+    pub router: Router,
 }
 
 impl Shared {
@@ -91,57 +93,38 @@ impl Shared {
     }
 }
 
-/// Start a plugin and its thread.
+/// Start a plugin's thread. Whether the plugin starts is told to the supervisor: a component that is slow
+/// to start holds nobody up.
 ///
 /// # Errors
-/// When it does not start with its settings.
+/// When there is no thread to be had.
 pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
-    let Shared { home, .. } = shared;
     let name = plugin.name.clone();
     let ledger = Ledger::new(Some(shared.journal.clone()), &name);
     let outbox = Outbox::new(&name, &ledger, shared.roots());
-    let clock = MonotonicClock::default();
-    let saved = state::read(home, &name, &Now::system());
-    let same_run = saved.as_ref().is_some_and(|saved| saved.same_run);
-    let setup = Setup {
-        settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
-        veto: consent::process_veto(),
-        supply: supply(shared, &outbox, clock),
-        keep: keep(home, &name),
-        saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
-        plugin: plugin.clone(),
-    };
-    let running = Running::start(setup, clock.now())?;
-    tracing::info!("{name}: {}", consent_line(&running));
-    ledger.runs(&plugin.digest, running.settings());
-    ledger.turn(What::Loaded, &plugin.digest, None);
     let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
     let told = Arc::new(AtomicBool::new(false));
-    let voice = Voice::new(&name);
-    let own = Own {
-        shared: shared.clone(),
-        name: name.clone(),
-        running,
-        outbox: outbox.clone(),
-        ledger,
-        clock,
-        inbox: inbox.clone(),
-        told: told.clone(),
-        complaint: None,
-        server_run: same_run,
-        resumed: same_run,
-        unkept: None,
-        unkept_complaint: false,
-        waits: Waits::default(),
-        voice,
-    };
-    let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
+    let worker = (inbox.clone(), outbox.clone(), told.clone());
+    let shared = shared.clone();
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let digest = plugin.digest.clone();
+        let (name, control) = (plugin.name.clone(), shared.control.clone());
+        match Own::start(plugin, shared, ledger, worker) {
+            Ok(own) => own.run(),
+            Err(error) => {
+                let _ = control.send(Control::Unstarted(name, digest, error));
+                Tally::default()
+            }
+        }
+    })?;
     Ok(Worker { inbox, outbox, told, thread })
 }
 
-fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn FnMut() -> Capabilities + Send> {
-    let (config, queue) = (shared.config.clone(), outbox.clone());
-    Box::new(move || {
+fn supply(shared: &Shared, outbox: &Outbox, ledger: &Ledger, clock: MonotonicClock) -> Supply {
+    let (config, queue, ledger) = (shared.config.clone(), outbox.clone(), ledger.clone());
+    Box::new(move |plugin| {
+        // From here on it is this version that asks for what is sent.
+        ledger.component(&plugin.digest);
         let vcgencmd = config.lock().unwrap_or_else(PoisonError::into_inner).0.vcgencmd.clone();
         Capabilities {
             http: Box::new(queue.clone()),
@@ -154,13 +137,28 @@ fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn Fn
 }
 
 /// Writes what a plugin asked to have added; what came into the file meanwhile is the user's.
-pub fn keep(home: &Home, name: &str) -> crate::running::Keep {
+pub fn keep(home: &Home, name: &str) -> Keep {
     let (home, name) = (home.clone(), name.to_string());
     Box::new(move |completed: &Settings| {
         home.change_settings(&name, |settings| {
             settings.add_absent(&completed.text(), &[]).map_err(anyhow::Error::msg)
         })?;
         Ok(())
+    })
+}
+
+/// Writes what a plugin must know when it is started again.
+fn keep_state(home: &Home, name: &str, server_run: &Arc<AtomicBool>) -> KeepState {
+    let (home, name, server_run) = (home.clone(), name.to_string(), server_run.clone());
+    let mut complained = false;
+    Box::new(move |text| {
+        let kept = state::write(&home, &name, text, server_run.load(Ordering::SeqCst), &Now::system());
+        if let Err(error) = kept.as_ref()
+            && !complained
+        {
+            tracing::warn!("{name}: its state is not kept, a restart will forget it: {error:#}");
+        }
+        complained = kept.is_err();
     })
 }
 
@@ -188,17 +186,68 @@ struct Own {
     /// What was last said of a settings file that cannot be used.
     complaint: Option<String>,
     /// Whether a run of the server has begun and not ended.
-    server_run: bool,
+    server_run: Arc<AtomicBool>,
     /// Whether that began before this host did: what is made up for newcomers is not for us.
     resumed: bool,
     /// Since when a state waits for the disk.
     unkept: Option<Instant>,
-    unkept_complaint: bool,
     waits: Waits,
     voice: Voice,
+    /// Events that were passed by and not yet told of, and when that was last told.
+    passed_by: u64,
+    passed_by_told: Option<Instant>,
 }
 
 impl Own {
+    fn start(
+        plugin: Arc<Plugin>,
+        shared: Shared,
+        ledger: Ledger,
+        (inbox, outbox, told): (Arc<Inbox<Order>>, Outbox, Arc<AtomicBool>),
+    ) -> Result<Self> {
+        let (home, name) = (shared.home.clone(), plugin.name.clone());
+        let clock = MonotonicClock::default();
+        let saved = state::read(&home, &name, &Now::system());
+        // A run of the server that began or ended since is not the one that was saved.
+        let same_run = saved.as_ref().is_some_and(|saved| saved.same_run && !shared.router.turned_within(saved.age));
+        let server_run = Arc::new(AtomicBool::new(same_run));
+        let setup = Setup {
+            settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
+            veto: consent::process_veto(),
+            supply: supply(&shared, &outbox, &ledger, clock),
+            keep: keep(&home, &name),
+            keep_state: keep_state(&home, &name, &server_run),
+            saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
+            plugin: plugin.clone(),
+        };
+        ledger.runs(&plugin, &setup.settings);
+        let running = Running::start(setup, clock.now())?;
+        tracing::info!("{name}: {}", consent_line(&running));
+        ledger.runs(&plugin, running.settings());
+        ledger.turn(What::Loaded, &plugin.digest, None);
+        let voice = Voice::new(&name);
+        let own = Self {
+            shared,
+            name,
+            running,
+            outbox,
+            ledger,
+            clock,
+            inbox,
+            told,
+            complaint: None,
+            server_run,
+            resumed: same_run,
+            unkept: None,
+            waits: Waits::default(),
+            voice,
+            passed_by: 0,
+            passed_by_told: None,
+        };
+        own.tell(Control::Runs(own.name.clone(), plugin));
+        Ok(own)
+    }
+
     fn run(mut self) -> Tally {
         let deliver = loop {
             match self.inbox.next(self.patience()) {
@@ -211,6 +260,7 @@ impl Own {
                     self.waits.add(came.elapsed());
                 }
                 Item::Timeout => self.due(),
+                Item::End if !self.server_run.load(Ordering::SeqCst) => break true,
                 Item::End => {
                     self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
                     break true;
@@ -218,6 +268,8 @@ impl Own {
             }
         };
         self.keep_state();
+        self.passed_by += self.inbox.lost();
+        self.tell_passed_by(true);
         if !deliver {
             self.outbox.close();
         }
@@ -253,19 +305,28 @@ impl Own {
             return;
         }
         match event.name.as_str() {
-            STARTED => self.server_run = true,
-            STOPPING => self.server_run = false,
+            STARTED => self.server_run.store(true, Ordering::SeqCst),
+            STOPPING => self.server_run.store(false, Ordering::SeqCst),
             _ => {}
         }
         self.ledger.because_of(&event.name);
         let step = self.running.event(&event.name, &event.payload, self.clock.now());
         self.note(&step);
-        let lost = self.inbox.lost();
-        if lost > 0 {
-            let reason = format!("{lost} events were passed by while it was stuck");
-            tracing::warn!("{}: {reason}", self.name);
-            self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
+        self.passed_by += self.inbox.lost();
+        self.tell_passed_by(false);
+    }
+
+    /// Once a minute, and at the end.
+    fn tell_passed_by(&mut self, last: bool) {
+        let due = last || self.passed_by_told.is_none_or(|told| told.elapsed() >= Duration::from_secs(60));
+        if self.passed_by == 0 || !due {
+            return;
         }
+        let reason =
+            format!("{} events were passed by: it is too slow, or was stuck", std::mem::take(&mut self.passed_by));
+        tracing::warn!("{}: {reason}", self.name);
+        self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
+        self.passed_by_told = Some(Instant::now());
     }
 
     fn obey(&mut self, order: Order) -> Next {
@@ -290,24 +351,22 @@ impl Own {
     }
 
     fn replace(&mut self, plugin: Arc<Plugin>, now: u64) {
-        let (old, new) = (self.running.plugin().digest.clone(), plugin.digest.clone());
-        let policy = plugin.policy.clone();
-        match self.running.replace(plugin, now) {
+        let old = self.running.plugin().clone();
+        let (from, to) = (short(&old.digest), short(&plugin.digest));
+        match self.running.replace(plugin.clone(), now) {
             Ok(()) => {
-                self.inbox.now_sees(policy);
-                self.ledger.runs(&new, self.running.settings());
-                self.ledger.turn(What::Loaded, &new, Some(format!("took over from {}", short(&old))));
-                tracing::info!("{}: version {} took over from {}", self.name, short(&new), short(&old));
-                self.tell(Control::Runs(self.name.clone(), new));
+                self.inbox.now_sees(plugin.policy.clone());
+                self.ledger.runs(&plugin, self.running.settings());
+                self.ledger.turn(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
+                tracing::info!("{}: version {to} took over from {from}", self.name);
+                self.tell(Control::Runs(self.name.clone(), plugin));
             }
             Err(error) => {
-                self.ledger.turn(What::Refused, &new, Some(format!("{error:#}")));
-                tracing::warn!(
-                    "{}: version {} was not taken, {} runs on: {error:#}",
-                    self.name,
-                    short(&new),
-                    short(&old)
-                );
+                self.ledger.component(&old.digest);
+                // What the component itself says goes into the log, not into the journal.
+                self.ledger.turn(What::Refused, &plugin.digest, Some(error.to_string()));
+                tracing::warn!("{}: version {to} was not taken, {from} runs on: {error:#}", self.name);
+                self.tell(Control::PutBack(self.name.clone(), plugin.digest.clone(), old));
             }
         }
     }
@@ -334,7 +393,7 @@ impl Own {
         if let Err(error) = self.running.change_settings(settings, now) {
             tracing::warn!("{error:#}");
         }
-        self.ledger.runs(&self.running.plugin().digest, self.running.settings());
+        self.ledger.runs(self.running.plugin(), self.running.settings());
         tracing::info!("{}: {}", self.name, consent_line(&self.running));
         if self.running.consent().given() {
             self.outbox.open();
@@ -368,39 +427,31 @@ impl Own {
         for turn in &step.turns {
             self.turned(turn, &plugin);
         }
-        if step.saved {
+        if step.saved && step.sent.is_empty() {
             self.unkept.get_or_insert_with(Instant::now);
-            if !step.sent.is_empty() {
-                self.keep_state();
-            }
+        } else if step.saved {
+            self.unkept = None;
         }
     }
 
     /// What became of the plugin itself.
-    fn turned(&mut self, turn: &Turn, plugin: &Plugin) {
-        let (what, reason) = match turn {
-            Turn::Failed(reason) => (What::Restarted, reason),
-            Turn::Quarantined(reason) => (What::Quarantined, reason),
-            Turn::RolledBack(reason) => {
+    fn turned(&mut self, turn: &Turn, plugin: &Arc<Plugin>) {
+        match turn {
+            Turn::Failed(reason) => self.ledger.turn(What::Restarted, &plugin.digest, Some(reason.clone())),
+            Turn::Quarantined(reason) => self.ledger.turn(What::Quarantined, &plugin.digest, Some(reason.clone())),
+            Turn::RolledBack(reason, bad) => {
                 self.inbox.now_sees(plugin.policy.clone());
-                self.ledger.runs(&plugin.digest, self.running.settings());
-                self.tell(Control::Runs(self.name.clone(), plugin.digest.clone()));
-                (What::RolledBack, reason)
+                self.ledger.runs(plugin, self.running.settings());
+                self.ledger.turn(What::RolledBack, bad, Some(reason.clone()));
+                self.tell(Control::PutBack(self.name.clone(), bad.clone(), plugin.clone()));
             }
-        };
-        self.ledger.turn(what, &plugin.digest, Some(reason.clone()));
+        }
     }
 
     fn keep_state(&mut self) {
-        let Some(state) = self.running.state().filter(|_| self.unkept.is_some()) else { return };
-        self.unkept = None;
-        let kept = state::write(&self.shared.home, &self.name, state, self.server_run, &Now::system());
-        if let Err(error) = &kept
-            && !self.unkept_complaint
-        {
-            tracing::warn!("{}: its state is not kept, a restart will forget it: {error:#}", self.name);
+        if self.unkept.take().is_some() {
+            self.running.keep_state();
         }
-        self.unkept_complaint = kept.is_err();
     }
 
     fn tell(&self, news: Control) {

@@ -208,7 +208,10 @@ mod tests {
 
     #[test]
     fn what_looks_like_less_can_be_more() {
-        assert_eq!(more(|text| text.replace(r#"fields = ["x"]"#, r#"fields = ["x.y"]"#)), ["see of the event A also x.y"]);
+        assert_eq!(
+            more(|text| text.replace(r#"fields = ["x"]"#, r#"fields = ["x.y"]"#)),
+            ["see of the event A also x.y"]
+        );
         let says = |name: &str| {
             let variable = if name.contains('{') { "variable = { pattern = \"[a-z]+\" }\n" } else { "" };
             format!("[[says]]\nrequest = \"{name}\"\nmethod = \"GET\"\n{variable}fields = []\n")
