@@ -143,7 +143,8 @@ impl Ledger {
     fn left_out(&self, unwritten: u64, component: &str) {
         if unwritten > 0 {
             let reason = format!("{unwritten} more requests were blocked, and are not written down one by one");
-            self.turn(What::Blocked, component, Some(reason));
+            let (component, reason) = (Some(component.to_string()), Some(reason));
+            self.write(Entry { what: What::Blocked, component, reason, count: Some(unwritten), ..Entry::default() });
         }
     }
 

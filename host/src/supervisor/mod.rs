@@ -2,8 +2,10 @@
 //! the settings and the configuration say. It looks at the files and never believes a
 //! notification; it waits for nothing but news, so that no plugin can hold it up.
 
+mod slot;
+
 use crate::grants;
-use crate::home::{Home, Stored};
+use crate::home::Stored;
 use crate::journal::What;
 use crate::ledger;
 use crate::loader::{Answer, Job, Verdict};
@@ -12,9 +14,10 @@ use crate::roots::Roots;
 use crate::router::Router;
 use crate::running::short;
 use crate::watch::Folder;
-use crate::worker::{self, Order, Shared, Worker};
+use crate::worker::{self, Order, Shared};
 use anyhow::Result;
 use glassbox_sandbox::Plugin;
+use slot::{Slot, seen};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
@@ -67,32 +70,6 @@ pub struct Supervisor {
     /// Whether there was no plugin folder at the last look.
     missing: bool,
 }
-
-/// One plugin file.
-#[derive(Default)]
-struct Slot {
-    worker: Option<Worker>,
-    /// The version that runs.
-    running: Option<Arc<Plugin>>,
-    /// The version that was handed to the worker.
-    handed: Option<Arc<Plugin>>,
-    /// Whether its worker has not said yet that it runs.
-    starting: bool,
-    /// Digests that failed: not to be tried again before settings or grants change.
-    failed: Vec<String>,
-    /// What the file looked like when it was looked at.
-    seen: Option<Seen>,
-    /// Whether the loader is busy with it, and whether to look again after that.
-    loading: bool,
-    again: bool,
-    /// A failure that may be a file half written, and when to look again.
-    suspect: Option<(String, Option<Instant>)>,
-    /// What was last said, so that it is said once.
-    said: Option<String>,
-}
-
-/// A file from outside: as long as this is the same, its content is.
-type Seen = (u64, Option<std::time::SystemTime>, u64, i64);
 
 impl Supervisor {
     /// Nothing runs yet.
@@ -234,10 +211,10 @@ impl Supervisor {
             Verdict::Waiting(standing) => {
                 let running =
                     slot.running.as_ref().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
-                if let Some(advice) = standing.advice(&name) {
-                    if slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false) {
-                        self.write(What::Waiting, &name, digest, &advice);
-                    }
+                if let Some(advice) = standing.advice(&name)
+                    && slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false)
+                {
+                    self.write(What::Waiting, &name, digest, &advice);
                 }
             }
             Verdict::Failed(error) => {
@@ -345,18 +322,13 @@ impl Supervisor {
 
     fn settings_changed(&mut self) {
         for (name, slot) in &mut self.slots {
-            match &slot.worker {
-                Some(worker) => {
-                    // A no holds at once, also while the plugin is busy.
-                    let settings = self.shared.home.settings(name);
-                    if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled()))
-                    {
-                        worker.close(name);
-                    }
-                    worker.settings_changed();
-                }
-                None => {}
+            let Some(worker) = &slot.worker else { continue };
+            // A no holds at once, also while the plugin is busy.
+            let settings = self.shared.home.settings(name);
+            if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled())) {
+                worker.close(name);
             }
+            worker.settings_changed();
         }
         // Some may have failed for their settings.
         self.look_again(false);
@@ -418,33 +390,4 @@ impl Supervisor {
             dropped: all.dropped + one.dropped,
         })
     }
-}
-
-impl Slot {
-    /// Say it, unless that was the last thing that was said.
-    fn say(&mut self, name: &str, what: String, is_error: bool) -> bool {
-        if self.said.as_ref() == Some(&what) {
-            return false;
-        }
-        if is_error {
-            tracing::error!("{what}");
-        } else {
-            tracing::warn!("{name}: {what}");
-        }
-        self.said = Some(what);
-        true
-    }
-}
-
-fn seen(home: &Home, name: &str) -> Option<Seen> {
-    let metadata = std::fs::metadata(home.plugin_file(name)).ok()?;
-    #[cfg(unix)]
-    let (inode, changed) = {
-        use std::os::unix::fs::MetadataExt;
-        // Also what `chmod` and `cp -p` do.
-        (metadata.ino(), metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec()))
-    };
-    #[cfg(not(unix))]
-    let (inode, changed) = (0, 0);
-    Some((metadata.len(), metadata.modified().ok(), inode, changed))
 }

@@ -1,13 +1,13 @@
-//! A plugin's thread: takes orders and events from its inbox, ticks when it asked for it, keeps
-//! its saved state on disk, and tells the log what happened.
+//! What a plugin's thread does: takes orders and events from its inbox, ticks when it asked for it,
+//! keeps its saved state on disk, and tells log, journal and supervisor what happened.
 
-use crate::home::{Config, Home, Stored};
+use super::{Order, Shared};
+use crate::home::{Home, Stored};
 use crate::inbox::{Event, Inbox, Item};
-use crate::journal::{Journal, What};
+use crate::journal::What;
 use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
-use crate::roots::Roots;
-use crate::router::{Router, STARTED, STOPPING};
+use crate::router::{STARTED, STOPPING};
 use crate::running::{Keep, KeepState, Running, Setup, Step, Supply, Turn, short};
 use crate::state::{self, Now};
 use crate::supervisor::Control;
@@ -18,9 +18,7 @@ use anyhow::Result;
 use glassbox_sandbox::capabilities::{Capabilities, Clock};
 use glassbox_sandbox::{Plugin, Settings, consent};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the outbox may take at the end.
@@ -29,96 +27,6 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 /// How long a state that sent nothing may wait for the disk: a flood of events is not a flood of
 /// files. What sent something is kept at once, so that a crash makes nobody say it twice.
 const KEEP_WITHIN: Duration = Duration::from_secs(1);
-
-/// What the host wants of a plugin.
-pub enum Order {
-    /// Look at the settings file.
-    Settings,
-    /// Run this version from now on.
-    Replace(Arc<Plugin>),
-    /// The configuration changed: begin afresh with it.
-    Config,
-    /// The file is gone: deliver what waits, and end.
-    Remove,
-    /// It may not run any more: forget what waits, and end.
-    Revoke,
-}
-
-/// The handle to a plugin's thread.
-pub struct Worker {
-    /// Its inbox.
-    pub inbox: Arc<Inbox<Order>>,
-    outbox: Outbox,
-    /// Set while an order to look at the settings waits: one is enough.
-    told: Arc<AtomicBool>,
-    /// Ends with what became of its requests.
-    pub thread: JoinHandle<Tally>,
-}
-
-impl Worker {
-    /// Send nothing more, whatever the plugin is doing.
-    pub fn close(&self, name: &str) {
-        let cleared = self.outbox.close();
-        if cleared > 0 {
-            tracing::info!("{name}: {cleared} waiting reports were thrown away");
-        }
-    }
-
-    /// Have it look at its settings.
-    pub fn settings_changed(&self) {
-        if !self.told.swap(true, Ordering::SeqCst) {
-            self.inbox.order(Order::Settings);
-        }
-    }
-}
-
-/// What all workers of a host share.
-#[derive(Clone)]
-pub struct Shared {
-    /// The home.
-    pub home: Home,
-    /// The configuration as it is now, and whom it trusts.
-    pub config: Arc<Mutex<(Config, Roots)>>,
-    /// Where news goes.
-    pub control: Sender<Control>,
-    /// Where it is written down.
-    pub journal: Journal,
-    /// Where events come from.
-    pub router: Router,
-}
-
-impl Shared {
-    fn roots(&self) -> Roots {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-}
-
-/// Start a plugin's thread. Whether the plugin starts is told to the supervisor: a component that is slow
-/// to start holds nobody up.
-///
-/// # Errors
-/// When there is no thread to be had.
-pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
-    let name = plugin.name.clone();
-    let ledger = Ledger::new(Some(shared.journal.clone()), &name);
-    let outbox = Outbox::new(&name, &ledger, shared.roots());
-    let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
-    let told = Arc::new(AtomicBool::new(false));
-    let worker = (inbox.clone(), outbox.clone(), told.clone());
-    let shared = shared.clone();
-    let thread = std::thread::Builder::new().name(name).spawn(move || {
-        let digest = plugin.digest.clone();
-        let (name, control) = (plugin.name.clone(), shared.control.clone());
-        match Own::start(plugin, shared, ledger, worker) {
-            Ok(own) => own.run(),
-            Err(error) => {
-                let _ = control.send(Control::Unstarted(name, digest, error));
-                Tally::default()
-            }
-        }
-    })?;
-    Ok(Worker { inbox, outbox, told, thread })
-}
 
 fn supply(shared: &Shared, outbox: &Outbox, ledger: &Ledger, clock: MonotonicClock) -> Supply {
     let (config, queue, ledger) = (shared.config.clone(), outbox.clone(), ledger.clone());
@@ -174,7 +82,7 @@ enum Next {
     Ended { deliver: bool },
 }
 
-struct Own {
+pub(super) struct Own {
     shared: Shared,
     name: String,
     running: Running,
@@ -199,7 +107,7 @@ struct Own {
 }
 
 impl Own {
-    fn start(
+    pub(super) fn start(
         plugin: Arc<Plugin>,
         shared: Shared,
         ledger: Ledger,
@@ -248,7 +156,7 @@ impl Own {
         Ok(own)
     }
 
-    fn run(mut self) -> Tally {
+    pub(super) fn run(mut self) -> Tally {
         let deliver = loop {
             match self.inbox.next(self.patience()) {
                 Item::Order(order) => match self.obey(order) {
