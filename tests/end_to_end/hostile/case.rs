@@ -71,6 +71,10 @@ pub struct Component {
     pub replace: Vec<(String, String)>,
     /// A core module put beside the others, made by name and size.
     pub module: Option<(String, usize)>,
+    /// So many components inside one another, put beside the modules.
+    pub nested: Option<usize>,
+    /// So many functions in a type, compared 900 times, in the smallest tracker.
+    pub compared: Option<usize>,
     /// How often its manifest is put in; the base's, or the case's own.
     pub manifests: Option<usize>,
     /// A manifest that is made, by name and size.

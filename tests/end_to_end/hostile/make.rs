@@ -24,6 +24,9 @@ pub fn component(case: &Case) -> Option<Vec<u8>> {
     if let Some((kind, size)) = &plan.module {
         section(&mut bytes, 1, &wat::parse_str(module(kind, *size)).expect("a module"));
     }
+    if let Some(depth) = plan.nested {
+        section(&mut bytes, 4, &nested(depth));
+    }
     if let Some(percent) = plan.percent {
         bytes.truncate(bytes.len() * percent / 100);
     }
@@ -40,7 +43,34 @@ fn tiny(case: &Case) -> String {
         assert!(text.contains(old), "{}: {old:?} is not in tiny.wat", case.name);
         text = text.replace(old, new);
     }
-    text
+    let compared = case.component.compared.map(compared).unwrap_or_default();
+    text.replace(";; imports", &format!(";; imports\n{compared}"))
+}
+
+/// A type with so many functions, and a component that is given it over and over: each time they
+/// are compared.
+fn compared(size: usize) -> String {
+    let functions = (0..size).fold(String::new(), |out, i| out + &format!("(export \"f{i}\" (func))"));
+    let again = "(instance (instantiate $c (with \"i\" (instance $x))))".repeat(900);
+    format!(
+        "(import \"glassbox:tracker/clock@1.0.0\" (instance $x {functions}))
+         (component $c (import \"i\" (instance {functions}))) {again}"
+    )
+}
+
+/// Components inside one another, down to an empty one.
+fn nested(depth: usize) -> Vec<u8> {
+    const HEAD: &[u8] = b"\0asm\x0d\0\x01\0";
+    // Heads from the inside to the outside, each with the length of what is inside.
+    let (mut heads, mut length) = (vec![HEAD.to_vec()], HEAD.len());
+    for _ in 0..depth {
+        let mut head = HEAD.to_vec();
+        head.push(4);
+        leb(&mut head, length);
+        length += head.len();
+        heads.push(head);
+    }
+    heads.into_iter().rev().flatten().collect()
 }
 
 /// The misfit without its manifest, which is its last section.
@@ -71,13 +101,17 @@ fn with_manifests(case: &Case, component: Vec<u8>) -> Vec<u8> {
 /// Append a section to a component.
 fn section(bytes: &mut Vec<u8>, id: u8, content: &[u8]) {
     bytes.push(id);
-    let mut length = content.len();
+    leb(bytes, content.len());
+    bytes.extend_from_slice(content);
+}
+
+/// A number as WebAssembly writes it.
+fn leb(bytes: &mut Vec<u8>, mut length: usize) {
     while length >= 0x80 {
         bytes.push(u8::try_from(length & 0x7f).expect("seven bits") | 0x80);
         length >>= 7;
     }
     bytes.push(u8::try_from(length).expect("seven bits"));
-    bytes.extend_from_slice(content);
 }
 
 /// Code that takes a compiler long, or much memory.

@@ -48,6 +48,7 @@ cases! {
     cache_file_open
     cache_folder_open
     cache_pipe
+    components_in_one_another
     components_inside
     core_module
     cut_off_at_1_percent
@@ -152,6 +153,7 @@ cases! {
     two_claim_one_name
     two_manifests
     two_memories
+    types_to_compare
     undeclared_field
     undeclared_request
     unknown_interface
