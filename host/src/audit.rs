@@ -4,7 +4,7 @@
 use crate::conformance::{Case, Reason, Request, Verdict, case, replay};
 use crate::describe;
 use anyhow::Result;
-use glassbox_sandbox::{Error, Inspection, Manifest, Plugin, Sandbox, digest, inspect};
+use glassbox_sandbox::{Error, Inspection, Manifest, Plugin, Sandbox, digest, inspect, printable};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -173,7 +173,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "file     {}", self.file)?;
+        writeln!(f, "file     {}", printable(&self.file, usize::MAX))?;
         writeln!(f, "sha256   {}", self.digest)?;
         writeln!(f, "size     {} bytes", self.size)?;
         writeln!(f, "imports  {}", list(&self.imports))?;

@@ -1,7 +1,7 @@
 //! A manifest in plain words: what is recorded, and what a component sees and uses.
 
-use glassbox_sandbox::Manifest;
 use glassbox_sandbox::manifest::{Field, Rule};
+use glassbox_sandbox::{Manifest, Method};
 use std::fmt::Write;
 
 /// What is recorded, for a terminal.
@@ -21,13 +21,18 @@ fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         if let Some(setting) = &http.url_setting {
             writeln!(out, "  (the setting '{setting}' names another server; only you can change it)")?;
         }
+        writeln!(out, "  with the setting '{}' as {{id}}, as user agent {}", http.id_setting, capabilities.user_agent)?;
     }
     writeln!(out, "\nIt may report:")?;
     for says in &manifest.says {
         let switch = says.switch.as_ref().map(|switch| format!(" [off: {switch}=false]")).unwrap_or_default();
-        writeln!(out, "  {}{switch}", says.request)?;
+        let method = if says.method == Method::Post { " (POST)" } else { "" };
+        writeln!(out, "  {}{method}{switch}", says.request)?;
+        if let Some(rule) = &says.variable {
+            writeln!(out, "      in its name: {}", rule_in_words(rule).join("; "))?;
+        }
         for field in &says.fields {
-            writeln!(out, "      {}: {}", field.name, rule_in_words(field))?;
+            writeln!(out, "      {}: {}", field.name, field_in_words(field))?;
         }
     }
     writeln!(out, "\nOf OctoPrint's events it sees:")?;
@@ -58,8 +63,19 @@ pub fn as_markdown(manifest: &Manifest) -> String {
     out
 }
 
-fn rule_in_words(field: &Field) -> String {
-    let Rule { constant, one_of, pattern, max_length } = &field.rule;
+fn field_in_words(field: &Field) -> String {
+    let mut parts = rule_in_words(&field.rule);
+    if field.optional {
+        parts.push("may be missing".into());
+    }
+    if let Some(switch) = &field.switch {
+        parts.push(format!("off: {switch}=false"));
+    }
+    parts.join("; ")
+}
+
+fn rule_in_words(rule: &Rule) -> Vec<String> {
+    let Rule { constant, one_of, pattern, max_length } = rule;
     let mut parts = Vec::new();
     if let Some(constant) = constant {
         parts.push(format!("always {constant}"));
@@ -72,11 +88,5 @@ fn rule_in_words(field: &Field) -> String {
         (None, Some(length)) => parts.push(format!("text of at most {length} characters")),
         (None, None) => {}
     }
-    if field.optional {
-        parts.push("may be missing".into());
-    }
-    if let Some(switch) = &field.switch {
-        parts.push(format!("off: {switch}=false"));
-    }
-    parts.join("; ")
+    parts
 }

@@ -64,17 +64,26 @@ pub fn standing(asked: &Manifest, granted: Option<&Manifest>) -> Standing {
     if more.is_empty() { Standing::Granted } else { Standing::More(more) }
 }
 
-/// Record that all was granted that this component's manifest asks for. Returns how it stood before.
+/// What a component asks for, and how that stands with what was granted.
 ///
 /// # Errors
-/// When its manifest cannot be used, or the grant cannot be written.
-pub fn grant(home: &Home, name: &str, component: &[u8]) -> Result<(Manifest, Standing)> {
+/// When its manifest cannot be used.
+pub fn asked(home: &Home, name: &str, component: &[u8]) -> Result<(Manifest, Standing)> {
     let manifest = examine(name, component)?.manifest().clone();
-    // As its author wrote it, with what they say about it.
-    let text = inspect(name, component)?.manifest.unwrap_or_default();
     // A damaged grant is no grant; that is why somebody grants anew.
     let before = read(home, name).unwrap_or_default();
     let standing = standing(&manifest, before.as_ref());
+    Ok((manifest, standing))
+}
+
+/// Record that all was granted that this component's manifest asks for.
+///
+/// # Errors
+/// When its manifest cannot be used, or the grant cannot be written.
+pub fn grant(home: &Home, name: &str, component: &[u8]) -> Result<()> {
+    examine(name, component)?;
+    // As its author wrote it, with what they say about it.
+    let text = inspect(name, component)?.manifest.unwrap_or_default();
     let digest = glassbox_sandbox::digest(component);
     let header = format!(
         "# What '{name}' may see and say: its manifest as it was granted. Remove this file, or say\n\
@@ -82,8 +91,7 @@ pub fn grant(home: &Home, name: &str, component: &[u8]) -> Result<(Manifest, Sta
          # Granted for the component with SHA-256 {digest}.\n\n"
     );
     fs::create_dir_all(home.grants()).with_context(|| format!("making {}", home.grants().display()))?;
-    write_atomically(&home.grant_file(name), (header + &text).as_bytes())?;
-    Ok((manifest, standing))
+    write_atomically(&home.grant_file(name), (header + text.trim_start_matches('\u{feff}')).as_bytes())
 }
 
 /// Take back what was granted. False if nothing was.

@@ -3,7 +3,7 @@
 
 use crate::octoprint::Entry;
 use anyhow::{Context, Result, anyhow, bail};
-use glassbox_sandbox::{Error, Settings, limits, manifest};
+use glassbox_sandbox::{Error, Settings, limits, manifest, printable};
 use serde::Deserialize;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -374,7 +374,7 @@ fn open_file(file: &Path) -> std::io::Result<fs::File> {
 
 fn check_name(name: &str) -> Result<()> {
     if !manifest::is_name(name) {
-        bail!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
+        bail!("'{}' is no plugin name: 1 to 64 lower-case letters, digits and '-'", printable(name, 80));
     }
     Ok(())
 }

@@ -12,9 +12,11 @@ const CAPACITY: usize = 1024;
 /// All that waits, in bytes: most events have some hundred, but one may have a million.
 const BYTES: usize = 8 << 20;
 
-/// A full inbox that does not move for so long holds the source up no longer: its plugin is stuck,
-/// and others wait for the same source. A call that is not stuck takes microseconds.
+/// A full inbox of which fewer than so many events are taken in this time holds the source up no
+/// longer: its plugin is stuck or slow, and others wait for the same source. A call that is neither
+/// takes microseconds.
 const PATIENCE: Duration = Duration::from_millis(50);
+const PACE: u64 = 10;
 
 /// An event: its name, its payload as JSON text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ struct Queue<O> {
     stuck: bool,
     lost: u64,
     ended: bool,
+    /// When it is too late for the events that wait.
+    late: Option<Instant>,
 }
 
 impl<O> Inbox<O> {
@@ -71,12 +75,14 @@ impl<O> Inbox<O> {
             stuck: false,
             lost: 0,
             ended: false,
+            late: None,
         };
         Self { queue: Mutex::new(queue), changed: Condvar::new(), room: Condvar::new() }
     }
 
-    /// Hand over an event, if the plugin sees it. Waits for room as long as the plugin goes on.
-    pub fn event(&self, event: &Arc<Event>) {
+    /// Hand over an event, if the plugin sees it. Waits for room as long as the plugin goes on; with
+    /// `alone`, however slowly: nobody else waits.
+    pub fn event(&self, event: &Arc<Event>, alone: bool) {
         let mut queue = self.lock();
         if !queue.policy.sees(&event.name) {
             return;
@@ -84,14 +90,14 @@ impl<O> Inbox<O> {
         let came = Instant::now();
         let (mut taken, mut since) = (queue.taken, came);
         while (queue.events.len() >= CAPACITY || queue.bytes >= BYTES) && !queue.ended {
-            if queue.taken != taken {
-                (taken, since) = (queue.taken, Instant::now());
-                queue.stuck = false;
-            }
-            if queue.stuck || since.elapsed() >= PATIENCE {
+            let slow = since.elapsed() >= PATIENCE && queue.taken - taken < PACE;
+            if !alone && (queue.stuck || slow) {
                 queue.stuck = true;
                 queue.lost += 1;
                 return;
+            }
+            if since.elapsed() >= PATIENCE {
+                (taken, since) = (queue.taken, Instant::now());
             }
             queue = self.room.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -116,9 +122,12 @@ impl<O> Inbox<O> {
         self.lock().policy.manifest().sees.iter().map(|seen| seen.event.clone()).collect()
     }
 
-    /// No more events will come.
-    pub fn end(&self) {
-        self.lock().ended = true;
+    /// No more events will come; those that wait are dropped if they take longer than this.
+    pub fn end(&self, longest: Duration) {
+        let mut queue = self.lock();
+        queue.ended = true;
+        queue.late = Some(Instant::now() + longest);
+        drop(queue);
         self.changed.notify_one();
         self.room.notify_all();
     }
@@ -136,6 +145,11 @@ impl<O> Inbox<O> {
             if let Some(order) = queue.orders.pop_front() {
                 return Item::Order(order);
             }
+            if queue.late.is_some_and(|late| late <= Instant::now()) {
+                queue.lost += queue.events.len() as u64;
+                queue.events.clear();
+                return Item::End;
+            }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             // A tick that is due comes before events that wait: they may wait for ever.
             if left == Some(Duration::ZERO) {
@@ -144,7 +158,7 @@ impl<O> Inbox<O> {
             if let Some((event, came)) = queue.events.pop_front() {
                 queue.taken += 1;
                 queue.bytes -= event.payload.len();
-                queue.stuck = false;
+                queue.stuck &= queue.events.len() > CAPACITY / 2;
                 self.room.notify_all();
                 return Item::Event(event, came);
             }
@@ -180,10 +194,10 @@ mod tests {
     #[test]
     fn orders_go_first_and_the_end_comes_last() {
         let inbox = inbox();
-        inbox.event(&event("A", "1"));
-        inbox.event(&event("unseen", "2"));
+        inbox.event(&event("A", "1"), false);
+        inbox.event(&event("unseen", "2"), false);
         inbox.order(7);
-        inbox.end();
+        inbox.end(Duration::from_secs(9));
         assert_eq!(inbox.next(Some(Duration::ZERO)), Item::Order(7));
         assert_eq!(inbox.next(Some(Duration::ZERO)), Item::Timeout);
         assert!(matches!(inbox.next(None), Item::Event(first, _) if first == event("A", "1")));
@@ -195,7 +209,7 @@ mod tests {
         let inbox = inbox();
         let began = Instant::now();
         for _ in 0..CAPACITY + 1000 {
-            inbox.event(&event("A", "1"));
+            inbox.event(&event("A", "1"), false);
         }
         assert!(began.elapsed() < 20 * PATIENCE, "{:?}", began.elapsed());
         assert_eq!((inbox.lost(), inbox.lost()), (1000, 0));
@@ -205,10 +219,10 @@ mod tests {
     fn what_waits_is_bounded_in_bytes_too() {
         let inbox = inbox();
         let large = event("A", &"x".repeat(1 << 20));
-        (0..100).for_each(|_| inbox.event(&large));
+        (0..100).for_each(|_| inbox.event(&large, false));
         assert_eq!(inbox.lost(), 92);
         (0..8).for_each(|_| assert!(matches!(inbox.next(None), Item::Event(..))));
-        inbox.event(&large);
+        inbox.event(&large, false);
         assert_eq!(inbox.lost(), 0);
     }
 
@@ -227,8 +241,8 @@ mod tests {
             }
             seen
         });
-        (0..count).for_each(|i| inbox.event(&event("A", &i.to_string())));
-        inbox.end();
+        (0..count).for_each(|i| inbox.event(&event("A", &i.to_string()), false));
+        inbox.end(Duration::from_secs(9));
         assert!(thread.join().unwrap().into_iter().eq(0..count));
         assert_eq!(inbox.lost(), 0);
     }

@@ -15,6 +15,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A shorter text is no secret; what is as short as a word of a report would be hidden everywhere.
 const SECRET: usize = 8;
 
+/// More are not looked for: a plugin may have any number of texts added, and each takes time.
+const SECRETS: usize = 32;
+
 /// Writes for one instance. Clones share everything.
 #[derive(Clone)]
 pub struct Ledger(Arc<Shared>);
@@ -50,16 +53,19 @@ impl Ledger {
         Self(Arc::new(Shared { journal, plugin: plugin.into(), now: Mutex::new(now) }))
     }
 
-    /// This version runs, with these settings: no text of theirs is told.
-    pub fn runs(&self, component: &str, settings: &Settings) {
-        let mut secrets = Vec::new();
-        texts("", &settings.to_value(), &mut secrets);
+    /// This version runs, with these settings: their texts are not told.
+    pub fn runs(&self, plugin: &Plugin, settings: &Settings) {
+        let http = plugin.policy.manifest().capabilities.http.as_ref();
+        let mut secrets = secrets(settings, http.map_or("", |http| http.id_setting.as_str()));
         secrets.extend(self.0.journal.as_ref().and_then(home));
-        // The longest first: one may be a part of another.
-        secrets.sort_by_key(|(_, text): &(String, String)| std::cmp::Reverse(text.len()));
         let mut now = self.now();
         now.secrets = secrets;
-        now.cause.component = component.into();
+        now.cause.component = plugin.digest.as_str().into();
+    }
+
+    /// What comes is asked for by this version.
+    pub fn component(&self, component: &str) {
+        self.now().cause.component = component.into();
     }
 
     /// What comes is caused by this event.
@@ -137,7 +143,8 @@ impl Ledger {
     fn left_out(&self, unwritten: u64, component: &str) {
         if unwritten > 0 {
             let reason = format!("{unwritten} more requests were blocked, and are not written down one by one");
-            self.turn(What::Blocked, component, Some(reason));
+            let (component, reason) = (Some(component.to_string()), Some(reason));
+            self.write(Entry { what: What::Blocked, component, reason, count: Some(unwritten), ..Entry::default() });
         }
     }
 
@@ -152,7 +159,8 @@ impl Ledger {
         let entry = Entry { plugin: self.0.plugin.clone(), ..entry };
         let secrets = self.now().secrets.clone();
         let secrets: Vec<_> = secrets.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
-        journal.write(&entry.scrubbed(&secrets));
+        // An event's name is the host's own word, whatever a plugin has put into its settings.
+        journal.write(&Entry { event: entry.event.clone(), ..entry.scrubbed(&secrets) });
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -172,6 +180,19 @@ pub fn note(journal: &Journal, what: What, plugin: &str, component: Option<Strin
     let home = home(journal);
     let secrets: Vec<_> = home.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
     journal.write(&entry.scrubbed(&secrets));
+}
+
+/// Texts that are not told: the id first, then others as long as there is room for them.
+fn secrets(settings: &Settings, id_setting: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    texts("", &settings.to_value(), &mut found);
+    let id = format!("{{{id_setting}}}");
+    found.sort_by_key(|(place, text)| (*place != id, std::cmp::Reverse(text.len())));
+    found.dedup_by(|a, b| a.1 == b.1);
+    found.truncate(SECRETS);
+    // The longest first: one may be a part of another.
+    found.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
+    found
 }
 
 /// All texts of a document that could be secrets, each with its key in braces.

@@ -40,7 +40,7 @@ pub enum Verdict {
     /// Somebody has to grant something first.
     Waiting(Standing),
     /// It cannot, and why.
-    Failed(String),
+    Failed(anyhow::Error),
 }
 
 /// Start the thread. It ends when the returned sender is gone.
@@ -62,7 +62,7 @@ pub fn start(home: Home, sandbox: Sandbox, control: Sender<Control>) -> Result<S
 fn look(home: &Home, sandbox: &Sandbox, job: &Job) -> Answer {
     let mut answer = Answer { name: job.name.clone(), digest: None, verdict: Verdict::Known };
     answer.verdict = match home.read_plugin(&job.name) {
-        Err(error) => Verdict::Failed(error.to_string()),
+        Err(error) => Verdict::Failed(error.into()),
         Ok(bytes) => {
             let digest = glassbox_sandbox::digest(&bytes);
             let known = job.known.contains(&digest);
@@ -83,7 +83,7 @@ fn judge(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Verdict {
             standing => Verdict::Waiting(standing),
         })
     };
-    judged().unwrap_or_else(|error| Verdict::Failed(format!("{error:#}")))
+    judged().unwrap_or_else(Verdict::Failed)
 }
 
 fn prepare(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>> {
@@ -98,7 +98,7 @@ fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
     let mut instance = Instance::new(plugin, capabilities, consent::process_veto())?;
     let settings = home.settings(&plugin.name)?.or_empty(&home.settings_file(&plugin.name))?;
     if let Err(reason) = instance.load(&settings)? {
-        anyhow::bail!("plugin '{}' does not accept its settings: {reason}", plugin.name);
+        return Err(anyhow::anyhow!(reason).context(format!("plugin '{}' does not accept its settings", plugin.name)));
     }
     if let Some(saved) = state::read(home, &plugin.name, &Now::system()) {
         // Whether it likes the state is its own affair; that it survives it is ours.

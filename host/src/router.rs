@@ -5,7 +5,7 @@ use crate::worker::Order;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tells a new run of the server.
 pub const STARTED: &str = "octoprint_started";
@@ -15,6 +15,9 @@ pub const ENVIRONMENT: &str = "environment";
 pub const STOPPING: &str = "octoprint_stopping";
 /// Tells the printer's state, which is asked for long after it changed.
 pub const PRINTER: &str = "PrinterStateChanged";
+
+/// How long the events that wait may take when the source has ended.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// Delivers events. Clones share the inboxes.
 #[derive(Clone, Default)]
@@ -29,9 +32,17 @@ struct Shared {
     /// How often it changed what is seen.
     generation: u64,
     watchers: Vec<Box<dyn Fn() + Send + Sync>>,
+    /// When the server's run was last told to begin or to end, by the server.
+    turned: Option<Instant>,
 }
 
 impl Router {
+    /// Whether a run of the server began or ended so short a time ago.
+    #[must_use]
+    pub fn turned_within(&self, age: Duration) -> bool {
+        self.lock().turned.is_some_and(|turned| turned.elapsed() < age)
+    }
+
     /// Hand an event to every plugin that sees it.
     pub fn deliver(&self, event: Event) {
         let event = Arc::new(event);
@@ -40,7 +51,8 @@ impl Router {
         let inboxes: Vec<_> = shared.inboxes.values().cloned().collect();
         // A plugin that holds us up must not hold up who comes and goes.
         drop(shared);
-        inboxes.iter().for_each(|inbox| inbox.event(&event));
+        let alone = inboxes.len() == 1;
+        inboxes.iter().for_each(|inbox| inbox.event(&event, alone));
     }
 
     /// A plugin comes: it hears first how things are.
@@ -49,11 +61,11 @@ impl Router {
         // The start last: whoever hears it reports at once, and must know by then.
         for key in [ENVIRONMENT, PRINTER, STARTED] {
             if let Some((event, since)) = shared.standing.get(key) {
-                inbox.event(&Arc::new(aged(event, *since)));
+                inbox.event(&Arc::new(aged(event, *since)), false);
             }
         }
         if shared.ended {
-            inbox.end();
+            inbox.end(LAST_EVENTS);
         }
         shared.inboxes.insert(name.into(), inbox.clone());
         shared.changed();
@@ -93,7 +105,7 @@ impl Router {
     pub fn end(&self) {
         let mut shared = self.lock();
         shared.ended = true;
-        shared.inboxes.values().for_each(|inbox| inbox.end());
+        shared.inboxes.values().for_each(|inbox| inbox.end(LAST_EVENTS));
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -108,6 +120,9 @@ impl Shared {
     }
 
     fn remember(&mut self, event: &Arc<Event>) {
+        if !event.made_up && [STARTED, STOPPING].contains(&event.name.as_str()) {
+            self.turned = Some(Instant::now());
+        }
         match event.name.as_str() {
             STOPPING => self.standing.clear(),
             name => {

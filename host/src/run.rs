@@ -57,8 +57,15 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let (control, news) = mpsc::channel();
     let signal = control.clone();
-    // A second one while we end: the default would have been to end at once, too.
-    ctrlc::set_handler(move || drop(signal.send(Control::Signal))).context("listening for signals")?;
+    let mut before = false;
+    ctrlc::set_handler(move || {
+        // A second one means it: what has not been delivered is dropped.
+        if std::mem::replace(&mut before, true) {
+            std::process::exit(130);
+        }
+        let _ = signal.send(Control::Signal);
+    })
+    .context("listening for signals")?;
     // Before the first look, so that nothing changes between the two.
     let mut watch = Watch::start(home, &control)?;
     let loader = loader::start(home.clone(), sandbox, control.clone())?;
@@ -76,6 +83,7 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
         control: control.clone(),
         journal: journal.clone(),
         server,
+        router: router.clone(),
     };
     let mut supervisor = Supervisor::new(shared, router.clone(), loader);
     supervisor.scan();
@@ -137,7 +145,9 @@ fn listen(
                 supervisor.changed(folder);
             }
             Ok(Control::Loaded(answer)) => supervisor.loaded(answer),
-            Ok(Control::Runs(name, digest)) => supervisor.runs(&name, &digest),
+            Ok(Control::Runs(name, plugin)) => supervisor.runs(&name, plugin),
+            Ok(Control::PutBack(name, bad, plugin)) => supervisor.put_back(&name, bad, plugin),
+            Ok(Control::Unstarted(name, digest, error)) => supervisor.unstarted(&name, digest, &error),
             Ok(Control::SourceEnded(ended)) => return Some(ended),
             Ok(Control::Signal) | Err(RecvTimeoutError::Disconnected) => return Some(Ok(())),
             Err(RecvTimeoutError::Timeout) => {}

@@ -72,7 +72,7 @@ pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) 
         boot_ms: now.boot.as_ref().map(|(_, since)| millis(*since)),
         server_run,
         // People can read it; what is no JSON is kept as it is.
-        state: serde_json::from_str(state).unwrap_or_else(|_| Value::String(state.into())),
+        state: serde_json::from_str(state).ok().filter(Value::is_object).unwrap_or_else(|| Value::String(state.into())),
     };
     let file = home.state_file(name);
     fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;

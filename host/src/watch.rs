@@ -31,7 +31,7 @@ pub struct Watch {
 struct Watched {
     folder: Folder,
     /// Which folder it was; another one may come in its place.
-    id: Option<(u64, u64)>,
+    id: Option<Id>,
     _watcher: RecommendedWatcher,
 }
 
@@ -95,17 +95,14 @@ impl Folder {
     }
 }
 
-/// Device and inode.
-#[cfg(unix)]
-fn id(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
+/// When it was made, and its inode, which alone may be given to the next folder.
+type Id = (Option<std::time::SystemTime>, u64);
 
-/// Elsewhere a folder is taken for the same as long as it was made at the same time.
-#[cfg(not(unix))]
-fn id(path: &Path) -> Option<(u64, u64)> {
-    let made = std::fs::metadata(path).ok()?.created().ok()?;
-    let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some((since.as_secs(), u64::from(since.subsec_nanos())))
+fn id(path: &Path) -> Option<Id> {
+    let metadata = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((metadata.created().ok(), inode))
 }

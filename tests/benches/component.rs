@@ -7,7 +7,7 @@ use glassbox::home::BUNDLED;
 use glassbox::running::{Running, Setup};
 use glassbox::source;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Instance, Manifest, Policy, Sandbox, Settings};
+use glassbox_sandbox::{Instance, Manifest, Plugin, Policy, Sandbox, Settings};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -124,8 +124,20 @@ fn running() -> Running {
     let sandbox = Sandbox::new(None).unwrap();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     let settings = Settings::parse(SETTINGS).unwrap();
-    let supply = Box::new(Capabilities::deny);
-    Running::start(Setup { plugin, settings, veto: None, supply, keep: Box::new(|_| Ok(())), saved: None }, 0).unwrap()
+    let supply = Box::new(|_: &Plugin| Capabilities::deny());
+    Running::start(
+        Setup {
+            plugin,
+            settings,
+            veto: None,
+            supply,
+            keep: Box::new(|_| Ok(())),
+            keep_state: Box::new(|_| ()),
+            saved: None,
+        },
+        0,
+    )
+    .unwrap()
 }
 
 fn untracked(sheet: &mut Sheet) {

@@ -25,6 +25,7 @@ fn entry() -> Entry {
         }),
         status: Some(200),
         reason: None,
+        count: None,
     }
 }
 

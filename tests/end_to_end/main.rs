@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod faulty;
 mod friendly;
+mod hostile;
 mod journal;
 mod kill;
 mod load;

@@ -9,6 +9,7 @@ const PING: &str = "    Seconds between pings (default 900)\n    A ping says tha
 #[test]
 fn all_are_shown_with_title_value_and_default() {
     let home = Home::new();
+    home.grant();
     let out = home.run(&["settings", "tracking"]).good();
     let keys: Vec<_> = out.lines().filter(|line| !line.starts_with(' ')).collect();
     let expected = [
@@ -39,6 +40,7 @@ fn all_are_shown_with_title_value_and_default() {
 #[test]
 fn one_is_shown() {
     let home = Home::new();
+    home.grant();
     home.write_settings("{\"ping\": 60}");
     assert_eq!(home.run(&["settings", "tracking", "ping"]).good(), format!("ping = 60\n{PING}"));
 }
@@ -46,6 +48,7 @@ fn one_is_shown() {
 #[test]
 fn changes_are_in_the_file_and_the_rest_stays_as_it_was() {
     let home = Home::new();
+    home.grant();
     home.write_settings("{\"zebra\": [1, {\"b\": 2, \"a\": 1.50}], \"pong\": 5, \"enabled\": false, \"ping\": 1}");
     let out = home.run(&["settings", "tracking", "events.printjob=false", "pong", "ping=60"]).good();
     let pong = "    Seconds between pongs (default 86400)\n    A pong describes the installation: versions, machine, third-party plugins. 0: never.\n";
@@ -77,6 +80,7 @@ fn changes_are_in_the_file_and_the_rest_stays_as_it_was() {
 #[test]
 fn what_is_wrong_is_refused_and_nothing_changes() {
     let home = Home::new();
+    home.grant();
     let before = "{ \"ping\":60,\n\t\"enabled\":false }";
     home.write_settings(before);
     let refused = |arguments: &[&str]| {
@@ -104,6 +108,7 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
 #[test]
 fn plugins_that_are_not_there_are_errors() {
     let home = Home::new();
+    home.grant();
     let no_name = |name: &str| format!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
     for name in ["../x", "a/b", "Tracking", "", "tracking.wasm", "..", "a b"] {
         for command in [&["settings", name, "ping=1"][..], &["opt-in", name], &["policy", name]] {
@@ -116,7 +121,7 @@ fn plugins_that_are_not_there_are_errors() {
     let message = home.run(&["settings", "other"]).error();
     let file = home.plugin("other");
     let expected = format!(
-        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (check that the file is there and that you may read it)",
+        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (look at the file: its name, what it is, and whether you may read it)",
         file.display()
     );
     assert_eq!(message, expected);

@@ -12,6 +12,23 @@ use std::sync::{Arc, LazyLock};
 /// The component that misbehaves as its settings say.
 pub const MISFIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misfit.wasm"));
 
+/// A misfit that acts by this word where it has no settings: it is written over its mark.
+///
+/// # Panics
+/// When the word is too long.
+#[must_use]
+pub fn misfit(word: &str) -> Vec<u8> {
+    marked(MISFIT, b"misfit-mark-is:", word)
+}
+
+/// A component with a word written over the 32 bytes after its mark.
+fn marked(component: &[u8], mark: &[u8], word: &str) -> Vec<u8> {
+    let at = component.windows(mark.len()).position(|part| part == mark).expect("its mark") + 16;
+    let mut component = component.to_vec();
+    component[at..at + 32].copy_from_slice(format!("{word:32}").as_bytes());
+    component
+}
+
 /// The component that counts.
 const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"));
 
@@ -22,11 +39,7 @@ const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"))
 /// When the word is too long.
 #[must_use]
 pub fn counter(word: &str) -> Vec<u8> {
-    const MARK: &[u8] = b"counter-version:";
-    let at = COUNTER.windows(MARK.len()).position(|part| part == MARK).expect("its mark") + MARK.len();
-    let mut component = COUNTER.to_vec();
-    component[at..at + 32].copy_from_slice(format!("{word:32}").as_bytes());
-    component
+    marked(COUNTER, b"counter-version:", word)
 }
 
 /// The friendly example, as anybody would build it.

@@ -107,7 +107,7 @@ fn only_events_and_ticks_may_send() {
     let refused = in_load.instance.load(&settings(&[("act", json!("send-in-load"))])).unwrap().unwrap_err();
     assert_eq!(refused, r#"Err("forbidden")"#);
     let mut in_save = act("send-in-save").0;
-    assert_eq!(in_save.instance.save().unwrap(), r#""forbidden""#);
+    assert_eq!(in_save.instance.save().unwrap(), r#""Err(\"forbidden\")""#);
     assert_eq!(in_load.record.take_requests(), []);
     assert_eq!(in_save.record.take_requests(), []);
 }
@@ -125,9 +125,9 @@ fn a_call_is_a_transaction_and_a_trap_discards_what_it_sent() {
 #[test]
 fn limits_end_a_call() {
     for (act, reason) in [
-        ("loop", "on-event: it took longer than 2 s"),
-        ("recurse", "on-event: it ran out of stack"),
-        ("bomb", ""),
+        ("loop-in-on-event", "on-event: it took longer than 2 s"),
+        ("recurse-in-on-event", "on-event: it ran out of stack"),
+        ("hoard-in-on-event", ""),
         ("huge-request", ""),
     ] {
         let error = do_it_badly(act);

@@ -34,12 +34,13 @@ impl Host {
             plugin: version(word),
             settings: Settings::parse(r#"{"enabled": true, "id": "4711"}"#).unwrap(),
             veto: None,
-            supply: Box::new(move || Capabilities {
+            supply: Box::new(move |_| Capabilities {
                 http: Box::new(Recording(Deny, Record::default())),
                 clock: Box::new(own.clone()),
                 ..Capabilities::deny()
             }),
             keep: Box::new(|_| Ok(())),
+            keep_state: Box::new(|_| ()),
             saved,
         };
         let running = Running::start(setup, SECOND).unwrap();
@@ -151,19 +152,55 @@ fn a_version_that_fails_in_its_first_calls_is_rolled_back() {
             assert_eq!(host.count().turns, []);
         }
         let step = host.count();
-        assert_eq!(step.turns, [Turn::RolledBack("on-event: it panicked".into())]);
+        assert_eq!(step.turns, [Turn::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]);
         assert!(step.notes[1].starts_with("the version before it ("), "{:?}", step.notes);
         assert_eq!(host.report(), reported("first", calls + 1, 0), "the old one handled what the new one could not");
     }
 }
 
 #[test]
-fn a_report_that_left_is_not_sent_again_by_the_old_version() {
+fn a_version_that_cannot_be_saved_sends_nothing_and_the_old_one_does_it() {
     let mut host = Host::start("first");
     host.replace("trap-save").unwrap();
     let step = host.event("octoprint_started", "{}");
     assert_eq!(step.sent.len(), 1);
-    assert_eq!(step.turns, [Turn::RolledBack("handover.save: it panicked".into())]);
+    assert_eq!(
+        step.turns,
+        [Turn::RolledBack("handover.save: it panicked".into(), version("trap-save").digest.clone())]
+    );
+    assert_eq!(host.report().0, "first");
+    let mut host = Host::start("trap-save");
+    assert_eq!(host.event("octoprint_started", "{}").sent, [], "there is none that could");
+}
+
+#[test]
+fn two_bad_versions_in_a_row_leave_the_good_one() {
+    let mut host = Host::start("first");
+    host.count();
+    host.replace("trap-third-event").unwrap();
+    host.count();
+    let word = "trap-event";
+    host.replace(word).unwrap();
+    assert_eq!(host.count().turns, [Turn::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]);
+    assert_eq!(host.report(), reported("first", 3, 0));
+}
+
+#[test]
+fn a_no_holds_also_while_it_rests_and_does_not_like_it() {
+    for word in ["trap-event", "refuse-off"] {
+        let mut host = Host::start(word);
+        let event = if word == "trap-event" { "Count" } else { "Fail" };
+        while host.running.next_tick().is_none_or(|at| at < host.clock.get() + SECOND) {
+            host.event(event, r#"{"seq": 1}"#);
+        }
+        let mut settings = host.running.settings().clone();
+        settings.set("enabled", false.into()).unwrap();
+        let _ = host.running.change_settings(settings, host.clock.get());
+        assert!(!host.running.consent().given(), "{word}");
+        host.later(60 * SECOND);
+        host.tick();
+        assert_eq!(host.event("Report", "null").sent, [], "{word}");
+    }
 }
 
 #[test]

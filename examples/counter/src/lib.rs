@@ -79,6 +79,7 @@ fn heard(name: &str, payload: &str, state: &mut State) {
             send("report", &fields);
         }
         "octoprint_started" => send("started", &[]),
+        "Fail" => panic!("as it was told to"),
         _ => {}
     }
 }
@@ -124,8 +125,11 @@ impl settings::Guest for Counter {
         "{}".into()
     }
 
-    fn load(_: String) -> Result<String, String> {
+    fn load(document: String) -> Result<String, String> {
         fail_in("load");
+        if version() == "refuse-off" && document.contains("\"enabled\": false") {
+            return Err("it does not take no for an answer".into());
+        }
         if version() == "refuse-settings" { Err("it never likes them".into()) } else { Ok("{}".into()) }
     }
 }

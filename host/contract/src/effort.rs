@@ -1,8 +1,45 @@
-//! What compiling a component would cost, judged before it is begun: a compiler's time and memory
-//! grow faster than the code where there are many loops, and a file of 50 KB could keep it busy for
-//! an hour.
+//! What comparing a component's types, and what compiling it would cost, judged before it is begun:
+//! the time and memory for it can grow faster than the file, and one of 50 KB could keep a compiler
+//! busy for an hour.
 
 use wasmparser::{FunctionBody, Operator, Parser, Payload, Result};
+
+/// What makes comparing slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Bytes of all but core modules and custom sections.
+    pub size: usize,
+    /// How deep components lie inside one another.
+    pub depth: usize,
+}
+
+/// Look at how the component is put together.
+///
+/// # Errors
+/// Where the component is damaged.
+pub fn frame(bytes: &[u8]) -> Result<Frame> {
+    let mut frame = Frame { size: bytes.len(), depth: 0 };
+    // What we are in, and whether that is a core module.
+    let mut within = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::ModuleSection { unchecked_range, .. } => {
+                frame.size = frame.size.saturating_sub(unchecked_range.len());
+                within.push(true);
+            }
+            Payload::ComponentSection { .. } => {
+                within.push(false);
+                frame.depth = frame.depth.max(within.len());
+            }
+            Payload::End(_) => drop(within.pop()),
+            Payload::CustomSection(section) if within.last() != Some(&true) => {
+                frame.size = frame.size.saturating_sub(section.range().len());
+            }
+            _ => {}
+        }
+    }
+    Ok(frame)
+}
 
 /// What makes compiling slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -48,7 +48,7 @@ impl Error {
 
     fn advice(&self) -> &'static str {
         match self.stage {
-            Stage::Read => "check that the file is there and that you may read it",
+            Stage::Read => "look at the file: its name, what it is, and whether you may read it",
             Stage::Check => "get a tracker built for this version of glassbox, or build it against its wit/ folder",
             Stage::Manifest => "the plugin's author must mend its manifest",
             Stage::Compile => "the file is damaged, or its code is such as no tracker needs",
@@ -99,5 +99,7 @@ pub fn printable(text: &str, most: usize) -> String {
 
 /// A line of a reason can only look like one.
 fn indented(reason: &str) -> String {
-    reason.lines().take(LINES).map(|line| printable(line, LINE)).collect::<Vec<_>>().join("\n    ")
+    let cut = |line: &str| if line.chars().nth(LINE).is_some() { "…" } else { "" };
+    let lines = reason.lines().take(LINES).map(|line| printable(line, LINE) + cut(line));
+    lines.collect::<Vec<_>>().join("\n    ")
 }

@@ -1,12 +1,20 @@
 //! The world in `wit/`, and how a component differs from it: every difference at once, in the words
 //! of who wrote the component.
 
+use crate::effort::frame;
 use crate::types::{Function, functions};
 use wasmparser::types::TypesRef;
 use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator};
 
 /// The custom section that holds the manifest.
 const MANIFEST_SECTION: &str = "glassbox:manifest";
+
+/// How deep components may lie inside one another: the encoder puts them one deep.
+const DEEPEST: usize = 8;
+
+/// Bytes of all but code and custom sections: types, imports, exports, and how the parts are put
+/// together. To compare types takes time in proportion to their product. The bundled tracker has 2 KiB.
+const INTERFACE: usize = 32 << 10;
 
 /// The version of the world.
 const VERSION: &str = "1.0.0";
@@ -79,10 +87,17 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
         return Err("the file is not WebAssembly".into());
     }
     let damaged = |error: wasmparser::BinaryReaderError| format!("the file is damaged or cut off: {error}");
+    let frame = frame(bytes).map_err(damaged)?;
+    if frame.depth > DEEPEST {
+        return Err(format!("the file has more than {DEEPEST} components inside one another"));
+    }
+    if frame.size > INTERFACE {
+        return Err(format!("its types, imports and exports take {} bytes; at most {INTERFACE} are read", frame.size));
+    }
     let mut found = Inspection::default();
     let (mut validator, mut types, mut manifests) = (Validator::new(), None, Vec::new());
     // Sections of nested modules and components are not the outer level's.
-    let (mut depth, mut nested) = (0, false);
+    let (mut depth, mut nested) = (0_usize, false);
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(damaged)?;
         match &payload {
@@ -90,7 +105,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
                 return Err("the file is a core module, not a component; encode it with wit-component".into());
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section.clone() {
                     found.imports.push(import.map_err(damaged)?.name.name.to_string());
@@ -156,9 +171,7 @@ fn import(name: &str, functions: Vec<Function>, differences: &mut Vec<String>) {
         match IMPORTED.iter().find(|(of, known, _)| *of == interface && *known == function) {
             None => differences.push(format!("it imports {function} of {name}, where there is no such function")),
             Some((_, _, expected)) if ty != *expected => {
-                differences.push(format!(
-                    "it imports {function} of {name} as\n      {ty}\n    but there it is\n      {expected}"
-                ));
+                differences.push(format!("it imports {function} of {name} as\n  {ty}\nbut there it is\n  {expected}"));
             }
             Some(_) => {}
         }
@@ -185,7 +198,7 @@ fn export(
     match found.iter().find(|known| known.name == *function || interface.is_empty()) {
         None => differences.push(format!("it does not export {function}{of}")),
         Some(Function { ty, .. }) if ty != expected => {
-            differences.push(format!("it exports {function}{of} as\n      {ty}\n    but it must be\n      {expected}"));
+            differences.push(format!("it exports {function}{of} as\n  {ty}\nbut it must be\n  {expected}"));
         }
         Some(_) => {}
     }

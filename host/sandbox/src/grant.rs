@@ -17,8 +17,8 @@ impl Manifest {
             match before {
                 None => more.push(format!("see the event {} ({})", sees.event, listed(&fields))),
                 Some(before) => {
-                    // What was granted whole is granted in part.
-                    let known = |field: &&str| before.fields.iter().any(|known| is_within(field, known));
+                    // A part of a field is another: of `a` as a whole only a plain value passes.
+                    let known = |field: &&str| before.fields.iter().any(|known| known == field);
                     let new: Vec<_> = fields.into_iter().filter(|field| !known(field)).collect();
                     if !new.is_empty() {
                         more.push(format!("see of the event {} also {}", sees.event, new.join(", ")));
@@ -35,7 +35,33 @@ impl Manifest {
                 Some(before) => says.beyond(before, &mut more),
             }
         }
+        self.names_beyond(granted, &mut more);
         more
+    }
+
+    /// Names with a variable are looked at in their order, and after those without one: one that is
+    /// gone, or stands elsewhere, leaves its requests to the rules of another.
+    fn names_beyond(&self, granted: &Self, more: &mut Vec<String>) {
+        let open = |manifest: &Self| -> Vec<String> {
+            let names = manifest.says.iter().filter(|says| says.variable.is_some());
+            names.map(|says| says.request.clone()).collect()
+        };
+        let (new, old) = (open(self), open(granted));
+        let kept: Vec<_> = old.iter().filter(|name| new.contains(name)).collect();
+        if kept.len() < old.len() && !new.is_empty() || !new.iter().filter(|name| old.contains(name)).eq(kept) {
+            more.push(format!("choose the names of reports in another way ({})", new.join(", ")));
+        }
+        for says in granted.says.iter().filter(|says| says.variable.is_none()) {
+            let gone = !self.says.iter().any(|new| new.request == says.request);
+            let fits = |open: &String| {
+                let (start, rest) = open.split_once('{').unwrap_or((open, ""));
+                let end = rest.split_once('}').map_or("", |(_, end)| end);
+                says.request.starts_with(start) && says.request.ends_with(end)
+            };
+            if let Some(other) = new.iter().find(|open| gone && fits(open)) {
+                more.push(format!("report {} by the rules of {other}", says.request));
+            }
+        }
     }
 
     fn capabilities_beyond(&self, granted: &Self, more: &mut Vec<String>) {
@@ -49,9 +75,13 @@ impl Manifest {
                 if http.id_setting != before.id_setting {
                     more.push(format!("send the setting '{}' as its id", http.id_setting));
                 }
-                if http.url_setting.is_some() && http.url_setting != before.url_setting {
-                    let setting = http.url_setting.as_deref().unwrap_or_default();
-                    more.push(format!("send to the server in the setting '{setting}'"));
+                match (&http.url_setting, &before.url_setting) {
+                    (new, old) if new == old => {}
+                    (Some(setting), _) => more.push(format!("send to the server in the setting '{setting}'")),
+                    (None, Some(old)) => {
+                        more.push(format!("send to {}, whatever server the setting '{old}' names", http.url));
+                    }
+                    (None, None) => {}
                 }
             }
             (None, _) => {}
@@ -127,11 +157,6 @@ impl Rule {
     }
 }
 
-/// `a.b` lies within `a`.
-fn is_within(field: &str, known: &str) -> bool {
-    field == known || field.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'))
-}
-
 fn listed(fields: &[&str]) -> String {
     if fields.is_empty() { "just that it happened".into() } else { fields.join(", ") }
 }
@@ -171,7 +196,6 @@ mod tests {
             ("max_length = 9", "max_length = 8"),
             ("max_length = 9", r#"enum = ["short"]"#),
             (r#"fields = ["x"]"#, "fields = []"),
-            (r#"fields = ["x"]"#, r#"fields = ["x.y"]"#),
             (r#"hardware = ["os"]"#, ""),
             (", optional = true", ""),
         ] {
@@ -180,6 +204,34 @@ mod tests {
         }
         let nothing = Manifest::parse("[plugin]\nname = \"p\"").unwrap();
         assert_eq!(nothing.beyond(&Manifest::parse(BASE).unwrap()), [""; 0]);
+    }
+
+    #[test]
+    fn what_looks_like_less_can_be_more() {
+        assert_eq!(
+            more(|text| text.replace(r#"fields = ["x"]"#, r#"fields = ["x.y"]"#)),
+            ["see of the event A also x.y"]
+        );
+        let says = |name: &str| {
+            let variable = if name.contains('{') { "variable = { pattern = \"[a-z]+\" }\n" } else { "" };
+            format!("[[says]]\nrequest = \"{name}\"\nmethod = \"GET\"\n{variable}fields = []\n")
+        };
+        let manifest = |names: &[&str]| {
+            let says: String = names.iter().map(|name| says(name)).collect();
+            Manifest::parse(&format!("[plugin]\nname = \"p\"\n{says}")).unwrap()
+        };
+        let beyond = |new: &[&str], old: &[&str]| manifest(new).beyond(&manifest(old));
+        assert_eq!(beyond(&["re{x}"], &["report", "re{x}"]), ["report report by the rules of re{x}"]);
+        assert_eq!(beyond(&["re{x}", "report"], &["report", "re{x}"]), [""; 0], "a whole name wins in any place");
+        assert_eq!(beyond(&["re{x}"], &["b", "re{x}"]), [""; 0]);
+        let order = ["choose the names of reports in another way (re{x}, rep{x})"];
+        assert_eq!(beyond(&["re{x}", "rep{x}"], &["rep{x}", "re{x}"]), order);
+        assert_eq!(beyond(&["re{x}"], &["rep{x}", "re{x}"]), ["choose the names of reports in another way (re{x})"]);
+        assert_eq!(beyond(&[], &["rep{x}", "re{x}"]), [""; 0]);
+        let own = |text: String| text.replace("id_setting", "url_setting = \"u\", id_setting");
+        let base = Manifest::parse(&own(BASE.into())).unwrap();
+        let found = Manifest::parse(BASE).unwrap().beyond(&base);
+        assert_eq!(found, ["send to https://a.example/{id}/{event}, whatever server the setting 'u' names"]);
     }
 
     #[test]

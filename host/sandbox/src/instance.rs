@@ -121,6 +121,17 @@ impl Instance {
     /// # Errors
     /// When the call fails; nothing that it sent has left.
     pub fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
+        let outcome = self.hear(name, payload)?;
+        outcome.iter().for_each(|outcome| self.release(outcome));
+        Ok(outcome)
+    }
+
+    /// As [`Self::on_event`], but what was sent waits for [`Self::release`]: whoever keeps the state
+    /// that comes of it does so before anything leaves.
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
         let outcome = match self.plugin.policy.cut(name, payload) {
             Ok(None) => return Ok(None),
             Ok(Some(payload)) => {
@@ -139,6 +150,16 @@ impl Instance {
     /// # Errors
     /// As [`Self::on_event`].
     pub fn on_tick(&mut self) -> Result<Outcome, Error> {
+        let outcome = self.hear_tick()?;
+        self.release(&outcome);
+        Ok(outcome)
+    }
+
+    /// As [`Self::on_tick`], but what was sent waits for [`Self::release`].
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn hear_tick(&mut self) -> Result<Outcome, Error> {
         let answer = self.call("on-tick", true, |world, store| world.call_on_tick(store))?;
         Ok(self.outcome(answer))
     }
@@ -208,13 +229,27 @@ impl Instance {
         Err(Error::new(&self.plugin.name, Stage::Call, reason))
     }
 
-    /// The call has returned: what it sent leaves.
+    /// What a call sent leaves.
+    pub fn release(&mut self, outcome: &Outcome) {
+        if !outcome.sent.is_empty() {
+            self.store.data_mut().capabilities.http.queue(outcome.sent.clone());
+        }
+    }
+
+    /// How much more it may send; a fresh instance of the same plugin goes on from there.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.store.data().rate
+    }
+
+    /// Go on from the rate of the instance before.
+    pub fn go_on_from(&mut self, rate: Rate) {
+        self.store.data_mut().rate = rate;
+    }
+
     fn outcome(&mut self, answer: Result<Option<u64>, String>) -> Outcome {
         let state = self.store.data_mut();
         let sent = std::mem::take(&mut state.sent);
-        if !sent.is_empty() {
-            state.capabilities.http.queue(sent.clone());
-        }
         let (next_tick, message) = match answer {
             Ok(next_tick) => (next_tick, None),
             Err(message) => (None, Some(printable(&message, limits::MESSAGE_CHARS))),
@@ -229,12 +264,23 @@ fn arm(store: &mut Store<State>) {
 }
 
 fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) -> Error {
+    use limits::{MEMORY, TABLE_ELEMENTS};
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => format!("it took longer than {} s", limits::CALL_TIME.as_secs()),
         Some(Trap::StackOverflow) => "it ran out of stack".into(),
         Some(Trap::UnreachableCodeReached) => "it panicked".into(),
         Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
+        None => match error.root_cause().to_string() {
+            memory if memory.contains("when growing memory") => {
+                format!("it wanted more than {} MiB of memory", MEMORY >> 20)
+            }
+            table if table.contains("when growing table") => {
+                format!("it wanted more than {TABLE_ELEMENTS} table entries")
+            }
+            count if count.contains("limit exceeded") => format!("it is made of too many parts: {count}"),
+            ours if ours.starts_with("it ") => ours,
+            other => format!("what it handed over does not fit the contract: {other}"),
+        },
     };
     let reason = if export.is_empty() { what } else { format!("{export}: {what}") };
     Error::new(&plugin.name, stage, reason)

@@ -43,4 +43,6 @@ pub use glassbox_contract::{Error, Inspection, Stage, printable};
 pub use instance::{Instance, Outcome};
 pub use manifest::Manifest;
 pub use policy::Policy;
+#[cfg(feature = "engine")]
+pub use rate::Rate;
 pub use settings::Settings;

@@ -158,6 +158,6 @@ impl Manifest {
     /// # Errors
     /// Where the text is wrong, and how.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_string())
+        toml::from_str(text).map_err(|error| format!("it cannot be read: {}", error.to_string().trim_end()))
     }
 }

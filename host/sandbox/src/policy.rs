@@ -54,6 +54,11 @@ impl Policy {
             wrong.push(format!("a text has characters that nobody sees: {hidden}"));
         }
         wrong.extend(manifest.capabilities.http.as_ref().and_then(|http| check_template(&http.url).err()));
+        let rules = manifest.says.iter().flat_map(|says| says.fields.iter().map(|f| &f.rule).chain(&says.variable));
+        if rules.filter(|rule| rule.pattern.is_some()).count() > limits::PATTERNS {
+            // Before any is compiled.
+            return Err(vec![format!("it has more than {} patterns", limits::PATTERNS)]);
+        }
         let mut patterns = Patterns::default();
         let user_agent = patterns.get(&manifest.capabilities.user_agent);
         let user_agent = user_agent.map_err(|reason| wrong.push(format!("user_agent: {reason}"))).ok();
@@ -66,6 +71,11 @@ impl Policy {
             seen.fields.iter().for_each(|path| sight.add(path));
             if sees.insert(seen.event.clone(), sight).is_some() {
                 wrong.push(format!("the event {} is listed twice", seen.event));
+            }
+        }
+        for (i, says) in manifest.says.iter().enumerate() {
+            if manifest.says[..i].iter().any(|other| other.request == says.request) {
+                wrong.push(format!("the request {} is listed twice", says.request));
             }
         }
         let says = manifest.says.iter().map(|says| Said::new(says, &mut patterns, &mut wrong)).collect();
@@ -152,8 +162,11 @@ impl Policy {
             return Err("its name or user agent is too long".into());
         }
         let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !plain(&request.name) || !plain(&request.user_agent) || request.name.bytes().all(|byte| byte == b'.') {
+        if !plain(&request.name) || !plain(&request.user_agent) {
             return Err("its name or user agent has characters that may not be there".into());
+        }
+        if request.name.bytes().all(|byte| byte == b'.') {
+            return Err("its name would be a step in the server's path".into());
         }
         if request.fields.len() > limits::FIELDS {
             return Err("it has too many fields".into());
@@ -186,7 +199,9 @@ impl Policy {
     }
 
     fn said(&self, name: &str) -> Option<&Said> {
-        self.says.iter().find(|said| said.is_for(name))
+        // A name that is declared as it is wins, wherever a name with a variable stands.
+        let exact = self.says.iter().find(|said| said.variable.is_none() && said.is_for(name));
+        exact.or_else(|| self.says.iter().find(|said| said.is_for(name)))
     }
 }
 
@@ -298,27 +313,21 @@ impl Check {
 
 /// Patterns that were compiled: a manifest repeats a few of them over and over.
 #[derive(Default)]
-struct Patterns {
-    known: HashMap<String, Regex>,
-    tried: usize,
-}
+struct Patterns(HashMap<String, Regex>);
 
 impl Patterns {
     /// A pattern for the whole value; matching takes time in proportion to the value's length.
     fn get(&mut self, text: &str) -> Result<Regex, String> {
-        if let Some(known) = self.known.get(text) {
+        if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }
-        self.tried += 1;
-        if self.tried > limits::PATTERNS {
-            return Err(format!("the manifest has more than {} patterns", limits::PATTERNS));
-        }
-        let pattern = RegexBuilder::new(&format!(r"\A(?:{text})\z"))
-            .size_limit(limits::PATTERN)
-            .dfa_size_limit(limits::PATTERN)
-            .build()
-            .map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
-        self.known.insert(text.into(), pattern.clone());
+        let build =
+            |text: &str| RegexBuilder::new(text).size_limit(limits::PATTERN).dfa_size_limit(limits::PATTERN).build();
+        // With a parenthesis too many it would be another pattern within ours.
+        let alone = if text.contains(['(', ')']) { build(text).map(drop) } else { Ok(()) };
+        let pattern = alone.and_then(|()| build(&format!(r"\A(?:{text})\z")));
+        let pattern = pattern.map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
+        self.0.insert(text.into(), pattern.clone());
         Ok(pattern)
     }
 }

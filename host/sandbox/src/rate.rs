@@ -3,7 +3,7 @@
 use crate::limits::{BURST, REFILL};
 
 /// What is left, and since when it has been filling up.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rate {
     left: u32,
     since: u64,
@@ -11,6 +11,7 @@ pub struct Rate {
 
 impl Rate {
     /// A full bucket.
+    #[must_use]
     pub fn new(now: u64) -> Self {
         Self { left: BURST, since: now }
     }

@@ -4,19 +4,35 @@ use anyhow::{Result, bail};
 use glassbox::describe;
 use glassbox::grants::{self, Standing};
 use glassbox::home::Home;
-use glassbox_sandbox::{Manifest, Settings, consent};
+use glassbox::journal::{Journal, What};
+use glassbox::ledger;
+use glassbox_sandbox::{Manifest, Settings, consent, digest};
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Say what a plugin asks for, or what it asks for now beyond what was granted, and grant it.
 pub fn grant(home: &Home, name: &str) -> Result<()> {
     home.must_exist()?;
-    let (manifest, before) = grants::grant(home, name, &home.read_plugin(name)?)?;
+    let component = home.read_plugin(name)?;
+    let (manifest, before) = grants::asked(home, name, &component)?;
     let mut out = std::io::stdout().lock();
+    // Shown before it is recorded: what nobody could read was not accepted.
     write!(out, "{}", in_words(&manifest, &before))?;
+    out.flush()?;
+    record(home, name, &component)?;
     writeln!(out, "\nYou have granted this to '{name}'. Take it back with: glassbox revoke {name}")?;
     if !home.settings(name)?.or_empty(&home.settings_file(name))?.enabled() {
         writeln!(out, "It sends nothing before you say: glassbox opt-in {name}")?;
+    }
+    Ok(())
+}
+
+fn record(home: &Home, name: &str, component: &[u8]) -> Result<()> {
+    grants::grant(home, name, component)?;
+    // A running host writes, too; each line is under a lock.
+    match Journal::open(&home.journal()) {
+        Ok(journal) => ledger::note(&journal, What::Granted, name, Some(digest(component)), "by the operator"),
+        Err(error) => tracing::warn!("the grant is not in the journal: {error:#}"),
     }
     Ok(())
 }
@@ -49,9 +65,12 @@ pub fn revoke(home: &Home, name: &str) -> Result<()> {
 /// Say what will be recorded, grant it, and switch tracking on.
 pub fn opt_in(home: &Home, name: &str) -> Result<()> {
     home.must_exist()?;
-    let (manifest, _) = grants::grant(home, name, &home.read_plugin(name)?)?;
+    let component = home.read_plugin(name)?;
+    let (manifest, _) = grants::asked(home, name, &component)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", describe::in_words(&manifest))?;
+    out.flush()?;
+    record(home, name, &component)?;
     let (settings, aside) = decide(home, name, true)?;
     say_aside(&mut out, aside)?;
     writeln!(out, "You have opted in to '{name}'. A running host takes it up at once.")?;

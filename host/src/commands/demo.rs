@@ -14,7 +14,7 @@ use glassbox::running::{Running, Setup};
 use glassbox::system::{ManualClock, ManualThrottle, SystemRandom};
 use glassbox::worker::keep;
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
-use glassbox_sandbox::{Outgoing, Sandbox, Settings};
+use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -108,7 +108,7 @@ fn start(home: &Home, player: &Player, outbox: &Outbox) -> Result<Running> {
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
     let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), outbox.clone());
-    let supply = Box::new(move || Capabilities {
+    let supply = Box::new(move |_: &Plugin| Capabilities {
         http: Box::new(queue.clone()),
         clock: Box::new(clock.clone()),
         // The session says what its machine was.
@@ -118,7 +118,7 @@ fn start(home: &Home, player: &Player, outbox: &Outbox) -> Result<Running> {
     });
     let keep = keep(home, BUNDLED_NAME);
     // CI and the like say no to reports that leave the machine; these go to our own receiver.
-    Running::start(Setup { plugin, settings, veto: None, supply, keep, saved: None }, 0)
+    Running::start(Setup { plugin, settings, veto: None, supply, keep, keep_state: Box::new(|_| ()), saved: None }, 0)
 }
 
 fn stop_on_signal() -> Result<mpsc::Receiver<()>> {

@@ -20,10 +20,21 @@ pub use run::run;
 pub use settings::settings;
 pub use status::status;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use glassbox::grants;
 use glassbox::home::{BUNDLED, BUNDLED_NAME, Home};
 use glassbox_sandbox::{Plugin, Sandbox};
 use std::sync::Arc;
+
+/// Load a plugin of the home that may run. One that was granted nothing is not started, here neither.
+fn load_granted(home: &Home, name: &str) -> Result<Arc<Plugin>> {
+    home.must_exist()?;
+    let (_, standing) = grants::asked(home, name, &home.read_plugin(name)?)?;
+    if let Some(advice) = standing.advice(name) {
+        bail!("{name}: {advice}");
+    }
+    load(home, name)
+}
 
 /// Load a plugin of the home.
 fn load(home: &Home, name: &str) -> Result<Arc<Plugin>> {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use glassbox::describe;
 use glassbox::grants::Standing;
 use glassbox::home::{BUNDLED_NAME, Home};
-use glassbox_sandbox::{Sandbox, digest, examine};
+use glassbox_sandbox::{Sandbox, digest, examine, printable};
 use std::io::Write;
 
 /// Make the home.
@@ -47,7 +47,7 @@ pub fn list(home: &Home) -> Result<()> {
                 writeln!(out, "    {} bytes, sha256 {}", bytes.len(), digest(&bytes))?;
                 writeln!(out, "    {}", verdict(home, &name))?;
             }
-            Err(error) => writeln!(out, "{name}  not loaded\n    {error}")?,
+            Err(error) => writeln!(out, "{}  not loaded\n    {error}", printable(&name, 80))?,
         }
     }
     Ok(())

@@ -1,8 +1,7 @@
 //! `settings`: shows and changes a plugin's settings, checked against the plugin's schema.
 
-use super::load;
+use super::load_granted;
 use anyhow::{Context, Result, anyhow, bail};
-use glassbox::grants;
 use glassbox::home::Home;
 use glassbox::schema::{self, Key};
 use glassbox_sandbox::capabilities::Capabilities;
@@ -12,7 +11,7 @@ use std::io::Write;
 
 /// Show or change settings.
 pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
-    let plugin = load(home, name)?;
+    let plugin = load_granted(home, name)?;
     let mut instance = Instance::new(&plugin, Capabilities::deny(), None)?;
     let schema: Value = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
     let keys = schema::keys(&schema);
@@ -35,14 +34,6 @@ pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
     }
     if changes.is_empty() {
         return Ok(());
-    }
-    // Opting in shows first what is recorded; a setting must not be a way around that.
-    if changes.iter().any(|(path, value)| *path == "enabled" && *value == Value::Bool(true))
-        && grants::read(home, name)?.is_none()
-    {
-        bail!(
-            "nobody has granted '{name}' anything yet; 'glassbox opt-in {name}' shows what it records and switches it on"
-        );
     }
     let (changed, _) = home.change_settings(name, |settings| {
         for (path, value) in &changes {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use glassbox::grants::{self, Standing};
 use glassbox::home::{Home, Stored};
-use glassbox::journal::{Entry, Reader, What};
+use glassbox::journal::{Entry, Reader, What, visible};
 use glassbox_sandbox::{Consent, consent, examine};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -16,13 +16,25 @@ pub fn status(home: &Home) -> Result<()> {
     writeln!(out, "home {}{running}", home.root().display())?;
     let so_far = so_far(home)?;
     for name in home.plugin_names()? {
-        writeln!(out, "{name}: {}", verdict(home, &name))?;
+        writeln!(out, "{}: {}", visible(&name), verdict(home, &name))?;
         if let Some(so_far) = so_far.get(&name) {
             so_far.write(&name, &mut out)?;
         }
     }
     Ok(())
 }
+
+/// What becomes of a plugin itself; the last one tells how it is.
+const TURNS: [What; 8] = [
+    What::Loaded,
+    What::Refused,
+    What::Waiting,
+    What::Revoked,
+    What::Removed,
+    What::Restarted,
+    What::RolledBack,
+    What::Quarantined,
+];
 
 /// What the journal says of a plugin.
 #[derive(Default)]
@@ -38,8 +50,8 @@ fn so_far(home: &Home) -> Result<BTreeMap<String, SoFar>> {
         // What is no entry is 'log --verify''s affair.
         let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return Ok(()) };
         let so_far = found.entry(entry.plugin.clone()).or_default();
-        *so_far.counts.entry(entry.what).or_default() += 1;
-        if entry.request.is_none() {
+        *so_far.counts.entry(entry.what).or_default() += entry.count.unwrap_or(1);
+        if TURNS.contains(&entry.what) {
             so_far.last = Some(entry);
         }
         Ok(())

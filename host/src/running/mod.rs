@@ -5,7 +5,7 @@
 mod recovery;
 
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Blocked, Consent, Error, Instance, Outcome, Outgoing, Plugin, Settings};
+use glassbox_sandbox::{Blocked, Consent, Error, Instance, Outcome, Outgoing, Plugin, Rate, Settings};
 use std::sync::Arc;
 
 /// Calls after which a new version is trusted as the old one was.
@@ -17,8 +17,11 @@ const SHORTEST_TICK: u64 = 100_000_000;
 /// Keeps what a plugin asked to have added to its settings. Called before anything is sent.
 pub type Keep = Box<dyn FnMut(&Settings) -> anyhow::Result<()> + Send>;
 
-/// Makes the capabilities of a new instance.
-pub type Supply = Box<dyn FnMut() -> Capabilities + Send>;
+/// Makes the capabilities of a new instance of this plugin.
+pub type Supply = Box<dyn FnMut(&Plugin) -> Capabilities + Send>;
+
+/// Keeps a state. Called before what was sent with it leaves, so that nothing is said twice.
+pub type KeepState = Box<dyn FnMut(&str) + Send>;
 
 /// What a plugin is started with.
 pub struct Setup {
@@ -32,6 +35,8 @@ pub struct Setup {
     pub supply: Supply,
     /// Keeps additions to its settings.
     pub keep: Keep,
+    /// Keeps its state.
+    pub keep_state: KeepState,
     /// What an earlier run of the host saved, and its age in nanoseconds.
     pub saved: Option<(String, u64)>,
 }
@@ -43,9 +48,12 @@ pub struct Running {
     instance: Option<Instance>,
     supply: Supply,
     keep: Keep,
+    keep_state: KeepState,
     veto: Option<&'static str>,
     settings: Settings,
     state: Option<State>,
+    /// How much it may send: not more for being started afresh.
+    rate: Option<Rate>,
     next_tick: Option<u64>,
     /// The version before this one, as long as this one is on probation.
     previous: Option<Previous>,
@@ -92,8 +100,8 @@ pub struct Step {
 pub enum Turn {
     /// A call failed, and it rests or was started afresh.
     Failed(String),
-    /// A call of a new version failed, and the one before it was put back.
-    RolledBack(String),
+    /// A call of a new version failed, and the one before it was put back; which one failed.
+    RolledBack(String, String),
     /// It failed too often and is not started again.
     Quarantined(String),
 }
@@ -108,8 +116,8 @@ enum Call<'a> {
 impl Call<'_> {
     fn make(self, instance: &mut Instance) -> Result<Option<Outcome>, Error> {
         match self {
-            Self::Event(name, payload) => instance.on_event(name, payload),
-            Self::Tick => instance.on_tick().map(Some),
+            Self::Event(name, payload) => instance.hear(name, payload),
+            Self::Tick => instance.hear_tick().map(Some),
         }
     }
 }
@@ -121,14 +129,16 @@ impl Running {
     /// When it does not start, or does not accept its settings, or what it asked to have added
     /// cannot be kept.
     pub fn start(setup: Setup, now: u64) -> anyhow::Result<Self> {
-        let Setup { plugin, settings, veto, supply, keep, saved } = setup;
+        let Setup { plugin, settings, veto, supply, keep, keep_state, saved } = setup;
         let mut running = Self {
             plugin,
             instance: None,
             supply,
             keep,
+            keep_state,
             veto,
             settings,
+            rate: None,
             state: saved.map(|(text, age)| State { text, at: now, age }),
             next_tick: Some(now),
             previous: None,
@@ -163,6 +173,13 @@ impl Running {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Have the last saved state kept.
+    pub fn keep_state(&mut self) {
+        if let Some(state) = &self.state {
+            (self.keep_state)(&state.text);
+        }
     }
 
     /// The last saved state.
@@ -200,29 +217,32 @@ impl Running {
     /// When the plugin does not accept them, or what it asked to have added cannot be kept; the
     /// last ones stay in force.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
-        // Opting out never depends on the plugin's good will: the gate goes by the document.
-        if let Some(instance) = &mut self.instance {
-            match load(instance, &settings, &self.plugin.name, &mut self.keep) {
-                Ok(completed) => self.settings = completed,
-                Err(error) => {
+        // Opting out never depends on the plugin's good will: whatever fails, the document holds.
+        let last = std::mem::replace(&mut self.settings, settings.clone());
+        let changed = match &mut self.instance {
+            Some(instance) => load(instance, &settings, &self.plugin.name, &mut self.keep),
+            None => self.instantiate(&settings, now).map(|(instance, _)| {
+                self.instance = Some(instance);
+                self.healthy();
+                self.settings.clone()
+            }),
+        };
+        self.next_tick = Some(now);
+        match changed {
+            Ok(completed) => self.settings = completed,
+            Err(error) => {
+                let ran = self.instance.take().is_some();
+                if settings.enabled() {
                     // The component may have taken what could not be kept, as an id that nobody
                     // would know tomorrow: a fresh one goes by what holds.
-                    self.instance = None;
-                    if settings.enabled() {
-                        let last = self.settings.clone();
+                    self.settings = last.clone();
+                    if ran {
                         self.instance = Some(self.instantiate(&last, now)?.0);
-                        self.next_tick = Some(now);
-                    } else {
-                        self.settings = settings;
                     }
-                    return Err(error);
                 }
+                return Err(error);
             }
-        } else {
-            self.instance = Some(self.instantiate(&settings, now)?.0);
-            self.healthy();
         }
-        self.next_tick = Some(now);
         Ok(())
     }
 
@@ -241,10 +261,16 @@ impl Running {
                 return Err(error);
             }
         };
-        // One that did not run well is nothing to go back to.
+        // One that did not run well is nothing to go back to, and neither is one that has not yet
+        // proved itself: what is behind it is.
         let worked = self.instance.replace(instance).is_some() && self.failures.is_empty();
-        let state = self.state.clone();
-        self.previous = worked.then_some(Previous { plugin: old, state, calls_left: PROBATION });
+        let same = Arc::ptr_eq(&old, &self.plugin);
+        if let Some(previous) = self.previous.as_mut() {
+            previous.calls_left = if same { previous.calls_left } else { PROBATION };
+        } else if worked && !same {
+            let state = self.state.clone();
+            self.previous = Some(Previous { plugin: old, state, calls_left: PROBATION });
+        }
         self.healthy();
         self.next_tick = Some(now);
         Ok(())
@@ -258,7 +284,10 @@ impl Running {
     /// A fresh instance, and whether it took over the saved state.
     fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Instance, bool)> {
         let mut restored = true;
-        let mut instance = Instance::new(&self.plugin, (self.supply)(), self.veto)?;
+        let mut instance = Instance::new(&self.plugin, (self.supply)(&self.plugin), self.veto)?;
+        if let Some(rate) = self.rate {
+            instance.go_on_from(rate);
+        }
         let completed = load(&mut instance, settings, &self.plugin.name, &mut self.keep)?;
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
@@ -288,6 +317,24 @@ impl Running {
                 return step;
             }
         };
+        let text = match instance.save() {
+            Ok(text) => text,
+            Err(error) => {
+                self.failed(&error, Some(call), now, &mut step);
+                return step;
+            }
+        };
+        // Whoever says it and is killed before it is kept would say it again.
+        if !outcome.sent.is_empty() {
+            (self.keep_state)(&text);
+        }
+        instance.release(&outcome);
+        self.rate = Some(instance.rate());
+        self.state = Some(State { text, at: now, age: 0 });
+        self.previous.take_if(|previous| {
+            previous.calls_left -= 1;
+            previous.calls_left == 0
+        });
         // After an error what was asked for before still holds.
         if outcome.message.is_none() {
             self.next_tick = outcome.next_tick;
@@ -295,18 +342,7 @@ impl Running {
         step.sent.extend(outcome.sent);
         step.blocked.extend(outcome.blocked);
         step.notes.extend(outcome.message);
-        match instance.save() {
-            Ok(text) => {
-                self.state = Some(State { text, at: now, age: 0 });
-                step.saved = true;
-                self.previous.take_if(|previous| {
-                    previous.calls_left -= 1;
-                    previous.calls_left == 0
-                });
-            }
-            // What it sent has left: the call is not made again.
-            Err(error) => self.failed(&error, None, now, &mut step),
-        }
+        step.saved = true;
         step
     }
 }
@@ -321,7 +357,10 @@ pub fn short(digest: &str) -> &str {
 fn load(instance: &mut Instance, settings: &Settings, name: &str, keep: &mut Keep) -> anyhow::Result<Settings> {
     let completed = match instance.load(settings)? {
         Ok(completed) => completed,
-        Err(reason) => anyhow::bail!("plugin '{name}' does not accept its settings: {reason}"),
+        // Two parts: what the component says may hold anything.
+        Err(reason) => {
+            return Err(anyhow::anyhow!(reason).context(format!("plugin '{name}' does not accept its settings")));
+        }
     };
     if completed != *settings {
         keep(&completed)?;

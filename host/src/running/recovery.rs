@@ -16,13 +16,14 @@ const REMEMBERED: u64 = 600 * SECOND;
 impl Running {
     /// A call failed. `again`: the call, if another version may make it.
     pub(super) fn failed(&mut self, error: &Error, again: Option<Call>, now: u64, step: &mut Step) {
-        self.instance = None;
+        self.rate = self.instance.take().map(|instance| instance.rate()).or(self.rate);
         step.notes.push(error.to_string());
         let reason = error.reasons.join("; ");
+        let bad = self.plugin.digest.clone();
         if let Some(previous) = self.previous.take()
             && self.roll_back(previous, now, step)
         {
-            step.turns.push(Turn::RolledBack(reason));
+            step.turns.push(Turn::RolledBack(reason, bad));
             if let Some(call) = again {
                 let more = self.step(call, now);
                 step.sent.extend(more.sent);

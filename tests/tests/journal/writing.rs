@@ -30,6 +30,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             request,
             status,
             reason,
+            count: None,
         },
     )
 }

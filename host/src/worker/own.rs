@@ -1,15 +1,14 @@
-//! A plugin's thread: takes orders and events from its inbox, ticks when it asked for it, keeps
-//! its saved state on disk, and tells the log what happened.
+//! What a plugin's thread does: takes orders and events from its inbox, ticks when it asked for it,
+//! keeps its saved state on disk, and tells log, journal and supervisor what happened.
 
-use crate::home::{Config, Home, Stored};
+use super::{Order, Shared};
+use crate::home::{Home, Stored};
 use crate::inbox::{Event, Inbox, Item};
-use crate::journal::{Journal, What};
+use crate::journal::What;
 use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
-use crate::roots::Roots;
 use crate::router::{STARTED, STOPPING};
-use crate::running::{Running, Setup, Step, Turn, short};
-use crate::server::Server;
+use crate::running::{Keep, KeepState, Running, Setup, Step, Supply, Turn, short};
 use crate::state::{self, Now};
 use crate::supervisor::Control;
 use crate::system::{MonotonicClock, SystemRandom};
@@ -19,9 +18,7 @@ use anyhow::Result;
 use glassbox_sandbox::capabilities::{Capabilities, Clock};
 use glassbox_sandbox::{Plugin, Settings, consent};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the outbox may take at the end.
@@ -31,124 +28,11 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 /// files. What sent something is kept at once, so that a crash makes nobody say it twice.
 const KEEP_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the host wants of a plugin.
-pub enum Order {
-    /// Look at the settings file.
-    Settings,
-    /// Run this version from now on.
-    Replace(Arc<Plugin>),
-    /// The configuration changed: begin afresh with it.
-    Config,
-    /// The file is gone: deliver what waits, and end.
-    Remove,
-    /// It may not run any more: forget what waits, and end.
-    Revoke,
-}
-
-/// The handle to a plugin's thread.
-pub struct Worker {
-    /// Its inbox.
-    pub inbox: Arc<Inbox<Order>>,
-    outbox: Outbox,
-    /// Set while an order to look at the settings waits: one is enough.
-    told: Arc<AtomicBool>,
-    /// Ends with what became of its requests.
-    pub thread: JoinHandle<Tally>,
-}
-
-impl Worker {
-    /// Send nothing more, whatever the plugin is doing.
-    pub fn close(&self, name: &str) {
-        let cleared = self.outbox.close();
-        if cleared > 0 {
-            tracing::info!("{name}: {cleared} waiting reports were thrown away");
-        }
-    }
-
-    /// Have it look at its settings.
-    pub fn settings_changed(&self) {
-        if !self.told.swap(true, Ordering::SeqCst) {
-            self.inbox.order(Order::Settings);
-        }
-    }
-}
-
-/// What all workers of a host share.
-#[derive(Clone)]
-pub struct Shared {
-    /// The home.
-    pub home: Home,
-    /// The configuration as it is now, and whom it trusts.
-    pub config: Arc<Mutex<(Config, Roots)>>,
-    /// Where news goes.
-    pub control: Sender<Control>,
-    /// Where it is written down.
-    pub journal: Journal,
-    /// Whose events they hear.
-    pub server: Server,
-}
-
-impl Shared {
-    fn roots(&self) -> Roots {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-}
-
-/// Start a plugin and its thread.
-///
-/// # Errors
-/// When it does not start with its settings.
-pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
-    let Shared { home, .. } = shared;
-    let name = plugin.name.clone();
-    let ledger = Ledger::new(Some(shared.journal.clone()), &name);
-    let outbox = Outbox::new(&name, &ledger, shared.roots());
-    let clock = MonotonicClock::default();
-    let saved = state::read(home, &name, &Now::system());
-    let same_run = saved.as_ref().is_some_and(|saved| match shared.server.outlives_us() {
-        // The source will tell if it has ended meanwhile.
-        true => saved.server_run,
-        false => saved.same_run,
-    });
-    let setup = Setup {
-        settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
-        veto: consent::process_veto(),
-        supply: supply(shared, &outbox, clock),
-        keep: keep(home, &name),
-        saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
-        plugin: plugin.clone(),
-    };
-    let running = Running::start(setup, clock.now())?;
-    tracing::info!("{name}: {}", consent_line(&running));
-    ledger.runs(&plugin.digest, running.settings());
-    ledger.turn(What::Loaded, &plugin.digest, None);
-    let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
-    let told = Arc::new(AtomicBool::new(false));
-    let voice = Voice::new(&name);
-    let own = Own {
-        shared: shared.clone(),
-        name: name.clone(),
-        running,
-        outbox: outbox.clone(),
-        ledger,
-        clock,
-        inbox: inbox.clone(),
-        told: told.clone(),
-        complaint: None,
-        server_run: same_run,
-        resumed: same_run,
-        unkept: None,
-        unkept_complaint: false,
-        waits: Waits::default(),
-        voice,
-    };
-    let thread = std::thread::Builder::new().name(name).spawn(move || own.run())?;
-    Ok(Worker { inbox, outbox, told, thread })
-}
-
-fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn FnMut() -> Capabilities + Send> {
-    let (config, queue, server) = (shared.config.clone(), outbox.clone(), shared.server);
-    Box::new(move || {
+fn supply(shared: &Shared, outbox: &Outbox, ledger: &Ledger, clock: MonotonicClock) -> Supply {
+    let (config, queue, ledger, server) = (shared.config.clone(), outbox.clone(), ledger.clone(), shared.server);
+    Box::new(move |plugin| {
+        // From here on it is this version that asks for what is sent.
+        ledger.component(&plugin.digest);
         let vcgencmd = config.lock().unwrap_or_else(PoisonError::into_inner).0.vcgencmd.clone();
         Capabilities {
             http: Box::new(queue.clone()),
@@ -161,13 +45,28 @@ fn supply(shared: &Shared, outbox: &Outbox, clock: MonotonicClock) -> Box<dyn Fn
 }
 
 /// Writes what a plugin asked to have added; what came into the file meanwhile is the user's.
-pub fn keep(home: &Home, name: &str) -> crate::running::Keep {
+pub fn keep(home: &Home, name: &str) -> Keep {
     let (home, name) = (home.clone(), name.to_string());
     Box::new(move |completed: &Settings| {
         home.change_settings(&name, |settings| {
             settings.add_absent(&completed.text(), &[]).map_err(anyhow::Error::msg)
         })?;
         Ok(())
+    })
+}
+
+/// Writes what a plugin must know when it is started again.
+fn keep_state(home: &Home, name: &str, server_run: &Arc<AtomicBool>) -> KeepState {
+    let (home, name, server_run) = (home.clone(), name.to_string(), server_run.clone());
+    let mut complained = false;
+    Box::new(move |text| {
+        let kept = state::write(&home, &name, text, server_run.load(Ordering::SeqCst), &Now::system());
+        if let Err(error) = kept.as_ref()
+            && !complained
+        {
+            tracing::warn!("{name}: its state is not kept, a restart will forget it: {error:#}");
+        }
+        complained = kept.is_err();
     })
 }
 
@@ -183,7 +82,7 @@ enum Next {
     Ended { deliver: bool },
 }
 
-struct Own {
+pub(super) struct Own {
     shared: Shared,
     name: String,
     running: Running,
@@ -195,18 +94,73 @@ struct Own {
     /// What was last said of a settings file that cannot be used.
     complaint: Option<String>,
     /// Whether a run of the server has begun and not ended.
-    server_run: bool,
+    server_run: Arc<AtomicBool>,
     /// Whether that began before this host did: what is made up for newcomers is not for us.
     resumed: bool,
     /// Since when a state waits for the disk.
     unkept: Option<Instant>,
-    unkept_complaint: bool,
     waits: Waits,
     voice: Voice,
+    /// Events that were passed by and not yet told of, and when that was last told.
+    passed_by: u64,
+    passed_by_told: Option<Instant>,
 }
 
 impl Own {
-    fn run(mut self) -> Tally {
+    pub(super) fn start(
+        plugin: Arc<Plugin>,
+        shared: Shared,
+        ledger: Ledger,
+        (inbox, outbox, told): (Arc<Inbox<Order>>, Outbox, Arc<AtomicBool>),
+    ) -> Result<Self> {
+        let (home, name) = (shared.home.clone(), plugin.name.clone());
+        let clock = MonotonicClock::default();
+        let saved = state::read(&home, &name, &Now::system());
+        // A run of the server that began or ended since is not the one that was saved.
+        let same_run = saved.as_ref().is_some_and(|saved| {
+            // Where the server outlives us, the source tells if it has ended meanwhile.
+            let goes_on = if shared.server.outlives_us() { saved.server_run } else { saved.same_run };
+            goes_on && !shared.router.turned_within(saved.age)
+        });
+        let server_run = Arc::new(AtomicBool::new(same_run));
+        let setup = Setup {
+            settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
+            veto: consent::process_veto(),
+            supply: supply(&shared, &outbox, &ledger, clock),
+            keep: keep(&home, &name),
+            keep_state: keep_state(&home, &name, &server_run),
+            saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
+            plugin: plugin.clone(),
+        };
+        ledger.runs(&plugin, &setup.settings);
+        let running = Running::start(setup, clock.now())?;
+        tracing::info!("{name}: {}", consent_line(&running));
+        ledger.runs(&plugin, running.settings());
+        ledger.turn(What::Loaded, &plugin.digest, None);
+        let voice = Voice::new(&name);
+        let own = Self {
+            shared,
+            name,
+            running,
+            outbox,
+            ledger,
+            clock,
+            inbox,
+            told,
+            complaint: None,
+            server_run,
+            resumed: same_run,
+            unkept: None,
+            waits: Waits::default(),
+            voice,
+            passed_by: 0,
+            passed_by_told: None,
+        };
+        own.tell(Control::Runs(own.name.clone(), plugin));
+        Ok(own)
+    }
+
+    pub(super) fn run(mut self) -> Tally {
         let deliver = loop {
             match self.inbox.next(self.patience()) {
                 Item::Order(order) => match self.obey(order) {
@@ -218,15 +172,16 @@ impl Own {
                     self.waits.add(came.elapsed());
                 }
                 Item::Timeout => self.due(),
+                Item::End if self.shared.server.outlives_us() || !self.server_run.load(Ordering::SeqCst) => break true,
                 Item::End => {
-                    if !self.shared.server.outlives_us() {
-                        self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
-                    }
+                    self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
                     break true;
                 }
             }
         };
         self.keep_state();
+        self.passed_by += self.inbox.lost();
+        self.tell_passed_by(true);
         if !deliver {
             self.outbox.close();
         }
@@ -262,19 +217,28 @@ impl Own {
             return;
         }
         match event.name.as_str() {
-            STARTED => self.server_run = true,
-            STOPPING => self.server_run = false,
+            STARTED => self.server_run.store(true, Ordering::SeqCst),
+            STOPPING => self.server_run.store(false, Ordering::SeqCst),
             _ => {}
         }
         self.ledger.because_of(&event.name);
         let step = self.running.event(&event.name, &event.payload, self.clock.now());
         self.note(&step);
-        let lost = self.inbox.lost();
-        if lost > 0 {
-            let reason = format!("{lost} events were passed by while it was stuck");
-            tracing::warn!("{}: {reason}", self.name);
-            self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
+        self.passed_by += self.inbox.lost();
+        self.tell_passed_by(false);
+    }
+
+    /// Once a minute, and at the end.
+    fn tell_passed_by(&mut self, last: bool) {
+        let due = last || self.passed_by_told.is_none_or(|told| told.elapsed() >= Duration::from_secs(60));
+        if self.passed_by == 0 || !due {
+            return;
         }
+        let reason =
+            format!("{} events were passed by: it is too slow, or was stuck", std::mem::take(&mut self.passed_by));
+        tracing::warn!("{}: {reason}", self.name);
+        self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
+        self.passed_by_told = Some(Instant::now());
     }
 
     fn obey(&mut self, order: Order) -> Next {
@@ -299,24 +263,23 @@ impl Own {
     }
 
     fn replace(&mut self, plugin: Arc<Plugin>, now: u64) {
-        let (old, new) = (self.running.plugin().digest.clone(), plugin.digest.clone());
-        let policy = plugin.policy.clone();
-        match self.running.replace(plugin, now) {
+        let old = self.running.plugin().clone();
+        let (from, to) = (short(&old.digest), short(&plugin.digest));
+        match self.running.replace(plugin.clone(), now) {
             Ok(()) => {
-                self.inbox.now_sees(policy);
-                self.ledger.runs(&new, self.running.settings());
-                self.ledger.turn(What::Loaded, &new, Some(format!("took over from {}", short(&old))));
-                tracing::info!("{}: version {} took over from {}", self.name, short(&new), short(&old));
-                self.tell(Control::Runs(self.name.clone(), new));
+                self.inbox.now_sees(plugin.policy.clone());
+                self.shared.router.changed();
+                self.ledger.runs(&plugin, self.running.settings());
+                self.ledger.turn(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
+                tracing::info!("{}: version {to} took over from {from}", self.name);
+                self.tell(Control::Runs(self.name.clone(), plugin));
             }
             Err(error) => {
-                self.ledger.turn(What::Refused, &new, Some(format!("{error:#}")));
-                tracing::warn!(
-                    "{}: version {} was not taken, {} runs on: {error:#}",
-                    self.name,
-                    short(&new),
-                    short(&old)
-                );
+                self.ledger.component(&old.digest);
+                // What the component itself says goes into the log, not into the journal.
+                self.ledger.turn(What::Refused, &plugin.digest, Some(error.to_string()));
+                tracing::warn!("{}: version {to} was not taken, {from} runs on: {error:#}", self.name);
+                self.tell(Control::PutBack(self.name.clone(), plugin.digest.clone(), old));
             }
         }
     }
@@ -343,7 +306,7 @@ impl Own {
         if let Err(error) = self.running.change_settings(settings, now) {
             tracing::warn!("{error:#}");
         }
-        self.ledger.runs(&self.running.plugin().digest, self.running.settings());
+        self.ledger.runs(self.running.plugin(), self.running.settings());
         tracing::info!("{}: {}", self.name, consent_line(&self.running));
         if self.running.consent().given() {
             self.outbox.open();
@@ -377,39 +340,32 @@ impl Own {
         for turn in &step.turns {
             self.turned(turn, &plugin);
         }
-        if step.saved {
+        if step.saved && step.sent.is_empty() {
             self.unkept.get_or_insert_with(Instant::now);
-            if !step.sent.is_empty() {
-                self.keep_state();
-            }
+        } else if step.saved {
+            self.unkept = None;
         }
     }
 
     /// What became of the plugin itself.
-    fn turned(&mut self, turn: &Turn, plugin: &Plugin) {
-        let (what, reason) = match turn {
-            Turn::Failed(reason) => (What::Restarted, reason),
-            Turn::Quarantined(reason) => (What::Quarantined, reason),
-            Turn::RolledBack(reason) => {
+    fn turned(&mut self, turn: &Turn, plugin: &Arc<Plugin>) {
+        match turn {
+            Turn::Failed(reason) => self.ledger.turn(What::Restarted, &plugin.digest, Some(reason.clone())),
+            Turn::Quarantined(reason) => self.ledger.turn(What::Quarantined, &plugin.digest, Some(reason.clone())),
+            Turn::RolledBack(reason, bad) => {
                 self.inbox.now_sees(plugin.policy.clone());
-                self.ledger.runs(&plugin.digest, self.running.settings());
-                self.tell(Control::Runs(self.name.clone(), plugin.digest.clone()));
-                (What::RolledBack, reason)
+                self.shared.router.changed();
+                self.ledger.runs(plugin, self.running.settings());
+                self.ledger.turn(What::RolledBack, bad, Some(reason.clone()));
+                self.tell(Control::PutBack(self.name.clone(), bad.clone(), plugin.clone()));
             }
-        };
-        self.ledger.turn(what, &plugin.digest, Some(reason.clone()));
+        }
     }
 
     fn keep_state(&mut self) {
-        let Some(state) = self.running.state().filter(|_| self.unkept.is_some()) else { return };
-        self.unkept = None;
-        let kept = state::write(&self.shared.home, &self.name, state, self.server_run, &Now::system());
-        if let Err(error) = &kept
-            && !self.unkept_complaint
-        {
-            tracing::warn!("{}: its state is not kept, a restart will forget it: {error:#}", self.name);
+        if self.unkept.take().is_some() {
+            self.running.keep_state();
         }
-        self.unkept_complaint = kept.is_err();
     }
 
     fn tell(&self, news: Control) {

@@ -2,8 +2,10 @@
 //! the settings and the configuration say. It looks at the files and never believes a
 //! notification; it waits for nothing but news, so that no plugin can hold it up.
 
+mod slot;
+
 use crate::grants;
-use crate::home::{Home, Stored};
+use crate::home::Stored;
 use crate::journal::What;
 use crate::ledger;
 use crate::loader::{Answer, Job, Verdict};
@@ -12,9 +14,10 @@ use crate::roots::Roots;
 use crate::router::Router;
 use crate::running::short;
 use crate::watch::Folder;
-use crate::worker::{self, Order, Shared, Worker};
+use crate::worker::{self, Order, Shared};
 use anyhow::Result;
 use glassbox_sandbox::Plugin;
+use slot::{Slot, seen};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
@@ -30,14 +33,22 @@ const LATEST: Duration = Duration::from_millis(200);
 /// only then is anything said.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// The end takes no longer than this: events that wait, then reports that wait, five seconds each, and a
+/// call that has just begun.
+const LAST: Duration = Duration::from_secs(15);
+
 /// News for the supervisor.
 pub enum Control {
     /// Something in a folder changed.
     Changed(Folder),
     /// The loader looked at a file.
     Loaded(Answer),
-    /// A plugin runs this version: it was exchanged, or put back.
-    Runs(String, String),
+    /// A plugin runs this version.
+    Runs(String, Arc<Plugin>),
+    /// The version with this digest failed, and this one runs on.
+    PutBack(String, String, Arc<Plugin>),
+    /// A plugin did not start.
+    Unstarted(String, String, anyhow::Error),
     /// The source of events has ended.
     SourceEnded(Result<()>),
     /// The user, or the system, wants an end.
@@ -56,31 +67,9 @@ pub struct Supervisor {
     due: Option<(Instant, Instant)>,
     ever_ran: usize,
     started: bool,
+    /// Whether there was no plugin folder at the last look.
+    missing: bool,
 }
-
-/// One plugin file.
-#[derive(Default)]
-struct Slot {
-    worker: Option<Worker>,
-    /// The version that runs.
-    running: Option<Arc<Plugin>>,
-    /// The version that was handed to the worker.
-    handed: Option<Arc<Plugin>>,
-    /// Digests that failed: not to be tried again.
-    failed: Vec<String>,
-    /// What the file looked like when it was looked at.
-    seen: Option<Seen>,
-    /// Whether the loader is busy with it, and whether to look again after that.
-    loading: bool,
-    again: bool,
-    /// A failure that may be a file half written, and when to look again.
-    suspect: Option<(String, Option<Instant>)>,
-    /// What was last said, so that it is said once.
-    said: Option<String>,
-}
-
-/// A file from outside: as long as this is the same, its content is.
-type Seen = (u64, Option<std::time::SystemTime>, u64);
 
 impl Supervisor {
     /// Nothing runs yet.
@@ -95,6 +84,7 @@ impl Supervisor {
             due: None,
             ever_ran: 0,
             started: false,
+            missing: false,
         }
     }
 
@@ -107,7 +97,7 @@ impl Supervisor {
     /// Whether every file that was there at the start was looked at.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.slots.values().all(|slot| !slot.loading)
+        self.slots.values().all(|slot| !slot.loading && !slot.starting)
     }
 
     /// The start is over: files that come now may be half written.
@@ -158,8 +148,19 @@ impl Supervisor {
     /// Look at all plugin files.
     pub fn scan(&mut self) {
         let names = match self.shared.home.plugin_names() {
-            Ok(names) => names,
-            // Perhaps it is being exchanged; what runs, runs on.
+            Ok(names) => {
+                self.missing = false;
+                names
+            }
+            // Perhaps the folder is being exchanged; if it does not come back, its plugins are gone.
+            Err(_) if !self.shared.home.plugins().exists() => {
+                if !std::mem::replace(&mut self.missing, true) {
+                    let now = Instant::now();
+                    self.due = Some((now + SETTLE, now));
+                    return;
+                }
+                Vec::new()
+            }
             Err(error) => return tracing::warn!("{error:#}; what runs, runs on"),
         };
         let gone: Vec<_> = self.slots.keys().filter(|name| !names.contains(name)).cloned().collect();
@@ -210,22 +211,24 @@ impl Supervisor {
             Verdict::Waiting(standing) => {
                 let running =
                     slot.running.as_ref().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
-                if let Some(advice) = standing.advice(&name) {
-                    if slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false) {
-                        self.write(What::Waiting, &name, digest, &advice);
-                    }
+                if let Some(advice) = standing.advice(&name)
+                    && slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false)
+                {
+                    self.write(What::Waiting, &name, digest, &advice);
                 }
             }
-            Verdict::Failed(reason) => {
+            Verdict::Failed(error) => {
+                let reason = format!("{error:#}");
                 // At the start nobody is writing; later it may be half a file.
                 if self.started && suspect.is_none_or(|(before, _)| before != reason) {
                     slot.suspect = Some((reason, Some(Instant::now() + SETTLE)));
                     return;
                 }
-                slot.failed.extend(digest.clone().filter(|digest| !slot.failed.contains(digest)));
+                slot.failed.extend(digest.clone());
                 let running = slot.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
                 if slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true) {
-                    self.write(What::Refused, &name, digest, &reason);
+                    // What the component itself says stays out of the journal: it may hold anything.
+                    self.write(What::Refused, &name, digest, &error.to_string());
                 }
             }
         }
@@ -238,12 +241,11 @@ impl Supervisor {
         if let Some(worker) = &slot.worker {
             return worker.inbox.order(Order::Replace(plugin));
         }
-        match worker::start(plugin.clone(), &self.shared) {
+        match worker::start(plugin, &self.shared) {
             Ok(worker) => {
                 self.router.attach(name, &worker.inbox);
                 slot.worker = Some(worker);
-                slot.running = Some(plugin);
-                self.ever_ran += 1;
+                slot.starting = true;
             }
             Err(error) => {
                 slot.handed = None;
@@ -253,13 +255,33 @@ impl Supervisor {
     }
 
     /// A plugin runs this version.
-    pub fn runs(&mut self, name: &str, digest: &str) {
-        self.router.changed();
+    pub fn runs(&mut self, name: &str, plugin: Arc<Plugin>) {
         let Some(slot) = self.slots.get_mut(name) else { return };
-        match slot.handed.clone().filter(|handed| handed.digest == digest) {
-            Some(handed) => slot.running = Some(handed),
-            // It was put back: what was handed over is not to be tried again.
-            None => slot.failed.extend(slot.handed.as_ref().map(|handed| handed.digest.clone())),
+        if std::mem::take(&mut slot.starting) {
+            self.ever_ran += 1;
+        }
+        slot.running = Some(plugin);
+    }
+
+    /// The version with this digest failed; `plugin` runs on.
+    pub fn put_back(&mut self, name: &str, bad: String, plugin: Arc<Plugin>) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.failed.push(bad);
+        slot.running = Some(plugin);
+    }
+
+    /// A plugin did not start.
+    pub fn unstarted(&mut self, name: &str, digest: String, error: &anyhow::Error) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        // Not that of a worker that was stopped meanwhile.
+        if !slot.starting || slot.handed.as_ref().is_none_or(|handed| handed.digest != digest) {
+            return;
+        }
+        (slot.starting, slot.handed, slot.worker) = (false, None, None);
+        slot.failed.push(digest.clone());
+        self.router.detach(name);
+        if slot.say(name, format!("{error:#}"), true) {
+            self.write(What::Refused, name, Some(digest), &error.to_string());
         }
     }
 
@@ -283,31 +305,33 @@ impl Supervisor {
                 tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
             }
         }
-        let names: Vec<_> = self.slots.keys().cloned().collect();
+        self.look_again(true);
+    }
+
+    /// What failed may do now; with `all`, what runs may be exchanged for what waited.
+    fn look_again(&mut self, all: bool) {
+        let mut names = Vec::new();
+        for (name, slot) in &mut self.slots {
+            if all || slot.worker.is_none() || !slot.failed.is_empty() {
+                slot.failed.clear();
+                names.push(name.clone());
+            }
+        }
         names.iter().for_each(|name| self.look(name));
     }
 
     fn settings_changed(&mut self) {
-        let mut idle = Vec::new();
         for (name, slot) in &mut self.slots {
-            match &slot.worker {
-                Some(worker) => {
-                    // A no holds at once, also while the plugin is busy.
-                    let settings = self.shared.home.settings(name);
-                    if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled()))
-                    {
-                        worker.close(name);
-                    }
-                    worker.settings_changed();
-                }
-                // It may have failed for its settings.
-                None => {
-                    slot.failed.clear();
-                    idle.push(name.clone());
-                }
+            let Some(worker) = &slot.worker else { continue };
+            // A no holds at once, also while the plugin is busy.
+            let settings = self.shared.home.settings(name);
+            if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled())) {
+                worker.close(name);
             }
+            worker.settings_changed();
         }
-        idle.iter().for_each(|name| self.look(name));
+        // Some may have failed for their settings.
+        self.look_again(false);
     }
 
     fn config_changed(&mut self) {
@@ -337,7 +361,8 @@ impl Supervisor {
     /// Stop a plugin; false if it did not run.
     fn retire(&mut self, name: &str, order: Order) -> bool {
         let Some(slot) = self.slots.get_mut(name) else { return false };
-        (slot.running, slot.handed) = (None, None);
+        (slot.running, slot.handed, slot.starting) = (None, None, false);
+        slot.failed.clear();
         let Some(worker) = slot.worker.take() else { return false };
         self.router.detach(name);
         if matches!(order, Order::Revoke) {
@@ -353,36 +378,19 @@ impl Supervisor {
     pub fn finish(mut self) -> Tally {
         self.router.end();
         self.ending.extend(self.slots.into_values().filter_map(|slot| slot.worker).map(|worker| worker.thread));
-        let tallies = self.ending.into_iter().map(|thread| thread.join().unwrap_or_default());
+        let end = Instant::now() + LAST;
+        while Instant::now() < end && !self.ending.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let (ended, busy): (Vec<_>, Vec<_>) = self.ending.into_iter().partition(JoinHandle::is_finished);
+        for thread in &busy {
+            tracing::warn!("{} does not come to an end, and is left", thread.thread().name().unwrap_or("a plugin"));
+        }
+        let tallies = ended.into_iter().map(|thread| thread.join().unwrap_or_default());
         tallies.fold(Tally::default(), |all, one| Tally {
             sent: all.sent + one.sent,
             failed: all.failed + one.failed,
             dropped: all.dropped + one.dropped,
         })
     }
-}
-
-impl Slot {
-    /// Say it, unless that was the last thing that was said.
-    fn say(&mut self, name: &str, what: String, is_error: bool) -> bool {
-        if self.said.as_ref() == Some(&what) {
-            return false;
-        }
-        if is_error {
-            tracing::error!("{what}");
-        } else {
-            tracing::warn!("{name}: {what}");
-        }
-        self.said = Some(what);
-        true
-    }
-}
-
-fn seen(home: &Home, name: &str) -> Option<Seen> {
-    let metadata = std::fs::metadata(home.plugin_file(name)).ok()?;
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Some((metadata.len(), metadata.modified().ok(), inode))
 }

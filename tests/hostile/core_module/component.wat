@@ -1,0 +1,1 @@
+(module (func (export "on-tick")))
