@@ -166,8 +166,15 @@ fn help_and_version_teach() {
 
 #[test]
 fn wrong_command_lines_end_with_status_2() {
-    let wrong: [&[&str]; 7] =
-        [&[], &["fly"], &["list", "--fast"], &["settings"], &["run"], &["audit"], &["demo", "--port", "99999"]];
+    let wrong: [&[&str]; 7] = [
+        &[],
+        &["fly"],
+        &["list", "--fast"],
+        &["settings"],
+        &["run", "--octoprint", "http://h", "--events", "-"],
+        &["audit"],
+        &["demo", "--port", "99999"],
+    ];
     for arguments in wrong {
         let output = program(arguments).run();
         assert_eq!(output.status, Some(2), "{arguments:?}: {}", output.err);

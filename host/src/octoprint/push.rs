@@ -207,6 +207,7 @@ impl Push {
                 Ok(heard) => Ok(heard),
                 Err(reason) => {
                     if !std::mem::replace(&mut self.complained, true) {
+                        let reason = crate::journal::visible(&reason);
                         tracing::warn!("a message of OctoPrint is passed over: {reason}; so are more of that kind");
                     }
                     Ok(None)
