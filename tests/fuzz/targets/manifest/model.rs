@@ -4,6 +4,8 @@
 use glassbox_sandbox::manifest::{Rule, Says};
 use glassbox_sandbox::{Manifest, Request, limits};
 use regex::Regex;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Whether the request may leave by this manifest.
 pub fn may_leave(manifest: &Manifest, request: &Request) -> bool {
@@ -48,9 +50,34 @@ pub fn fits(rule: &Rule, value: &str) -> bool {
 
 /// Whether the pattern, which must be one by itself, matches the whole text.
 pub fn whole(pattern: &str, text: &str) -> bool {
-    Regex::new(pattern).expect("a pattern that was accepted is one by itself");
-    let anchored = Regex::new(&format!(r"\A(?:{pattern})\z")).expect("what was accepted can be compiled");
-    anchored.is_match(text)
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, Regex>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() > 1000 {
+            known.clear();
+        }
+        let compiled = known.entry(pattern.into()).or_insert_with(|| {
+            Regex::new(pattern).expect("a pattern that was accepted is one by itself");
+            Regex::new(&format!(r"\A(?:{pattern})\z")).expect("what was accepted can be compiled")
+        });
+        compiled.is_match(text)
+    })
+}
+
+/// What a manifest asks for beside requests and payloads was granted.
+pub fn is_no_more(manifest: &Manifest, granted: &Manifest) -> bool {
+    let (new, old) = (&manifest.capabilities, &granted.capabilities);
+    let sends = new.http.as_ref().is_none_or(|new| {
+        old.http.as_ref().is_some_and(|old| {
+            let setting = new.url_setting.is_none() || new.url_setting == old.url_setting;
+            new.url == old.url && new.id_setting == old.id_setting && setting
+        })
+    });
+    sends
+        && new.hardware.iter().all(|field| old.hardware.contains(field))
+        && (old.throttle || !new.throttle)
+        && manifest.sees.iter().all(|sees| granted.sees.iter().any(|before| before.event == sees.event))
 }
 
 fn is_name_of(says: &Says, name: &str) -> bool {
