@@ -4,8 +4,8 @@ use glassbox_sandbox::manifest::Sees;
 use glassbox_sandbox::{Manifest, Policy};
 use serde_json::{Map, Value};
 
-/// What is in no listed field.
-const SECRET: &str = "the owner's secret";
+/// What is in no listed field. No manifest that is accepted has such a character.
+const SECRET: &str = "the owner's\u{7f}";
 
 /// Every event that the manifest lists, with the payload of the input and with one made for it. If there
 /// is a manifest that was granted, what is seen is listed there too.

@@ -22,9 +22,30 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, value: &str) {
             if let Ok(outgoing) = passed {
                 is_as_it_was_asked(manifest, &outgoing, &request);
                 assert!(granted.is_none_or(|granted| was_granted(granted, &request)), "{request:?} was not granted");
+                stops_when_switched_off(policy, granted, says, &request, &settings);
                 for no in [Consent::Refused, Consent::Undecided, Consent::Variable("CI")] {
                     assert!(pass(request.clone(), policy, &settings, no).is_err());
                 }
+            }
+        }
+    }
+}
+
+/// Each switch of the manifest stops it, and each that the manifest had when it was granted.
+fn stops_when_switched_off(
+    policy: &Policy,
+    granted: Option<&Manifest>,
+    says: &Says,
+    request: &Request,
+    settings: &Settings,
+) {
+    let before = granted.and_then(|granted| granted.says.iter().find(|before| before.request == says.request));
+    for says in [Some(says), before].into_iter().flatten() {
+        let sent = says.fields.iter().filter(|field| request.fields.iter().any(|(name, _)| *name == field.name));
+        for switch in says.switch.iter().chain(sent.filter_map(|field| field.switch.as_ref())) {
+            let mut off = settings.clone();
+            if off.set(switch, false.into()).is_ok() {
+                assert!(pass(request.clone(), policy, &off, Consent::Given).is_err(), "{switch} is off: {request:?}");
             }
         }
     }
