@@ -213,6 +213,7 @@ fn pack_refuses_what_is_no_plugin_and_writes_nothing() {
 #[test]
 fn a_closed_pipe_is_no_failure() {
     let home = Home::new();
+    home.grant();
     let commands: [&[&str]; 11] = [
         &["init"],
         &["list"],

@@ -216,3 +216,19 @@ fn a_key_that_is_misspelt_is_an_error_wherever_it_stands() {
         assert!(reason.contains("unknown field"), "{wrong}: {reason}");
     }
 }
+
+#[test]
+fn what_is_imported_and_is_no_function_is_named() {
+    let other = wat::parse_str(
+        r#"(component
+            (type $text string)
+            (import "glassbox:tracker/clock@1.0.0" (core module))
+            (import "glassbox:tracker/hardware@1.0.0" (type (eq $text)))
+            (import "glassbox:tracker/http@1.0.0" (instance (export "send" (core module)) (export "r" (type (sub resource))))))"#,
+    );
+    let reasons = SANDBOX.prepare("other", &other.unwrap()).err().unwrap().reasons;
+    assert_eq!(reasons[0], "it imports glassbox:tracker/clock@1.0.0 as a core module; it is an interface");
+    assert_eq!(reasons[1], "it imports glassbox:tracker/hardware@1.0.0 as a type; it is an interface");
+    assert!(reasons[2].starts_with("it imports send of glassbox:tracker/http@1.0.0 as\n  a core module\n"));
+    assert_eq!(reasons[3], "it imports r of glassbox:tracker/http@1.0.0, where there is no such function");
+}

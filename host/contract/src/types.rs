@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 use wasmparser::component_types::{
-    ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentItem, ComponentValType,
+    ComponentAnyTypeId, ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentItem, ComponentValType,
 };
 use wasmparser::types::TypesRef;
 
@@ -11,7 +11,7 @@ use wasmparser::types::TypesRef;
 /// fill any memory. The world's own are shorter, so what is cut off is different.
 const LONGEST: usize = 500;
 
-/// A function that is imported or exported.
+/// A function that is imported or exported, or what is there instead.
 pub struct Function {
     /// Its name; empty for one that is no part of an interface.
     pub name: String,
@@ -19,21 +19,35 @@ pub struct Function {
     pub ty: String,
 }
 
-/// The functions of an interface, or the one function that the item is.
+/// The functions of an interface, or the one function that the item is. What else there is in an
+/// interface, but for the types of values, counts as one: no tracker's world has it.
 pub fn functions(types: TypesRef, item: Option<&ComponentItem>) -> Vec<Function> {
-    let function = |name: &str, id| Function { name: name.into(), ty: signature(types, id) };
+    let function = |name: &str, ty| Function { name: name.into(), ty: kind(types, ty) };
     match item.map(|item| item.ty) {
-        Some(ComponentEntityType::Func(id)) => vec![function("", id)],
-        Some(ComponentEntityType::Instance(id)) => types[id]
-            .exports
-            .iter()
-            .filter_map(|(name, item)| match item.ty {
-                ComponentEntityType::Func(id) => Some(function(name, id)),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
+        Some(ComponentEntityType::Instance(id)) => {
+            let exports = types[id].exports.iter().filter(|(_, item)| !is_value_type(item.ty));
+            exports.map(|(name, item)| function(name, item.ty)).collect()
+        }
+        item => item.map(|ty| function("", ty)).into_iter().collect(),
     }
+}
+
+fn is_value_type(ty: ComponentEntityType) -> bool {
+    matches!(ty, ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. })
+}
+
+/// A function's type, or what it is instead.
+fn kind(types: TypesRef, ty: ComponentEntityType) -> String {
+    let other = match ty {
+        ComponentEntityType::Func(id) => return signature(types, id),
+        ComponentEntityType::Type { referenced: ComponentAnyTypeId::Resource(_), .. } => "a resource",
+        ComponentEntityType::Type { .. } => "a type",
+        ComponentEntityType::Module(_) => "a core module",
+        ComponentEntityType::Component(_) => "a component",
+        ComponentEntityType::Instance(_) => "an interface",
+        ComponentEntityType::Value(_) => "a value",
+    };
+    other.into()
 }
 
 fn signature(types: TypesRef, id: ComponentFuncTypeId) -> String {

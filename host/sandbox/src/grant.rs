@@ -1,8 +1,8 @@
 //! Whether a manifest asks for more than was granted, and what in plain words. A grant is a
 //! manifest as it was accepted; where grants are kept is the host's affair.
 
-use crate::Manifest;
 use crate::manifest::{Field, Rule, Says};
+use crate::{Manifest, limits};
 
 impl Manifest {
     /// What this manifest asks for beyond `granted`; nothing if it asks for no more. What cannot
@@ -140,7 +140,7 @@ impl Rule {
             old.constant.as_ref().is_none_or(|constant| constant == value)
                 && old.one_of.as_ref().is_none_or(|values| values.contains(value))
                 && old.pattern.is_none()
-                && old.max_length.is_none_or(|length| value.chars().count() <= length)
+                && value.chars().count() <= old.longest()
         };
         let finite = self.constant.iter().chain(self.one_of.iter().flatten());
         if self == old {
@@ -149,11 +149,13 @@ impl Rule {
         if self.constant.is_some() || self.one_of.is_some() {
             return finite.into_iter().all(fits);
         }
-        let length = match (self.max_length, old.max_length) {
-            (Some(new), Some(old)) => new <= old,
-            (new, old) => new == old,
-        };
+        let length = self.longest() <= old.longest();
         self.pattern == old.pattern && old.constant.is_none() && old.one_of.is_none() && length
+    }
+
+    /// The longest value, in characters.
+    pub(crate) fn longest(&self) -> usize {
+        self.max_length.unwrap_or(limits::VALUE_CHARS)
     }
 }
 
@@ -244,6 +246,7 @@ mod tests {
             ("[\"os\"]", "[\"os\", \"pi-model\"]", "see of this machine also pi-model"),
             ("[\"os\"]", "[\"os\"]\nthrottle = true", "whether this machine is throttled"),
             ("fields = [\"x\"]", "fields = [\"x\", \"y\"]", "see of the event A also y"),
+            ("fields = [\"x\"]", "fields = [\"x.y\"]", "see of the event A also x.y"),
             ("event = \"A\"", "event = \"B\"", "see the event B (x)"),
             ("\"GET\"", "\"POST\"", "report r with POST instead of GET"),
             ("switch = \"s\"", "", "report r also while s is off"),
@@ -261,5 +264,16 @@ mod tests {
         let nothing = Manifest::parse("[plugin]\nname = \"p\"").unwrap();
         let all = Manifest::parse(BASE).unwrap().beyond(&nothing);
         assert_eq!(all.len(), 5, "{all:?}");
+    }
+
+    #[test]
+    fn a_text_that_was_too_long_to_be_sent_was_not_granted() {
+        let old = Manifest::parse(&BASE.replace("\"2\"", &format!("{:?}", "x".repeat(300)))).unwrap();
+        let mut new = old.clone();
+        new.says[0].fields[0].rule.max_length = Some(300);
+        assert_eq!(new.beyond(&old), ["report in r other values of f"]);
+        new = old.clone();
+        new.says[0].fields[1].rule.max_length = Some(limits::VALUE_CHARS);
+        assert_eq!(new.beyond(&old), [""; 0], "as many as by default");
     }
 }

@@ -88,6 +88,10 @@ pub const HANDOVER: usize = 256 << 10;
 /// Random bytes in one call: ids need 16.
 pub const RANDOM: u64 = 4096;
 
+/// A pattern's text: a parser makes ten thousand times as much of it before the compiled size is known.
+/// The bundled ones have less than 100.
+pub const PATTERN_TEXT: usize = 500;
+
 /// A pattern's compiled size: keeps a manifest from making the host build a huge automaton.
 pub const PATTERN: usize = 64 << 10;
 

@@ -303,7 +303,7 @@ impl Check {
 
     fn fits(&self, value: &str) -> bool {
         let rule = &self.rule;
-        let longest = rule.max_length.unwrap_or(limits::VALUE_CHARS);
+        let longest = rule.longest();
         rule.constant.as_ref().is_none_or(|constant| constant == value)
             && rule.one_of.as_ref().is_none_or(|values| values.iter().any(|one| one == value))
             && (value.len() <= longest || value.chars().count() <= longest)
@@ -321,6 +321,9 @@ impl Patterns {
         if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }
+        if text.len() > limits::PATTERN_TEXT {
+            return Err(format!("a pattern has {} bytes; at most {} are read", text.len(), limits::PATTERN_TEXT));
+        }
         let build =
             |text: &str| RegexBuilder::new(text).size_limit(limits::PATTERN).dfa_size_limit(limits::PATTERN).build();
         // With a parenthesis too many it would be another pattern within ours.
@@ -329,5 +332,43 @@ impl Patterns {
         let pattern = pattern.map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
         self.0.insert(text.into(), pattern.clone());
         Ok(pattern)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = r#"
+        plugin.name = "p"
+        capabilities.http = { url = "https://a.example/{id}/", id_setting = "id" }
+        [[says]]
+        request = "r"
+        method = "GET"
+        fields = [{ name = "f", pattern = "[0-9]+" }]
+    "#;
+
+    fn wrong(text: &str) -> String {
+        Policy::new(Manifest::parse(text).unwrap()).map(|_| ()).unwrap_err().join("\n")
+    }
+
+    #[test]
+    fn a_pattern_is_one_by_itself() {
+        assert!(Policy::new(Manifest::parse(BASE).unwrap()).is_ok());
+        // Between parentheses of ours it would be two: a text that begins with digits, or one that ends so.
+        let found = wrong(&BASE.replace("[0-9]+", "[0-9]+)|(?:[0-9]+"));
+        assert!(found.contains("field f: the pattern \"[0-9]+)|(?:[0-9]+\" cannot be used"), "{found}");
+    }
+
+    #[test]
+    fn no_pattern_takes_half_a_gigabyte() {
+        let found = wrong(&BASE.replace("[0-9]+", &r"\\W".repeat(20_000)));
+        assert!(found.contains("a pattern has 40000 bytes; at most 500 are read"), "{found}");
+    }
+
+    #[test]
+    fn what_is_listed_twice_is_wrong() {
+        let (_, says) = BASE.split_once("[[says]]").unwrap();
+        assert_eq!(wrong(&format!("{BASE}[[says]]{says}")), "the request r is listed twice");
     }
 }

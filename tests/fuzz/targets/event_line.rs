@@ -1,0 +1,108 @@
+//! Any bytes as a stream of events, as a file or a pipe brings them.
+#![no_main]
+
+#[path = "../../../host/src/source.rs"]
+mod source;
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use source::{LINE, Line, Lines, parse};
+use std::io::BufReader;
+
+/// In a short input this byte stands for many, if it is the first as well: lines beyond the limit come
+/// from few and small inputs, as they are slow.
+const MANY: u8 = 0xff;
+const SHORT: usize = 48;
+const HOW_MANY: usize = LINE / 2;
+
+/// So many bytes come at once: line feeds fall into all places of a buffer.
+const BUFFERS: [usize; 4] = [1, 7, 64, 8192];
+
+fuzz_target!(|data: &[u8]| {
+    let Some((first, rest)) = data.split_first() else { return };
+    let text = if *first == MANY && data.len() <= SHORT { swollen(rest) } else { rest.to_vec() };
+    // A byte at a time takes long.
+    let small = BUFFERS[usize::from(*first) % BUFFERS.len()];
+    let buffer = if text.len() > 1 << 16 { 8192 } else { small };
+
+    let lines = text.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+    let mut found = Lines::new(BufReader::with_capacity(buffer, text.as_slice()));
+    for (number, line) in (1..).zip(lines) {
+        if line.len() <= LINE && line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let next = found.next_line().unwrap().expect("every line is reported");
+        if line.len() > LINE {
+            assert!(matches!(&next, Line::Bad(at, reason) if *at == number && reason.contains("longer than")));
+            continue;
+        }
+        match parse(line) {
+            Err(reason) => assert_eq!(next, Line::Bad(number, reason)),
+            Ok((event, payload)) => {
+                is_in(line, &event, &payload);
+                assert_eq!(next, Line::Event(event, payload));
+            }
+        }
+        // Once for what is so long.
+        if line.len() < HOW_MANY {
+            agrees(line);
+        }
+    }
+    assert_eq!(found.next_line().unwrap(), None);
+    assert_eq!(found.next_line().unwrap(), None);
+});
+
+/// What was read is what is in the line, and can be read on.
+fn is_in(line: &[u8], event: &str, payload: &str) {
+    let text = std::str::from_utf8(line).expect("an event is text");
+    assert!(payload == "null" || text.contains(payload), "the payload is as it was written");
+    assert_eq!(payload.trim(), payload);
+    assert!(!payload.contains('\n'), "it stays one line");
+    serde_json::from_str::<serde::de::IgnoredAny>(payload).expect("a payload is JSON");
+    assert!(event.len() <= text.len());
+}
+
+/// Another reader of JSON says the same, as far as it goes: it knows no depth beyond 128, and takes
+/// the last of keys that are there twice.
+fn agrees(line: &[u8]) {
+    let whole = serde_json::from_slice::<Value>(line);
+    match (parse(line), whole) {
+        (Ok((event, payload)), Ok(whole)) => {
+            assert_eq!(whole.get("event").and_then(Value::as_str), Some(event.as_str()));
+            let payload: Value = serde_json::from_str(&payload).expect("less deep than the whole");
+            assert_eq!(whole.get("payload").unwrap_or(&Value::Null), &payload);
+        }
+        (Ok(_), Err(error)) => {
+            let why = error.to_string();
+            let known = ["recursion limit", "number out of range", "lone leading surrogate", "unexpected end of hex"];
+            assert!(known.iter().any(|known| why.contains(known)), "{why}");
+        }
+        (Err(reason), Ok(whole)) => {
+            let event = whole.get("event").is_some_and(Value::is_string);
+            // Of two, the first may be of another kind.
+            let other = reason.contains("invalid type") && events(line) != 1;
+            assert!(!event || other || reason.contains("duplicate field"), "{reason}");
+        }
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// How often the key is there; 0 if it may be written with escapes.
+fn events(line: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(line);
+    if text.contains('\\') { 0 } else { text.matches("\"event\"").count() }
+}
+
+fn swollen(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    let mut left = 3;
+    for byte in data {
+        if *byte == MANY && left > 0 {
+            left -= 1;
+            out.resize(out.len() + HOW_MANY, b' ');
+        } else {
+            out.push(*byte);
+        }
+    }
+    out
+}
