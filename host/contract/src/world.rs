@@ -104,7 +104,14 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err("the file is a core module, not a component; encode it with wit-component".into());
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::ModuleSection { unchecked_range: range, .. }
+            | Payload::ComponentSection { unchecked_range: range, .. } => {
+                // The parser takes the file's end for the nested one's.
+                if range.end > bytes.len() {
+                    return Err("the file is cut off".into());
+                }
+                depth += 1;
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section.clone() {
