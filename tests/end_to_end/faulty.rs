@@ -160,6 +160,8 @@ impl Faulty {
 
     /// Close all connections that are open; whoever asks next gets a new one.
     pub fn close_connections(&self) {
+        // The answer to what was heard last may still be on its way, and would be cut off.
+        std::thread::sleep(crate::support::SILENCE);
         let open = std::mem::take(&mut self.shared.seen.lock().unwrap().open);
         for stream in open.values() {
             let _ = stream.shutdown(Shutdown::Both);
@@ -168,6 +170,8 @@ impl Faulty {
 
     /// Close everything: connections are refused from now on. Returns what was heard.
     pub fn stop(mut self) -> Vec<Heard> {
+        // The answer to what was heard last may still be on its way, and would be cut off.
+        std::thread::sleep(crate::support::SILENCE);
         self.end();
         self.heard()
     }

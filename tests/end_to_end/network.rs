@@ -2,7 +2,7 @@
 //! order, and by what the log and the tally say. The server is in `faulty.rs`, certificates in `tls.rs`.
 
 use crate::faulty::{Act, Faulty, Heard, certificate_file, good, status};
-use crate::support::{ENVIRONMENT, Home, LONG, Process, SILENCE, START, STARTED, dead_port, names, receiver};
+use crate::support::{ENVIRONMENT, Home, LONG, Process, START, STARTED, dead_port, names, receiver};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -244,8 +244,6 @@ fn connections_are_kept_for_a_burst_and_what_is_closed_meanwhile_is_made_anew() 
     feed(&mut host, 0..20);
     let last = server.wait_for(20)[19].connection;
     assert!(last <= 3, "{last} connections for 20 requests at once");
-    // Its answer is on the way to us, too.
-    std::thread::sleep(SILENCE);
     server.close_connections();
     feed(&mut host, 20..21);
     assert_eq!(server.wait_for(21)[20].connection, last + 1);
