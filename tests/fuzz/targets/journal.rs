@@ -8,6 +8,8 @@ mod chain;
 
 use chain::{Chained, FILE, Head, Link, Verified, check, hash, hex};
 use libfuzzer_sys::fuzz_target;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// What stands between files, and between a file's name and its lines.
 const BETWEEN: u8 = 0;
@@ -86,11 +88,50 @@ impl Journal {
         assert_eq!(found.tail.number, head.last.number + found.behind);
         assert_eq!(found.lines, found.tail.number + 1 - head.first.number);
         assert!(found.files + found.stale <= self.files.len());
+        self.is_a_chain(head);
     }
 
-    /// Another byte, a byte less or a line less, where the head still knows of it, is found.
+    /// Another reader, which knows JSON but no journal, goes from line to line and comes by the lines that
+    /// the head knows.
+    fn is_a_chain(&self, head: Head) {
+        let mut before: Option<Link> = None;
+        let mut last = (head.last.number < head.first.number).then_some(head.last);
+        for file in self.order() {
+            for line in self.files[file].1.split_inclusive(|byte| *byte == b'\n') {
+                let Some(line) = line.strip_suffix(b"\n") else { continue };
+                // Without a look at what else is in it, be it a number that is too large.
+                let read: HashMap<String, &RawValue> = serde_json::from_slice(line).expect("a line is JSON");
+                let number: u64 = serde_json::from_str(read["n"].get()).expect("a line has a number");
+                let prev: String = serde_json::from_str(read["prev"].get()).expect("a line has a hash");
+                if number == head.first.number {
+                    assert_eq!(prev, hex(&head.first.hash));
+                }
+                if let Some(before) = before {
+                    assert_eq!((number, prev), (before.number + 1, hex(&before.hash)));
+                }
+                let link = Link { number, hash: hash(line) };
+                before = Some(link);
+                last = last.or((number == head.last.number).then_some(link));
+            }
+        }
+        assert_eq!(last, Some(head.last));
+    }
+
+    /// Files in the order of their lines.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<_> = (0..self.files.len()).collect();
+        order.sort_by_key(|file| chain::Name::parse(&self.files[*file].0));
+        order
+    }
+
+    /// Another byte, or a byte less, in the head or where the head still knows of it, is found.
     fn altered(mut self, at: usize, to: u8, remove: bool) {
         let head = Head::parse(&self.head).expect("a sound journal has a head");
+        let there = std::mem::replace(&mut self.head[at % Head::SIZE], to);
+        if there != to {
+            assert!(self.check().is_err(), "byte {at} of the head altered to {to}, and not found: {head:?}");
+            self.head[at % Head::SIZE] = there;
+        }
         let known = self.known(head.last);
         let total: usize = known.iter().map(|(_, length)| length).sum();
         if total == 0 {
@@ -118,10 +159,8 @@ impl Journal {
     /// Files, and how many bytes of each, in the order of lines, the head knows of: up to the line that
     /// is the last for it.
     fn known(&self, last: Link) -> Vec<(usize, usize)> {
-        let mut order: Vec<_> = (0..self.files.len()).collect();
-        order.sort_by_key(|file| chain::Name::parse(&self.files[*file].0));
         let mut known = Vec::new();
-        for file in order {
+        for file in self.order() {
             let mut length = 0;
             for line in self.files[file].1.split_inclusive(|byte| *byte == b'\n') {
                 length += line.len();

@@ -175,7 +175,9 @@ impl Chained {
         if !line.starts_with(b"{\"n\":") {
             return Err("it does not begin with its number".into());
         }
-        let parsed: Line = serde_json::from_slice(line).map_err(|error| match error.classify() {
+        // Serde passes over what is in the other texts.
+        let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
+        let parsed: Line = serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => "its n, t or prev is missing or of the wrong kind".to_string(),
             _ => format!("it is not JSON from column {} on", error.column()),
         })?;
@@ -190,5 +192,18 @@ impl Chained {
     #[must_use]
     pub fn date(&self) -> &str {
         self.time.split_once('T').map_or("", |(date, _)| date)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_text_in_all_its_parts() {
+        let line = |text: &[u8]| [br#"{"n":1,"t":"2026-07-27T10:00:00.000Z","x":""#, text, br#"","prev":""#].concat();
+        let whole = |text: &[u8]| [&line(text), hex(&NOTHING).as_bytes(), b"\"}"].concat();
+        assert_eq!(Chained::parse(&whole("ü".as_bytes())).map(|line| line.number), Ok(1));
+        assert_eq!(Chained::parse(&whole(b"\xfc")), Err("it is not UTF-8".into()));
     }
 }

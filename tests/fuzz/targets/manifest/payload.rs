@@ -2,7 +2,7 @@
 
 use glassbox_sandbox::manifest::Sees;
 use glassbox_sandbox::{Manifest, Policy};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What is in no listed field. No manifest that is accepted has such a character.
 const SECRET: &str = "the owner's\u{7f}";
@@ -13,10 +13,12 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, payload: &str) {
     for sees in &policy.manifest().sees {
         let listed = paths(sees);
         one(policy, &sees.event, &listed, payload);
-        let mut made = Map::new();
-        listed.iter().for_each(|path| plant(&mut made, path));
-        made.insert(format!("{} ", sees.fields.concat()), SECRET.into());
-        let seen = one(policy, &sees.event, &listed, &Value::Object(made).to_string()).expect("it is JSON");
+        // What is no plain value does not pass, wherever it stands.
+        for inner in [json!({"a": SECRET}), json!([1, {"a": SECRET}]), json!([1, [SECRET]]), json!([[]])] {
+            let seen = one(policy, &sees.event, &listed, &made(&listed, &inner)).expect("it is JSON");
+            assert!(!seen.to_string().contains(SECRET), "{seen}");
+        }
+        let seen = one(policy, &sees.event, &listed, &made(&listed, &"seen".into())).expect("it is JSON");
         assert!(!seen.to_string().contains(SECRET), "{seen}");
         for path in listed.iter().filter(|path| !listed.iter().any(|other| reaches_beyond(other, path))) {
             let value = path.iter().try_fold(&seen, |value, key| value.get(key));
@@ -82,17 +84,25 @@ fn reaches_beyond(path: &[&str], this: &[&str]) -> bool {
     path.len() > this.len() && path.starts_with(this)
 }
 
-/// Put a value at the path, and secrets beside it.
-fn plant(object: &mut Map<String, Value>, path: &[&str]) {
+/// A payload with this value at all paths that are listed, and secrets beside it.
+fn made(listed: &[Vec<&str>], value: &Value) -> String {
+    let mut made = Map::new();
+    listed.iter().for_each(|path| plant(&mut made, path, value));
+    made.insert("\u{7f}".into(), SECRET.into());
+    Value::Object(made).to_string()
+}
+
+/// Put the value at the path, and secrets beside it.
+fn plant(object: &mut Map<String, Value>, path: &[&str], value: &Value) {
     let [first, rest @ ..] = path else { return };
     object.insert(format!("{first}\u{7f}"), SECRET.into());
     if rest.is_empty() {
-        object.entry(*first).or_insert_with(|| "seen".into());
+        object.entry(*first).or_insert_with(|| value.clone());
         return;
     }
     let inner = object.entry(*first).or_insert_with(|| Value::Object(Map::new()));
     if !inner.is_object() {
         *inner = Value::Object(Map::new());
     }
-    plant(inner.as_object_mut().expect("it was made so"), rest);
+    plant(inner.as_object_mut().expect("it was made so"), rest, value);
 }

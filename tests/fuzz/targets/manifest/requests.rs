@@ -22,12 +22,27 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, value: &str) {
             if let Ok(outgoing) = passed {
                 is_as_it_was_asked(manifest, &outgoing, &request);
                 assert!(granted.is_none_or(|granted| was_granted(granted, &request)), "{request:?} was not granted");
+                goes_to_the_users_server(policy, &request, &settings);
                 stops_when_switched_off(policy, granted, says, &request, &settings);
                 for no in [Consent::Refused, Consent::Undecided, Consent::Variable("CI")] {
                     assert!(pass(request.clone(), policy, &settings, no).is_err());
                 }
             }
         }
+    }
+}
+
+/// Where the user named a server, requests go there, and nothing of it is shown.
+fn goes_to_the_users_server(policy: &Policy, request: &Request, settings: &Settings) {
+    let http = policy.manifest().capabilities.http.as_ref().expect("nothing leaves without");
+    let mut own = settings.clone();
+    if let Some(setting) = &http.url_setting
+        && own.set(setting, "http://own:8000/{event}/{id}".into()).is_ok()
+        && let Ok(outgoing) = pass(request.clone(), policy, &own, Consent::Given)
+    {
+        assert!(outgoing.url.starts_with("http://own:8000/"), "{}", outgoing.url);
+        assert!(outgoing.shown.starts_with("(own server)/"), "{}", outgoing.shown);
+        assert!(!outgoing.shown.contains("8000") || request.name.contains("8000"), "{}", outgoing.shown);
     }
 }
 
@@ -95,6 +110,7 @@ fn tries(good: &Request, values: &[&str]) -> Vec<Request> {
     };
     changed(&|request| request.fields.reverse());
     changed(&|request| request.fields.extend(request.fields.clone()));
+    changed(&|request| request.fields = request.fields.iter().flat_map(|field| [field, field]).cloned().collect());
     changed(&|request| request.fields.push((any.into(), any.into())));
     changed(&|request| drop(request.fields.pop()));
     changed(&|request| drop(request.fields.drain(..request.fields.len().min(1))));
