@@ -3,7 +3,7 @@
 #![no_main]
 
 #[path = "../../../host/src/journal/chain/mod.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::wrong_self_convention)] // what is public there is not here
 mod chain;
 
 use chain::{Chained, FILE, Head, Link, Verified, check, hash, hex};
