@@ -14,9 +14,10 @@ fuzz_target!(|data: &[u8]| {
     let is_component = Parser::is_component(data);
     match inspect(data) {
         Err(reason) => {
-            // The validator takes the end of the file for that of a nested component.
-            let cut = reason == "the file is cut off";
-            assert!(whole.is_err() || !is_component || cut, "it is valid, but: {reason}");
+            // The validator takes the end of the file for that of a nested component, and has no such limits.
+            let known = ["the file is cut off", "components inside one another", "at most 32768 are read"];
+            let known = known.iter().any(|known| reason.ends_with(known));
+            assert!(whole.is_err() || !is_component || known, "it is valid, but: {reason}");
             can_be_shown(vec![reason]);
         }
         Ok(found) => {
