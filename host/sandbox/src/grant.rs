@@ -40,28 +40,34 @@ impl Manifest {
     }
 
     /// Names with a variable are looked at in their order, and after those without one: one that is
-    /// gone, or stands elsewhere, leaves its requests to the rules of another.
+    /// gone, takes less, or stands elsewhere, leaves its requests to the rules of another.
     fn names_beyond(&self, granted: &Self, more: &mut Vec<String>) {
-        let open = |manifest: &Self| -> Vec<String> {
-            let names = manifest.says.iter().filter(|says| says.variable.is_some());
-            names.map(|says| says.request.clone()).collect()
+        let (new, old) = (self.open_names(), granted.open_names());
+        let is_left = |(name, rule)| !new.contains(&(name, rule)) && new.iter().any(|(other, _)| *other != name);
+        let order = |these: &[(&str, _)], those: &[(&str, _)]| -> Vec<String> {
+            let names = these.iter().map(|(name, _)| *name);
+            names.filter(|name| those.iter().any(|(other, _)| other == name)).map(Into::into).collect()
         };
-        let (new, old) = (open(self), open(granted));
-        let kept: Vec<_> = old.iter().filter(|name| new.contains(name)).collect();
-        if kept.len() < old.len() && !new.is_empty() || !new.iter().filter(|name| old.contains(name)).eq(kept) {
-            more.push(format!("choose the names of reports in another way ({})", new.join(", ")));
+        if old.iter().copied().any(is_left) || order(&new, &old) != order(&old, &new) {
+            let names: Vec<_> = new.iter().map(|(name, _)| *name).collect();
+            more.push(format!("choose the names of reports in another way ({})", names.join(", ")));
         }
         for says in granted.says.iter().filter(|says| says.variable.is_none()) {
             let gone = !self.says.iter().any(|new| new.request == says.request);
-            let fits = |open: &String| {
+            let fits = |open: &str| {
                 let (start, rest) = open.split_once('{').unwrap_or((open, ""));
                 let end = rest.split_once('}').map_or("", |(_, end)| end);
                 says.request.starts_with(start) && says.request.ends_with(end)
             };
-            if let Some(other) = new.iter().find(|open| gone && fits(open)) {
+            if let Some((other, _)) = new.iter().find(|(open, _)| gone && fits(open)) {
                 more.push(format!("report {} by the rules of {other}", says.request));
             }
         }
+    }
+
+    /// Names with a variable, and the rules for it.
+    fn open_names(&self) -> Vec<(&str, &Rule)> {
+        self.says.iter().filter_map(|says| Some((says.request.as_str(), says.variable.as_ref()?))).collect()
     }
 
     fn capabilities_beyond(&self, granted: &Self, more: &mut Vec<String>) {
@@ -230,6 +236,16 @@ mod tests {
         assert_eq!(beyond(&["re{x}", "rep{x}"], &["rep{x}", "re{x}"]), order);
         assert_eq!(beyond(&["re{x}"], &["rep{x}", "re{x}"]), ["choose the names of reports in another way (re{x})"]);
         assert_eq!(beyond(&[], &["rep{x}", "re{x}"]), [""; 0]);
+        let variable = |mut manifest: Manifest, texts: &[&str]| {
+            let texts = texts.iter().map(|text| (*text).into()).collect();
+            manifest.says[0].variable = Some(Rule { one_of: Some(texts), ..Rule::default() });
+            manifest
+        };
+        let two = |texts: &[&str]| variable(manifest(&["rep{x}", "re{x}"]), texts);
+        let one = |texts: &[&str]| variable(manifest(&["rep{x}"]), texts);
+        let less = ["choose the names of reports in another way (rep{x}, re{x})"];
+        assert_eq!(two(&["a"]).beyond(&two(&["a", "b"])), less, "repb is left to the other");
+        assert_eq!(one(&["a"]).beyond(&one(&["a", "b"])), [""; 0], "there is no other");
         let own = |text: String| text.replace("id_setting", "url_setting = \"u\", id_setting");
         let base = Manifest::parse(&own(BASE.into())).unwrap();
         let found = Manifest::parse(BASE).unwrap().beyond(&base);

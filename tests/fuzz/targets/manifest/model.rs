@@ -20,20 +20,22 @@ pub fn may_leave(manifest: &Manifest, request: &Request) -> bool {
         && named
         && manifest.capabilities.http.is_some()
         && whole(&manifest.capabilities.user_agent, &request.user_agent)
-        && manifest
-            .says
-            .iter()
-            .find(|says| is_name_of(says, &request.name))
+        && decides(manifest, &request.name)
             .is_some_and(|says| says.method == request.method && in_order(says, &request.fields))
+}
+
+/// Which entry a request goes by: that of just its name, or the first whose variable takes it.
+fn decides<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a Says> {
+    let exact = manifest.says.iter().find(|says| says.request == name && says.variable.is_none());
+    exact.or_else(|| manifest.says.iter().find(|says| is_name_of(says, name)))
 }
 
 /// Whether each part of a request that left has its like in what was granted; its order and what is
 /// missing are the new manifest's affair.
 pub fn was_granted(granted: &Manifest, request: &Request) -> bool {
     whole(&granted.capabilities.user_agent, &request.user_agent)
-        && granted.says.iter().any(|says| {
-            is_name_of(says, &request.name)
-                && says.method == request.method
+        && decides(granted, &request.name).is_some_and(|says| {
+            says.method == request.method
                 && request.fields.iter().all(|(name, value)| {
                     says.fields.iter().any(|field| field.name == *name && fits(&field.rule, value))
                 })
