@@ -91,17 +91,14 @@ impl All<'_> {
 
     /// Of pings there may be any number, but not none, and each is one.
     fn compare_pings(&self, theirs: &[&Request], ours: &[&Request], comparison: &mut Comparison) {
-        let first = self.theirs.first();
         let is_ping = |request: &&&Request| {
             let fields = request.fields();
             let [("octoprint_uptime", uptime), ("printer_state", state)] = fields[..] else { return false };
-            request.method == "GET"
-                && request.body.is_empty()
+            self.is_get(request)
                 && !uptime.is_empty()
                 && uptime.bytes().all(|byte| byte.is_ascii_digit())
                 && !state.is_empty()
                 && state.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-                && first.is_some_and(|first| first.user_agent == request.user_agent)
         };
         let odd = theirs.iter().chain(ours).filter(|request| !is_ping(request));
         comparison.unexplained.extend(odd.map(|request| format!("no ping: {request}")));
@@ -118,10 +115,12 @@ impl All<'_> {
             let bare = |request: &Request| Request { query: String::new(), body: String::new(), ..request.clone() };
             bare(their) == bare(our) && without(their, name) == without(our, name)
         };
+        let in_order =
+            their.fields().into_iter().map(|(name, _)| name).eq(our.fields().into_iter().map(|(name, _)| name));
         match their.kind() {
             "pong" if rest_is_same("achievements") => {
                 let (their, our) = (their.value("achievements")?, our.value("achievements")?);
-                let same = self.seconds(&their)? == self.seconds(&our)?;
+                let same = in_order && self.seconds(&their)? == self.seconds(&our)?;
                 let set = |list: &str| list.split(',').map(String::from).collect::<BTreeSet<_>>();
                 (same && set(&their) == set(&our)).then_some(Why::UnlockedInOneSecond)
             }
@@ -137,6 +136,16 @@ impl All<'_> {
         }
     }
 
+    /// Whether it is a GET to where OctoPrint's go, from somebody who calls himself as it does.
+    fn is_get(&self, request: &Request) -> bool {
+        let to = |request: &Request| request.path.trim_end_matches('/').rsplit_once('/').map(|(to, _)| to.to_string());
+        let same = |their: &Request| to(their) == to(request) && their.user_agent == request.user_agent;
+        request.method == "GET"
+            && request.body.is_empty()
+            && request.path.ends_with('/')
+            && self.theirs.first().is_some_and(same)
+    }
+
     /// When the achievements of a list were unlocked, in its order.
     fn seconds(&self, list: &str) -> Option<Vec<i64>> {
         list.split(',').map(|one| self.unlocked.get(one).copied()).collect()
@@ -147,8 +156,10 @@ impl All<'_> {
         match their.kind() {
             "webui_load" => Some(Why::WebPage),
             "achievement_unlocked" => {
-                let before = self.theirs.iter().take_while(|before| !std::ptr::eq(*before, their));
-                let first = before.into_iter().all(|before| before.kind() == their.kind());
+                // Of what both can hear, nothing had happened yet.
+                let start = [their.kind(), "ping", "pong", "startup"];
+                let mut before = self.theirs.iter().take_while(|before| !std::ptr::eq(*before, their));
+                let first = before.all(|before| start.contains(&before.kind()));
                 let told = in_pong(self.ours, "achievements", &their.value("achievement")?);
                 (first && told).then_some(Why::UnlockedBeforeWeCame)
             }
@@ -159,11 +170,9 @@ impl All<'_> {
     /// Why one of ours may have none of theirs beside it.
     fn only_ours(&self, our: &Request) -> Option<Why> {
         let count = |kind: &str| self.ours.iter().filter(|request| request.kind() == kind).count();
-        let bare = our.method == "GET" && our.query.is_empty() && our.body.is_empty();
-        let known = self.theirs.iter().any(|their| their.user_agent == our.user_agent);
+        let right = our.kind() == "shutdown" && self.is_get(our) && our.query.is_empty();
         // One for each run of the server but the last.
-        let right = our.kind() == "shutdown" && bare && known && count("shutdown") < count("startup");
-        right.then_some(Why::ShutdownIsSent)
+        (right && count("shutdown") < count("startup")).then_some(Why::ShutdownIsSent)
     }
 }
 

@@ -14,6 +14,7 @@ use glassbox::receiver::Receiver;
 use serde_json::{Value, json};
 use server::{ID, OctoPrint};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -135,10 +136,10 @@ fn count(requests: &[Request], kind: &str) -> usize {
 #[test]
 fn reports_what_octoprint_itself_reports() {
     let Some(program) = std::env::var("GLASSBOX_TEST_OCTOPRINT").ok().filter(|program| !program.is_empty()) else {
-        eprintln!(
-            "SKIPPED: no real OctoPrint. tests/octoprint installs one, and says what to set \
-             GLASSBOX_TEST_OCTOPRINT to"
-        );
+        // Not with eprintln: that is shown of tests that fail only.
+        let how = "GLASSBOX_TEST_OCTOPRINT=$(tests/octoprint/install) cargo test --workspace";
+        writeln!(std::io::stderr(), "SKIPPED: there is no real OctoPrint to compare with. To run this test: {how}")
+            .unwrap();
         return;
     };
     assert!(Path::new(&program).is_file(), "GLASSBOX_TEST_OCTOPRINT: there is no {program}");

@@ -6,6 +6,7 @@ use crate::support::{Home, Process, dead_port, without_a_say};
 use glassbox::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ impl OctoPrint {
     /// With one user, a virtual printer, and its own tracker reporting to this receiver.
     pub fn set_up(program: &str, home: &Home, tracker: &Receiver) -> Self {
         let base = home.0.path("octoprint");
-        let port = dead_port();
+        let port = lasting_port();
         let nowhere = format!("http://127.0.0.1:{}/", dead_port());
         let config = json!({
             "accessControl": {"autologinLocal": false},
@@ -173,6 +174,13 @@ impl OctoPrint {
     pub fn plugin(&self, command: &str, plugin: &str) {
         self.order("api/plugin/pluginmanager", &json!({"command": command, "plugin": plugin}));
     }
+}
+
+/// A port on which nobody listens, and that nobody is given who asks for any.
+fn lasting_port() -> u16 {
+    let first = u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut ports = (0..10_000).map(|i| 20_000 + (first + i) % 10_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
 }
 
 /// As a part of a URL, with slashes.
