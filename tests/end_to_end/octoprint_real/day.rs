@@ -2,7 +2,9 @@
 
 use super::server::{LATER, OctoPrint};
 use super::{Both, count, wait_long};
-use crate::support::SILENCE;
+use crate::octoprint::follow;
+use crate::proxy::proxy;
+use crate::support::{Home, LONG, SILENCE, receiver};
 use glassbox::receiver::Receiver;
 use serde_json::json;
 
@@ -216,4 +218,21 @@ pub fn it_starts_and_connects_while_we_are_away(both: &mut Both) {
     both.agree("the server was started again, and connected its printer");
     print_to_the_end(both, "short one.gcode");
     both.agree("one more print");
+}
+
+/// Another host hears it through a proxy, below a path; nothing is different for that.
+pub fn another_hears_it_through_a_proxy(both: &Both) {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut settings = both.home.settings();
+    settings["server"] = receiver.url().into();
+    home.write_settings(settings.to_string());
+    let host = follow(&home, &proxy(&both.octoprint.url()));
+    wait_long("it is heard", || count(&receiver.requests(), "startup") == 1);
+    print_to_the_end(both, "short one.gcode");
+    both.agree("a print that another heard, too");
+    let last = |receiver: &Receiver| receiver.requests().into_iter().rfind(|request| request.kind() == "print_done");
+    wait_long("the other has heard it", || last(&receiver) == last(&both.ours));
+    host.signal("TERM");
+    host.wait(LONG).log();
 }

@@ -152,6 +152,7 @@ fn reports_what_octoprint_itself_reports() {
     day::we_start_again(&mut both);
     day::it_starts_again(&mut both);
     day::it_starts_and_connects_while_we_are_away(&mut both);
+    day::another_hears_it_through_a_proxy(&both);
     // What must not come has had time to come.
     std::thread::sleep(2 * SILENCE);
     both.agree("all");
