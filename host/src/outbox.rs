@@ -80,7 +80,7 @@ impl Outbox {
         let worker = Worker { carrier: Carrier::new(&roots), shared: shared.clone(), outage: Outage::none(name) };
         let thread = std::thread::Builder::new().name(format!("outbox {name}")).spawn(move || worker.run());
         if let Err(error) = thread {
-            tracing::error!("{name}: nothing can be sent: no thread for the outbox: {error}");
+            tracing::error!(plugin = name, "nothing can be sent: no thread for the outbox: {error}");
             shared.lock().ended = true;
         }
         Self(Arc::new(Owner(shared)))

@@ -5,6 +5,7 @@
 mod audit;
 mod bad_input;
 mod broken_files;
+mod collector;
 mod commands;
 mod consent;
 mod demo;

@@ -167,7 +167,7 @@ impl Supervisor {
         for name in gone {
             if self.retire(&name, Order::Remove) {
                 self.write(What::Removed, &name, None, "its file is gone");
-                tracing::info!("{name}: its file is gone, and it was stopped");
+                tracing::info!(plugin = name, "its file is gone, and it was stopped");
             }
             self.slots.remove(&name);
         }
@@ -293,7 +293,7 @@ impl Supervisor {
                 Ok(granted) => granted,
                 // Perhaps half written; what runs, runs on.
                 Err(error) => {
-                    tracing::warn!("{error:#}");
+                    tracing::warn!(about = name, "{error:#}");
                     continue;
                 }
             };
@@ -302,7 +302,7 @@ impl Supervisor {
                 && self.retire(&name, Order::Revoke)
             {
                 self.write(What::Revoked, &name, Some(plugin.digest.clone()), "its grant was taken back");
-                tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
+                tracing::info!(plugin = name, "its grant was taken back, and it was stopped; {advice}");
             }
         }
         self.look_again(true);

@@ -39,9 +39,9 @@ impl Slot {
             return false;
         }
         if is_error {
-            tracing::error!("{what}");
+            tracing::error!(about = name, "{what}");
         } else {
-            tracing::warn!("{name}: {what}");
+            tracing::warn!(plugin = name, "{what}");
         }
         self.said = Some(what);
         true

@@ -52,7 +52,7 @@ impl Worker {
     pub fn close(&self, name: &str) {
         let cleared = self.outbox.close();
         if cleared > 0 {
-            tracing::info!("{name}: {cleared} waiting reports were thrown away");
+            tracing::info!(plugin = name, "{cleared} waiting reports were thrown away");
         }
     }
 

@@ -64,7 +64,7 @@ fn keep_state(home: &Home, name: &str, server_run: &Arc<AtomicBool>) -> KeepStat
         if let Err(error) = kept.as_ref()
             && !complained
         {
-            tracing::warn!("{name}: its state is not kept, a restart will forget it: {error:#}");
+            tracing::warn!(plugin = name, "its state is not kept, a restart will forget it: {error:#}");
         }
         complained = kept.is_err();
     })
@@ -134,7 +134,7 @@ impl Own {
         };
         ledger.runs(&plugin, &setup.settings);
         let running = Running::start(setup, clock.now())?;
-        tracing::info!("{name}: {}", consent_line(&running));
+        tracing::info!(plugin = name, "{}", consent_line(&running));
         ledger.runs(&plugin, running.settings());
         ledger.turn(What::Loaded, &plugin.digest, None);
         let voice = Voice::new(&name);
@@ -188,7 +188,7 @@ impl Own {
         let waiting = self.outbox.waiting();
         let tally = self.outbox.drain(LAST_DELIVERY);
         self.ledger.close();
-        tracing::debug!("{}: {waiting} reports were waiting at the end; {}", self.name, self.waits);
+        tracing::debug!(plugin = self.name, "{waiting} reports were waiting at the end; {}", self.waits);
         tally
     }
 
@@ -236,7 +236,7 @@ impl Own {
         }
         let reason =
             format!("{} events were passed by: it is too slow, or was stuck", std::mem::take(&mut self.passed_by));
-        tracing::warn!("{}: {reason}", self.name);
+        tracing::warn!(plugin = self.name, "{reason}");
         self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
         self.passed_by_told = Some(Instant::now());
     }
@@ -253,7 +253,7 @@ impl Own {
                 self.outbox.trust(self.shared.roots());
                 let plugin = self.running.plugin().clone();
                 if let Err(error) = self.running.replace(plugin, now) {
-                    tracing::warn!("{}: it goes on with the old configuration: {error:#}", self.name);
+                    tracing::warn!(plugin = self.name, "it goes on with the old configuration: {error:#}");
                 }
             }
             Order::Remove => return Next::Ended { deliver: true },
@@ -271,14 +271,14 @@ impl Own {
                 self.shared.router.changed();
                 self.ledger.runs(&plugin, self.running.settings());
                 self.ledger.turn(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
-                tracing::info!("{}: version {to} took over from {from}", self.name);
+                tracing::info!(plugin = self.name, "version {to} took over from {from}");
                 self.tell(Control::Runs(self.name.clone(), plugin));
             }
             Err(error) => {
                 self.ledger.component(&old.digest);
                 // What the component itself says goes into the log, not into the journal.
                 self.ledger.turn(What::Refused, &plugin.digest, Some(error.to_string()));
-                tracing::warn!("{}: version {to} was not taken, {from} runs on: {error:#}", self.name);
+                tracing::warn!(plugin = self.name, "version {to} was not taken, {from} runs on: {error:#}");
                 self.tell(Control::PutBack(self.name.clone(), plugin.digest.clone(), old));
             }
         }
@@ -304,10 +304,10 @@ impl Own {
             return;
         }
         if let Err(error) = self.running.change_settings(settings, now) {
-            tracing::warn!("{error:#}");
+            tracing::warn!(about = self.name, "{error:#}");
         }
         self.ledger.runs(self.running.plugin(), self.running.settings());
-        tracing::info!("{}: {}", self.name, consent_line(&self.running));
+        tracing::info!(plugin = self.name, "{}", consent_line(&self.running));
         if self.running.consent().given() {
             self.outbox.open();
         } else {
@@ -318,14 +318,14 @@ impl Own {
     /// Once for each state of the file: one change is often told several times.
     fn complain(&mut self, complaint: String) {
         if self.complaint.as_ref() != Some(&complaint) {
-            tracing::warn!("{complaint}");
+            tracing::warn!(about = self.name, "{complaint}");
             self.complaint = Some(complaint);
         }
     }
 
     fn note(&mut self, step: &Step) {
         for request in &step.sent {
-            tracing::debug!("{}: {} {:?}", self.name, request.name, request.fields);
+            tracing::debug!(plugin = self.name, "{} {:?}", request.name, request.fields);
         }
         let plugin = self.running.plugin().clone();
         for blocked in &step.blocked {
