@@ -9,6 +9,7 @@ mod collector;
 mod commands;
 mod consent;
 mod demo;
+mod deploy;
 mod disk;
 mod faulty;
 mod friendly;
