@@ -27,4 +27,5 @@ mod reload;
 mod run;
 mod settings;
 mod support;
+mod throttle;
 mod tls;
