@@ -50,7 +50,11 @@ pub enum Command {
     /// List the plugins: what they are, and whether they are on.
     List,
     /// Say whether anything is sent, and which rule decides.
-    Status,
+    Status {
+        /// Only for this OctoPrint, by its name in glassbox.toml.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
+    },
     /// Show or change a plugin's settings.
     ///
     /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes
@@ -61,6 +65,9 @@ pub enum Command {
         /// What to show or change, for example events.printjob=false.
         #[arg(value_name = "KEY[=VALUE]")]
         keys: Vec<String>,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Show what a plugin asks for, and grant it.
     ///
@@ -79,15 +86,21 @@ pub enum Command {
     OptIn {
         /// The plugin.
         name: String,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Switch a plugin off. A running host stops sending at once and forgets what waits.
     OptOut {
         /// The plugin.
         name: String,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Run all plugins in the home.
     ///
-    /// Events come from a running OctoPrint: the one that is named, or the [[octoprint]] entry of
+    /// Events come from a running OctoPrint: the one that is named, or those of the [[octoprint]] entries of
     /// glassbox.toml. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
     /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
     ///

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod carrier;
+pub mod config;
 pub mod conformance;
 pub mod describe;
 pub mod grants;
@@ -22,6 +23,7 @@ pub mod run;
 pub mod running;
 pub mod schema;
 pub mod server;
+pub mod site;
 pub mod source;
 pub mod state;
 pub mod supervisor;

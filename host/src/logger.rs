@@ -1,8 +1,8 @@
 //! The log on standard error: lines for people, or JSON for collectors. What is said, and when, is the
 //! affair of whoever says it.
 //!
-//! A line may name a `plugin` and an `octoprint` beside its message; `about` is a plugin that the
-//! message itself names.
+//! A line may name a `plugin` and an `octoprint` beside its message, or both in one, `octoprint/plugin`;
+//! `about` is a plugin that the message itself names.
 
 use glassbox::journal::visible;
 use serde::Serialize;
@@ -95,7 +95,7 @@ struct Line<'a> {
 }
 
 impl Said {
-    /// A further line of a message is set back, so that it cannot pass for one of ours.
+    /// Further lines of a message are set back, so that they cannot pass for ours.
     fn plain(&self, level: Level, colours: bool) -> String {
         let colour = match level {
             Level::ERROR => 31,
@@ -110,16 +110,25 @@ impl Said {
             (Some(one), None) | (None, Some(one)) => format!("{one}: "),
             (None, None) => String::new(),
         };
-        format!("{level} {who}{}\n", self.message.replace('\n', "\n      "))
+        let further =
+            |line: &str| if line.starts_with("    ") { format!("\n{line}") } else { format!("\n      {line}") };
+        let (first, rest) = self.message.split_once('\n').map_or((&*self.message, None), |(a, b)| (a, Some(b)));
+        let rest: String = rest.iter().flat_map(|rest| rest.split('\n')).map(further).collect();
+        format!("{level} {who}{first}{rest}\n")
     }
 
     fn json(&self, level: Level) -> String {
+        let plugin = self.plugin.as_deref().or(self.about.as_deref());
+        let (octoprint, plugin) = match plugin.and_then(|plugin| plugin.split_once('/')) {
+            Some((octoprint, plugin)) => (Some(octoprint), Some(plugin)),
+            None => (self.octoprint.as_deref(), plugin),
+        };
         let line = Line {
             // With a fixed number of digits, lines sort as they came.
             time: format!("{:.3}", jiff::Timestamp::now()),
             level: &level.as_str().to_ascii_lowercase(),
-            plugin: self.plugin.as_deref().or(self.about.as_deref()),
-            octoprint: self.octoprint.as_deref(),
+            plugin,
+            octoprint,
             message: &self.message,
         };
         serde_json::to_string(&line).expect("texts, into memory") + "\n"
@@ -172,14 +181,18 @@ mod tests {
     #[test]
     fn json_has_what_the_line_has_and_the_time() {
         let line = said(&[("message", "a \"b\""), ("about", "p"), ("octoprint", "o")]).json(Level::WARN);
+        let other = said(&[("message", "a \"b\""), ("plugin", "o/p")]).json(Level::WARN);
         let (time, rest) = line.strip_prefix("{\"time\":\"").unwrap().split_once('"').unwrap();
         assert!(time.parse::<jiff::Timestamp>().is_ok() && time.len() == "2026-01-01T00:00:00.000Z".len(), "{time}");
         let expected = ",\"level\":\"warn\",\"plugin\":\"p\",\"octoprint\":\"o\",\"message\":\"a \\\"b\\\"\"}\n";
         assert_eq!(rest, expected);
+        assert!(other.ends_with(expected), "{other}");
     }
 
     #[test]
     fn nothing_passes_for_another_line_or_moves_the_cursor() {
+        let lines = said(&[("message", "a:\n      - b\nc")]);
+        assert_eq!(lines.plain(Level::INFO, false), " INFO a:\n      - b\n      c\n");
         let awkward = said(&[("message", "\u{1b}[2J\r\u{202e}a\n INFO tracking: b")]);
         assert_eq!(awkward.plain(Level::WARN, false), " WARN \\u{1b}[2J\\u{d}\\u{202e}a\n       INFO tracking: b\n");
         let json = awkward.json(Level::WARN);

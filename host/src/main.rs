@@ -39,12 +39,14 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Command::Init => commands::init(&home()?)?,
         Command::List => commands::list(&home()?)?,
-        Command::Status => commands::status(&home()?)?,
-        Command::Settings { name, keys } => commands::settings(&home()?, &name, &keys)?,
+        Command::Status { octoprint } => commands::status(&home()?, octoprint.as_deref())?,
+        Command::Settings { name, keys, octoprint } => {
+            commands::settings(&home()?, &name, &keys, octoprint.as_deref())?;
+        }
         Command::Grant { name } => commands::grant(&home()?, &name)?,
         Command::Revoke { name } => commands::revoke(&home()?, &name)?,
-        Command::OptIn { name } => commands::opt_in(&home()?, &name)?,
-        Command::OptOut { name } => commands::opt_out(&home()?, &name)?,
+        Command::OptIn { name, octoprint } => commands::opt_in(&home()?, &name, octoprint.as_deref())?,
+        Command::OptOut { name, octoprint } => commands::opt_out(&home()?, &name, octoprint.as_deref())?,
         Command::Run { octoprint, api_key_file, events } => {
             commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref())?;
         }

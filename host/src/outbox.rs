@@ -22,6 +22,10 @@ const TOO_LATE: Duration = Duration::from_secs(60);
 /// Pauses before the second, third and last attempt, before jitter of a quarter.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
+/// A worker's thread. As it is not so large that the system makes it of huge pages, only what is used of
+/// it is memory.
+const STACK: usize = 1 << 20;
+
 /// Why what waited was not sent.
 const TAKEN_BACK: &str = "consent or grant was taken back before it was sent";
 
@@ -78,7 +82,8 @@ impl Outbox {
     pub fn new(name: &str, ledger: &Ledger, roots: Roots) -> Self {
         let shared = Arc::new(Shared { ledger: ledger.clone(), state: Mutex::default(), changed: Condvar::new() });
         let worker = Worker { carrier: Carrier::new(&roots), shared: shared.clone(), outage: Outage::none(name) };
-        let thread = std::thread::Builder::new().name(format!("outbox {name}")).spawn(move || worker.run());
+        let thread =
+            std::thread::Builder::new().name(format!("outbox {name}")).stack_size(STACK).spawn(move || worker.run());
         if let Err(error) = thread {
             tracing::error!(plugin = name, "nothing can be sent: no thread for the outbox: {error}");
             shared.lock().ended = true;

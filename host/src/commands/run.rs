@@ -13,13 +13,13 @@ pub fn run(home: &Home, octoprint: Option<&str>, key: Option<&Path>, events: Opt
     let source = match (octoprint, events) {
         (Some(url), _) => {
             let address = Address::parse(url)?;
-            Source::OctoPrint(Target { name: "octoprint".into(), address, key: Key::find(key)? })
+            Source::OctoPrints(vec![Target { name: None, address, key: Key::find(key)? }])
         }
         (None, Some(events)) => lines(events)?,
         (None, None) => {
             home.must_exist()?;
             let entries = home.config()?.octoprint;
-            Source::OctoPrint(config::target(&entries, home.root(), &home.config_file())?)
+            Source::OctoPrints(config::targets(&entries, home.root(), &home.config_file())?)
         }
     };
     let tally = run::run(home, source)?.tally;

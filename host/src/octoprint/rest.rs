@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use ureq::http::Response;
-use ureq::tls::TlsConfig;
+// Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error};
 
 /// One request, to the end of its answer. A Pi takes its time while it starts.
@@ -56,6 +57,7 @@ impl Rest {
     /// Nothing is asked yet.
     #[must_use]
     pub fn new(address: &Address, key: &Key, roots: &Roots) -> Self {
+        let (tls, connector) = roots.for_requests();
         let config = Agent::config_builder()
             .timeout_global(Some(LIMIT))
             .http_status_as_error(false)
@@ -66,9 +68,10 @@ impl Rest {
             // It is asked a few things at a time, and then not for days.
             .max_idle_connections(0)
             .user_agent(concat!("Glassbox/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots.0.clone()).build())
+            .tls_config(tls)
             .build();
-        Self { agent: config.into(), address: address.clone(), key: key.clone() }
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        Self { agent, address: address.clone(), key: key.clone() }
     }
 
     /// Log in.

@@ -4,10 +4,9 @@
 use super::{Address, Trouble};
 use crate::roots::Roots;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// TCP that keeps to a time limit, however slowly the other side drips.
@@ -31,7 +30,7 @@ impl Stream {
         }
         let name = ServerName::try_from(address.host().to_string())
             .map_err(|_| Trouble::Wrong(format!("{address}: a certificate cannot name this host")))?;
-        let connection = tls(roots).and_then(|config| ClientConnection::new(Arc::new(config), name));
+        let connection = roots.for_others().and_then(|config| ClientConnection::new(config, name));
         let connection = connection.map_err(|error| Trouble::away(error.to_string()))?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
     }
@@ -85,13 +84,6 @@ pub fn unreachable(error: &io::Error) -> Trouble {
         _ => error.to_string(),
     };
     Trouble::Away { down: error.kind() == ErrorKind::ConnectionRefused, reason }
-}
-
-/// TLS as for delivery: the same code, the same authorities.
-fn tls(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots.store()).with_no_client_auth())
 }
 
 impl Wire {
