@@ -18,6 +18,7 @@ mod journal;
 mod kill;
 mod load;
 mod log;
+mod mqtt;
 mod network;
 mod octoprint;
 mod octoprint_real;

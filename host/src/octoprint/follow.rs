@@ -10,7 +10,7 @@ use super::{OLDEST, Target, Trouble};
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::roots::Roots;
-use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING};
+use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING, WEBUI_LOAD};
 use crate::site::Site;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -298,7 +298,7 @@ impl Follower<'_> {
             events.extend(PLUGIN_EVENTS.map(Into::into));
         }
         // Ours, and the web page's, which never comes this way.
-        for own in [ENVIRONMENT, STARTED, STOPPING, "webui_load"] {
+        for own in [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD] {
             events.remove(own);
         }
         (generation, events)
@@ -331,7 +331,7 @@ impl Follower<'_> {
 }
 
 /// The wait, less up to half of it.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     wait - part(wait / 2)
 }
 

@@ -82,7 +82,7 @@ impl Supervisor {
         };
         let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.0 != config.0 {
-            if shared.0.octoprint != config.0.octoprint {
+            if (&shared.0.octoprint, &shared.0.mqtt) != (&config.0.octoprint, &config.0.mqtt) {
                 tracing::warn!("which OctoPrint is followed changes when glassbox is started again");
             }
             *shared = config;
