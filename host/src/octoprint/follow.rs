@@ -10,7 +10,7 @@ use super::{OLDEST, Target, Trouble};
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::roots::Roots;
-use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING};
+use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING, WEBUI_LOAD};
 use crate::site::Site;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -225,27 +225,30 @@ impl Follower<'_> {
             facts.firmware.iter().for_each(|firmware| self.deliver(FIRMWARE, firmware, false));
         }
         if let Err(error) = now.keep(self.home, self.target.called()) {
-            tracing::warn!("which run of OctoPrint's server this is is not kept: {error:#}");
+            tracing::warn!(
+                octoprint = self.target.called(),
+                "which run of OctoPrint's server this is is not kept: {error:#}"
+            );
         }
         self.before = Some(now);
         self.tell(version, turn, facts.missing);
     }
 
     fn tell(&mut self, version: &str, turn: Turn, missing: Vec<String>) {
-        let (name, address) = (self.target.called(), &self.target.address);
+        let (octoprint, address) = (self.target.called(), &self.target.address);
         let again = if turn == Turn::New { "; it was started anew" } else { "" };
         let version = crate::journal::visible(version);
         match self.outage.take() {
             Some(outage) if self.ever => {
                 let seconds = outage.since.elapsed().as_secs();
-                tracing::info!("{name}: OctoPrint is heard again after {seconds} s{again}");
+                tracing::info!(octoprint, "OctoPrint is heard again after {seconds} s{again}");
             }
-            _ => tracing::info!("{name}: hears OctoPrint {version} at {address}{again}"),
+            _ => tracing::info!(octoprint, "hears OctoPrint {version} at {address}{again}"),
         }
         self.ever = true;
         if self.missing.as_ref() != Some(&missing) {
             for what in &missing {
-                tracing::info!("{name}: not to be had from OctoPrint: {what}");
+                tracing::info!(octoprint, "not to be had from OctoPrint: {what}");
             }
             self.missing = Some(missing);
         }
@@ -263,7 +266,7 @@ impl Follower<'_> {
                 if session.reauths > REAUTHS {
                     return Err(Trouble::away("it wants to know all the time who we are"));
                 }
-                tracing::debug!("{}: OctoPrint wants to know anew who we are", self.target.called());
+                tracing::debug!(octoprint = self.target.called(), "OctoPrint wants to know anew who we are");
                 session.login = session.rest.login()?;
                 session.push.auth(&session.login.name, &session.login.session)?;
             }
@@ -308,7 +311,7 @@ impl Follower<'_> {
             events.extend(PLUGIN_EVENTS.map(Into::into));
         }
         // Ours, and the web page's, which never comes this way.
-        for own in [ENVIRONMENT, STARTED, STOPPING, "webui_load"] {
+        for own in [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD] {
             events.remove(own);
         }
         (generation, events)
@@ -316,14 +319,14 @@ impl Follower<'_> {
 
     /// One line for each outage, and one more where somebody has to do something.
     fn lost(&mut self, trouble: &Trouble) {
-        let (name, address) = (self.target.called(), &self.target.address);
+        let (octoprint, address) = (self.target.called(), &self.target.address);
         let reason = crate::journal::visible(trouble.reason());
         let is_wrong = matches!(trouble, Trouble::Wrong(_));
         let said = self.outage.as_ref().map(|outage| outage.wrong);
         match said {
-            Some(wrong) if wrong || !is_wrong => tracing::debug!("{name}: {reason}"),
-            _ if is_wrong => tracing::warn!("{name}: {reason}; it is tried again"),
-            _ => tracing::warn!("{name}: OctoPrint at {address} is not heard, and tried again: {reason}"),
+            Some(wrong) if wrong || !is_wrong => tracing::debug!(octoprint, "{reason}"),
+            _ if is_wrong => tracing::warn!(octoprint, "{reason}; it is tried again"),
+            _ => tracing::warn!(octoprint, "OctoPrint at {address} is not heard, and tried again: {reason}"),
         }
         let outage = self.outage.get_or_insert(Outage { since: Instant::now(), wrong: false });
         outage.wrong |= is_wrong;
@@ -333,7 +336,7 @@ impl Follower<'_> {
     fn give_up(&mut self) {
         let away = self.outage.as_ref().map(|outage| outage.since.elapsed());
         if self.down && away.is_some_and(|away| away >= GONE) && self.before.take().is_some() {
-            tracing::info!("{}: OctoPrint does not run any more", self.target.called());
+            tracing::info!(octoprint = self.target.called(), "OctoPrint does not run any more");
             self.deliver(STOPPING, &Value::Null, false);
             ServerRun::forget(self.home, self.target.called());
         }
@@ -341,7 +344,7 @@ impl Follower<'_> {
 }
 
 /// The wait, less up to half of it.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     wait - part(wait / 2)
 }
 
