@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 use crate::commands::log::Options;
+use crate::logger::Form;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -34,6 +35,10 @@ pub struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
+    /// How the log looks on standard error.
+    #[arg(long, global = true, value_name = "FORM", value_enum, default_value_t)]
+    pub log: Form,
+
     #[command(subcommand)]
     pub command: Command,
 }
@@ -45,7 +50,11 @@ pub enum Command {
     /// List the plugins: what they are, and whether they are on.
     List,
     /// Say whether anything is sent, and which rule decides.
-    Status,
+    Status {
+        /// Only for this OctoPrint, by its name in glassbox.toml.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
+    },
     /// Show or change a plugin's settings.
     ///
     /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes
@@ -56,6 +65,9 @@ pub enum Command {
         /// What to show or change, for example events.printjob=false.
         #[arg(value_name = "KEY[=VALUE]")]
         keys: Vec<String>,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Show what a plugin asks for, and grant it.
     ///
@@ -74,15 +86,21 @@ pub enum Command {
     OptIn {
         /// The plugin.
         name: String,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Switch a plugin off. A running host stops sending at once and forgets what waits.
     OptOut {
         /// The plugin.
         name: String,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Run all plugins in the home.
     ///
-    /// Events come from a running OctoPrint: the one that is named, or the [[octoprint]] entry of
+    /// Events come from a running OctoPrint: the one that is named, or those of the [[octoprint]] entries of
     /// glassbox.toml. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
     /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
     ///

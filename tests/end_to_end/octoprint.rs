@@ -286,6 +286,8 @@ fn over_tls_and_below_a_path() {
     assert_eq!(server.seen(), Vec::<String>::new());
     let config =
         format!("ca_file = \"mine.pem\"\n[[octoprint]]\nname = \"mk3\"\nurl = \"{url}\"\napi_key = \"{KEY}\"\n");
+    // One that has a name has settings of its own.
+    home.0.write("home/settings/mk3/tracking.json", home.settings().to_string());
     let file = home.0.write("home/glassbox.toml", config);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let host = home.command(&["run"]).start();
