@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 use crate::commands::log::Options;
+use crate::logger::Form;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -33,6 +34,10 @@ pub struct Cli {
     /// Log more: -v every report, -vv everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+
+    /// How the log looks on standard error.
+    #[arg(long, global = true, value_name = "FORM", value_enum, default_value_t)]
+    pub log: Form,
 
     #[command(subcommand)]
     pub command: Command,

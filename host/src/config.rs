@@ -1,12 +1,13 @@
 //! `glassbox.toml`: what can be configured, and what a new home begins with.
 
 use crate::home::Home;
-use crate::octoprint::Entry;
-use anyhow::{Context, Result, anyhow};
+use crate::mqtt;
+use crate::octoprint::{self, UNNAMED};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a new home has.
 pub(crate) const INITIAL: &str = "\
@@ -24,6 +25,11 @@ pub(crate) const INITIAL: &str = "\
 # [[octoprint]]
 # url = \"http://octopi.local\"
 # api_key_file = \"octoprint-api-key\"
+
+# A broker at which OctoPrints publish with the plugin OctoPrint-MQTT, and their base topics there.
+# [[mqtt]]
+# url = \"mqtt://broker.local\"
+# octoprints = { mk3 = \"octoPrint/\", mk4 = \"farm/mk4/\" }
 ";
 
 /// `glassbox.toml`.
@@ -35,12 +41,41 @@ pub struct Config {
     /// Authorities to be trusted beside those that are built in.
     pub ca_file: Option<PathBuf>,
     /// The OctoPrints that are followed.
-    pub octoprint: Vec<Entry>,
+    pub octoprint: Vec<octoprint::Entry>,
+    /// The brokers at which others publish.
+    pub mqtt: Vec<mqtt::Entry>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { vcgencmd: "vcgencmd".into(), ca_file: None, octoprint: Vec::new() }
+        Self { vcgencmd: "vcgencmd".into(), ca_file: None, octoprint: Vec::new(), mqtt: Vec::new() }
+    }
+}
+
+impl Config {
+    /// The names of all OctoPrints, in the order in which they are followed; none for one without. `file` is
+    /// where the configuration stands.
+    ///
+    /// # Errors
+    /// When a name cannot be one, or two OctoPrints cannot be told apart.
+    pub fn names(&self, file: &Path) -> Result<Vec<Option<String>>> {
+        let mut names = octoprint::config::names(&self.octoprint, file)?;
+        for name in mqtt::config::names(&self.mqtt, file)? {
+            let called = name.as_deref().unwrap_or(UNNAMED);
+            if !octoprint::config::is_name(called) {
+                bail!(
+                    "{}: the name of an OctoPrint at a broker is 1 to 64 lower-case letters, digits and '-', and not \
+                     '{}'; '{called}' is not",
+                    file.display(),
+                    octoprint::config::ALL
+                );
+            }
+            if names.iter().any(|other| other.as_deref().unwrap_or(UNNAMED) == called) {
+                bail!("{}: two OctoPrints are called '{called}'; give each a name of its own", file.display());
+            }
+            names.push(name);
+        }
+        Ok(names)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod inbox;
 pub mod journal;
 pub mod ledger;
 pub mod loader;
+pub mod mqtt;
 pub mod octoprint;
 pub mod outage;
 pub mod outbox;

@@ -206,7 +206,7 @@ impl Shared {
         let shared = self.clone();
         let thread = std::thread::Builder::new().name(format!("outbox {}", self.name)).stack_size(STACK);
         if let Err(error) = thread.spawn(move || Worker::new(shared).run()) {
-            tracing::error!("{}: nothing can be sent: no thread for the outbox: {error}", self.name);
+            tracing::error!(plugin = self.name, "nothing can be sent: no thread for the outbox: {error}");
             let mut state = self.lock();
             state.working = false;
             let waiting = std::mem::take(&mut state.queue);

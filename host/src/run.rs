@@ -6,6 +6,7 @@ use crate::home::Home;
 use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::loader;
+use crate::mqtt::{self, Broker};
 use crate::octoprint::{Target, follow};
 use crate::outbox::Tally;
 use crate::roots::Roots;
@@ -34,8 +35,8 @@ const STACK: usize = 1 << 20;
 pub enum Source {
     /// A stream of JSON lines.
     Lines(Box<dyn BufRead + Send>),
-    /// Running OctoPrints.
-    OctoPrints(Vec<Target>),
+    /// Running OctoPrints, and brokers at which others publish.
+    OctoPrints(Vec<Target>, Vec<Broker>),
 }
 
 /// How the run ended.
@@ -103,8 +104,11 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
 fn sites(source: &Source, shared: &Shared) -> Vec<Arc<Site>> {
     let servers: Vec<_> = match source {
         Source::Lines(_) => vec![(None, Server::Stream)],
-        Source::OctoPrints(targets) => {
-            targets.iter().map(|target| (target.name.clone(), Server::at(&target.address))).collect()
+        Source::OctoPrints(targets, brokers) => {
+            let heard = targets.iter().map(|target| (target.name.clone(), Server::at(&target.address)));
+            // Where a broker's OctoPrints run nobody knows.
+            let published = brokers.iter().flat_map(|broker| &broker.octoprints);
+            heard.chain(published.map(|(name, _)| (name.clone(), Server::Elsewhere))).collect()
         }
     };
     let site = |(number, (name, server))| Arc::new(Site::new(number, name, server, shared));
@@ -146,10 +150,17 @@ fn listen_to(source: Source, sites: &[Arc<Site>]) -> Result<()> {
             let mut input = Some(input);
             start(&sites[0], Box::new(move |site| input.take().map_or(Ok(()), |input| pump(input, &site.router))))?;
         }
-        Source::OctoPrints(targets) => {
-            let count = targets.len();
-            for (site, target) in sites.iter().zip(targets) {
+        Source::OctoPrints(targets, brokers) => {
+            let (count, only) = (sites.len(), targets.is_empty() && brokers.len() == 1);
+            let (heard, mut published) = sites.split_at(targets.len());
+            for (site, target) in heard.iter().zip(targets) {
                 start(site, Box::new(move |site| follow::follow(&target, count, site)))?;
+            }
+            for broker in brokers {
+                let (own, others) = published.split_at(broker.octoprints.len());
+                published = others;
+                let own = own.to_vec();
+                start(&own[0].clone(), Box::new(move |_| mqtt::follow::follow(&broker, &own, only)))?;
             }
         }
     }

@@ -62,12 +62,6 @@ impl Site {
     pub fn label(&self, plugin: &str) -> String {
         label(self.name.as_deref(), plugin)
     }
-
-    /// What begins a line of the log that names the plugin itself.
-    #[must_use]
-    pub fn prefix(&self) -> String {
-        self.name.iter().map(|name| format!("{name}: ")).collect()
-    }
 }
 
 /// A plugin and whose it is, as its files are named.

@@ -90,7 +90,7 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
     let stored: Stored = match serde_json::from_slice(&bytes) {
         Ok(stored) => stored,
         Err(error) => {
-            tracing::warn!("{} is damaged, and the plugin begins anew: {error}", file.display());
+            tracing::warn!(about = name, "{} is damaged, and the plugin begins anew: {error}", file.display());
             return None;
         }
     };

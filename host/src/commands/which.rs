@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use glassbox::home::Home;
 use glassbox::octoprint::UNNAMED;
-use glassbox::octoprint::config::{ALL, names};
+use glassbox::octoprint::config::ALL;
 use std::fs;
 
 /// As many names are told; who has hundreds of OctoPrints knows them.
@@ -30,7 +30,7 @@ impl One {
 
 /// All OctoPrints that glassbox.toml names; where it names none, one without a name.
 pub fn all(home: &Home) -> Result<Vec<One>> {
-    let mut names = names(&home.config()?.octoprint, &home.config_file())?;
+    let mut names = home.config()?.names(&home.config_file())?;
     if names.is_empty() {
         names.push(None);
     }

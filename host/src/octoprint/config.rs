@@ -38,6 +38,12 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Key>, D::Error> {
     Key::parse(&text).map(Some).map_err(|error| serde::de::Error::custom(format!("api_key: {error}")))
 }
 
+/// Whether an OctoPrint can be called so.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    manifest::is_name(name) && name != ALL
+}
+
 /// The names of all OctoPrints that the configuration names, in their order; none for one without.
 ///
 /// # Errors
@@ -46,7 +52,7 @@ pub fn names(entries: &[Entry], file: &Path) -> Result<Vec<Option<String>>> {
     let place = file.display();
     let mut seen = BTreeMap::new();
     for Entry { name, url, .. } in entries {
-        if name.as_ref().is_some_and(|name| !manifest::is_name(name) || name == ALL) {
+        if name.as_ref().is_some_and(|name| !is_name(name)) {
             bail!(
                 "{place}: the name of an [[octoprint]] is 1 to 64 lower-case letters, digits and '-', and not '{ALL}'; \
                  that of {url} is not"
@@ -99,7 +105,7 @@ fn target(entry: &Entry, name: Option<String>, home: &Path, file: &Path) -> Resu
             bail!("{}: api_key and api_key_file are two places for one key; leave one", file.display())
         }
         (Some(found), None) => {
-            key::only_ours(file)?;
+            key::only_ours(file, key::WHAT)?;
             found.clone()
         }
         (None, given) => Key::find(given.as_ref().map(|given| home.join(given)).as_deref()).with_context(|| {

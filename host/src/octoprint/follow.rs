@@ -10,7 +10,7 @@ use super::{OLDEST, Target, Trouble};
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::roots::Roots;
-use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING};
+use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING, WEBUI_LOAD};
 use crate::site::Site;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -33,6 +33,10 @@ const REAUTHS: u32 = 5;
 
 /// Plugins change in bursts; the list is read when there was no change for so long.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// What tells that a printer was connected, and which: one after the other.
+const CONNECTED: &str = "Connected";
+const FIRMWARE: &str = "FirmwareData";
 
 /// Events after which the list of plugins is another.
 const PLUGIN_EVENTS: [&str; 4] = [
@@ -141,13 +145,16 @@ impl Follower<'_> {
                 "at {address} the user of the API key may not hear events: give it the permission STATUS"
             )));
         }
-        let push = Push::connect(address, roots, patience)?;
         let (generation, subscribed) = self.wanted();
+        // Read before the subscription holds: what is connected later comes as an event.
+        let printer = subscribed.contains(CONNECTED).then(|| facts::connected(&rest)).flatten();
+        let push = Push::connect(address, roots, patience)?;
         let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None };
         let (version, early) = self.greet(&mut session, Instant::now() + patience.setup)?;
         // Read after the subscription holds: what changes meanwhile comes as an event after it.
         let facts = Facts::read(&session.rest, &session.login, &version);
-        self.arrived(&version, facts);
+        let printer = printer.filter(|_| early.iter().all(|(name, _)| name != CONNECTED));
+        self.arrived(&version, facts, printer);
         early.into_iter().for_each(|(name, payload)| self.hand_on(&mut session, name, payload));
         Ok(session)
     }
@@ -191,8 +198,9 @@ impl Follower<'_> {
         )))
     }
 
-    /// It is there: tell the plugins how things are.
-    fn arrived(&mut self, version: &str, facts: Facts) {
+    /// It is there: tell the plugins how things are. `connected`: the printer that was connected
+    /// before we could hear of it.
+    fn arrived(&mut self, version: &str, facts: Facts, connected: Option<Value>) {
         let now = ServerRun::now(self.target.address.to_string(), facts.starts);
         let turn = now.after(self.before.as_ref(), std::mem::take(&mut self.down));
         if turn == Turn::New {
@@ -211,28 +219,36 @@ impl Follower<'_> {
             Turn::Same if !self.ever => self.deliver(STARTED, &started, true),
             Turn::Same => {}
         }
+        // In a run of which something was heard before, this may have been heard, too.
+        if let Some(connected) = connected.filter(|_| turn != Turn::Same) {
+            self.deliver(CONNECTED, &connected, false);
+            facts.firmware.iter().for_each(|firmware| self.deliver(FIRMWARE, firmware, false));
+        }
         if let Err(error) = now.keep(self.home, self.target.called()) {
-            tracing::warn!("which run of OctoPrint's server this is is not kept: {error:#}");
+            tracing::warn!(
+                octoprint = self.target.called(),
+                "which run of OctoPrint's server this is is not kept: {error:#}"
+            );
         }
         self.before = Some(now);
         self.tell(version, turn, facts.missing);
     }
 
     fn tell(&mut self, version: &str, turn: Turn, missing: Vec<String>) {
-        let (name, address) = (self.target.called(), &self.target.address);
+        let (octoprint, address) = (self.target.called(), &self.target.address);
         let again = if turn == Turn::New { "; it was started anew" } else { "" };
         let version = crate::journal::visible(version);
         match self.outage.take() {
             Some(outage) if self.ever => {
                 let seconds = outage.since.elapsed().as_secs();
-                tracing::info!("{name}: OctoPrint is heard again after {seconds} s{again}");
+                tracing::info!(octoprint, "OctoPrint is heard again after {seconds} s{again}");
             }
-            _ => tracing::info!("{name}: hears OctoPrint {version} at {address}{again}"),
+            _ => tracing::info!(octoprint, "hears OctoPrint {version} at {address}{again}"),
         }
         self.ever = true;
         if self.missing.as_ref() != Some(&missing) {
             for what in &missing {
-                tracing::info!("{name}: not to be had from OctoPrint: {what}");
+                tracing::info!(octoprint, "not to be had from OctoPrint: {what}");
             }
             self.missing = Some(missing);
         }
@@ -250,7 +266,7 @@ impl Follower<'_> {
                 if session.reauths > REAUTHS {
                     return Err(Trouble::away("it wants to know all the time who we are"));
                 }
-                tracing::debug!("{}: OctoPrint wants to know anew who we are", self.target.called());
+                tracing::debug!(octoprint = self.target.called(), "OctoPrint wants to know anew who we are");
                 session.login = session.rest.login()?;
                 session.push.auth(&session.login.name, &session.login.session)?;
             }
@@ -295,7 +311,7 @@ impl Follower<'_> {
             events.extend(PLUGIN_EVENTS.map(Into::into));
         }
         // Ours, and the web page's, which never comes this way.
-        for own in [ENVIRONMENT, STARTED, STOPPING, "webui_load"] {
+        for own in [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD] {
             events.remove(own);
         }
         (generation, events)
@@ -303,14 +319,14 @@ impl Follower<'_> {
 
     /// One line for each outage, and one more where somebody has to do something.
     fn lost(&mut self, trouble: &Trouble) {
-        let (name, address) = (self.target.called(), &self.target.address);
+        let (octoprint, address) = (self.target.called(), &self.target.address);
         let reason = crate::journal::visible(trouble.reason());
         let is_wrong = matches!(trouble, Trouble::Wrong(_));
         let said = self.outage.as_ref().map(|outage| outage.wrong);
         match said {
-            Some(wrong) if wrong || !is_wrong => tracing::debug!("{name}: {reason}"),
-            _ if is_wrong => tracing::warn!("{name}: {reason}; it is tried again"),
-            _ => tracing::warn!("{name}: OctoPrint at {address} is not heard, and tried again: {reason}"),
+            Some(wrong) if wrong || !is_wrong => tracing::debug!(octoprint, "{reason}"),
+            _ if is_wrong => tracing::warn!(octoprint, "{reason}; it is tried again"),
+            _ => tracing::warn!(octoprint, "OctoPrint at {address} is not heard, and tried again: {reason}"),
         }
         let outage = self.outage.get_or_insert(Outage { since: Instant::now(), wrong: false });
         outage.wrong |= is_wrong;
@@ -320,7 +336,7 @@ impl Follower<'_> {
     fn give_up(&mut self) {
         let away = self.outage.as_ref().map(|outage| outage.since.elapsed());
         if self.down && away.is_some_and(|away| away >= GONE) && self.before.take().is_some() {
-            tracing::info!("{}: OctoPrint does not run any more", self.target.called());
+            tracing::info!(octoprint = self.target.called(), "OctoPrint does not run any more");
             self.deliver(STOPPING, &Value::Null, false);
             ServerRun::forget(self.home, self.target.called());
         }
@@ -328,7 +344,7 @@ impl Follower<'_> {
 }
 
 /// The wait, less up to half of it.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     wait - part(wait / 2)
 }
 

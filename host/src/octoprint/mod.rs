@@ -10,7 +10,7 @@ pub mod poll;
 pub mod push;
 pub mod rest;
 pub mod server_run;
-mod wire;
+pub(crate) mod wire;
 
 pub use address::Address;
 pub use config::Entry;

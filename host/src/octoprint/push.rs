@@ -95,7 +95,12 @@ impl Push {
     /// # Errors
     /// When there is no push API, or it cannot be reached.
     pub fn connect(address: &Address, roots: &Roots, patience: Patience) -> Result<Self, Trouble> {
-        let stream = Stream::connect(address, roots, Instant::now() + patience.setup)?;
+        let stream = Stream::connect(
+            (address.host(), address.port()),
+            address.is_tls(),
+            roots,
+            Instant::now() + patience.setup,
+        )?;
         let url = address.push();
         let request = url.as_str().into_client_request().map_err(|error| Trouble::Wrong(error.to_string()))?;
         let config = WebSocketConfig::default()

@@ -1,7 +1,7 @@
-//! The connection under the push API: TCP or TLS, within a time limit until it is set up, and
+//! The connection under the push API, or to a broker: TCP or TLS, within a time limit until it is set up, and
 //! never waiting afterwards.
 
-use super::{Address, Trouble};
+use super::Trouble;
 use crate::roots::Roots;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -23,13 +23,13 @@ pub enum Stream {
 
 impl Stream {
     /// Connect; all that follows until `run_free` must be over at `until`.
-    pub fn connect(address: &Address, roots: &Roots, until: Instant) -> Result<Self, Trouble> {
-        let wire = Wire { tcp: tcp(address, until)?, until: Some(until) };
-        if !address.is_tls() {
+    pub fn connect(to: (&str, u16), is_tls: bool, roots: &Roots, until: Instant) -> Result<Self, Trouble> {
+        let wire = Wire { tcp: tcp(to, until)?, until: Some(until) };
+        if !is_tls {
             return Ok(Self::Plain(wire));
         }
-        let name = ServerName::try_from(address.host().to_string())
-            .map_err(|_| Trouble::Wrong(format!("{address}: a certificate cannot name this host")))?;
+        let name = ServerName::try_from(to.0.to_string())
+            .map_err(|_| Trouble::Wrong(format!("{}: a certificate cannot name this host", to.0)))?;
         let connection = roots.for_others().and_then(|config| ClientConnection::new(config, name));
         let connection = connection.map_err(|error| Trouble::away(error.to_string()))?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
@@ -59,8 +59,8 @@ impl Stream {
     }
 }
 
-fn tcp(address: &Address, until: Instant) -> Result<TcpStream, Trouble> {
-    let found = (address.host(), address.port()).to_socket_addrs();
+fn tcp(to: (&str, u16), until: Instant) -> Result<TcpStream, Trouble> {
+    let found = to.to_socket_addrs();
     let found = found.map_err(|error| Trouble::away(format!("its name cannot be looked up: {error}")))?;
     let mut trouble = Trouble::away("its name leads nowhere");
     for one in found {

@@ -18,7 +18,7 @@ impl Supervisor {
                 Ok(granted) => granted,
                 // Perhaps half written; what runs, runs on.
                 Err(error) => {
-                    tracing::warn!("{error:#}");
+                    tracing::warn!(about = name, "{error:#}");
                     continue;
                 }
             };
@@ -36,7 +36,7 @@ impl Supervisor {
             }
             if let Some((digest, advice)) = stopped {
                 self.write(What::Revoked, &name, Some(digest), "its grant was taken back");
-                tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
+                tracing::info!(plugin = name, "its grant was taken back, and it was stopped; {advice}");
             }
         }
         let names: Vec<_> = self.slots.keys().cloned().collect();
@@ -82,7 +82,7 @@ impl Supervisor {
         };
         let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.0 != config.0 {
-            if shared.0.octoprint != config.0.octoprint {
+            if (&shared.0.octoprint, &shared.0.mqtt) != (&config.0.octoprint, &config.0.mqtt) {
                 tracing::warn!("which OctoPrint is followed changes when glassbox is started again");
             }
             *shared = config;

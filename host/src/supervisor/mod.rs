@@ -165,7 +165,7 @@ impl Supervisor {
         for name in gone {
             if self.retire(&name, &Order::Remove) {
                 self.write(What::Removed, &name, None, "its file is gone");
-                tracing::info!("{name}: its file is gone, and it was stopped");
+                tracing::info!(plugin = name, "its file is gone, and it was stopped");
             }
             self.slots.remove(&name);
         }
@@ -211,7 +211,7 @@ impl Supervisor {
             Verdict::Waiting(standing) => {
                 let running = slot.running().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
                 if let Some(advice) = standing.advice(&name)
-                    && slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false)
+                    && slot.say(&name, &format!("{advice}{}", running.unwrap_or_default()), false)
                 {
                     self.write(What::Waiting, &name, digest, &advice);
                 }
@@ -224,7 +224,7 @@ impl Supervisor {
                 let Some(slot) = self.slots.get_mut(&name) else { return };
                 slot.failed.extend(digest.clone());
                 let running = slot.running().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
-                if slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true) {
+                if slot.say(&name, &format!("{reason}{}", running.unwrap_or_default()), true) {
                     // What the component itself says stays out of the journal: it may hold anything.
                     self.write(What::Refused, &name, digest, &error.to_string());
                 }
@@ -242,7 +242,7 @@ impl Supervisor {
             let Some((seat, site)) = self.seat(number, name) else { return };
             seat.failed.push(digest.into());
             let running = seat.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
-            if seat.say(&site, format!("{reason}{}", running.unwrap_or_default())) {
+            if seat.say(&site, name, &format!("{reason}{}", running.unwrap_or_default())) {
                 self.write_of(&site, What::Refused, name, Some(digest.into()), &error.to_string());
             }
         }
@@ -289,7 +289,7 @@ impl Supervisor {
         (seat.starting, seat.handed, seat.worker) = (false, None, None);
         seat.failed.push(digest.clone());
         site.router.detach(name);
-        if seat.say(&site, format!("{error:#}")) {
+        if seat.say(&site, name, &format!("{error:#}")) {
             self.write_of(&site, What::Refused, name, Some(digest), &error.to_string());
         }
     }

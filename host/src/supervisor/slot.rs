@@ -80,17 +80,25 @@ impl Slot {
     }
 
     /// Say it, unless that was the last thing that was said.
-    pub(super) fn say(&mut self, name: &str, what: String, is_error: bool) -> bool {
-        let line = if is_error { what.clone() } else { format!("{name}: {what}") };
-        say(&mut self.said, what, &line, is_error)
+    pub(super) fn say(&mut self, name: &str, what: &str, is_error: bool) -> bool {
+        let said = is_new(&mut self.said, what);
+        match is_error {
+            true if said => tracing::error!(about = name, "{what}"),
+            false if said => tracing::warn!(plugin = name, "{what}"),
+            _ => {}
+        }
+        said
     }
 }
 
 impl Seat {
     /// Say it, unless that was the last thing that was said.
-    pub(super) fn say(&mut self, site: &Site, what: String) -> bool {
-        let line = site.prefix() + &what;
-        say(&mut self.said, what, &line, true)
+    pub(super) fn say(&mut self, site: &Site, name: &str, what: &str) -> bool {
+        let said = is_new(&mut self.said, what);
+        if said {
+            tracing::error!(octoprint = site.name, about = name, "{what}");
+        }
+        said
     }
 
     /// Start a worker, or have the one that there is take the new version.
@@ -108,7 +116,7 @@ impl Seat {
             }
             Err(error) => {
                 self.handed = None;
-                self.say(site, format!("{error:#}"));
+                self.say(site, &name, &format!("{error:#}"));
             }
         }
     }
@@ -127,17 +135,13 @@ impl Seat {
     }
 }
 
-fn say(said: &mut Option<String>, what: String, line: &str, is_error: bool) -> bool {
-    if said.as_ref() == Some(&what) {
-        return false;
+/// Whether it was not the last thing that was said; it is now.
+fn is_new(said: &mut Option<String>, what: &str) -> bool {
+    let is_new = said.as_deref() != Some(what);
+    if is_new {
+        *said = Some(what.into());
     }
-    if is_error {
-        tracing::error!("{line}");
-    } else {
-        tracing::warn!("{line}");
-    }
-    *said = Some(what);
-    true
+    is_new
 }
 
 /// What the file looks like now; none if there is none.

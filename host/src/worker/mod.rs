@@ -52,7 +52,7 @@ impl Worker {
     pub fn close(&self, label: &str) {
         let cleared = self.outbox.close();
         if cleared > 0 {
-            tracing::info!("{label}: {cleared} waiting reports were thrown away");
+            tracing::info!(plugin = label, "{cleared} waiting reports were thrown away");
         }
     }
 

@@ -65,7 +65,7 @@ fn keep_state(site: &Arc<Site>, name: &str, server_run: &Arc<AtomicBool>) -> Kee
         if let Err(error) = kept.as_ref()
             && !complained
         {
-            tracing::warn!("{}: its state is not kept, a restart will forget it: {error:#}", site.label(&name));
+            tracing::warn!(plugin = site.label(&name), "its state is not kept, a restart will forget it: {error:#}");
         }
         complained = kept.is_err();
     })
@@ -138,7 +138,7 @@ impl Own {
         };
         ledger.runs(&plugin, &setup.settings);
         let running = Running::start(setup, clock.now())?;
-        tracing::info!("{label}: {}", consent_line(&running));
+        tracing::info!(plugin = label, "{}", consent_line(&running));
         ledger.runs(&plugin, running.settings());
         ledger.turn(What::Loaded, &plugin.digest, None);
         let voice = Voice::new(&label);
@@ -193,7 +193,7 @@ impl Own {
         let waiting = self.outbox.waiting();
         let tally = self.outbox.drain(LAST_DELIVERY);
         self.ledger.close();
-        tracing::debug!("{}: {waiting} reports were waiting at the end; {}", self.label, self.waits);
+        tracing::debug!(plugin = self.label, "{waiting} reports were waiting at the end; {}", self.waits);
         tally
     }
 
@@ -241,7 +241,7 @@ impl Own {
         }
         let reason =
             format!("{} events were passed by: it is too slow, or was stuck", std::mem::take(&mut self.passed_by));
-        tracing::warn!("{}: {reason}", self.label);
+        tracing::warn!(plugin = self.label, "{reason}");
         self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
         self.passed_by_told = Some(Instant::now());
     }
@@ -258,7 +258,7 @@ impl Own {
                 self.outbox.trust(self.site.shared.roots());
                 let plugin = self.running.plugin().clone();
                 if let Err(error) = self.running.replace(plugin, now) {
-                    tracing::warn!("{}: it goes on with the old configuration: {error:#}", self.label);
+                    tracing::warn!(plugin = self.label, "it goes on with the old configuration: {error:#}");
                 }
             }
             Order::Remove => return Next::Ended { deliver: true },
@@ -276,14 +276,14 @@ impl Own {
                 self.site.router.changed();
                 self.ledger.runs(&plugin, self.running.settings());
                 self.ledger.turn(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
-                tracing::info!("{}: version {to} took over from {from}", self.label);
+                tracing::info!(plugin = self.label, "version {to} took over from {from}");
                 self.tell(Control::Runs(self.site.number, self.name.clone(), plugin));
             }
             Err(error) => {
                 self.ledger.component(&old.digest);
                 // What the component itself says goes into the log, not into the journal.
                 self.ledger.turn(What::Refused, &plugin.digest, Some(error.to_string()));
-                tracing::warn!("{}: version {to} was not taken, {from} runs on: {error:#}", self.label);
+                tracing::warn!(plugin = self.label, "version {to} was not taken, {from} runs on: {error:#}");
                 self.tell(Control::PutBack(self.site.number, self.name.clone(), plugin.digest.clone(), old));
             }
         }
@@ -309,10 +309,10 @@ impl Own {
             return;
         }
         if let Err(error) = self.running.change_settings(settings, now) {
-            tracing::warn!("{}{error:#}", self.site.prefix());
+            tracing::warn!(octoprint = self.site.name, about = self.name, "{error:#}");
         }
         self.ledger.runs(self.running.plugin(), self.running.settings());
-        tracing::info!("{}: {}", self.label, consent_line(&self.running));
+        tracing::info!(plugin = self.label, "{}", consent_line(&self.running));
         if self.running.consent().given() {
             self.outbox.open();
         } else {
@@ -323,14 +323,14 @@ impl Own {
     /// Once for each state of the file: one change is often told several times.
     fn complain(&mut self, complaint: String) {
         if self.complaint.as_ref() != Some(&complaint) {
-            tracing::warn!("{complaint}");
+            tracing::warn!(about = self.label, "{complaint}");
             self.complaint = Some(complaint);
         }
     }
 
     fn note(&mut self, step: &Step) {
         for request in &step.sent {
-            tracing::debug!("{}: {} {:?}", self.label, request.name, request.fields);
+            tracing::debug!(plugin = self.label, "{} {:?}", request.name, request.fields);
         }
         let plugin = self.running.plugin().clone();
         for blocked in &step.blocked {
