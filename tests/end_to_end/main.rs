@@ -11,6 +11,7 @@ mod consent;
 mod demo;
 mod deploy;
 mod disk;
+mod farm;
 mod faulty;
 mod friendly;
 mod hostile;
