@@ -19,11 +19,14 @@ const ATTEMPT: Duration = Duration::from_millis(3050);
 
 /// Reports come in bursts, for which a connection is kept. Servers close one that was idle for some
 /// seconds, and a request that meets that on its way is lost: we are the first to close it.
-const IDLE: Duration = Duration::from_secs(1);
+pub const IDLE: Duration = Duration::from_secs(1);
 
 /// As much of an answer is read, headers and all, so that the connection can be used again; nobody
 /// looks at it.
 const ANSWER: usize = 64 << 10;
+
+/// What is read at once; the head of an answer must fit.
+const INPUT: usize = 16 << 10;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -69,6 +72,7 @@ impl Carrier {
             .timeout_resolve(Some(ATTEMPT - Duration::from_millis(50)))
             .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
             .max_idle_age(IDLE)
+            .input_buffer_size(INPUT)
             .http_status_as_error(false)
             // A redirect would send a report to somebody whom nobody named.
             .max_redirects(0)

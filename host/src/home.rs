@@ -346,11 +346,23 @@ fn make_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be written; the message names the file. The old content is still there.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, fs::File::sync_all)
+}
+
+/// The same, without waiting for the disk: a crash of the machine may lose it.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_soon(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, |_| Ok(()))
+}
+
+fn replace(file: &Path, content: &[u8], sync: impl FnOnce(&fs::File) -> std::io::Result<()>) -> Result<()> {
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = PathBuf::from(temporary);
     let written = fs::File::create(&temporary)
-        .and_then(|mut out| out.write_all(content).and_then(|()| out.sync_all()))
+        .and_then(|mut out| out.write_all(content).and_then(|()| sync(&out)))
         .and_then(|()| fs::rename(&temporary, file));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);

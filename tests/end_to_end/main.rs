@@ -23,6 +23,7 @@ mod network;
 mod octoprint;
 mod octoprint_real;
 mod octoprint_refused;
+mod proxy;
 mod push_server;
 mod reload;
 mod run;

@@ -34,6 +34,10 @@ const REAUTHS: u32 = 5;
 /// Plugins change in bursts; the list is read when there was no change for so long.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// What tells that a printer was connected, and which: one after the other.
+const CONNECTED: &str = "Connected";
+const FIRMWARE: &str = "FirmwareData";
+
 /// Events after which the list of plugins is another.
 const PLUGIN_EVENTS: [&str; 4] = [
     "plugin_pluginmanager_disable_plugin",
@@ -141,13 +145,16 @@ impl Follower<'_> {
                 "at {address} the user of the API key may not hear events: give it the permission STATUS"
             )));
         }
-        let push = Push::connect(address, roots, patience)?;
         let (generation, subscribed) = self.wanted();
+        // Read before the subscription holds: what is connected later comes as an event.
+        let printer = subscribed.contains(CONNECTED).then(|| facts::connected(&rest)).flatten();
+        let push = Push::connect(address, roots, patience)?;
         let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None };
         let (version, early) = self.greet(&mut session, Instant::now() + patience.setup)?;
         // Read after the subscription holds: what changes meanwhile comes as an event after it.
         let facts = Facts::read(&session.rest, &session.login, &version);
-        self.arrived(&version, facts);
+        let printer = printer.filter(|_| early.iter().all(|(name, _)| name != CONNECTED));
+        self.arrived(&version, facts, printer);
         early.into_iter().for_each(|(name, payload)| self.hand_on(&mut session, name, payload));
         Ok(session)
     }
@@ -191,8 +198,9 @@ impl Follower<'_> {
         )))
     }
 
-    /// It is there: tell the plugins how things are.
-    fn arrived(&mut self, version: &str, facts: Facts) {
+    /// It is there: tell the plugins how things are. `connected`: the printer that was connected
+    /// before we could hear of it.
+    fn arrived(&mut self, version: &str, facts: Facts, connected: Option<Value>) {
         let now = ServerRun::now(self.target.address.to_string(), facts.starts);
         let turn = now.after(self.before.as_ref(), std::mem::take(&mut self.down));
         if turn == Turn::New {
@@ -210,6 +218,11 @@ impl Follower<'_> {
             // Who remembers its start does not hear of it again.
             Turn::Same if !self.ever => self.deliver(STARTED, &started, true),
             Turn::Same => {}
+        }
+        // In a run of which something was heard before, this may have been heard, too.
+        if let Some(connected) = connected.filter(|_| turn != Turn::Same) {
+            self.deliver(CONNECTED, &connected, false);
+            facts.firmware.iter().for_each(|firmware| self.deliver(FIRMWARE, firmware, false));
         }
         if let Err(error) = now.keep(self.home, self.target.called()) {
             tracing::warn!(

@@ -104,7 +104,8 @@ impl Push {
         let url = address.push();
         let request = url.as_str().into_client_request().map_err(|error| Trouble::Wrong(error.to_string()))?;
         let config = WebSocketConfig::default()
-            .read_buffer_size(16 << 10)
+            // It is there as long as the connection, and most messages are small.
+            .read_buffer_size(4 << 10)
             .write_buffer_size(0)
             .max_message_size(Some(LARGEST))
             .max_frame_size(Some(LARGEST));

@@ -18,6 +18,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A longer answer is none. A long list of plugins has some 100 KB.
 const ANSWER: u64 = 4 << 20;
 
+/// What is read or written at once; a head must fit.
+const BUFFER: usize = 16 << 10;
+
 /// What every message about a key says.
 const MAKE_A_KEY: &str = "make one in OctoPrint, in Settings > Application Keys, or for a user of its own";
 
@@ -67,6 +70,8 @@ impl Rest {
             .proxy(None)
             // It is asked a few things at a time, and then not for days.
             .max_idle_connections(0)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .user_agent(concat!("Glassbox/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
