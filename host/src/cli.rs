@@ -101,7 +101,7 @@ pub enum Command {
     /// Run all plugins in the home.
     ///
     /// Events come from a running OctoPrint: the one that is named, or those of the [[octoprint]] entries of
-    /// glassbox.toml. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
+    /// glassbox.toml, and those that publish at the brokers of its [[mqtt]] entries. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
     /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
     ///
     /// With --events they are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the

@@ -39,6 +39,9 @@ pub enum Source {
     OctoPrints(Vec<Target>, Vec<Broker>),
 }
 
+/// What a source does from its first event to its end.
+type Hear = Box<dyn FnMut(&Site) -> Result<()> + Send>;
+
 /// How the run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -140,7 +143,7 @@ fn allow_files(_: usize) {}
 
 /// Events come from now on.
 fn listen_to(source: Source, sites: &[Arc<Site>]) -> Result<()> {
-    let start = |site: &Arc<Site>, mut hear: Box<dyn FnMut(&Site) -> Result<()> + Send>| {
+    let start = |site: &Arc<Site>, mut hear: Hear| {
         let site = site.clone();
         let thread = std::thread::Builder::new().name(site.label("source")).stack_size(STACK);
         thread.spawn(move || drop(site.shared.control.send(Control::SourceEnded(hear(&site)))))
