@@ -172,7 +172,8 @@ fn octoprints_are_told_apart_by_base_topic() {
     let Some(broker) = Broker::start() else { return };
     // As it was when the host came: one is there, of the other nobody knows; and what is kept is old.
     broker.presence("octoPrint/", true);
-    broker.publish("octoPrint/event/FirmwareData", r#"{"_event":"FirmwareData","name":"Old"}"#, true);
+    let old = r#"{"_event":"PrintDone","path":"old.gcode","origin":"local"}"#;
+    broker.publish("octoPrint/event/PrintDone", old, true);
     let (home, receivers) = home(&url(&broker), &FARM, "");
     let host = home.command(&["run", "-v"]).start();
     host.wait_for_log("listens at the broker mqtt://127.0.0.1");
