@@ -138,9 +138,12 @@ fn allow_files(sites: usize) {
 #[cfg(not(unix))]
 fn allow_files(_: usize) {}
 
+/// Hears events, until their end.
+type Hear = Box<dyn FnMut(&Site) -> Result<()> + Send>;
+
 /// Events come from now on.
 fn listen_to(source: Source, sites: &[Arc<Site>]) -> Result<()> {
-    let start = |site: &Arc<Site>, mut hear: Box<dyn FnMut(&Site) -> Result<()> + Send>| {
+    let start = |site: &Arc<Site>, mut hear: Hear| {
         let site = site.clone();
         let thread = std::thread::Builder::new().name(site.label("source")).stack_size(STACK);
         thread.spawn(move || drop(site.shared.control.send(Control::SourceEnded(hear(&site)))))
