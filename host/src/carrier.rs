@@ -25,7 +25,7 @@ pub const IDLE: Duration = Duration::from_secs(1);
 /// looks at it.
 const ANSWER: usize = 64 << 10;
 
-/// What is read at once; the head of an answer must fit.
+/// What is read at once.
 const INPUT: usize = 16 << 10;
 
 /// How an attempt ended.
@@ -73,6 +73,8 @@ impl Carrier {
             .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
             .max_idle_age(IDLE)
             .input_buffer_size(INPUT)
+            // It must fit, or it would not be seen that it is the head that is too long.
+            .max_response_header_size(INPUT / 2)
             .http_status_as_error(false)
             // A redirect would send a report to somebody whom nobody named.
             .max_redirects(0)

@@ -12,8 +12,8 @@ mod reload;
 
 use std::time::{Duration, Instant};
 
-/// What prints the figures of one subject.
-type Measure = fn(&mut Sheet);
+/// A part of it, by its name.
+type Part = (&'static str, fn(&mut Sheet));
 
 fn main() {
     // `cargo test --benches` asks for one quick look, not for figures.
@@ -22,7 +22,7 @@ fn main() {
     }
     // Those that are named, or all: `cargo bench -- farm`.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let all: [(&str, Measure); 5] = [
+    let all: [Part; 5] = [
         ("component", component::measure),
         ("farm", farm::measure),
         ("journal", journal::measure),

@@ -196,7 +196,7 @@ fn the_journal_and_the_commands_say_whose_it_is() {
     assert!(
         status.contains("4 sent, 0 failed, 0 dropped, 0 blocked (glassbox log --plugin tracking --octoprint shop-1)")
     );
-    assert!(status.contains("shop-2/tracking: nothing is sent: "), "{status}");
+    assert!(status.contains("is not true (glassbox opt-in tracking --octoprint shop-2)"), "{status}");
     let status = home.run(&["status", "--octoprint", "shop-2"]).good();
     assert!(!status.contains("shop-1"), "{status}");
     let list = home.run(&["list"]).good();
