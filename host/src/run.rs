@@ -6,7 +6,7 @@ use crate::home::Home;
 use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::loader;
-use crate::octoprint::{Target, follow};
+use crate::octoprint::{Target, connection, follow};
 use crate::outbox::Tally;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
@@ -69,6 +69,7 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
     // Before the first look, so that nothing changes between the two.
     let mut watch = Watch::start(home, &control)?;
     let loader = loader::start(home.clone(), sandbox, control.clone())?;
+    connection::forget_all(home);
     let router = Router::default();
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });

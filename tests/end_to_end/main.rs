@@ -20,6 +20,7 @@ mod network;
 mod octoprint;
 mod octoprint_real;
 mod octoprint_refused;
+mod octoprint_status;
 mod push_server;
 mod reload;
 mod run;

@@ -1,8 +1,9 @@
 //! `status`: whether anything is sent, which rule decides, and what was sent so far.
 
+use super::connections;
 use anyhow::Result;
 use glassbox::grants::{self, Standing};
-use glassbox::home::{Home, Stored};
+use glassbox::home::{BUNDLED_NAME, Home, Stored};
 use glassbox::journal::{Entry, Reader, What, visible};
 use glassbox_sandbox::{Consent, consent, examine};
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +22,12 @@ pub fn status(home: &Home) -> Result<()> {
             so_far.write(&name, &mut out)?;
         }
     }
-    Ok(())
+    connections::write(home, home.is_running(), is_on(home, BUNDLED_NAME), &mut out)
+}
+
+/// Whether the user has switched a plugin on.
+pub fn is_on(home: &Home, name: &str) -> bool {
+    matches!(home.settings(name), Ok(Stored::Good(settings)) if settings.enabled())
 }
 
 /// What becomes of a plugin itself; the last one tells how it is.

@@ -1,7 +1,10 @@
 //! Follows one OctoPrint for as long as the host runs: connects, hands on what it hears, and when
 //! the connection is gone, tries again until it is back.
 
+use super::connection::Keeper;
 use super::facts::{self, Facts};
+use super::own_tracker;
+use super::permissions::{Missing, STATUS};
 use super::poll::{Bell, bell};
 use super::push::{Heard, Patience, Push};
 use super::rest::{Login, Rest};
@@ -50,8 +53,9 @@ pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &
     let (rope, bell) = bell()?;
     router.watch(rope);
     let before = ServerRun::recall(home, &target.name);
+    let keeper = Keeper::new(home, target);
     let mut follower =
-        Follower { target, home, router, bell, before, ever: false, down: false, outage: None, missing: None };
+        Follower { target, home, router, bell, keeper, before, ever: false, down: false, outage: None, missing: None };
     let (mut wait, mut last) = (FIRST, String::new());
     loop {
         let began = Instant::now();
@@ -79,6 +83,8 @@ struct Follower<'a> {
     home: &'a Home,
     router: &'a Router,
     bell: Bell,
+    /// Tells `status` how it stands.
+    keeper: Keeper,
     /// The run of the server that was heard last.
     before: Option<ServerRun>,
     /// Whether it was ever heard by this host.
@@ -87,7 +93,7 @@ struct Follower<'a> {
     down: bool,
     outage: Option<Outage>,
     /// What was said to be missing.
-    missing: Option<Vec<String>>,
+    missing: Option<Vec<Missing>>,
 }
 
 struct Outage {
@@ -106,6 +112,8 @@ struct Session {
     reauths: u32,
     /// When the list of plugins is to be read.
     refresh: Option<Instant>,
+    /// When OctoPrint's own tracker is to be looked at.
+    look: Option<Instant>,
 }
 
 impl Follower<'_> {
@@ -126,17 +134,19 @@ impl Follower<'_> {
         let patience = Patience::default();
         let rest = Rest::new(address, key, roots);
         let login = rest.login()?;
-        if !login.may.contains("status") {
+        if !login.may.contains(STATUS.role) {
             return Err(Trouble::Wrong(format!(
                 "at {address} the user of the API key may not hear events: give it the permission STATUS"
             )));
         }
         let push = Push::connect(address, roots, patience)?;
-        let (generation, subscribed) = self.wanted();
-        let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None };
+        let (generation, subscribed) = self.wanted(&login);
+        let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None, look: None };
         let (version, early) = self.greet(&mut session, Instant::now() + patience.setup)?;
         // Read after the subscription holds: what changes meanwhile comes as an event after it.
         let facts = Facts::read(&session.rest, &session.login, &version);
+        let own_tracker = own_tracker::is_on(&session.rest, &session.login);
+        self.keeper.heard(&version, &facts.missing, own_tracker);
         self.arrived(&version, facts);
         early.into_iter().for_each(|(name, payload)| self.hand_on(&mut session, name, payload));
         Ok(session)
@@ -208,7 +218,7 @@ impl Follower<'_> {
         self.tell(version, turn, facts.missing);
     }
 
-    fn tell(&mut self, version: &str, turn: Turn, missing: Vec<String>) {
+    fn tell(&mut self, version: &str, turn: Turn, missing: Vec<Missing>) {
         let Target { name, address, .. } = self.target;
         let again = if turn == Turn::New { "; it was started anew" } else { "" };
         let version = crate::journal::visible(version);
@@ -230,7 +240,7 @@ impl Follower<'_> {
 
     /// Hear one thing, and do what is due.
     fn go_on(&mut self, session: &mut Session) -> Result<(), Trouble> {
-        match session.push.next(&self.bell, session.refresh)? {
+        match session.push.next(&self.bell, session.refresh.into_iter().chain(session.look).min())? {
             Heard::Event(name, payload) => {
                 session.reauths = 0;
                 self.hand_on(session, name, payload);
@@ -247,7 +257,7 @@ impl Follower<'_> {
             Heard::Connected(_) | Heard::Echo | Heard::Nothing => {}
         }
         if session.generation != self.router.generation() {
-            let (generation, wanted) = self.wanted();
+            let (generation, wanted) = self.wanted(&session.login);
             session.generation = generation;
             if wanted != session.subscribed {
                 session.push.subscribe(&wanted)?;
@@ -259,6 +269,9 @@ impl Follower<'_> {
         {
             self.deliver(ENVIRONMENT, &plugins, false);
         }
+        if session.look.take_if(|at| *at <= Instant::now()).is_some() {
+            self.keeper.own_tracker(own_tracker::is_on(&session.rest, &session.login));
+        }
         Ok(())
     }
 
@@ -269,6 +282,10 @@ impl Follower<'_> {
         }
         if PLUGIN_EVENTS.contains(&name.as_str()) {
             session.refresh = Some(Instant::now() + SETTLED);
+            session.look = session.refresh;
+        }
+        if name == own_tracker::SETTINGS_EVENT {
+            session.look = Some(Instant::now() + SETTLED);
         }
         self.router.deliver(Event { name, payload, made_up: false });
     }
@@ -278,9 +295,12 @@ impl Follower<'_> {
     }
 
     /// What to subscribe to, and when that was so.
-    fn wanted(&self) -> (u64, BTreeSet<String>) {
+    fn wanted(&self, login: &Login) -> (u64, BTreeSet<String>) {
         let generation = self.router.generation();
         let mut events = self.router.sees();
+        if own_tracker::may_see(login) {
+            events.insert(own_tracker::SETTINGS_EVENT.into());
+        }
         if events.contains(ENVIRONMENT) {
             events.extend(PLUGIN_EVENTS.map(Into::into));
         }
@@ -297,6 +317,9 @@ impl Follower<'_> {
         let reason = crate::journal::visible(trouble.reason());
         let is_wrong = matches!(trouble, Trouble::Wrong(_));
         let said = self.outage.as_ref().map(|outage| outage.wrong);
+        if said.is_none_or(|wrong| !wrong && is_wrong) {
+            self.keeper.lost(trouble.reason());
+        }
         match said {
             Some(wrong) if wrong || !is_wrong => tracing::debug!("{name}: {reason}"),
             _ if is_wrong => tracing::warn!("{name}: {reason}; it is tried again"),
@@ -358,6 +381,7 @@ mod tests {
                 home: &home,
                 router: &router,
                 bell: bell().unwrap().1,
+                keeper: Keeper::new(&home, &target),
                 before: before.then_some(run),
                 ever: true,
                 down,

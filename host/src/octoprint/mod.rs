@@ -3,9 +3,12 @@
 
 pub mod address;
 pub mod config;
+pub mod connection;
 pub mod facts;
 pub mod follow;
 pub mod key;
+pub mod own_tracker;
+pub mod permissions;
 pub mod poll;
 pub mod push;
 pub mod rest;
