@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands::doctor;
 use crate::commands::log::Options;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -21,10 +22,11 @@ First steps:
   glassbox run --octoprint URL      follow your OctoPrint (--api-key-file FILE)
   glassbox run --events FILE        or feed it events; - for standard input
   glassbox status                   is anything sent, and why (not)?
+  glassbox doctor                   does it not work? what to do about it
   glassbox log                      what was sent, when, and because of what
   glassbox opt-out tracking         say no again; takes effect at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, log --verify), 2 it could not be done.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, log --verify), 2 it could not be done.")]
 pub struct Cli {
     /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
@@ -46,6 +48,12 @@ pub enum Command {
     List,
     /// Say whether anything is sent, and which rule decides.
     Status,
+    /// Look at a set-up step by step, and say what to do about what is wrong.
+    ///
+    /// Looks at the home, the plugins, their grants and settings, OctoPrint, the API key and what it may
+    /// read, the tracking server, the clock and a Raspberry Pi's throttle state. It changes nothing and
+    /// reports nothing; to the tracking server it connects only where somebody has opted in.
+    Doctor(doctor::Options),
     /// Show or change a plugin's settings.
     ///
     /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes

@@ -6,6 +6,7 @@ pub mod carrier;
 pub mod conformance;
 pub mod describe;
 pub mod grants;
+pub mod handshake;
 pub mod home;
 pub mod inbox;
 pub mod journal;

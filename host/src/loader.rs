@@ -86,7 +86,11 @@ fn judge(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Verdict {
     judged().unwrap_or_else(Verdict::Failed)
 }
 
-fn prepare(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>> {
+/// Compile it and have it rehearse.
+///
+/// # Errors
+/// What it fails at.
+pub fn prepare(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>> {
     let plugin = Arc::new(sandbox.prepare(name, bytes)?);
     rehearse(home, &plugin)?;
     Ok(plugin)

@@ -34,6 +34,7 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Init => commands::init(&home()?)?,
         Command::List => commands::list(&home()?)?,
         Command::Status => commands::status(&home()?)?,
+        Command::Doctor(options) => return commands::doctor(&home()?, &options),
         Command::Settings { name, keys } => commands::settings(&home()?, &name, &keys)?,
         Command::Grant { name } => commands::grant(&home()?, &name)?,
         Command::Revoke { name } => commands::revoke(&home()?, &name)?,

@@ -9,6 +9,7 @@ mod commands;
 mod consent;
 mod demo;
 mod disk;
+mod doctor;
 mod faulty;
 mod friendly;
 mod hostile;

@@ -4,12 +4,12 @@
 use super::connection::Keeper;
 use super::facts::{self, Facts};
 use super::own_tracker;
-use super::permissions::{Missing, STATUS};
+use super::permissions::Missing;
 use super::poll::{Bell, bell};
 use super::push::{Heard, Patience, Push};
 use super::rest::{Login, Rest};
 use super::server_run::{ServerRun, Turn};
-use super::{OLDEST, Target, Trouble};
+use super::{Target, Trouble, must_be_new_enough};
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::roots::Roots;
@@ -134,11 +134,7 @@ impl Follower<'_> {
         let patience = Patience::default();
         let rest = Rest::new(address, key, roots);
         let login = rest.login()?;
-        if !login.may.contains(STATUS.role) {
-            return Err(Trouble::Wrong(format!(
-                "at {address} the user of the API key may not hear events: give it the permission STATUS"
-            )));
-        }
+        login.must_hear(address)?;
         let push = Push::connect(address, roots, patience)?;
         let (generation, subscribed) = self.wanted(&login);
         let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None, look: None };
@@ -161,7 +157,7 @@ impl Follower<'_> {
             }
             match session.push.next(&self.bell, Some(until))? {
                 Heard::Connected(said) if version.is_none() => {
-                    self.check(&said)?;
+                    must_be_new_enough(&self.target.address, &said)?;
                     version = Some(said);
                     session.push.auth(&session.login.name, &session.login.session)?;
                     session.push.subscribe(&session.subscribed)?;
@@ -177,18 +173,6 @@ impl Follower<'_> {
                 Heard::Connected(_) | Heard::Nothing => {}
             }
         }
-    }
-
-    fn check(&self, version: &str) -> Result<(), Trouble> {
-        if facts::release(version) >= OLDEST {
-            return Ok(());
-        }
-        let (major, minor) = OLDEST;
-        let version = crate::journal::visible(version);
-        Err(Trouble::Wrong(format!(
-            "{} is OctoPrint {version}, which is too old: update it to {major}.{minor} or later",
-            self.target.address
-        )))
     }
 
     /// It is there: tell the plugins how things are.

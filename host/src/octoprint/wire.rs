@@ -29,10 +29,7 @@ impl Stream {
         if !address.is_tls() {
             return Ok(Self::Plain(wire));
         }
-        let name = ServerName::try_from(address.host().to_string())
-            .map_err(|_| Trouble::Wrong(format!("{address}: a certificate cannot name this host")))?;
-        let connection = tls(roots).and_then(|config| ClientConnection::new(Arc::new(config), name));
-        let connection = connection.map_err(|error| Trouble::away(error.to_string()))?;
+        let connection = connection(address, roots)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
     }
 
@@ -58,6 +55,14 @@ impl Stream {
     pub fn wants_write(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.conn.wants_write())
     }
+}
+
+/// What speaks TLS to this address.
+pub fn connection(address: &Address, roots: &Roots) -> Result<ClientConnection, Trouble> {
+    let name = ServerName::try_from(address.host().to_string())
+        .map_err(|_| Trouble::Wrong(format!("{address}: a certificate cannot name this host")))?;
+    let connection = tls(roots).and_then(|config| ClientConnection::new(Arc::new(config), name));
+    connection.map_err(|error| Trouble::away(error.to_string()))
 }
 
 fn tcp(address: &Address, until: Instant) -> Result<TcpStream, Trouble> {
