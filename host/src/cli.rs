@@ -44,6 +44,18 @@ pub struct Cli {
 pub enum Command {
     /// Make the home: folders, configuration, the bundled tracker. What is there stays.
     Init,
+    /// Take over the settings of OctoPrint's own tracker: its id, its switches, its intervals, its server.
+    ///
+    /// The file is OctoPrint's configuration, usually ~/.octoprint/config.yaml; it is not changed. What you
+    /// have set here otherwise stays, and then nothing is taken over. Nobody is opted in by this.
+    Import {
+        /// OctoPrint's configuration.
+        #[arg(value_name = "CONFIG.yaml")]
+        file: PathBuf,
+        /// Take OctoPrint's also where you have set something else here.
+        #[arg(long)]
+        force: bool,
+    },
     /// List the plugins: what they are, and whether they are on.
     List,
     /// Say whether anything is sent, and which rule decides.

@@ -8,6 +8,7 @@ pub mod describe;
 pub mod grants;
 pub mod handshake;
 pub mod home;
+pub mod imported;
 pub mod inbox;
 pub mod journal;
 pub mod ledger;

@@ -32,6 +32,7 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
     let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
     match cli.command {
         Command::Init => commands::init(&home()?)?,
+        Command::Import { file, force } => commands::import(&home()?, &file, force)?,
         Command::List => commands::list(&home()?)?,
         Command::Status => commands::status(&home()?)?,
         Command::Doctor(options) => return commands::doctor(&home()?, &options),

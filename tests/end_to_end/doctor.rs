@@ -10,6 +10,7 @@ use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{ErrorKind, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -88,15 +89,20 @@ impl SetUp {
     }
 }
 
-/// Every file of a home but for compiled code, which is only kept to save time.
-pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Every file of a home, and what tells its content from another, but for what says nothing: compiled
+/// code, which is only kept to save time, and the file that is locked while settings change.
+pub fn files(folder: &Path) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
-        let is_cache = entry.file_name().is_some_and(|name| name == "cache");
+        let says_nothing = entry.file_name().is_some_and(|name| name == "cache" || name == ".lock");
         match entry.is_dir() {
-            true if is_cache => {}
+            _ if says_nothing => {}
             true => found.extend(files(&entry)),
-            false => drop(found.insert(entry.display().to_string(), fs::read(&entry).unwrap())),
+            false => {
+                let mut hasher = DefaultHasher::new();
+                fs::read(&entry).unwrap().hash(&mut hasher);
+                found.insert(entry.display().to_string(), hasher.finish());
+            }
         }
     }
     found

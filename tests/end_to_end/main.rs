@@ -13,6 +13,7 @@ mod doctor;
 mod faulty;
 mod friendly;
 mod hostile;
+mod import;
 mod journal;
 mod kill;
 mod load;

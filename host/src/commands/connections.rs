@@ -2,7 +2,8 @@
 //! read, and whether its own tracker counts everything a second time.
 
 use anyhow::Result;
-use glassbox::home::Home;
+use glassbox::home::{BUNDLED_NAME, Home};
+use glassbox::imported;
 use glassbox::journal::visible;
 use glassbox::octoprint::connection::{self, Connection};
 use glassbox::octoprint::own_tracker::SWITCH;
@@ -19,7 +20,21 @@ pub fn write(home: &Home, running: bool, on: bool, out: &mut impl Write) -> Resu
             writeln!(out, "    {warning}")?;
         }
     }
+    if let Some(warning) = imported(home).filter(|_| on) {
+        writeln!(out, "warning: {}", visible(&warning))?;
+    }
     Ok(())
+}
+
+/// Whether by the configuration that was imported OctoPrint's own tracker is on still, unless a
+/// connection has told of it.
+pub fn imported(home: &Home) -> Option<String> {
+    let known = connection::all(home).iter().any(|(_, connection)| connection.own_tracker == Some(true));
+    let file = imported::still_on(home, BUNDLED_NAME).filter(|_| !known)?;
+    Some(format!(
+        "OctoPrint's own tracker is on as well, as {} says, so everything is counted twice; switch it off in {SWITCH}",
+        file.display()
+    ))
 }
 
 /// Whether it is heard, in words.

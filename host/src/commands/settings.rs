@@ -11,9 +11,7 @@ use std::io::Write;
 
 /// Show or change settings.
 pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
-    let plugin = load_granted(home, name)?;
-    let mut instance = Instance::new(&plugin, Capabilities::deny(), None)?;
-    let schema: Value = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
+    let (schema, mut instance) = schema_of(home, name)?;
     let keys = schema::keys(&schema);
     let settings = home.settings(name)?.or_empty(&home.settings_file(name))?;
     if arguments.is_empty() {
@@ -45,9 +43,17 @@ pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
     changed_keys.into_iter().try_for_each(|key| show(key, &changed))
 }
 
+/// What can be set, as the plugin says, and the plugin, which checks it.
+pub fn schema_of(home: &Home, name: &str) -> Result<(Value, Instance)> {
+    let plugin = load_granted(home, name)?;
+    let mut instance = Instance::new(&plugin, Capabilities::deny(), None)?;
+    let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
+    Ok((schema, instance))
+}
+
 /// Have the plugin itself check the whole document. Without the user's yes: nothing is to be
 /// minted here.
-fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
+pub fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
     let mut asked = settings.clone();
     if asked.enabled() {
         asked.set("enabled", false.into()).map_err(anyhow::Error::msg)?;

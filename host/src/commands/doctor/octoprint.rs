@@ -2,6 +2,7 @@
 
 use super::Patient;
 use super::finding::Finding;
+use crate::commands::connections;
 use crate::commands::status::is_on;
 use anyhow::Result;
 use glassbox::handshake;
@@ -20,6 +21,12 @@ pub fn look(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     if targets.is_empty() {
         let says = if patient.is_good { NONE } else { "glassbox.toml cannot be used" };
         findings.push(Finding::skipped("octoprint", says));
+    }
+    if is_on(patient.home, BUNDLED_NAME)
+        && let Some(warning) = connections::imported(patient.home)
+        && let Some((says, advice)) = warning.split_once("; ")
+    {
+        findings.push(Finding::warn("twice", says, advice));
     }
     for (name, target) in targets {
         match target {
