@@ -1,5 +1,7 @@
 //! Everything that the core may ask of the world, as one trait, and the types that cross it.
 
+use std::borrow::Cow;
+
 /// What the tracker is given. In the component these are the five imports of the contract.
 pub trait Capabilities {
     /// Monotonic time in nanoseconds.
@@ -49,7 +51,7 @@ pub struct Request<'a> {
     /// For example `print_started`.
     pub name: &'a str,
     /// Names and values in the order in which they are sent.
-    pub fields: &'a [(&'static str, String)],
+    pub fields: &'a [(&'static str, Cow<'a, str>)],
     /// `OctoPrint/<version>`.
     pub user_agent: &'a str,
 }

@@ -78,7 +78,7 @@ impl Environment {
     }
 
     /// The fields of `startup`.
-    pub fn describe(&self, machine: &Machine) -> Fields {
+    pub fn describe(&self, machine: &Machine) -> Fields<'_> {
         let text = |part, key| fields::short(self.get(part, key), NAME_CHARS);
         let count = |key| fields::count(self.get("hardware", key));
         let frequency = fields::frequency(self.get("hardware", "freq"));

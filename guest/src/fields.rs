@@ -8,6 +8,7 @@
 
 use crate::python;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Longest name, version or path-like text, in characters.
 pub const NAME_CHARS: usize = 256;
@@ -23,11 +24,11 @@ pub type Payload = Map<String, Value>;
 
 /// Names and values in order.
 #[derive(Default)]
-pub struct Fields(pub Vec<(&'static str, String)>);
+pub struct Fields<'a>(pub Vec<(&'static str, Cow<'a, str>)>);
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Add a value that is there in any case.
-    pub fn put(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
+    pub fn put(&mut self, name: &'static str, value: impl Into<Cow<'a, str>>) -> &mut Self {
         self.0.push((name, value.into()));
         self
     }
@@ -36,7 +37,7 @@ impl Fields {
     #[inline(never)]
     pub fn put_known(&mut self, name: &'static str, value: Option<String>) -> &mut Self {
         if let Some(value) = value {
-            self.0.push((name, value));
+            self.0.push((name, value.into()));
         }
         self
     }

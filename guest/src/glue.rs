@@ -57,7 +57,7 @@ impl Capabilities for Host {
     }
 
     fn send(&self, request: Request) {
-        let fields: Vec<_> = request.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let fields: Vec<_> = request.fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let request = http::Request {
             method: match request.method {
                 Method::Get => http::Method::Get,
@@ -85,7 +85,7 @@ unsafe extern "Rust" fn __getrandom_v03_custom(dest: *mut u8, len: usize) -> Res
 }
 
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: crate::allocator::Allocator = crate::allocator::Allocator::new();
 
 struct Component;
 

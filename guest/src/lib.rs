@@ -5,6 +5,8 @@
 //! `glue` (only there in the component) maps the contract in `wit/` to the core and back.
 //! Each family of events has a file of its own under `events/`.
 
+#[cfg(target_family = "wasm")]
+mod allocator;
 pub mod capabilities;
 mod environment;
 mod events;

@@ -1,7 +1,7 @@
 //! Carrying one request to its server, once: connections, TLS, limits of time and size, and whether
 //! the server can have heard it. When to try, and whether again, is not decided here.
 
-use crate::roots::Roots;
+use crate::roots::{Roots, SharedConnector};
 use glassbox_sandbox::{Method, Outgoing};
 use rustls::CertificateError;
 use std::io::ErrorKind;
@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use ureq::http::StatusCode;
-use ureq::tls::TlsConfig;
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Agent, Error, Timeout};
 
 /// One attempt, from resolving the name to the end of the answer. OctoPrint's own limit.
@@ -20,11 +19,14 @@ const ATTEMPT: Duration = Duration::from_millis(3050);
 
 /// Reports come in bursts, for which a connection is kept. Servers close one that was idle for some
 /// seconds, and a request that meets that on its way is lost: we are the first to close it.
-const IDLE: Duration = Duration::from_secs(1);
+pub const IDLE: Duration = Duration::from_secs(1);
 
 /// As much of an answer is read, headers and all, so that the connection can be used again; nobody
 /// looks at it.
 const ANSWER: usize = 64 << 10;
+
+/// What is read at once; the head of an answer must fit.
+const INPUT: usize = 16 << 10;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -63,19 +65,21 @@ impl Carrier {
     #[must_use]
     pub fn new(roots: &Roots) -> Self {
         let given = Given::default();
+        let (tls, inner) = roots.for_requests();
         let config = Agent::config_builder()
             .timeout_global(Some(ATTEMPT))
             // A little less, so that it is seen at which stage the time ran out.
             .timeout_resolve(Some(ATTEMPT - Duration::from_millis(50)))
             .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
             .max_idle_age(IDLE)
+            .input_buffer_size(INPUT)
             .http_status_as_error(false)
             // A redirect would send a report to somebody whom nobody named.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .tls_config(TlsConfig::builder().root_certs(roots.0.clone()).build())
+            .tls_config(tls)
             .build();
-        let connector = Watched { inner: DefaultConnector::new(), given: given.clone() };
+        let connector = Watched { inner, given: given.clone() };
         Self { agent: Agent::with_parts(config, connector, DefaultResolver::default()), given }
     }
 
@@ -117,7 +121,7 @@ impl Carrier {
 /// Makes connections, and watches what happens on them.
 #[derive(Debug)]
 struct Watched {
-    inner: DefaultConnector,
+    inner: SharedConnector,
     given: Given,
 }
 

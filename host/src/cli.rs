@@ -2,6 +2,7 @@
 
 use crate::commands::doctor;
 use crate::commands::log::Options;
+use crate::logger::Form;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -36,6 +37,10 @@ pub struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
+    /// How the log looks on standard error.
+    #[arg(long, global = true, value_name = "FORM", value_enum, default_value_t)]
+    pub log: Form,
+
     #[command(subcommand)]
     pub command: Command,
 }
@@ -55,11 +60,18 @@ pub enum Command {
         /// Take OctoPrint's also where you have set something else here.
         #[arg(long)]
         force: bool,
+        /// The OctoPrint, by its name in glassbox.toml. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// List the plugins: what they are, and whether they are on.
     List,
     /// Say whether anything is sent, and which rule decides.
-    Status,
+    Status {
+        /// Only for this OctoPrint, by its name in glassbox.toml.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
+    },
     /// Look at a set-up step by step, and say what to do about what is wrong.
     ///
     /// Looks at the home, the plugins, their grants and settings, OctoPrint, the API key and what it may
@@ -76,6 +88,9 @@ pub enum Command {
         /// What to show or change, for example events.printjob=false.
         #[arg(value_name = "KEY[=VALUE]")]
         keys: Vec<String>,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Show what a plugin asks for, and grant it.
     ///
@@ -94,16 +109,22 @@ pub enum Command {
     OptIn {
         /// The plugin.
         name: String,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Switch a plugin off. A running host stops sending at once and forgets what waits.
     OptOut {
         /// The plugin.
         name: String,
+        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
     },
     /// Run all plugins in the home.
     ///
-    /// Events come from a running OctoPrint: the one that is named, or the [[octoprint]] entry of
-    /// glassbox.toml. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
+    /// Events come from a running OctoPrint: the one that is named, or those of the [[octoprint]] entries of
+    /// glassbox.toml, and those that publish at the brokers of its [[mqtt]] entries. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
     /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
     ///
     /// With --events they are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the

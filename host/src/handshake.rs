@@ -20,7 +20,7 @@ pub fn reach(address: &Address, roots: &Roots) -> Result<(), String> {
     if !address.is_tls() {
         return Ok(());
     }
-    let mut tls = wire::connection(address, roots).map_err(|trouble| trouble.reason().to_string())?;
+    let mut tls = wire::connection(address.host(), roots).map_err(|trouble| trouble.reason().to_string())?;
     while tls.is_handshaking() {
         tls.complete_io(&mut tcp).map_err(|error| why(&error))?;
     }

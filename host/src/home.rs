@@ -1,10 +1,10 @@
 //! The home folder: plain files that people and the running host share. Where each file is, and
 //! how it is read and written without losing what was there.
 
-use crate::octoprint::Entry;
-use anyhow::{Context, Result, anyhow, bail};
+use crate::config;
+pub use crate::config::Config;
+use anyhow::{Context, Result, bail};
 use glassbox_sandbox::{Error, Settings, limits, manifest, printable};
-use serde::Deserialize;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,44 +14,12 @@ pub const BUNDLED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracking.wa
 /// Its name.
 pub const BUNDLED_NAME: &str = "tracking";
 
-const CONFIG: &str = "\
-# Glassbox's configuration. Everything here is optional.
-
-# The program that tells a Raspberry Pi's throttle state.
-# vcgencmd = \"vcgencmd\"
-
-# Who may vouch for a tracking server of your own, beside the usual authorities: a PEM file with one
-# certificate or more. Where it begins without a /, it is looked for in this folder.
-# ca_file = \"authority.pem\"
-
-# The OctoPrint that 'glassbox run' follows; a file with its API key is best left to you alone (chmod 600).
-# [[octoprint]]
-# url = \"http://octopi.local\"
-# api_key_file = \"octoprint-api-key\"
-";
-
 /// A home folder.
 #[derive(Clone, Debug)]
 pub struct Home {
     root: PathBuf,
-}
-
-/// `glassbox.toml`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The program that is asked for the throttle state.
-    pub vcgencmd: PathBuf,
-    /// Authorities to be trusted beside those that are built in.
-    pub ca_file: Option<PathBuf>,
-    /// The OctoPrints that are followed.
-    pub octoprint: Vec<Entry>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { vcgencmd: "vcgencmd".into(), ca_file: None, octoprint: Vec::new() }
-    }
+    /// Whose settings and states are meant, where they have a folder of their own.
+    place: Option<String>,
 }
 
 /// What a settings file holds.
@@ -86,7 +54,18 @@ impl Stored {
 impl Home {
     /// The home at this folder, which need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), place: None }
+    }
+
+    /// The same home, with the settings and states of the OctoPrint that has this place in it; none for
+    /// those that lie in no folder of their own. All else is for all.
+    #[must_use]
+    pub fn of(&self, place: Option<&str>) -> Self {
+        Self { root: self.root.clone(), place: place.map(Into::into) }
+    }
+
+    fn placed(&self, folder: &str) -> PathBuf {
+        self.place.iter().fold(self.root.join(folder), |folder, place| folder.join(place))
     }
 
     /// The default: `glassbox` in the XDG data folder.
@@ -116,7 +95,7 @@ impl Home {
     /// Where settings are.
     #[must_use]
     pub fn settings_folder(&self) -> PathBuf {
-        self.root.join("settings")
+        self.placed("settings")
     }
 
     /// A plugin's file.
@@ -146,7 +125,7 @@ impl Home {
     /// Where plugins' states are kept.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.root.join("state")
+        self.placed("state")
     }
 
     /// A plugin's state.
@@ -176,7 +155,7 @@ impl Home {
         for folder in [self.root.clone(), self.plugins(), self.grants(), self.settings_folder()] {
             make_folder(&folder)?;
         }
-        let files = [(self.config_file(), CONFIG.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
+        let files = [(self.config_file(), config::INITIAL.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
         let mut made = Vec::new();
         for (file, content) in files {
             if !file.exists() {
@@ -232,29 +211,6 @@ impl Home {
             ),
             Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
         }
-    }
-
-    /// Where the configuration is.
-    #[must_use]
-    pub fn config_file(&self) -> PathBuf {
-        self.root.join("glassbox.toml")
-    }
-
-    /// The configuration; defaults where there is no file.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is wrong; the message says where.
-    pub fn config(&self) -> Result<Config> {
-        let file = self.config_file();
-        let text = match fs::read_to_string(&file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
-            text => text.with_context(|| format!("reading {}", file.display()))?,
-        };
-        let config: Config = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            anyhow!("{}, line {line}: {}; mend it, or remove the file", file.display(), error.message())
-        })?;
-        Ok(Config { ca_file: config.ca_file.map(|file| self.root.join(file)), ..config })
     }
 
     /// Names of all plugins in the folder, sorted.
@@ -390,11 +346,23 @@ fn make_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be written; the message names the file. The old content is still there.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, fs::File::sync_all)
+}
+
+/// The same, without waiting for the disk: a crash of the machine may lose it.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_soon(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, |_| Ok(()))
+}
+
+fn replace(file: &Path, content: &[u8], sync: impl FnOnce(&fs::File) -> std::io::Result<()>) -> Result<()> {
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = PathBuf::from(temporary);
     let written = fs::File::create(&temporary)
-        .and_then(|mut out| out.write_all(content).and_then(|()| out.sync_all()))
+        .and_then(|mut out| out.write_all(content).and_then(|()| sync(&out)))
         .and_then(|()| fs::rename(&temporary, file));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);

@@ -24,6 +24,7 @@ pub struct Ledger(Arc<Shared>);
 
 struct Shared {
     journal: Option<Journal>,
+    octoprint: Option<String>,
     plugin: String,
     now: Mutex<Now>,
 }
@@ -48,9 +49,16 @@ impl Ledger {
     /// Of a plugin. Without a journal nothing is written: for the demo and for tests.
     #[must_use]
     pub fn new(journal: Option<Journal>, plugin: &str) -> Self {
+        Self::of(None, journal, plugin)
+    }
+
+    /// Of a plugin's instance for the OctoPrint with this name.
+    #[must_use]
+    pub fn of(octoprint: Option<&str>, journal: Option<Journal>, plugin: &str) -> Self {
         let cause = Cause { component: "".into(), event: "".into() };
         let now = Now { cause, secrets: Vec::new(), minute: Instant::now(), blocked: 0, unwritten: 0 };
-        Self(Arc::new(Shared { journal, plugin: plugin.into(), now: Mutex::new(now) }))
+        let octoprint = octoprint.map(Into::into);
+        Self(Arc::new(Shared { journal, octoprint, plugin: plugin.into(), now: Mutex::new(now) }))
     }
 
     /// This version runs, with these settings: their texts are not told.
@@ -156,11 +164,12 @@ impl Ledger {
 
     fn write(&self, entry: Entry) {
         let Some(journal) = &self.0.journal else { return };
-        let entry = Entry { plugin: self.0.plugin.clone(), ..entry };
+        let entry = Entry { octoprint: self.0.octoprint.clone(), plugin: self.0.plugin.clone(), ..entry };
         let secrets = self.now().secrets.clone();
         let secrets: Vec<_> = secrets.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
-        // An event's name is the host's own word, whatever a plugin has put into its settings.
-        journal.write(&Entry { event: entry.event.clone(), ..entry.scrubbed(&secrets) });
+        // These are the host's own words, whatever a plugin has put into its settings.
+        let (octoprint, event) = (entry.octoprint.clone(), entry.event.clone());
+        journal.write(&Entry { octoprint, event, ..entry.scrubbed(&secrets) });
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -176,7 +185,20 @@ fn home(journal: &Journal) -> Option<(String, String)> {
 
 /// Write down what became of a plugin of which no instance runs.
 pub fn note(journal: &Journal, what: What, plugin: &str, component: Option<String>, reason: &str) {
-    let entry = Entry { what, plugin: plugin.into(), component, reason: Some(reason.into()), ..Entry::default() };
+    note_of(None, journal, what, plugin, component, reason);
+}
+
+/// The same, of its instance for the OctoPrint with this name.
+pub fn note_of(
+    octoprint: Option<&str>,
+    journal: &Journal,
+    what: What,
+    plugin: &str,
+    component: Option<String>,
+    reason: &str,
+) {
+    let (octoprint, reason) = (octoprint.map(Into::into), Some(reason.into()));
+    let entry = Entry { what, octoprint, plugin: plugin.into(), component, reason, ..Entry::default() };
     let home = home(journal);
     let secrets: Vec<_> = home.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
     journal.write(&entry.scrubbed(&secrets));

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod carrier;
+pub mod config;
 pub mod conformance;
 pub mod describe;
 pub mod grants;
@@ -13,6 +14,7 @@ pub mod inbox;
 pub mod journal;
 pub mod ledger;
 pub mod loader;
+pub mod mqtt;
 pub mod octoprint;
 pub mod outage;
 pub mod outbox;
@@ -24,6 +26,7 @@ pub mod run;
 pub mod running;
 pub mod schema;
 pub mod server;
+pub mod site;
 pub mod source;
 pub mod state;
 pub mod supervisor;

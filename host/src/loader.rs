@@ -9,16 +9,18 @@ use crate::supervisor::Control;
 use anyhow::Result;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Instance, Plugin, Sandbox, consent, examine};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Weak};
 
 /// A file to look at.
 #[derive(Debug)]
 pub struct Job {
     /// The plugin.
     pub name: String,
-    /// Digests of which nothing new is to be said: the one that runs, and those that failed.
-    pub known: Vec<String>,
+    /// Those for whom it is looked at, by number, each with the digests of which nothing new is to be
+    /// said to it: the one that runs, and those that failed.
+    pub sites: Vec<(usize, Vec<String>)>,
 }
 
 /// What came of it.
@@ -27,6 +29,8 @@ pub struct Answer {
     pub name: String,
     /// The file's digest; none if it could not be read.
     pub digest: Option<String>,
+    /// For whom it is not known, by number.
+    pub sites: Vec<usize>,
     /// Whether it can run.
     pub verdict: Verdict,
 }
@@ -35,23 +39,24 @@ pub struct Answer {
 pub enum Verdict {
     /// Its content is known.
     Known,
-    /// It can.
-    Ready(Arc<Plugin>),
+    /// It can, but for those sites whose settings or state it does not start with, and why.
+    Ready(Arc<Plugin>, Vec<(usize, anyhow::Error)>),
     /// Somebody has to grant something first.
     Waiting(Standing),
     /// It cannot, and why.
     Failed(anyhow::Error),
 }
 
-/// Start the thread. It ends when the returned sender is gone.
+/// Start the thread. It ends when the returned sender is gone. `homes`: those of all sites, by number.
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub fn start(home: Home, sandbox: Sandbox, control: Sender<Control>) -> Result<Sender<Job>> {
+pub fn start(homes: Vec<Home>, sandbox: Sandbox, control: Sender<Control>) -> Result<Sender<Job>> {
     let (jobs, todo) = mpsc::channel::<Job>();
     std::thread::Builder::new().name("loader".into()).spawn(move || {
+        let mut loader = Loader { homes, sandbox, made: BTreeMap::new() };
         for job in todo {
-            if control.send(Control::Loaded(look(&home, &sandbox, &job))).is_err() {
+            if control.send(Control::Loaded(loader.look(job))).is_err() {
                 break;
             }
         }
@@ -59,45 +64,58 @@ pub fn start(home: Home, sandbox: Sandbox, control: Sender<Control>) -> Result<S
     Ok(jobs)
 }
 
-fn look(home: &Home, sandbox: &Sandbox, job: &Job) -> Answer {
-    let mut answer = Answer { name: job.name.clone(), digest: None, verdict: Verdict::Known };
-    answer.verdict = match home.read_plugin(&job.name) {
-        Err(error) => Verdict::Failed(error.into()),
-        Ok(bytes) => {
-            let digest = glassbox_sandbox::digest(&bytes);
-            let known = job.known.contains(&digest);
-            answer.digest = Some(digest);
-            if known { Verdict::Known } else { judge(home, sandbox, &job.name, &bytes) }
-        }
-    };
-    answer
+struct Loader {
+    homes: Vec<Home>,
+    sandbox: Sandbox,
+    /// What was made of each file, as long as it runs somewhere.
+    made: BTreeMap<String, Weak<Plugin>>,
 }
 
-fn judge(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Verdict {
-    let judged = || -> Result<Verdict> {
+impl Loader {
+    fn look(&mut self, job: Job) -> Answer {
+        let Job { name, sites } = job;
+        // The file is the same for all.
+        let Some(bytes) = self.homes.first().map(|home| home.read_plugin(&name)) else {
+            return Answer { name, digest: None, sites: Vec::new(), verdict: Verdict::Known };
+        };
+        let digest = bytes.as_ref().ok().map(|bytes| glassbox_sandbox::digest(bytes));
+        let known = |known: &[String]| digest.as_ref().is_some_and(|digest| known.contains(digest));
+        let sites: Vec<_> = sites.into_iter().filter(|(_, of)| !known(of)).map(|(number, _)| number).collect();
+        let verdict = match (bytes, &digest) {
+            (Err(error), _) => Verdict::Failed(error.into()),
+            (Ok(bytes), Some(digest)) if !sites.is_empty() => {
+                self.judge(&name, &bytes, digest, &sites).unwrap_or_else(Verdict::Failed)
+            }
+            _ => Verdict::Known,
+        };
+        Answer { name, digest, sites, verdict }
+    }
+
+    fn judge(&mut self, name: &str, bytes: &[u8], digest: &str, sites: &[usize]) -> Result<Verdict> {
         // Before it is compiled: that takes time in proportion to what somebody dropped here.
         let asked = examine(name, bytes)?;
-        let standing = grants::standing(asked.manifest(), grants::read(home, name)?.as_ref());
-        Ok(match standing {
-            Standing::Granted => Verdict::Ready(prepare(home, sandbox, name, bytes)?),
-            standing => Verdict::Waiting(standing),
-        })
-    };
-    judged().unwrap_or_else(Verdict::Failed)
-}
-
-/// Compile it and have it rehearse.
-///
-/// # Errors
-/// What it fails at.
-pub fn prepare(home: &Home, sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>> {
-    let plugin = Arc::new(sandbox.prepare(name, bytes)?);
-    rehearse(home, &plugin)?;
-    Ok(plugin)
+        let granted = grants::read(&self.homes[0], name)?;
+        let standing = grants::standing(asked.manifest(), granted.as_ref());
+        if standing != Standing::Granted {
+            return Ok(Verdict::Waiting(standing));
+        }
+        let made = self.made.get(name).and_then(Weak::upgrade).filter(|made| made.digest == digest);
+        let plugin = match made {
+            Some(plugin) => plugin,
+            None => Arc::new(self.sandbox.prepare(name, bytes)?),
+        };
+        self.made.insert(name.into(), Arc::downgrade(&plugin));
+        let refused = sites.iter().filter_map(|number| Some((*number, rehearse(&self.homes[*number], &plugin).err()?)));
+        let refused = refused.collect();
+        Ok(Verdict::Ready(plugin, refused))
+    }
 }
 
 /// Start it as it will be started, and throw it away: nothing is sent, nothing is kept.
-fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
+///
+/// # Errors
+/// What it fails at.
+pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
     let capabilities = Capabilities { random: Box::new(crate::system::SystemRandom), ..Capabilities::deny() };
     let mut instance = Instance::new(plugin, capabilities, consent::process_veto())?;
     let settings = home.settings(&plugin.name)?.or_empty(&home.settings_file(&plugin.name))?;

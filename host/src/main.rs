@@ -3,21 +3,27 @@
 
 mod cli;
 mod commands;
+mod logger;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use glassbox::home::Home;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.verbose);
+    let form = cli.log;
+    logger::start(form, cli.verbose);
     match execute(cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         // Whoever read our output has had enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if form == logger::Form::Json => {
+            tracing::error!("{error:#}");
+            ExitCode::from(2)
+        }
         Err(error) => {
             // Where nobody reads, the exit status has to do.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -32,15 +38,19 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
     let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
     match cli.command {
         Command::Init => commands::init(&home()?)?,
-        Command::Import { file, force } => commands::import(&home()?, &file, force)?,
+        Command::Import { file, force, octoprint } => {
+            commands::import(&home()?, &file, force, octoprint.as_deref())?;
+        }
         Command::List => commands::list(&home()?)?,
-        Command::Status => commands::status(&home()?)?,
+        Command::Status { octoprint } => commands::status(&home()?, octoprint.as_deref())?,
         Command::Doctor(options) => return commands::doctor(&home()?, &options),
-        Command::Settings { name, keys } => commands::settings(&home()?, &name, &keys)?,
+        Command::Settings { name, keys, octoprint } => {
+            commands::settings(&home()?, &name, &keys, octoprint.as_deref())?;
+        }
         Command::Grant { name } => commands::grant(&home()?, &name)?,
         Command::Revoke { name } => commands::revoke(&home()?, &name)?,
-        Command::OptIn { name } => commands::opt_in(&home()?, &name)?,
-        Command::OptOut { name } => commands::opt_out(&home()?, &name)?,
+        Command::OptIn { name, octoprint } => commands::opt_in(&home()?, &name, octoprint.as_deref())?,
+        Command::OptOut { name, octoprint } => commands::opt_out(&home()?, &name, octoprint.as_deref())?,
         Command::Run { octoprint, api_key_file, events } => {
             commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref())?;
         }
@@ -63,22 +73,4 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|e| e.kind() == ErrorKind::BrokenPipe)
-}
-
-/// The log goes to standard error: what happens to reports, and what somebody should look after.
-fn log(verbose: u8) {
-    let level = match verbose {
-        0 => tracing::Level::INFO,
-        1 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .without_time()
-        // A log that nobody reads any more stops nothing; complaining about it would panic.
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -51,17 +51,17 @@ impl Outage {
     /// A request was accepted.
     pub fn over(&mut self) {
         if let Some(Lost { failed, dropped, .. }) = self.lost.take() {
-            let name = &self.name;
-            tracing::info!("{name}: reports get through again; not accepted: {failed}, dropped: {dropped}");
+            let plugin = &self.name;
+            tracing::info!(plugin, "reports get through again; not accepted: {failed}, dropped: {dropped}");
         }
     }
 
     fn note(&mut self, what: &str) -> &mut Lost {
-        let name = &self.name;
+        let plugin = &self.name;
         if self.lost.is_none() {
-            tracing::warn!("{name}: {what}");
+            tracing::warn!(plugin, "{what}");
         } else {
-            tracing::debug!("{name}: {what}");
+            tracing::debug!(plugin, "{what}");
         }
         self.lost.get_or_insert_default()
     }

@@ -1,7 +1,8 @@
 //! Delivery: one worker for each instance sends its requests over HTTP, in order, off the event
-//! path. What is sent was decided before; here it is only carried.
+//! path. What is sent was decided before; here it is only carried. A worker is there while there is
+//! something to send, and a little longer: an instance is idle nearly always, and a host may have hundreds.
 
-use crate::carrier::{Attempt, Carrier};
+use crate::carrier::{Attempt, Carrier, IDLE};
 use crate::journal::What;
 use crate::ledger::{Cause, Ledger};
 use crate::outage::Outage;
@@ -21,6 +22,10 @@ const TOO_LATE: Duration = Duration::from_secs(60);
 
 /// Pauses before the second, third and last attempt, before jitter of a quarter.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+
+/// A worker's thread. As it is not so large that the system makes it of huge pages, only what is used of
+/// it is memory.
+const STACK: usize = 1 << 20;
 
 /// Why what waited was not sent.
 const TAKEN_BACK: &str = "consent or grant was taken back before it was sent";
@@ -44,6 +49,8 @@ pub struct Outbox(Arc<Owner>);
 struct Owner(Arc<Shared>);
 
 struct Shared {
+    /// For the log.
+    name: String,
     ledger: Ledger,
     state: Mutex<State>,
     changed: Condvar,
@@ -57,9 +64,12 @@ struct Waiting {
     cause: Cause,
 }
 
-#[derive(Default)]
 struct State {
     queue: VecDeque<Waiting>,
+    /// Whether there is a worker.
+    working: bool,
+    /// The worker's, while there is none.
+    outage: Option<Outage>,
     /// What the worker is busy with; it is no longer in the queue.
     carrying: Option<Waiting>,
     /// Consent was taken back: what is carried is not tried again.
@@ -67,8 +77,9 @@ struct State {
     ended: bool,
     /// Consent or grant was taken back: nothing is taken.
     closed: bool,
-    /// Whom to trust from the next request on.
-    roots: Option<Roots>,
+    /// Whom to trust, and whether that is new.
+    roots: Roots,
+    renewed: bool,
     tally: Tally,
 }
 
@@ -76,14 +87,20 @@ impl Outbox {
     /// An empty outbox with a worker; `name` is for the log, what becomes of requests for the ledger.
     #[must_use]
     pub fn new(name: &str, ledger: &Ledger, roots: Roots) -> Self {
-        let shared = Arc::new(Shared { ledger: ledger.clone(), state: Mutex::default(), changed: Condvar::new() });
-        let worker = Worker { carrier: Carrier::new(&roots), shared: shared.clone(), outage: Outage::none(name) };
-        let thread = std::thread::Builder::new().name(format!("outbox {name}")).spawn(move || worker.run());
-        if let Err(error) = thread {
-            tracing::error!("{name}: nothing can be sent: no thread for the outbox: {error}");
-            shared.lock().ended = true;
-        }
-        Self(Arc::new(Owner(shared)))
+        let state = State {
+            queue: VecDeque::new(),
+            working: false,
+            outage: Some(Outage::none(name)),
+            carrying: None,
+            recalled: false,
+            ended: false,
+            closed: false,
+            roots,
+            renewed: false,
+            tally: Tally::default(),
+        };
+        let (name, ledger) = (name.into(), ledger.clone());
+        Self(Arc::new(Owner(Arc::new(Shared { name, ledger, state: Mutex::new(state), changed: Condvar::new() }))))
     }
 
     /// Forget all that waits: consent was taken back. What is just being carried is not tried again.
@@ -134,7 +151,8 @@ impl Outbox {
 
     /// From the next request on, servers that these vouch for are delivered to.
     pub fn trust(&self, roots: Roots) {
-        self.0.0.lock().roots = Some(roots);
+        let mut state = self.0.0.lock();
+        (state.roots, state.renewed) = (roots, true);
     }
 
     /// Requests that are waiting or on their way.
@@ -167,6 +185,11 @@ impl Http for Outbox {
         }
         state.queue.extend(waiting);
         self.0.0.changed.notify_all();
+        let work = !state.queue.is_empty() && !std::mem::replace(&mut state.working, true);
+        drop(state);
+        if work {
+            self.0.0.work();
+        }
     }
 }
 
@@ -178,6 +201,21 @@ impl Drop for Owner {
 }
 
 impl Shared {
+    /// Start a worker.
+    fn work(self: &Arc<Self>) {
+        let shared = self.clone();
+        let thread = std::thread::Builder::new().name(format!("outbox {}", self.name)).stack_size(STACK);
+        if let Err(error) = thread.spawn(move || Worker::new(shared).run()) {
+            tracing::error!(plugin = self.name, "nothing can be sent: no thread for the outbox: {error}");
+            let mut state = self.lock();
+            state.working = false;
+            let waiting = std::mem::take(&mut state.queue);
+            state.tally.dropped += waiting.len() as u64;
+            drop(state);
+            waiting.iter().for_each(|waiting| self.dropped(waiting, "there was no thread to be had"));
+        }
+    }
+
     fn dropped(&self, waiting: &Waiting, reason: &str) {
         self.ledger.request(What::Dropped, &waiting.request, &waiting.cause, None, Some(reason));
     }
@@ -198,13 +236,23 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(shared: Arc<Shared>) -> Self {
+        let mut state = shared.lock();
+        state.renewed = false;
+        let (carrier, outage) = (Carrier::new(&state.roots), state.outage.take());
+        drop(state);
+        let outage = outage.unwrap_or_else(|| Outage::none(&shared.name));
+        Self { carrier, shared, outage }
+    }
+
     fn run(mut self) {
         while let Some(waiting) = self.next() {
             let Waiting { request, since, cause } = &waiting;
-            let roots = self.shared.lock().roots.take();
-            if let Some(roots) = roots {
-                self.carrier = Carrier::new(&roots);
+            let mut state = self.shared.lock();
+            if std::mem::take(&mut state.renewed) {
+                self.carrier = Carrier::new(&state.roots);
             }
+            drop(state);
             let attempt = self.carry(request, *since);
             match &attempt {
                 Attempt::Sent(_) => self.outage.over(),
@@ -238,7 +286,9 @@ impl Worker {
         }
     }
 
-    fn next(&self) -> Option<Waiting> {
+    /// The next request; none when there was none for a while, and this worker ends.
+    fn next(&mut self) -> Option<Waiting> {
+        let end = Instant::now() + IDLE;
         let mut state = self.shared.lock();
         loop {
             if state.ended {
@@ -249,7 +299,13 @@ impl Worker {
                 state.recalled = false;
                 return Some(next);
             }
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.working = false;
+                state.outage = Some(std::mem::replace(&mut self.outage, Outage::none(&self.shared.name)));
+                return None;
+            }
+            state = self.shared.wait(state, left);
         }
     }
 

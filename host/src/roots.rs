@@ -2,30 +2,63 @@
 //! user adds for a server of their own.
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
-use ureq::tls::{Certificate, RootCerts};
+use std::sync::{Arc, OnceLock};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+// Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
-/// Authorities.
+/// Authorities. Clones share what is made of them: a list of them takes some 100 KB, and a farm has
+/// hundreds of connections.
 #[derive(Clone, Debug)]
-pub struct Roots(pub(crate) RootCerts);
+pub struct Roots {
+    certificates: RootCerts,
+    connector: Arc<DefaultConnector>,
+    tls: Arc<OnceLock<Arc<ClientConfig>>>,
+}
 
 impl Default for Roots {
     /// Those that are built in: Mozilla's.
     fn default() -> Self {
-        Self(RootCerts::WebPki)
+        Self::of(RootCerts::WebPki)
     }
 }
 
 impl Roots {
-    /// As rustls wants them.
+    fn of(certificates: RootCerts) -> Self {
+        Self { certificates, connector: Arc::default(), tls: Arc::default() }
+    }
+
+    /// For requests: whom to trust, and what connects by that. It is to be used with that only, as it
+    /// keeps what it made of it.
     #[must_use]
-    pub fn store(&self) -> RootCertStore {
+    pub fn for_requests(&self) -> (TlsConfig, SharedConnector) {
+        let config = TlsConfig::builder().root_certs(self.certificates.clone()).build();
+        (config, SharedConnector(self.connector.clone()))
+    }
+
+    /// For other connections: the same code, the same authorities.
+    ///
+    /// # Errors
+    /// When rustls does not take its own defaults.
+    pub fn for_others(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config.clone());
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let config = Arc::new(config.with_root_certificates(self.store()).with_no_client_auth());
+        Ok(self.tls.get_or_init(|| config).clone())
+    }
+
+    /// As rustls wants them.
+    fn store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
-        match &self.0 {
+        match &self.certificates {
             RootCerts::Specific(all) => store
                 .add_parsable_certificates(all.iter().map(|certificate| CertificateDer::from_slice(certificate.der()))),
             _ => store.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned()),
@@ -44,7 +77,19 @@ impl Roots {
         })?;
         let own = own.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
         let built_in = TLS_SERVER_ROOT_CERTS.iter().map(|certificate| Certificate::from_der(certificate));
-        Ok(Self(built_in.chain(own).collect::<Vec<_>>().into()))
+        Ok(Self::of(built_in.chain(own).collect::<Vec<_>>().into()))
+    }
+}
+
+/// Connects like ureq's own, and shares with its clones what it made of the authorities.
+#[derive(Clone, Debug)]
+pub struct SharedConnector(Arc<DefaultConnector>);
+
+impl Connector for SharedConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
+        self.0.connect(details, chained)
     }
 }
 
@@ -71,7 +116,7 @@ mod tests {
     #[test]
     fn those_of_a_file_are_added_to_those_built_in() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/end_to_end/certificates/authority.pem");
-        let Roots(RootCerts::Specific(all)) = Roots::load(Some(&file)).unwrap() else { panic!("not added") };
+        let RootCerts::Specific(all) = Roots::load(Some(&file)).unwrap().certificates else { panic!("not added") };
         let own = CertificateDer::from_pem_file(file).unwrap();
         let expected: Vec<&[u8]> = TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).chain([own.as_ref()]).collect();
         assert!(expected.len() > 100, "{}", expected.len());

@@ -13,6 +13,8 @@ pub const STARTED: &str = "octoprint_started";
 pub const ENVIRONMENT: &str = "environment";
 /// Ends a run of the server.
 pub const STOPPING: &str = "octoprint_stopping";
+/// Tells what a browser is, when OctoPrint's page asks its tracker to.
+pub const WEBUI_LOAD: &str = "webui_load";
 /// Tells the printer's state, which is asked for long after it changed.
 pub const PRINTER: &str = "PrinterStateChanged";
 

@@ -1,38 +1,46 @@
-//! The running host: a supervisor on the main thread, one thread for each plugin, one that makes
-//! plugins ready, one for the source of events, and watchers. An idle host sleeps until an event, a
+//! The running host: a supervisor on the main thread, one thread for each instance of a plugin, one that
+//! makes plugins ready, one for each source of events, and watchers. An idle host sleeps until an event, a
 //! change of a file, or a tick that was asked for.
 
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::loader;
+use crate::mqtt::{self, Broker};
 use crate::octoprint::{Target, connection, follow};
 use crate::outbox::Tally;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::server::Server;
+use crate::site::{Shared, Site};
 use crate::source::{Line, Lines};
 use crate::supervisor::{Control, Supervisor};
 use crate::watch::{Folder, Watch};
-use crate::worker::Shared;
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::Sandbox;
 use std::io::BufRead;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long the source waits for the plugins that are there at the start; who needs longer, or
 /// comes later, hears how things are.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 
+/// A source's thread. As it is not so large that the system makes it of huge pages, only what is used of
+/// it is memory.
+const STACK: usize = 1 << 20;
+
 /// Where events come from.
 pub enum Source {
     /// A stream of JSON lines.
     Lines(Box<dyn BufRead + Send>),
-    /// A running OctoPrint.
-    OctoPrint(Target),
+    /// Running OctoPrints, and brokers at which others publish.
+    OctoPrints(Vec<Target>, Vec<Broker>),
 }
+
+/// What a source does from its first event to its end.
+type Hear = Box<dyn FnMut(&Site) -> Result<()> + Send>;
 
 /// How the run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,40 +74,23 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
         let _ = signal.send(Control::Signal);
     })
     .context("listening for signals")?;
-    // Before the first look, so that nothing changes between the two.
-    let mut watch = Watch::start(home, &control)?;
-    let loader = loader::start(home.clone(), sandbox, control.clone())?;
     connection::forget_all(home);
-    let router = Router::default();
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
-    let server = match &source {
-        Source::Lines(_) => Server::Stream,
-        Source::OctoPrint(target) => Server::at(&target.address),
-    };
     let config = Arc::new(Mutex::new((config, roots)));
-    let shared = Shared {
-        home: home.clone(),
-        config: config.clone(),
-        control: control.clone(),
-        journal: journal.clone(),
-        server,
-        router: router.clone(),
-    };
-    let mut supervisor = Supervisor::new(shared, router.clone(), loader);
+    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone() };
+    let sites = sites(&source, &shared);
+    allow_files(sites.len());
+    let homes: Vec<_> = sites.iter().map(|site| site.home.clone()).collect();
+    // Before the first look, so that nothing changes between the two.
+    let mut watch = Watch::start(home, &homes, &control)?;
+    let loader = loader::start(homes, sandbox, control.clone())?;
+    let mut supervisor = Supervisor::new(shared, sites.clone(), loader);
     supervisor.scan();
     let mut ended = listen(&mut supervisor, &news, &mut watch, Some(Instant::now() + FIRST_LOOK));
     supervisor.started();
     if ended.is_none() {
-        let home = home.clone();
-        std::thread::Builder::new().name("source".into()).spawn(move || {
-            let roots = || config.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
-            let ended = match source {
-                Source::Lines(input) => pump(input, &router),
-                Source::OctoPrint(target) => follow::follow(&target, roots, &home, &router),
-            };
-            let _ = control.send(Control::SourceEnded(ended));
-        })?;
+        listen_to(source, &sites)?;
         ended = listen(&mut supervisor, &news, &mut watch, None);
     }
     drop(watch);
@@ -111,6 +102,73 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
         bail!("no plugin in {} could be started; 'glassbox list' says more", home.plugins().display());
     }
     Ok(summary)
+}
+
+/// One for each server whose events are heard.
+fn sites(source: &Source, shared: &Shared) -> Vec<Arc<Site>> {
+    let servers: Vec<_> = match source {
+        Source::Lines(_) => vec![(None, Server::Stream)],
+        Source::OctoPrints(targets, brokers) => {
+            let heard = targets.iter().map(|target| (target.name.clone(), Server::at(&target.address)));
+            // Where a broker's OctoPrints run nobody knows.
+            let published = brokers.iter().flat_map(|broker| &broker.octoprints);
+            heard.chain(published.map(|(name, _)| (name.clone(), Server::Elsewhere))).collect()
+        }
+    };
+    let site = |(number, (name, server))| Arc::new(Site::new(number, name, server, shared));
+    servers.into_iter().enumerate().map(site).collect()
+}
+
+/// Files and connections that one instance may have open at once.
+const FILES: u64 = 8;
+/// And those of the host itself.
+const OWN_FILES: u64 = 100;
+
+/// Have as many files open as so many sites may need, as far as the system lets us.
+#[cfg(unix)]
+fn allow_files(sites: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let needed = OWN_FILES + FILES * sites as u64;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard).is_err() || hard < needed {
+        tracing::warn!(
+            "{sites} OctoPrints may need {needed} open files, and the system allows {}; raise that with 'ulimit -Hn', or \
+             LimitNOFILE for a service",
+            soft.max(needed.min(hard))
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_files(_: usize) {}
+
+/// Events come from now on.
+fn listen_to(source: Source, sites: &[Arc<Site>]) -> Result<()> {
+    let start = |site: &Arc<Site>, mut hear: Hear| {
+        let site = site.clone();
+        let thread = std::thread::Builder::new().name(site.label("source")).stack_size(STACK);
+        thread.spawn(move || drop(site.shared.control.send(Control::SourceEnded(hear(&site)))))
+    };
+    match source {
+        Source::Lines(input) => {
+            let mut input = Some(input);
+            start(&sites[0], Box::new(move |site| input.take().map_or(Ok(()), |input| pump(input, &site.router))))?;
+        }
+        Source::OctoPrints(targets, brokers) => {
+            let (count, only) = (sites.len(), targets.is_empty() && brokers.len() == 1);
+            let (heard, mut published) = sites.split_at(targets.len());
+            for (site, target) in heard.iter().zip(targets) {
+                start(site, Box::new(move |site| follow::follow(&target, count, site)))?;
+            }
+            for broker in brokers {
+                let (own, others) = published.split_at(broker.octoprints.len());
+                published = others;
+                let own = own.to_vec();
+                start(&own[0].clone(), Box::new(move |_| mqtt::follow::follow(&broker, &own, only)))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A journal that cannot be written stops no print and no report; it says so, and counts.
@@ -139,16 +197,16 @@ fn listen(
             None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match news {
-            Ok(Control::Changed(folder)) => {
+            Ok(Control::Changed(folder, of)) => {
                 if folder == Folder::Root {
                     watch.renew();
                 }
-                supervisor.changed(folder);
+                supervisor.changed(folder, of.as_deref());
             }
             Ok(Control::Loaded(answer)) => supervisor.loaded(answer),
-            Ok(Control::Runs(name, plugin)) => supervisor.runs(&name, plugin),
-            Ok(Control::PutBack(name, bad, plugin)) => supervisor.put_back(&name, bad, plugin),
-            Ok(Control::Unstarted(name, digest, error)) => supervisor.unstarted(&name, digest, &error),
+            Ok(Control::Runs(site, name, plugin)) => supervisor.runs(site, &name, plugin),
+            Ok(Control::PutBack(site, name, bad, plugin)) => supervisor.put_back(site, &name, bad, plugin),
+            Ok(Control::Unstarted(site, name, digest, error)) => supervisor.unstarted(site, &name, digest, &error),
             Ok(Control::SourceEnded(ended)) => return Some(ended),
             Ok(Control::Signal) | Err(RecvTimeoutError::Disconnected) => return Some(Ok(())),
             Err(RecvTimeoutError::Timeout) => {}

@@ -1,7 +1,7 @@
 //! What a plugin saved, on disk: `state/NAME.json`, so that timers and a started server run carry
 //! on when the host is started again.
 
-use crate::home::{Home, write_atomically};
+use crate::home::{Home, write_soon};
 use anyhow::{Context, Result};
 use glassbox_sandbox::{digest, limits};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) 
     };
     let file = home.state_file(name);
     fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;
-    write_atomically(&file, serde_json::to_string(&stored)?.as_bytes())
+    write_soon(&file, serde_json::to_string(&stored)?.as_bytes())
 }
 
 /// What was kept; none if there is none, or it is of no use: then the plugin begins anew.
@@ -90,7 +90,7 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
     let stored: Stored = match serde_json::from_slice(&bytes) {
         Ok(stored) => stored,
         Err(error) => {
-            tracing::warn!("{} is damaged, and the plugin begins anew: {error}", file.display());
+            tracing::warn!(about = name, "{} is damaged, and the plugin begins anew: {error}", file.display());
             return None;
         }
     };

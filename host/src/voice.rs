@@ -27,7 +27,7 @@ impl Voice {
     pub fn say(&mut self, what: &str) {
         if self.since.elapsed() >= MINUTE {
             if self.left_out > 0 {
-                tracing::warn!("{}: {} messages were left out", self.name, self.left_out);
+                tracing::warn!(plugin = self.name, "{} messages were left out", self.left_out);
             }
             (self.said, self.left_out, self.since) = (0, 0, Instant::now());
         }
@@ -36,9 +36,12 @@ impl Voice {
             return;
         }
         self.said += 1;
-        tracing::warn!("{}: {}", self.name, visible(what));
+        tracing::warn!(plugin = self.name, "{}", visible(what));
         if self.said == MESSAGES {
-            tracing::warn!("{}: more than {MESSAGES} messages in a minute; the rest of them is left out", self.name);
+            tracing::warn!(
+                plugin = self.name,
+                "more than {MESSAGES} messages in a minute; the rest of them is left out"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Tells the running host in which of the home's folders something changed. What it was, whoever
-//! is told finds out by looking.
+//! is told finds out by looking. Of settings it also tells whose they are: there may be hundreds.
 
 use crate::home::Home;
 use crate::supervisor::Control;
@@ -36,14 +36,17 @@ struct Watched {
 }
 
 impl Watch {
-    /// Watch; `control` is told.
+    /// Watch; `control` is told. `homes`: those of all sites.
     ///
     /// # Errors
     /// When a folder cannot be watched.
-    pub fn start(home: &Home, control: &Sender<Control>) -> Result<Self> {
+    pub fn start(home: &Home, homes: &[Home], control: &Sender<Control>) -> Result<Self> {
+        // One that is not there yet would not be heard of when it comes.
+        for path in homes.iter().map(Home::settings_folder) {
+            std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
+        }
         let mut watch = Self { home: home.clone(), control: control.clone(), watched: Vec::new() };
         for folder in [Folder::Plugins, Folder::Grants, Folder::Settings, Folder::Root] {
-            // One that is not there yet would not be heard of when it comes.
             let path = folder.path(home);
             std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
             watch.watched.push(watch.watch(folder)?);
@@ -62,7 +65,7 @@ impl Watch {
             match self.watch(folder) {
                 Ok(watched) => {
                     self.watched[i] = watched;
-                    let _ = self.control.send(Control::Changed(folder));
+                    let _ = self.control.send(Control::Changed(folder, None));
                 }
                 Err(error) => tracing::warn!("{error:#}; changes there are not noticed"),
             }
@@ -71,15 +74,17 @@ impl Watch {
 
     fn watch(&self, folder: Folder) -> Result<Watched> {
         let (path, control) = (folder.path(&self.home), self.control.clone());
+        let above = path.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
             // Being read is no change; our own reading would wake us for ever.
             Ok(event) if event.kind.is_access() => {}
             // Whatever it was: whoever is told looks for themselves.
-            _ => drop(control.send(Control::Changed(folder))),
+            event => drop(control.send(Control::Changed(folder, whose(&above, event.ok().as_ref())))),
         })
         .context("watching files is not possible here")?;
         let id = id(&path);
-        watcher.watch(&path, RecursiveMode::NonRecursive).with_context(|| format!("watching {}", path.display()))?;
+        let mode = if folder == Folder::Settings { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        watcher.watch(&path, mode).with_context(|| format!("watching {}", path.display()))?;
         Ok(Watched { folder, id, _watcher: watcher })
     }
 }
@@ -93,6 +98,20 @@ impl Folder {
             Self::Root => home.root().to_path_buf(),
         }
     }
+}
+
+/// The one folder below in which all of it was; none if it was elsewhere, or that is not known.
+fn whose(above: &Path, event: Option<&notify::Event>) -> Option<String> {
+    let mut found = None;
+    for path in &event.filter(|event| !event.need_rescan())?.paths {
+        let mut parts = path.strip_prefix(above).ok()?.components();
+        let folder = parts.next()?.as_os_str().to_str()?;
+        parts.next()?;
+        if found.replace(folder).is_some_and(|other| other != folder) {
+            return None;
+        }
+    }
+    found.map(Into::into)
 }
 
 /// When it was made, and its inode, which alone may be given to the next folder.

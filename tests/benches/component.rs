@@ -84,8 +84,15 @@ impl glassbox_tracker::Capabilities for Native {
     fn random(&self) -> Result<[u8; 16], String> {
         Ok([7; 16])
     }
+    /// As over the boundary: whoever queues a request has it to keep.
     fn send(&self, request: glassbox_tracker::Request) {
-        self.sent.set(self.sent.get() + black_box(request).fields.len());
+        let owned = http::Request {
+            method: http::Method::Get,
+            name: request.name.into(),
+            fields: request.fields.iter().map(|(name, value)| ((*name).into(), value.to_string())).collect(),
+            user_agent: request.user_agent.into(),
+        };
+        self.sent.set(self.sent.get() + black_box(owned).fields.len());
     }
 }
 

@@ -14,6 +14,7 @@ fn entry() -> Entry {
     ];
     Entry {
         what: What::Sent,
+        octoprint: None,
         plugin: "tracking".into(),
         component: Some("5d3f0a".repeat(10) + "0000"),
         event: Some("PrintStarted".into()),

@@ -5,22 +5,36 @@
 #![allow(missing_docs)]
 
 mod component;
+mod farm;
 mod journal;
 mod process;
 mod reload;
 
 use std::time::{Duration, Instant};
 
+/// What prints the figures of one subject.
+type Measure = fn(&mut Sheet);
+
 fn main() {
     // `cargo test --benches` asks for one quick look, not for figures.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    // Those that are named, or all: `cargo bench -- farm`.
+    let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let all: [(&str, Measure); 5] = [
+        ("component", component::measure),
+        ("farm", farm::measure),
+        ("journal", journal::measure),
+        ("process", process::measure),
+        ("reload", reload::measure),
+    ];
     let mut sheet = Sheet::default();
-    component::measure(&mut sheet);
-    journal::measure(&mut sheet);
-    process::measure(&mut sheet);
-    reload::measure(&mut sheet);
+    for (name, measure) in all {
+        if named.is_empty() || named.iter().any(|named| named == name) {
+            measure(&mut sheet);
+        }
+    }
     if sheet.missed > 0 {
         std::process::exit(1);
     }

@@ -150,6 +150,29 @@ fn what_was_not_granted_or_is_damaged_is_not_touched() {
 }
 
 #[test]
+fn of_several_octoprints_one_is_meant() {
+    let home = home(None);
+    let entry = |name: &str| format!("[[octoprint]]\nname = \"{name}\"\nurl = \"http://{name}\"\n");
+    home.0.write("home/glassbox.toml", entry("one") + &entry("two"));
+    let file = home.0.write("c.yaml", "plugins: {tracking: {enabled: true, ping: 300}}");
+    assert!(import(&home, &file).error().starts_with("which OctoPrint is meant?"));
+    let all = home.command(&["import", "--octoprint", "all"]).arg(&file).run().error();
+    assert_eq!(all, "'import' is for one OctoPrint; name it with --octoprint");
+    home.command(&["import", "--octoprint", "two"]).arg(&file).run().good();
+    assert!(!home.settings_file().exists() && !home.root().join("settings/one").exists());
+    let settings = home.root().join("settings/two/tracking.json");
+    assert_eq!(
+        serde_json::from_slice::<Value>(&fs::read(settings).unwrap()).unwrap(),
+        serde_json::json!({"ping": 300})
+    );
+    home.run(&["opt-in", "tracking", "--octoprint", "one"]).good();
+    assert!(!home.run(&["status"]).good().contains(TWICE), "it is another one's");
+    home.run(&["opt-in", "tracking", "--octoprint", "two"]).good();
+    assert!(home.run(&["status"]).good().contains(TWICE));
+    assert!(!home.run(&["status", "--octoprint", "one"]).good().contains(TWICE));
+}
+
+#[test]
 fn a_running_host_takes_over_the_id() {
     let receiver = crate::support::receiver();
     let home = Home::opted_in(&receiver.url());

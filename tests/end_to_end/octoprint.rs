@@ -69,8 +69,8 @@ fn asks_for_what_is_seen_and_reports_it() {
     assert_eq!(requests[2].value("python").as_deref(), Some("3.11.7"));
 
     let seen = server.seen();
-    assert_eq!(seen[..3], ["POST /api/login", "GET /sockjs/websocket", "auth me:s1"]);
-    let subscribed: Value = serde_json::from_str(seen[3].strip_prefix("subscribe ").unwrap()).unwrap();
+    assert_eq!(seen[..4], ["POST /api/login", "GET /api/connection", "GET /sockjs/websocket", "auth me:s1"]);
+    let subscribed: Value = serde_json::from_str(seen[4].strip_prefix("subscribe ").unwrap()).unwrap();
     assert_eq!((&subscribed["state"], &subscribed["plugins"]), (&json!(false), &json!(false)));
     let policy = home.run(&["policy"]).good();
     let events: Vec<_> = subscribed["events"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
@@ -163,6 +163,32 @@ fn a_server_that_was_started_anew_is_told_apart() {
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 8)[7], "print_done");
     assert!(stop(host).contains("; it was started anew"));
+}
+
+#[test]
+fn a_printer_that_was_connected_before_is_reported_once_in_a_run() {
+    let mut server = PushServer::start();
+    server.printer_is_connected();
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let host = follow(&home, &server.url());
+    assert_eq!(kinds(&receiver, 4)[3], "printer_connected");
+    assert_eq!(receiver.requests()[3].query, "firmware_name=Marlin&printer_port=USB0&printer_baudrate=250000");
+    // Neither when the connection was lost, nor when the host starts again.
+    server.lose_connections();
+    host.wait_for_log(AGAIN);
+    no_more_than(&receiver, 4);
+    stop(host);
+    let host = follow(&home, &server.url());
+    no_more_than(&receiver, 4);
+    server.kill();
+    server.how().starts += 1;
+    server.come_back();
+    assert_eq!(kinds(&receiver, 9)[4..], ["shutdown", "ping", "pong", "startup", "printer_connected"]);
+    // Its firmware is known already: another word of it is not another connection.
+    server.event("FirmwareData", json!({"name": "Marlin", "data": {}}));
+    no_more_than(&receiver, 9);
+    stop(host);
 }
 
 #[test]
@@ -260,6 +286,8 @@ fn over_tls_and_below_a_path() {
     assert_eq!(server.seen(), Vec::<String>::new());
     let config =
         format!("ca_file = \"mine.pem\"\n[[octoprint]]\nname = \"mk3\"\nurl = \"{url}\"\napi_key = \"{KEY}\"\n");
+    // One that has a name has settings of its own.
+    home.0.write("home/settings/mk3/tracking.json", home.settings().to_string());
     let file = home.0.write("home/glassbox.toml", config);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let host = home.command(&["run"]).start();

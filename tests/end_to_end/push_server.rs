@@ -98,6 +98,14 @@ impl PushServer {
         self.shared.how.lock().unwrap()
     }
 
+    /// A printer is connected, and has named its firmware.
+    pub fn printer_is_connected(&self) {
+        let connection = r#"{"current": {"state": "Operational", "port": "USB0", "baudrate": 250000}}"#;
+        let system = r#"{"systeminfo": {"octoprint.version": "1.11.8", "printer.firmware": "Marlin"}}"#;
+        self.how().odd.insert("/api/connection", ("200 OK", connection));
+        self.how().odd.insert("/api/system/info", ("200 OK", system));
+    }
+
     /// Nobody listens any more, and all connections are gone.
     pub fn kill(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);

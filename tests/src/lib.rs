@@ -1,6 +1,7 @@
 //! What the tests share: the components, a sandbox, and ways to run them.
 
 pub mod load;
+pub mod octoprints;
 
 use glassbox::system::{ManualClock, ManualThrottle, Record, Recording};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};

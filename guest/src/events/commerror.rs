@@ -56,10 +56,7 @@ fn heard_before(reason: &str, text: Option<&str>, cx: &mut Context) -> bool {
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    out
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]);
+    // Bytes first: pushing characters, each of which could be a long one, takes four times as long.
+    String::from_utf8(digits.collect()).unwrap_or_default()
 }

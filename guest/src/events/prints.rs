@@ -46,7 +46,10 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
         _ => return,
     };
     let mut fields = Fields::default();
-    fields.put_known("origin", job.origin.clone()).put("file", job.file.clone());
+    if let Some(origin) = &job.origin {
+        fields.put("origin", origin);
+    }
+    fields.put("file", &job.file);
     if cx.state.environment.has_connectors() {
         fields.put_known("printer_connector", short(payload.get("connector"), NAME_CHARS));
     }

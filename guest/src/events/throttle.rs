@@ -108,7 +108,7 @@ impl Reading {
         })
     }
 
-    fn short(&self) -> Fields {
+    fn short(&self) -> Fields<'static> {
         let mut fields = Fields::default();
         fields
             .put("throttled_now", boolean(self.now))
@@ -142,7 +142,7 @@ pub fn told(payload: &Payload, cx: &mut Context) {
     }
 }
 
-fn fields_of_event(payload: &Payload) -> Option<Fields> {
+fn fields_of_event(payload: &Payload) -> Option<Fields<'_>> {
     let mut fields = Fields::default();
     for (name, key) in [
         ("throttled_now", "current_issue"),

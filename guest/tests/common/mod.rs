@@ -65,7 +65,7 @@ impl Capabilities for World {
         let sent = Sent {
             method: request.method,
             name: request.name.into(),
-            fields: request.fields.to_vec(),
+            fields: request.fields.iter().map(|(name, value)| (*name, value.to_string())).collect(),
             user_agent: request.user_agent.into(),
         };
         self.sent.borrow_mut().push((self.now(), sent));

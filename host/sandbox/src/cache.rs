@@ -4,22 +4,24 @@
 //! loaded only if (1) it and its directory are ours, and nobody else may write to them (owners and
 //! modes are checked at each use), (2) its name carries the digest of the component and wasmtime's
 //! hash of everything that code generation depends on, and (3) its bytes have the digest that the
-//! file itself begins with; so what is loaded is, up to somebody who already runs code as us, what
-//! this wasmtime wrote.
-//! The bytes that are checked are the bytes that are loaded: the file is read once.
+//! file itself ends with; so what is loaded is, up to somebody who already runs code as us, what
+//! this wasmtime wrote. A file is complete when it gets its name, and nothing writes to it after
+//! that, so what was checked is what is mapped; mapping spares a copy of half a megabyte.
 #![allow(unsafe_code)]
 
-use crate::{check::compilable, engine::digest};
+use crate::check::compilable;
+use crate::engine::{digest, hex};
+use sha2::{Digest, Sha256};
 use std::fs::Metadata;
 use std::hash::{Hash, Hasher};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Length of a digest in hex.
-const DIGEST: usize = 64;
+const DIGEST: u64 = 64;
 
 /// Load the component from `directory`, or compile it and put it there. The cache is an aid: where
 /// it cannot be used, the component is compiled, and nothing is said.
@@ -45,16 +47,26 @@ pub fn load(engine: &Engine, directory: Option<&Path>, bytes: &[u8], name: &str)
 fn read(engine: &Engine, file: &Path) -> Option<Component> {
     // The directory is ours alone: nobody exchanges the file between this and the reading.
     let found = std::fs::symlink_metadata(file).ok()?;
-    if !found.is_file() || !is_ours(&found, 0o022) {
+    if !found.is_file() || !is_ours(&found, 0o022) || !is_whole(file, found.len()).ok()? {
         return None;
     }
-    let content = std::fs::read(file).ok()?;
-    let (expected, compiled) = content.split_at_checked(DIGEST)?;
-    if digest(compiled).as_bytes() != expected {
-        return None;
+    // SAFETY: see the module's documentation; the file was written by `write`, by us.
+    unsafe { Component::deserialize_file(engine, file) }.ok()
+}
+
+/// Whether the file of this length ends with the digest of what stands before it.
+fn is_whole(file: &Path, length: u64) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(file)?;
+    let mut hasher = Sha256::new();
+    // Piece by piece: the whole would be as much memory again as the code itself.
+    let mut piece = [0; 16 << 10];
+    let mut compiled = (&mut file).take(length.saturating_sub(DIGEST));
+    while let read @ 1.. = compiled.read(&mut piece)? {
+        hasher.update(&piece[..read]);
     }
-    // SAFETY: see the module's documentation; `compiled` was written by `write`, by us.
-    unsafe { Component::deserialize(engine, compiled) }.ok()
+    let mut expected = Vec::new();
+    file.take(DIGEST + 1).read_to_end(&mut expected)?;
+    Ok(hex(&hasher.finalize()).as_bytes() == expected)
 }
 
 fn write(file: &Path, compiled: &[u8]) -> std::io::Result<()> {
@@ -63,8 +75,8 @@ fn write(file: &Path, compiled: &[u8]) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = options.write(true).create(true).truncate(true).open(&temporary)?;
-    out.write_all(digest(compiled).as_bytes())?;
     out.write_all(compiled)?;
+    out.write_all(digest(compiled).as_bytes())?;
     drop(out);
     std::fs::rename(&temporary, file)
 }

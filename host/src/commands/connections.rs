@@ -1,6 +1,8 @@
 //! What `status` says of the OctoPrints that are followed: whether each is heard, what cannot be
 //! read, and whether its own tracker counts everything a second time.
 
+use super::status::is_on;
+use super::which::One;
 use anyhow::Result;
 use glassbox::home::{BUNDLED_NAME, Home};
 use glassbox::imported;
@@ -9,9 +11,15 @@ use glassbox::octoprint::connection::{self, Connection};
 use glassbox::octoprint::own_tracker::SWITCH;
 use std::io::Write;
 
-/// Say it; `running`: whether a host runs, `on`: whether our tracker is on.
-pub fn write(home: &Home, running: bool, on: bool, out: &mut impl Write) -> Result<()> {
+/// Say it of these; without one that was asked for, also of one that the configuration does not name.
+pub fn write(home: &Home, asked: Option<&str>, octoprints: &[One], out: &mut impl Write) -> Result<()> {
+    let running = home.is_running();
     for (name, connection) in connection::all(home) {
+        let one = octoprints.iter().find(|one| one.called() == name);
+        if one.is_none() && asked.is_some() {
+            continue;
+        }
+        let on = is_on(one.map_or(home, |one| &one.home), BUNDLED_NAME);
         writeln!(out, "{}: {}", visible(&name), heard(&connection, running))?;
         for missing in not_heard(&connection) {
             writeln!(out, "    not heard: {}", visible(&missing))?;
@@ -20,17 +28,20 @@ pub fn write(home: &Home, running: bool, on: bool, out: &mut impl Write) -> Resu
             writeln!(out, "    {warning}")?;
         }
     }
-    if let Some(warning) = imported(home).filter(|_| on) {
+    for warning in octoprints.iter().filter_map(|one| imported(home, one)) {
         writeln!(out, "warning: {}", visible(&warning))?;
     }
     Ok(())
 }
 
-/// Whether by the configuration that was imported OctoPrint's own tracker is on still, unless a
-/// connection has told of it.
-pub fn imported(home: &Home) -> Option<String> {
-    let known = connection::all(home).iter().any(|(_, connection)| connection.own_tracker == Some(true));
-    let file = imported::still_on(home, BUNDLED_NAME).filter(|_| !known)?;
+/// Whether ours is on, and by the configuration that was imported OctoPrint's own tracker still is, unless
+/// the connection has told of it.
+pub fn imported(home: &Home, one: &One) -> Option<String> {
+    let told = |(name, connection): &(String, Connection)| name == one.called() && connection.own_tracker == Some(true);
+    let file = imported::still_on(&one.home, BUNDLED_NAME)?;
+    if !is_on(&one.home, BUNDLED_NAME) || connection::all(home).iter().any(told) {
+        return None;
+    }
     Some(format!(
         "OctoPrint's own tracker is on as well, as {} says, so everything is counted twice; switch it off in {SWITCH}",
         file.display()

@@ -1,6 +1,7 @@
 //! `grant` and `revoke`: what a plugin may do. `opt-in` and `opt-out`: whether it does it.
 
-use anyhow::{Result, bail};
+use super::which::{self, One};
+use anyhow::{Context, Result, bail};
 use glassbox::describe;
 use glassbox::grants::{self, Standing};
 use glassbox::home::Home;
@@ -8,7 +9,6 @@ use glassbox::journal::{Journal, What};
 use glassbox::ledger;
 use glassbox_sandbox::{Manifest, Settings, consent, digest};
 use std::io::Write;
-use std::path::PathBuf;
 
 /// Say what a plugin asks for, or what it asks for now beyond what was granted, and grant it.
 pub fn grant(home: &Home, name: &str) -> Result<()> {
@@ -21,8 +21,11 @@ pub fn grant(home: &Home, name: &str) -> Result<()> {
     out.flush()?;
     record(home, name, &component)?;
     writeln!(out, "\nYou have granted this to '{name}'. Take it back with: glassbox revoke {name}")?;
-    if !home.settings(name)?.or_empty(&home.settings_file(name))?.enabled() {
-        writeln!(out, "It sends nothing before you say: glassbox opt-in {name}")?;
+    for one in which::all(home)? {
+        if !one.home.settings(name)?.or_empty(&one.home.settings_file(name))?.enabled() {
+            writeln!(out, "It sends nothing before you say: glassbox opt-in {name}")?;
+            break;
+        }
     }
     Ok(())
 }
@@ -63,35 +66,51 @@ pub fn revoke(home: &Home, name: &str) -> Result<()> {
 }
 
 /// Say what will be recorded, grant it, and switch tracking on.
-pub fn opt_in(home: &Home, name: &str) -> Result<()> {
+pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>) -> Result<()> {
     home.must_exist()?;
+    let chosen = which::chosen(home, octoprint)?;
     let component = home.read_plugin(name)?;
     let (manifest, _) = grants::asked(home, name, &component)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", describe::in_words(&manifest))?;
     out.flush()?;
     record(home, name, &component)?;
-    let (settings, aside) = decide(home, name, true)?;
-    say_aside(&mut out, aside)?;
-    writeln!(out, "You have opted in to '{name}'. A running host takes it up at once.")?;
+    let settings = decide(&chosen, name, true, &mut out)?;
+    let (of, option) = meant(&chosen, octoprint);
+    writeln!(out, "You have opted in to '{name}'{of}. A running host takes it up at once.")?;
     if let Some(variable) = consent::process_veto() {
         writeln!(out, "Note: {variable} is set here; a host that runs with it sends nothing.")?;
     }
     let id = manifest.capabilities.http.as_ref().map(|http| http.id_setting.as_str());
-    if id.is_some_and(|id| settings.get(id).is_none()) {
-        writeln!(out, "An id is made when the host runs it for the first time.")?;
+    if id.is_some_and(|id| settings.iter().any(|settings| settings.get(id).is_none())) {
+        let each = if chosen.len() > 1 { " for each" } else { "" };
+        writeln!(out, "An id is made{each} when the host runs it for the first time.")?;
     }
-    Ok(writeln!(out, "Take it back with: glassbox opt-out {name}")?)
+    Ok(writeln!(out, "Take it back with: glassbox opt-out {name}{option}")?)
 }
 
 /// Switch tracking off. Works whatever state the plugin is in; but who mistypes a name must not
 /// believe that it is off.
-pub fn opt_out(home: &Home, name: &str) -> Result<()> {
-    must_be_known(home, name)?;
-    let (_, aside) = decide(home, name, false)?;
+pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<()> {
+    home.must_exist()?;
+    let chosen = which::chosen(home, octoprint)?;
+    if !chosen.iter().any(|one| one.home.settings_file(name).exists()) {
+        must_be_known(home, name)?;
+    }
     let mut out = std::io::stdout().lock();
-    say_aside(&mut out, aside)?;
-    Ok(writeln!(out, "You have opted out of '{name}'. Nothing is sent any more, and what waited is thrown away.")?)
+    decide(&chosen, name, false, &mut out)?;
+    let (of, _) = meant(&chosen, octoprint);
+    Ok(writeln!(out, "You have opted out of '{name}'{of}. Nothing is sent any more, and what waited is thrown away.")?)
+}
+
+/// Whose settings were changed, in words, and the option that means the same; nothing where nobody asked.
+fn meant(chosen: &[One], octoprint: Option<&str>) -> (String, String) {
+    let Some(given) = octoprint else { return (String::new(), String::new()) };
+    let of = match chosen {
+        [one] => format!(" for {}", one.called()),
+        all => format!(" for all {} OctoPrints", all.len()),
+    };
+    (of, format!(" --octoprint {given}"))
 }
 
 fn must_be_known(home: &Home, name: &str) -> Result<()> {
@@ -103,13 +122,20 @@ fn must_be_known(home: &Home, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn decide(home: &Home, name: &str, enabled: bool) -> Result<(Settings, Option<PathBuf>)> {
-    home.change_settings(name, |settings| settings.set("enabled", enabled.into()).map_err(anyhow::Error::msg))
-}
-
-fn say_aside(out: &mut impl Write, aside: Option<PathBuf>) -> Result<()> {
-    if let Some(aside) = aside {
-        writeln!(out, "The settings file was damaged; it is kept as {}, and a new one begun.", aside.display())?;
+/// Say yes or no for each; returns the settings of each.
+fn decide(chosen: &[One], name: &str, enabled: bool, out: &mut impl Write) -> Result<Vec<Settings>> {
+    let mut all = Vec::new();
+    for one in chosen {
+        let change = |settings: &mut Settings| settings.set("enabled", enabled.into()).map_err(anyhow::Error::msg);
+        let changed = one.home.change_settings(name, change);
+        let (settings, aside) = match (changed, all.len()) {
+            (changed, 0) => changed?,
+            (changed, done) => changed.with_context(|| format!("it was done for {done} of {}", chosen.len()))?,
+        };
+        if let Some(aside) = aside {
+            writeln!(out, "The settings file was damaged; it is kept as {}, and a new one begun.", aside.display())?;
+        }
+        all.push(settings);
     }
-    Ok(())
+    Ok(all)
 }

@@ -2,6 +2,7 @@
 //! typed, and says how to switch that one off. It opts nobody in.
 
 use super::settings::{self, accepted};
+use super::which::{self, One};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox::home::{BUNDLED_NAME, Home};
 use glassbox::imported::{self, Theirs};
@@ -29,8 +30,13 @@ struct Change {
 type Values = Vec<(String, Value)>;
 
 /// Take over what is in this file; with `force` also where the user has set something else here.
-pub fn import(home: &Home, file: &Path, force: bool) -> Result<()> {
+pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) -> Result<()> {
     let (schema, mut instance) = settings::schema_of(home, BUNDLED_NAME)?;
+    let chosen = which::chosen(home, octoprint)?;
+    // One file is that of one OctoPrint: two with one id could not be told apart.
+    let [One { home, .. }] = chosen.as_slice() else {
+        bail!("'import' is for one OctoPrint; name it with --octoprint")
+    };
     let keys = schema::keys(&schema);
     let theirs = imported::read(file)?;
     let wrong = || format!("{} is not taken over, and nothing was changed", file.display());

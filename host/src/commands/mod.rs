@@ -12,6 +12,7 @@ mod plugins;
 mod run;
 mod settings;
 mod status;
+mod which;
 
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};

@@ -2,6 +2,7 @@
 
 use super::load_or_bundled;
 use super::status::{standing, verdict};
+use super::which;
 use anyhow::Result;
 use glassbox::describe;
 use glassbox::grants::Standing;
@@ -29,6 +30,7 @@ pub fn list(home: &Home) -> Result<()> {
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let mut out = std::io::stdout().lock();
     let names = home.plugin_names()?;
+    let octoprints = which::all(home)?;
     if names.is_empty() {
         writeln!(out, "no plugins in {}", home.plugins().display())?;
     }
@@ -45,7 +47,22 @@ pub fn list(home: &Home) -> Result<()> {
             Ok((manifest, bytes)) => {
                 writeln!(out, "{name}  {}", manifest.plugin.description)?;
                 writeln!(out, "    {} bytes, sha256 {}", bytes.len(), digest(&bytes))?;
-                writeln!(out, "    {}", verdict(home, &name))?;
+                // Hundreds of OctoPrints have a few verdicts between them.
+                let mut verdicts: Vec<(String, Vec<&str>)> = Vec::new();
+                for one in &octoprints {
+                    let verdict = verdict(&one.home, &name);
+                    match verdicts.iter_mut().find(|(found, _)| *found == verdict) {
+                        Some((_, of)) => of.push(one.called()),
+                        None => verdicts.push((verdict, vec![one.called()])),
+                    }
+                }
+                for (verdict, of) in verdicts {
+                    let of = match octoprints.len() {
+                        1 => String::new(),
+                        _ => format!("{}: ", which::told(of.iter().copied())),
+                    };
+                    writeln!(out, "    {of}{verdict}")?;
+                }
             }
             Err(error) => writeln!(out, "{}  not loaded\n    {error}", printable(&name, 80))?,
         }

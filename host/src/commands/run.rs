@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use glassbox::home::Home;
+use glassbox::mqtt;
 use glassbox::octoprint::{Address, Key, Target, config};
 use glassbox::run::{self, Source};
 use std::fs::File;
@@ -13,13 +14,19 @@ pub fn run(home: &Home, octoprint: Option<&str>, key: Option<&Path>, events: Opt
     let source = match (octoprint, events) {
         (Some(url), _) => {
             let address = Address::parse(url)?;
-            Source::OctoPrint(Target { name: "octoprint".into(), address, key: Key::find(key)? })
+            Source::OctoPrints(vec![Target { name: None, address, key: Key::find(key)? }], Vec::new())
         }
         (None, Some(events)) => lines(events)?,
         (None, None) => {
             home.must_exist()?;
-            let entries = home.config()?.octoprint;
-            Source::OctoPrint(config::target(&entries, home.root(), &home.config_file())?)
+            let (config, file) = (home.config()?, home.config_file());
+            config.names(&file)?;
+            let brokers = mqtt::config::brokers(&config.mqtt, home.root(), &file)?;
+            let targets = match config.octoprint.is_empty() && !brokers.is_empty() {
+                true => Vec::new(),
+                false => config::targets(&config.octoprint, home.root(), &file)?,
+            };
+            Source::OctoPrints(targets, brokers)
         }
     };
     let tally = run::run(home, source)?.tally;

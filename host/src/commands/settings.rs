@@ -1,6 +1,6 @@
 //! `settings`: shows and changes a plugin's settings, checked against the plugin's schema.
 
-use super::load_granted;
+use super::{load_granted, which};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox::home::Home;
 use glassbox::schema::{self, Key};
@@ -10,15 +10,12 @@ use serde_json::Value;
 use std::io::Write;
 
 /// Show or change settings.
-pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
+pub fn settings(home: &Home, name: &str, arguments: &[String], octoprint: Option<&str>) -> Result<()> {
     let (schema, mut instance) = schema_of(home, name)?;
     let keys = schema::keys(&schema);
-    let settings = home.settings(name)?.or_empty(&home.settings_file(name))?;
-    if arguments.is_empty() {
-        return keys.iter().try_for_each(|key| show(key, &settings));
-    }
     // All are looked at before any is changed.
     let mut changes = Vec::new();
+    let mut shown = Vec::new();
     for argument in arguments {
         let (path, value) =
             argument.split_once('=').map_or((argument.as_str(), None), |(path, value)| (path, Some(value)));
@@ -26,21 +23,31 @@ pub fn settings(home: &Home, name: &str, arguments: &[String]) -> Result<()> {
         let key =
             key.ok_or_else(|| anyhow!("'{path}' is no setting of '{name}'; 'glassbox settings {name}' lists them"))?;
         match value {
-            None => show(key, &settings)?,
+            None => shown.push(key),
             Some(value) => changes.push((path, parse(key, value)?)),
         }
     }
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let (changed, _) = home.change_settings(name, |settings| {
-        for (path, value) in &changes {
-            settings.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+    let chosen = which::chosen(home, octoprint)?;
+    for one in &chosen {
+        if chosen.len() > 1 {
+            writeln!(std::io::stdout().lock(), "{}:", one.called())?;
         }
-        accepted(&mut instance, settings)
-    })?;
-    let changed_keys = keys.iter().filter(|key| changes.iter().any(|(path, _)| *path == key.path));
-    changed_keys.into_iter().try_for_each(|key| show(key, &changed))
+        let settings = one.home.settings(name)?.or_empty(&one.home.settings_file(name))?;
+        let all: Vec<_> = if arguments.is_empty() { keys.iter().collect() } else { shown.clone() };
+        all.into_iter().try_for_each(|key| show(key, &settings))?;
+        if changes.is_empty() {
+            continue;
+        }
+        let (changed, _) = one.home.change_settings(name, |settings| {
+            for (path, value) in &changes {
+                settings.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+            }
+            accepted(&mut instance, settings)
+        })?;
+        let changed_keys = keys.iter().filter(|key| changes.iter().any(|(path, _)| *path == key.path));
+        changed_keys.into_iter().try_for_each(|key| show(key, &changed))?;
+    }
+    Ok(())
 }
 
 /// What can be set, as the plugin says, and the plugin, which checks it.

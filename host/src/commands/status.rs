@@ -1,28 +1,43 @@
 //! `status`: whether anything is sent, which rule decides, and what was sent so far.
 
-use super::connections;
+use super::{connections, which};
 use anyhow::Result;
 use glassbox::grants::{self, Standing};
-use glassbox::home::{BUNDLED_NAME, Home, Stored};
+use glassbox::home::{Home, Stored};
 use glassbox::journal::{Entry, Reader, What, visible};
+use glassbox::octoprint::config::ALL;
+use glassbox::site::label;
 use glassbox_sandbox::{Consent, consent, examine};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
 /// Say whether anything is sent.
-pub fn status(home: &Home) -> Result<()> {
+pub fn status(home: &Home, octoprint: Option<&str>) -> Result<()> {
     home.must_exist()?;
+    let octoprints = which::chosen(home, octoprint.or(Some(ALL)))?;
     let mut out = std::io::stdout().lock();
     let running = if home.is_running() { " (a host runs with it)" } else { "" };
     writeln!(out, "home {}{running}", home.root().display())?;
+    if let Some(left) = which::left_behind(home, &which::all(home)?) {
+        writeln!(out, "note: {left}")?;
+    }
     let so_far = so_far(home)?;
     for name in home.plugin_names()? {
-        writeln!(out, "{}: {}", visible(&name), verdict(home, &name))?;
-        if let Some(so_far) = so_far.get(&name) {
-            so_far.write(&name, &mut out)?;
+        for one in &octoprints {
+            let label = label(one.name.as_deref(), &visible(&name));
+            writeln!(out, "{label}: {}", verdict(&one.home, &name))?;
+            if let Some(so_far) = so_far.get(&(one.name.clone(), name.clone())) {
+                so_far.write(one.name.as_deref(), &name, &mut out)?;
+            }
+        }
+        // What concerns all of them.
+        if octoprints.iter().all(|one| one.name.is_some())
+            && let Some(so_far) = so_far.get(&(None, name.clone()))
+        {
+            so_far.write(None, &name, &mut out)?;
         }
     }
-    connections::write(home, home.is_running(), is_on(home, BUNDLED_NAME), &mut out)
+    connections::write(home, octoprint, &octoprints, &mut out)
 }
 
 /// Whether the user has switched a plugin on.
@@ -50,12 +65,13 @@ struct SoFar {
     last: Option<Entry>,
 }
 
-fn so_far(home: &Home) -> Result<BTreeMap<String, SoFar>> {
-    let mut found: BTreeMap<String, SoFar> = BTreeMap::new();
+/// By OctoPrint and plugin.
+fn so_far(home: &Home) -> Result<BTreeMap<(Option<String>, String), SoFar>> {
+    let mut found: BTreeMap<_, SoFar> = BTreeMap::new();
     Reader::new(home.journal()).read(|line| {
         // What is no entry is 'log --verify''s affair.
         let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return Ok(()) };
-        let so_far = found.entry(entry.plugin.clone()).or_default();
+        let so_far = found.entry((entry.octoprint.clone(), entry.plugin.clone())).or_default();
         *so_far.counts.entry(entry.what).or_default() += entry.count.unwrap_or(1);
         if TURNS.contains(&entry.what) {
             so_far.last = Some(entry);
@@ -66,14 +82,15 @@ fn so_far(home: &Home) -> Result<BTreeMap<String, SoFar>> {
 }
 
 impl SoFar {
-    fn write(&self, name: &str, out: &mut impl Write) -> Result<()> {
+    fn write(&self, octoprint: Option<&str>, name: &str, out: &mut impl Write) -> Result<()> {
         let count = |what| self.counts.get(&what).copied().unwrap_or_default();
         let (sent, failed, dropped) = (count(What::Sent), count(What::Failed), count(What::Dropped));
         if sent + failed + dropped + count(What::Blocked) > 0 {
             let blocked = count(What::Blocked);
+            let of = octoprint.map(|name| format!(" --octoprint {name}")).unwrap_or_default();
             writeln!(
                 out,
-                "    in the journal: {sent} sent, {failed} failed, {dropped} dropped, {blocked} blocked (glassbox log --plugin {name})"
+                "    in the journal: {sent} sent, {failed} failed, {dropped} dropped, {blocked} blocked (glassbox log --plugin {name}{of})"
             )?;
         }
         let bad = [What::Quarantined, What::RolledBack, What::Refused, What::Restarted];

@@ -67,6 +67,9 @@ pub struct Request {
 pub struct Entry {
     /// What happened.
     pub what: What,
+    /// The OctoPrint, by its name; none for the one without a name, and for what concerns all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub octoprint: Option<String>,
     /// The plugin; empty where the host itself is meant.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub plugin: String,
@@ -102,7 +105,7 @@ impl Entry {
         let mut entry = self.clone();
         let mut apply = |text: &mut String| *text = change(text);
         apply(&mut entry.plugin);
-        entry.event.iter_mut().chain(&mut entry.reason).for_each(&mut apply);
+        entry.octoprint.iter_mut().chain(&mut entry.event).chain(&mut entry.reason).for_each(&mut apply);
         if let Some(request) = &mut entry.request {
             [&mut request.name, &mut request.method, &mut request.path].into_iter().for_each(&mut apply);
             request.fields.iter_mut().flat_map(|(name, value)| [name, value]).for_each(&mut apply);

@@ -1,16 +1,20 @@
 //! `[[octoprint]]` in `glassbox.toml`.
 
-use super::{Address, Key, Target, key};
+use super::{Address, Key, Target, UNNAMED, key};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::manifest;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Stands for all OctoPrints where one is to be named.
+pub const ALL: &str = "all";
 
 /// One OctoPrint.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What it is called in the log.
+    /// What it is called, and the folder of its settings and states; without it they lie in none.
     pub name: Option<String>,
     /// Its URL.
     #[serde(deserialize_with = "address")]
@@ -34,39 +38,80 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Key>, D::Error> {
     Key::parse(&text).map(Some).map_err(|error| serde::de::Error::custom(format!("api_key: {error}")))
 }
 
-/// The OctoPrint that the configuration names; `file` is where it stands.
+/// Whether an OctoPrint can be called so.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    manifest::is_name(name) && name != ALL
+}
+
+/// The names of all OctoPrints that the configuration names, in their order; none for one without.
 ///
 /// # Errors
-/// When it names none, or several, or its key cannot be had; the message says what to do.
-pub fn target(entries: &[Entry], home: &Path, file: &Path) -> Result<Target> {
-    let entry = match entries {
-        [] => bail!(
+/// When a name cannot be one, or two OctoPrints cannot be told apart by it.
+pub fn names(entries: &[Entry], file: &Path) -> Result<Vec<Option<String>>> {
+    let place = file.display();
+    let mut seen = BTreeMap::new();
+    for Entry { name, url, .. } in entries {
+        if name.as_ref().is_some_and(|name| !is_name(name)) {
+            bail!(
+                "{place}: the name of an [[octoprint]] is 1 to 64 lower-case letters, digits and '-', and not '{ALL}'; \
+                 that of {url} is not"
+            );
+        }
+        if let Some((other, other_name)) = seen.insert(name.as_deref().unwrap_or(UNNAMED), (url, name)) {
+            match (name, other_name) {
+                (Some(name), Some(_)) => {
+                    bail!("{place}: two [[octoprint]] entries, {other} and {url}, are named '{name}'; rename one")
+                }
+                (None, None) => bail!(
+                    "{place}: the [[octoprint]] entries of {other} and {url} have no name; of several, each needs a name \
+                     of its own, and only one may go without"
+                ),
+                _ => bail!(
+                    "{place}: an [[octoprint]] without a name is called '{UNNAMED}', and so is another; rename that"
+                ),
+            }
+        }
+    }
+    for (number, entry) in entries.iter().enumerate() {
+        // Each would be counted twice.
+        if entries[..number].iter().any(|other| other.url == entry.url) {
+            bail!("{place}: two [[octoprint]] entries have the url {}; leave one", entry.url);
+        }
+    }
+    Ok(entries.iter().map(|entry| entry.name.clone()).collect())
+}
+
+/// The OctoPrints that the configuration names; `file` is where they stand.
+///
+/// # Errors
+/// When it names none, or they cannot be told apart, or the key of one cannot be had; the message says
+/// what to do.
+pub fn targets(entries: &[Entry], home: &Path, file: &Path) -> Result<Vec<Target>> {
+    if entries.is_empty() {
+        bail!(
             "where do the events come from? Give --octoprint URL, or --events FILE, or put an [[octoprint]] entry with \
              its url into {}",
             file.display()
-        ),
-        [entry] => entry,
-        _ => bail!(
-            "{} has {} [[octoprint]] entries, and one host follows one OctoPrint so far: farms are not there yet; \
-             leave one, and run another host with another --home for each of the others",
-            file.display(),
-            entries.len()
-        ),
-    };
-    let name = entry.name.clone().unwrap_or_else(|| "octoprint".into());
-    if !manifest::is_name(&name) {
-        bail!("{}: the name of an [[octoprint]] is 1 to 64 lower-case letters, digits and '-'", file.display());
+        );
     }
+    let names = names(entries, file)?;
+    entries.iter().zip(names).map(|(entry, name)| target(entry, name, home, file)).collect()
+}
+
+fn target(entry: &Entry, name: Option<String>, home: &Path, file: &Path) -> Result<Target> {
     let key = match (&entry.api_key, &entry.api_key_file) {
         (Some(_), Some(_)) => {
             bail!("{}: api_key and api_key_file are two places for one key; leave one", file.display())
         }
         (Some(found), None) => {
-            key::only_ours(file)?;
+            key::only_ours(file, key::WHAT)?;
             found.clone()
         }
-        (None, given) => Key::find(given.as_ref().map(|given| home.join(given)).as_deref())
-            .with_context(|| format!("the [[octoprint]] entry of {}", file.display()))?,
+        (None, given) => Key::find(given.as_ref().map(|given| home.join(given)).as_deref()).with_context(|| {
+            let called = name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
+            format!("the [[octoprint]] entry{called} of {}", file.display())
+        })?,
     };
     Ok(Target { name, address: entry.url.clone(), key })
 }

@@ -55,7 +55,7 @@ impl Keeper {
             missing: Vec::new(),
             own_tracker: None,
         };
-        let keeper = Self { file: home.state().join(format!("{}{ENDING}", target.name)), now };
+        let keeper = Self { file: home.state().join(format!("{}{ENDING}", target.called())), now };
         keeper.write();
         keeper
     }

@@ -14,6 +14,8 @@ pub struct Facts {
     pub starts: Option<Starts>,
     /// The payload of `PrinterStateChanged`.
     pub printer: Option<Value>,
+    /// The payload of `FirmwareData`, if a printer is connected that has named its firmware.
+    pub firmware: Option<Value>,
     /// What could not be read, and what would help.
     pub missing: Vec<Missing>,
 }
@@ -73,6 +75,8 @@ impl Facts {
         let plugins = ask(PLUGIN_LIST, PLUGINS);
         let connection = ask("api/connection", STATUS);
         facts.environment.extend(system.as_ref().map(from_system).unwrap_or_default());
+        facts.firmware = system.as_ref().and_then(|answer| answer.get("systeminfo")?.get("printer.firmware")).cloned();
+        facts.firmware = facts.firmware.map(|name| json!({"name": name}));
         if let Some(list) = plugins.as_ref().and_then(third_party) {
             facts.environment.insert("third_party_plugins".into(), list);
         }
@@ -92,6 +96,26 @@ pub fn plugins(rest: &Rest, login: &Login) -> Option<Value> {
     }
     let answer = rest.get(PLUGIN_LIST).ok()?;
     Some(json!({"third_party_plugins": third_party(&answer)?}))
+}
+
+/// The payload of `Connected` for a printer that is connected now.
+#[must_use]
+pub fn connected(rest: &Rest) -> Option<Value> {
+    connection(&rest.get("api/connection").ok()?)
+}
+
+fn connection(answer: &Value) -> Option<Value> {
+    const NOT: [&str; 5] = ["OPEN_SERIAL", "DETECT_SERIAL", "CONNECTING", "CLOSED_WITH_ERROR", "ERROR"];
+    let current = answer.get("current")?;
+    let text = current.get("state")?.as_str()?;
+    let (_, state) = STATES.into_iter().find(|(words, _)| text.starts_with(words))?;
+    let known = |key: &&str| current.get(*key).is_some_and(|value| !value.is_null());
+    let parts: Map<_, _> = ["connector", "port", "baudrate"]
+        .into_iter()
+        .filter(known)
+        .map(|key| (key.into(), current[key].clone()))
+        .collect();
+    (!NOT.contains(&state) && !parts.is_empty()).then_some(Value::Object(parts))
 }
 
 fn from_system(answer: &Value) -> Map<String, Value> {
@@ -174,6 +198,21 @@ mod tests {
         assert_eq!(unlocked(&answer), Some(json!(["early", "late"])));
         assert_eq!(starts(&answer), Some(Starts { created: 5, count: 2 }));
         assert_eq!(starts(&json!({"stats": {"server_starts": 2}})), None);
+    }
+
+    #[test]
+    fn only_a_printer_that_is_connected_was_connected() {
+        let is = |state: &str, port: Value| {
+            connection(&json!({"current": {"state": state, "port": port, "baudrate": 250_000, "printerProfile": "p"}}))
+        };
+        assert_eq!(is("Printing from SD", json!("USB0")), Some(json!({"port": "USB0", "baudrate": 250_000})));
+        assert_eq!(is("Operational", Value::Null), Some(json!({"baudrate": 250_000})));
+        for state in ["Closed", "Offline", "Offline after error", "Error: e", "Connecting", "Opening serial connection"]
+        {
+            assert_eq!(is(state, json!("USB0")), None, "{state}");
+        }
+        let nothing = json!({"current": {"state": "Operational", "port": null, "baudrate": null}});
+        assert_eq!(connection(&nothing), None);
     }
 
     #[test]

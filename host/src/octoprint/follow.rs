@@ -13,7 +13,8 @@ use super::{Target, Trouble, must_be_new_enough};
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::roots::Roots;
-use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING};
+use crate::router::{ENVIRONMENT, PRINTER, Router, STARTED, STOPPING, WEBUI_LOAD};
+use crate::site::Site;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, VecDeque};
@@ -36,6 +37,10 @@ const REAUTHS: u32 = 5;
 /// Plugins change in bursts; the list is read when there was no change for so long.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// What tells that a printer was connected, and which: one after the other.
+const CONNECTED: &str = "Connected";
+const FIRMWARE: &str = "FirmwareData";
+
 /// Events after which the list of plugins is another.
 const PLUGIN_EVENTS: [&str; 4] = [
     "plugin_pluginmanager_disable_plugin",
@@ -44,23 +49,31 @@ const PLUGIN_EVENTS: [&str; 4] = [
     "plugin_pluginmanager_uninstall_plugin",
 ];
 
-/// Follow it; `roots` says who may vouch for it now. Ends only with an error: when the first attempt
+/// In a farm the first attempts, also those after an outage, are spread over so much time for each
+/// OctoPrint in it: network, proxy and our own machine have them one after the other.
+const SHARE: Duration = Duration::from_millis(20);
+
+/// Follow it, as one of so many. Ends only with an error: when it is the only one, and the first attempt
 /// meets what waiting does not mend.
 ///
 /// # Errors
 /// What is wrong with the URL, the key or the OctoPrint, and what to do about it.
-pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &Router) -> Result<()> {
+pub fn follow(target: &Target, count: usize, site: &Site) -> Result<()> {
     let (rope, bell) = bell()?;
+    let (home, router) = (&site.shared.home, &site.router);
     router.watch(rope);
-    let before = ServerRun::recall(home, &target.name);
+    let before = ServerRun::recall(home, target.called());
     let keeper = Keeper::new(home, target);
     let mut follower =
         Follower { target, home, router, bell, keeper, before, ever: false, down: false, outage: None, missing: None };
+    let spread = || part(SHARE * u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX));
     let (mut wait, mut last) = (FIRST, String::new());
+    std::thread::sleep(spread());
     loop {
         let began = Instant::now();
-        let trouble = follower.session(&roots());
+        let trouble = follower.session(&site.shared.roots());
         if !follower.ever
+            && count == 1
             && let Trouble::Wrong(reason) = &trouble
         {
             bail!("{reason}");
@@ -73,7 +86,8 @@ pub fn follow(target: &Target, roots: impl Fn() -> Roots, home: &Home, router: &
             wait = FIRST;
         }
         last = trouble.reason().into();
-        std::thread::sleep(jittered(wait));
+        let more = if wait == FIRST { spread() } else { Duration::ZERO };
+        std::thread::sleep(jittered(wait) + more);
         wait = (2 * wait).min(LONGEST);
     }
 }
@@ -135,15 +149,18 @@ impl Follower<'_> {
         let rest = Rest::new(address, key, roots);
         let login = rest.login()?;
         login.must_hear(address)?;
-        let push = Push::connect(address, roots, patience)?;
         let (generation, subscribed) = self.wanted(&login);
+        // Read before the subscription holds: what is connected later comes as an event.
+        let printer = subscribed.contains(CONNECTED).then(|| facts::connected(&rest)).flatten();
+        let push = Push::connect(address, roots, patience)?;
         let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None, look: None };
         let (version, early) = self.greet(&mut session, Instant::now() + patience.setup)?;
         // Read after the subscription holds: what changes meanwhile comes as an event after it.
         let facts = Facts::read(&session.rest, &session.login, &version);
         let own_tracker = own_tracker::is_on(&session.rest, &session.login);
         self.keeper.heard(&version, &facts.missing, own_tracker);
-        self.arrived(&version, facts);
+        let printer = printer.filter(|_| early.iter().all(|(name, _)| name != CONNECTED));
+        self.arrived(&version, facts, printer);
         early.into_iter().for_each(|(name, payload)| self.hand_on(&mut session, name, payload));
         Ok(session)
     }
@@ -175,8 +192,9 @@ impl Follower<'_> {
         }
     }
 
-    /// It is there: tell the plugins how things are.
-    fn arrived(&mut self, version: &str, facts: Facts) {
+    /// It is there: tell the plugins how things are. `connected`: the printer that was connected
+    /// before we could hear of it.
+    fn arrived(&mut self, version: &str, facts: Facts, connected: Option<Value>) {
         let now = ServerRun::now(self.target.address.to_string(), facts.starts);
         let turn = now.after(self.before.as_ref(), std::mem::take(&mut self.down));
         if turn == Turn::New {
@@ -195,28 +213,36 @@ impl Follower<'_> {
             Turn::Same if !self.ever => self.deliver(STARTED, &started, true),
             Turn::Same => {}
         }
-        if let Err(error) = now.keep(self.home, &self.target.name) {
-            tracing::warn!("which run of OctoPrint's server this is is not kept: {error:#}");
+        // In a run of which something was heard before, this may have been heard, too.
+        if let Some(connected) = connected.filter(|_| turn != Turn::Same) {
+            self.deliver(CONNECTED, &connected, false);
+            facts.firmware.iter().for_each(|firmware| self.deliver(FIRMWARE, firmware, false));
+        }
+        if let Err(error) = now.keep(self.home, self.target.called()) {
+            tracing::warn!(
+                octoprint = self.target.called(),
+                "which run of OctoPrint's server this is is not kept: {error:#}"
+            );
         }
         self.before = Some(now);
         self.tell(version, turn, facts.missing);
     }
 
     fn tell(&mut self, version: &str, turn: Turn, missing: Vec<Missing>) {
-        let Target { name, address, .. } = self.target;
+        let (octoprint, address) = (self.target.called(), &self.target.address);
         let again = if turn == Turn::New { "; it was started anew" } else { "" };
         let version = crate::journal::visible(version);
         match self.outage.take() {
             Some(outage) if self.ever => {
                 let seconds = outage.since.elapsed().as_secs();
-                tracing::info!("{name}: OctoPrint is heard again after {seconds} s{again}");
+                tracing::info!(octoprint, "OctoPrint is heard again after {seconds} s{again}");
             }
-            _ => tracing::info!("{name}: hears OctoPrint {version} at {address}{again}"),
+            _ => tracing::info!(octoprint, "hears OctoPrint {version} at {address}{again}"),
         }
         self.ever = true;
         if self.missing.as_ref() != Some(&missing) {
             for what in &missing {
-                tracing::info!("{name}: not to be had from OctoPrint: {what}");
+                tracing::info!(octoprint, "not to be had from OctoPrint: {what}");
             }
             self.missing = Some(missing);
         }
@@ -234,7 +260,7 @@ impl Follower<'_> {
                 if session.reauths > REAUTHS {
                     return Err(Trouble::away("it wants to know all the time who we are"));
                 }
-                tracing::debug!("{}: OctoPrint wants to know anew who we are", self.target.name);
+                tracing::debug!(octoprint = self.target.called(), "OctoPrint wants to know anew who we are");
                 session.login = session.rest.login()?;
                 session.push.auth(&session.login.name, &session.login.session)?;
             }
@@ -289,7 +315,7 @@ impl Follower<'_> {
             events.extend(PLUGIN_EVENTS.map(Into::into));
         }
         // Ours, and the web page's, which never comes this way.
-        for own in [ENVIRONMENT, STARTED, STOPPING, "webui_load"] {
+        for own in [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD] {
             events.remove(own);
         }
         (generation, events)
@@ -297,7 +323,7 @@ impl Follower<'_> {
 
     /// One line for each outage, and one more where somebody has to do something.
     fn lost(&mut self, trouble: &Trouble) {
-        let Target { name, address, .. } = self.target;
+        let (octoprint, address) = (self.target.called(), &self.target.address);
         let reason = crate::journal::visible(trouble.reason());
         let is_wrong = matches!(trouble, Trouble::Wrong(_));
         let said = self.outage.as_ref().map(|outage| outage.wrong);
@@ -305,9 +331,9 @@ impl Follower<'_> {
             self.keeper.lost(trouble.reason());
         }
         match said {
-            Some(wrong) if wrong || !is_wrong => tracing::debug!("{name}: {reason}"),
-            _ if is_wrong => tracing::warn!("{name}: {reason}; it is tried again"),
-            _ => tracing::warn!("{name}: OctoPrint at {address} is not heard, and tried again: {reason}"),
+            Some(wrong) if wrong || !is_wrong => tracing::debug!(octoprint, "{reason}"),
+            _ if is_wrong => tracing::warn!(octoprint, "{reason}; it is tried again"),
+            _ => tracing::warn!(octoprint, "OctoPrint at {address} is not heard, and tried again: {reason}"),
         }
         let outage = self.outage.get_or_insert(Outage { since: Instant::now(), wrong: false });
         outage.wrong |= is_wrong;
@@ -317,18 +343,21 @@ impl Follower<'_> {
     fn give_up(&mut self) {
         let away = self.outage.as_ref().map(|outage| outage.since.elapsed());
         if self.down && away.is_some_and(|away| away >= GONE) && self.before.take().is_some() {
-            tracing::info!("{}: OctoPrint does not run any more", self.target.name);
+            tracing::info!(octoprint = self.target.called(), "OctoPrint does not run any more");
             self.deliver(STOPPING, &Value::Null, false);
-            ServerRun::forget(self.home, &self.target.name);
+            ServerRun::forget(self.home, self.target.called());
         }
     }
 }
 
 /// The wait, less up to half of it.
-fn jittered(wait: Duration) -> Duration {
-    // Without random bytes, the wait as it is.
-    let part = getrandom::u32().unwrap_or(0);
-    wait.mul_f64(1.0 - f64::from(part) / f64::from(u32::MAX) / 2.0)
+pub(crate) fn jittered(wait: Duration) -> Duration {
+    wait - part(wait / 2)
+}
+
+/// A random part of it; without random bytes, nothing.
+fn part(most: Duration) -> Duration {
+    most.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -350,7 +379,7 @@ mod tests {
         let home = Home::at(&folder);
         let address = super::super::Address::parse("http://h").unwrap();
         let key = super::super::Key::parse("key").unwrap();
-        let target = Target { name: "one".into(), address, key };
+        let target = Target { name: Some("one".into()), address, key };
         let router = Router::default();
         let sees = format!("[plugin]\nname=\"p\"\n[[sees]]\nevent=\"{STOPPING}\"\nfields=[]");
         let policy = glassbox_sandbox::Policy::new(glassbox_sandbox::Manifest::parse(&sees).unwrap()).unwrap();

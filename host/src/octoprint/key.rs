@@ -11,6 +11,8 @@ pub const VARIABLE: &str = "GLASSBOX_API_KEY";
 /// Its name among systemd's credentials.
 pub const CREDENTIAL: &str = "octoprint-api-key";
 
+/// What it is called where something is wrong with it.
+pub const WHAT: &str = "the API key";
 /// Nobody's key is longer.
 const LONGEST: usize = 256;
 
@@ -45,7 +47,7 @@ impl Key {
     /// # Errors
     /// When it cannot be read, others can read it too, or it holds no key; the message says what to do.
     pub fn read(file: &Path) -> Result<Self> {
-        only_ours(file)?;
+        only_ours(file, WHAT)?;
         Self::from_file(file)
     }
 
@@ -89,18 +91,18 @@ impl Key {
     }
 }
 
-/// Refuse a file that others can read, with the command that mends it.
+/// Refuse a file that others can read, with the command that mends it; `what` is in it.
 ///
 /// # Errors
 /// When others can read it, or it cannot be looked at.
-pub fn only_ours(file: &Path) -> Result<()> {
-    let metadata = std::fs::metadata(file).with_context(|| format!("the API key in {}", file.display()))?;
+pub fn only_ours(file: &Path, what: &str) -> Result<()> {
+    let metadata = std::fs::metadata(file).with_context(|| format!("{what} in {}", file.display()))?;
     #[cfg(unix)]
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
-        bail!("others can read the API key in {}; run 'chmod 600 {}'", file.display(), file.display());
+        bail!("others can read {what} in {}; run 'chmod 600 {}'", file.display(), file.display());
     }
     if !metadata.is_file() {
-        bail!("the API key in {}: it is no file", file.display());
+        bail!("{what} in {}: it is no file", file.display());
     }
     Ok(())
 }

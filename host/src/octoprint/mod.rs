@@ -23,15 +23,26 @@ pub use key::Key;
 /// The oldest OctoPrint of which one can hear just the events that one wants.
 pub const OLDEST: (u64, u64) = (1, 8);
 
+/// What an OctoPrint without a name is called.
+pub const UNNAMED: &str = "octoprint";
+
 /// An OctoPrint to be followed.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// For the log, and for what is remembered of it.
-    pub name: String,
+    /// What it is called, where it has a name.
+    pub name: Option<String>,
     /// Where it is.
     pub address: Address,
     /// What lets us in.
     pub key: Key,
+}
+
+impl Target {
+    /// For the log, and for what is remembered of it.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(UNNAMED)
+    }
 }
 
 /// Why it cannot be heard.

@@ -95,11 +95,17 @@ impl Push {
     /// # Errors
     /// When there is no push API, or it cannot be reached.
     pub fn connect(address: &Address, roots: &Roots, patience: Patience) -> Result<Self, Trouble> {
-        let stream = Stream::connect(address, roots, Instant::now() + patience.setup)?;
+        let stream = Stream::connect(
+            (address.host(), address.port()),
+            address.is_tls(),
+            roots,
+            Instant::now() + patience.setup,
+        )?;
         let url = address.push();
         let request = url.as_str().into_client_request().map_err(|error| Trouble::Wrong(error.to_string()))?;
         let config = WebSocketConfig::default()
-            .read_buffer_size(16 << 10)
+            // It is there as long as the connection, and most messages are small.
+            .read_buffer_size(4 << 10)
             .write_buffer_size(0)
             .max_message_size(Some(LARGEST))
             .max_frame_size(Some(LARGEST));

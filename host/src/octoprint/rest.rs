@@ -9,7 +9,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use ureq::http::Response;
-use ureq::tls::TlsConfig;
+// Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error};
 
 /// One request, to the end of its answer. A Pi takes its time while it starts.
@@ -17,6 +18,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// A longer answer is none. A long list of plugins has some 100 KB.
 const ANSWER: u64 = 4 << 20;
+
+/// What is read or written at once; a head must fit.
+const BUFFER: usize = 16 << 10;
 
 /// What every message about a key says.
 const MAKE_A_KEY: &str = "make one in OctoPrint, in Settings > Application Keys, or for a user of its own";
@@ -72,6 +76,7 @@ impl Rest {
     /// Nothing is asked yet.
     #[must_use]
     pub fn new(address: &Address, key: &Key, roots: &Roots) -> Self {
+        let (tls, connector) = roots.for_requests();
         let config = Agent::config_builder()
             .timeout_global(Some(LIMIT))
             .http_status_as_error(false)
@@ -81,10 +86,13 @@ impl Rest {
             .proxy(None)
             // It is asked a few things at a time, and then not for days.
             .max_idle_connections(0)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .user_agent(concat!("Glassbox/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots.0.clone()).build())
+            .tls_config(tls)
             .build();
-        Self { agent: config.into(), address: address.clone(), key: key.clone() }
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        Self { agent, address: address.clone(), key: key.clone() }
     }
 
     /// Log in.

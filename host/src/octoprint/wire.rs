@@ -1,13 +1,12 @@
-//! The connection under the push API: TCP or TLS, within a time limit until it is set up, and
+//! The connection under the push API, or to a broker: TCP or TLS, within a time limit until it is set up, and
 //! never waiting afterwards.
 
-use super::{Address, Trouble};
+use super::Trouble;
 use crate::roots::Roots;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// TCP that keeps to a time limit, however slowly the other side drips.
@@ -24,12 +23,12 @@ pub enum Stream {
 
 impl Stream {
     /// Connect; all that follows until `run_free` must be over at `until`.
-    pub fn connect(address: &Address, roots: &Roots, until: Instant) -> Result<Self, Trouble> {
-        let wire = Wire { tcp: tcp(address, until)?, until: Some(until) };
-        if !address.is_tls() {
+    pub fn connect(to: (&str, u16), is_tls: bool, roots: &Roots, until: Instant) -> Result<Self, Trouble> {
+        let wire = Wire { tcp: tcp(to, until)?, until: Some(until) };
+        if !is_tls {
             return Ok(Self::Plain(wire));
         }
-        let connection = connection(address, roots)?;
+        let connection = connection(to.0, roots)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
     }
 
@@ -57,16 +56,16 @@ impl Stream {
     }
 }
 
-/// What speaks TLS to this address.
-pub fn connection(address: &Address, roots: &Roots) -> Result<ClientConnection, Trouble> {
-    let name = ServerName::try_from(address.host().to_string())
-        .map_err(|_| Trouble::Wrong(format!("{address}: a certificate cannot name this host")))?;
-    let connection = tls(roots).and_then(|config| ClientConnection::new(Arc::new(config), name));
+/// What speaks TLS to this host.
+pub fn connection(host: &str, roots: &Roots) -> Result<ClientConnection, Trouble> {
+    let name = ServerName::try_from(host.to_string())
+        .map_err(|_| Trouble::Wrong(format!("{host}: a certificate cannot name this host")))?;
+    let connection = roots.for_others().and_then(|config| ClientConnection::new(config, name));
     connection.map_err(|error| Trouble::away(error.to_string()))
 }
 
-fn tcp(address: &Address, until: Instant) -> Result<TcpStream, Trouble> {
-    let found = (address.host(), address.port()).to_socket_addrs();
+fn tcp(to: (&str, u16), until: Instant) -> Result<TcpStream, Trouble> {
+    let found = to.to_socket_addrs();
     let found = found.map_err(|error| Trouble::away(format!("its name cannot be looked up: {error}")))?;
     let mut trouble = Trouble::away("its name leads nowhere");
     for one in found {
@@ -90,13 +89,6 @@ pub fn unreachable(error: &io::Error) -> Trouble {
         _ => error.to_string(),
     };
     Trouble::Away { down: error.kind() == ErrorKind::ConnectionRefused, reason }
-}
-
-/// TLS as for delivery: the same code, the same authorities.
-fn tls(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots.store()).with_no_client_auth())
 }
 
 impl Wire {

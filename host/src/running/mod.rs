@@ -292,7 +292,7 @@ impl Running {
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
             if let Err(reason) = instance.restore(&state.text, age)? {
-                tracing::warn!("{}: it starts without its saved state: {reason}", self.plugin.name);
+                tracing::warn!(plugin = self.plugin.name, "it starts without its saved state: {reason}");
                 restored = false;
             }
         }

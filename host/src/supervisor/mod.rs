@@ -2,25 +2,23 @@
 //! the settings and the configuration say. It looks at the files and never believes a
 //! notification; it waits for nothing but news, so that no plugin can hold it up.
 
+mod changes;
 mod slot;
 
-use crate::grants;
-use crate::home::Stored;
 use crate::journal::What;
 use crate::ledger;
 use crate::loader::{Answer, Job, Verdict};
 use crate::outbox::Tally;
-use crate::roots::Roots;
-use crate::router::Router;
 use crate::running::short;
+use crate::site::{Shared, Site};
 use crate::watch::Folder;
-use crate::worker::{self, Order, Shared};
+use crate::worker::Order;
 use anyhow::Result;
 use glassbox_sandbox::Plugin;
-use slot::{Slot, seen};
+use slot::{Seat, Slot, seen};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -39,26 +37,26 @@ const LAST: Duration = Duration::from_secs(15);
 
 /// News for the supervisor.
 pub enum Control {
-    /// Something in a folder changed.
-    Changed(Folder),
+    /// Something in a folder changed; in that of the site with this name only, if one is named.
+    Changed(Folder, Option<String>),
     /// The loader looked at a file.
     Loaded(Answer),
-    /// A plugin runs this version.
-    Runs(String, Arc<Plugin>),
-    /// The version with this digest failed, and this one runs on.
-    PutBack(String, String, Arc<Plugin>),
-    /// A plugin did not start.
-    Unstarted(String, String, anyhow::Error),
+    /// At the site with this number a plugin runs this version.
+    Runs(usize, String, Arc<Plugin>),
+    /// There the version with this digest failed, and this one runs on.
+    PutBack(usize, String, String, Arc<Plugin>),
+    /// There a plugin did not start.
+    Unstarted(usize, String, String, anyhow::Error),
     /// The source of events has ended.
     SourceEnded(Result<()>),
     /// The user, or the system, wants an end.
     Signal,
 }
 
-/// All plugins of a home.
+/// All plugins of a home, at all sites.
 pub struct Supervisor {
     shared: Shared,
-    router: Router,
+    sites: Vec<Arc<Site>>,
     loader: Sender<Job>,
     slots: BTreeMap<String, Slot>,
     /// Workers that are delivering their last.
@@ -74,10 +72,10 @@ pub struct Supervisor {
 impl Supervisor {
     /// Nothing runs yet.
     #[must_use]
-    pub fn new(shared: Shared, router: Router, loader: Sender<Job>) -> Self {
+    pub fn new(shared: Shared, sites: Vec<Arc<Site>>, loader: Sender<Job>) -> Self {
         Self {
             shared,
-            router,
+            sites,
             loader,
             slots: BTreeMap::new(),
             ending: Vec::new(),
@@ -88,16 +86,16 @@ impl Supervisor {
         }
     }
 
-    /// Plugins that ran, and plugin files that could not be loaded.
+    /// Instances that ran, and plugin files of which none runs.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.ever_ran, self.slots.values().filter(|slot| slot.worker.is_none()).count())
+        (self.ever_ran, self.slots.values().filter(|slot| !slot.works()).count())
     }
 
     /// Whether every file that was there at the start was looked at.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.slots.values().all(|slot| !slot.loading && !slot.starting)
+        !self.slots.values().any(Slot::is_busy)
     }
 
     /// The start is over: files that come now may be half written.
@@ -114,7 +112,7 @@ impl Supervisor {
     }
 
     /// Something changed.
-    pub fn changed(&mut self, folder: Folder) {
+    pub fn changed(&mut self, folder: Folder, of: Option<&str>) {
         match folder {
             Folder::Plugins => {
                 let now = Instant::now();
@@ -122,7 +120,7 @@ impl Supervisor {
                 self.due = Some(((now + QUIET).min(since + LATEST), since));
             }
             Folder::Grants => self.grants_changed(),
-            Folder::Settings => self.settings_changed(),
+            Folder::Settings => self.settings_changed(of),
             Folder::Root => self.config_changed(),
         }
     }
@@ -165,15 +163,15 @@ impl Supervisor {
         };
         let gone: Vec<_> = self.slots.keys().filter(|name| !names.contains(name)).cloned().collect();
         for name in gone {
-            if self.retire(&name, Order::Remove) {
+            if self.retire(&name, &Order::Remove) {
                 self.write(What::Removed, &name, None, "its file is gone");
-                tracing::info!("{name}: its file is gone, and it was stopped");
+                tracing::info!(plugin = name, "its file is gone, and it was stopped");
             }
             self.slots.remove(&name);
         }
         for name in names {
             let seen = seen(&self.shared.home, &name);
-            let slot = self.slots.entry(name.clone()).or_default();
+            let slot = self.slots.entry(name.clone()).or_insert_with(|| Slot::new(self.sites.len()));
             if slot.seen != seen || seen.is_none() {
                 slot.seen = seen;
                 self.look(&name);
@@ -188,45 +186,45 @@ impl Supervisor {
             slot.again = true;
             return;
         }
-        let handed = slot.handed.as_ref().map(|plugin| plugin.digest.clone());
-        let job = Job { name: name.into(), known: handed.into_iter().chain(slot.failed.iter().cloned()).collect() };
-        slot.loading = self.loader.send(job).is_ok();
+        slot.loading = self.loader.send(Job { name: name.into(), sites: slot.known() }).is_ok();
     }
 
     /// The loader has looked.
     pub fn loaded(&mut self, answer: Answer) {
-        let Answer { name, digest, verdict } = answer;
+        let Answer { name, digest, sites, verdict } = answer;
         let Some(slot) = self.slots.get_mut(&name) else { return };
         slot.loading = false;
-        let suspect = slot.suspect.take();
+        let suspect = slot.suspect.take().map(|(reason, _)| reason);
         if std::mem::take(&mut slot.again) {
             return self.look(&name);
         }
         match verdict {
-            Verdict::Known => slot.said = None,
-            Verdict::Ready(plugin) => {
+            Verdict::Known => slot.hush(),
+            Verdict::Ready(plugin, refused) => {
                 slot.said = None;
-                self.hand(&name, plugin);
+                for number in sites.iter().filter(|number| !refused.iter().any(|(one, _)| one == *number)) {
+                    slot.seats[*number].said = None;
+                    slot.seats[*number].hand(&self.sites[*number], plugin.clone());
+                }
+                self.refused(&name, &plugin.digest, refused, suspect);
             }
             Verdict::Waiting(standing) => {
-                let running =
-                    slot.running.as_ref().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
+                let running = slot.running().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
                 if let Some(advice) = standing.advice(&name)
-                    && slot.say(&name, format!("{advice}{}", running.unwrap_or_default()), false)
+                    && slot.say(&name, &format!("{advice}{}", running.unwrap_or_default()), false)
                 {
                     self.write(What::Waiting, &name, digest, &advice);
                 }
             }
             Verdict::Failed(error) => {
                 let reason = format!("{error:#}");
-                // At the start nobody is writing; later it may be half a file.
-                if self.started && suspect.is_none_or(|(before, _)| before != reason) {
-                    slot.suspect = Some((reason, Some(Instant::now() + SETTLE)));
+                if self.may_be_half(&name, &reason, suspect) {
                     return;
                 }
+                let Some(slot) = self.slots.get_mut(&name) else { return };
                 slot.failed.extend(digest.clone());
-                let running = slot.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
-                if slot.say(&name, format!("{reason}{}", running.unwrap_or_default()), true) {
+                let running = slot.running().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
+                if slot.say(&name, &format!("{reason}{}", running.unwrap_or_default()), true) {
                     // What the component itself says stays out of the journal: it may hold anything.
                     self.write(What::Refused, &name, digest, &error.to_string());
                 }
@@ -234,123 +232,65 @@ impl Supervisor {
         }
     }
 
-    /// Start a plugin, or have its worker take the new version.
-    fn hand(&mut self, name: &str, plugin: Arc<Plugin>) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        slot.handed = Some(plugin.clone());
-        if let Some(worker) = &slot.worker {
-            return worker.inbox.order(Order::Replace(plugin));
+    /// It does not start at these sites.
+    fn refused(&mut self, name: &str, digest: &str, refused: Vec<(usize, anyhow::Error)>, suspect: Option<String>) {
+        let reasons: Vec<_> = refused.iter().map(|(_, error)| format!("{error:#}")).collect();
+        if refused.is_empty() || self.may_be_half(name, &reasons.join("\n"), suspect) {
+            return;
         }
-        match worker::start(plugin, &self.shared) {
-            Ok(worker) => {
-                self.router.attach(name, &worker.inbox);
-                slot.worker = Some(worker);
-                slot.starting = true;
-            }
-            Err(error) => {
-                slot.handed = None;
-                slot.say(name, format!("{error:#}"), true);
+        for ((number, error), reason) in refused.into_iter().zip(reasons) {
+            let Some((seat, site)) = self.seat(number, name) else { return };
+            seat.failed.push(digest.into());
+            let running = seat.running.as_ref().map(|p| format!("\n  (version {} runs on)", short(&p.digest)));
+            if seat.say(&site, name, &format!("{reason}{}", running.unwrap_or_default())) {
+                self.write_of(&site, What::Refused, name, Some(digest.into()), &error.to_string());
             }
         }
+    }
+
+    /// Whether what failed may be half a file, and is looked at again: not at the start, when nobody is
+    /// writing, and not for the same reason twice.
+    fn may_be_half(&mut self, name: &str, reason: &str, suspect: Option<String>) -> bool {
+        let may_be = self.started && suspect.is_none_or(|before| before != reason);
+        if may_be && let Some(slot) = self.slots.get_mut(name) {
+            slot.suspect = Some((reason.into(), Some(Instant::now() + SETTLE)));
+        }
+        may_be
+    }
+
+    fn seat(&mut self, number: usize, name: &str) -> Option<(&mut Seat, Arc<Site>)> {
+        let site = self.sites.get(number)?.clone();
+        Some((self.slots.get_mut(name)?.seats.get_mut(number)?, site))
     }
 
     /// A plugin runs this version.
-    pub fn runs(&mut self, name: &str, plugin: Arc<Plugin>) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        if std::mem::take(&mut slot.starting) {
+    pub fn runs(&mut self, number: usize, name: &str, plugin: Arc<Plugin>) {
+        let Some((seat, _)) = self.seat(number, name) else { return };
+        seat.running = Some(plugin);
+        if std::mem::take(&mut seat.starting) {
             self.ever_ran += 1;
         }
-        slot.running = Some(plugin);
     }
 
     /// The version with this digest failed; `plugin` runs on.
-    pub fn put_back(&mut self, name: &str, bad: String, plugin: Arc<Plugin>) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        slot.failed.push(bad);
-        slot.running = Some(plugin);
+    pub fn put_back(&mut self, number: usize, name: &str, bad: String, plugin: Arc<Plugin>) {
+        let Some((seat, _)) = self.seat(number, name) else { return };
+        seat.failed.push(bad);
+        seat.running = Some(plugin);
     }
 
     /// A plugin did not start.
-    pub fn unstarted(&mut self, name: &str, digest: String, error: &anyhow::Error) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
+    pub fn unstarted(&mut self, number: usize, name: &str, digest: String, error: &anyhow::Error) {
+        let Some((seat, site)) = self.seat(number, name) else { return };
         // Not that of a worker that was stopped meanwhile.
-        if !slot.starting || slot.handed.as_ref().is_none_or(|handed| handed.digest != digest) {
+        if !seat.starting || seat.handed.as_ref().is_none_or(|handed| handed.digest != digest) {
             return;
         }
-        (slot.starting, slot.handed, slot.worker) = (false, None, None);
-        slot.failed.push(digest.clone());
-        self.router.detach(name);
-        if slot.say(name, format!("{error:#}"), true) {
-            self.write(What::Refused, name, Some(digest), &error.to_string());
-        }
-    }
-
-    fn grants_changed(&mut self) {
-        let running: Vec<_> =
-            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.running.clone()?))).collect();
-        for (name, plugin) in running {
-            let granted = match grants::read(&self.shared.home, &name) {
-                Ok(granted) => granted,
-                // Perhaps half written; what runs, runs on.
-                Err(error) => {
-                    tracing::warn!("{error:#}");
-                    continue;
-                }
-            };
-            let standing = grants::standing(plugin.policy.manifest(), granted.as_ref());
-            if let Some(advice) = standing.advice(&name)
-                && self.retire(&name, Order::Revoke)
-            {
-                self.write(What::Revoked, &name, Some(plugin.digest.clone()), "its grant was taken back");
-                tracing::info!("{name}: its grant was taken back, and it was stopped; {advice}");
-            }
-        }
-        self.look_again(true);
-    }
-
-    /// What failed may do now; with `all`, what runs may be exchanged for what waited.
-    fn look_again(&mut self, all: bool) {
-        let mut names = Vec::new();
-        for (name, slot) in &mut self.slots {
-            if all || slot.worker.is_none() || !slot.failed.is_empty() {
-                slot.failed.clear();
-                names.push(name.clone());
-            }
-        }
-        names.iter().for_each(|name| self.look(name));
-    }
-
-    fn settings_changed(&mut self) {
-        for (name, slot) in &mut self.slots {
-            let Some(worker) = &slot.worker else { continue };
-            // A no holds at once, also while the plugin is busy.
-            let settings = self.shared.home.settings(name);
-            if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled())) {
-                worker.close(name);
-            }
-            worker.settings_changed();
-        }
-        // Some may have failed for their settings.
-        self.look_again(false);
-    }
-
-    fn config_changed(&mut self) {
-        let config = self.shared.home.config();
-        let config = match config.and_then(|config| Ok((Roots::load(config.ca_file.as_deref())?, config))) {
-            Ok((roots, config)) => (config, roots),
-            Err(error) => return tracing::warn!("the last good configuration holds: {error:#}"),
-        };
-        let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.0 != config.0 {
-            if shared.0.octoprint != config.0.octoprint {
-                tracing::warn!("which OctoPrint is followed changes when glassbox is started again");
-            }
-            *shared = config;
-            drop(shared);
-            tracing::info!("the configuration changed");
-            self.slots.values().filter_map(|slot| slot.worker.as_ref()).for_each(|worker| {
-                worker.inbox.order(Order::Config);
-            });
+        (seat.starting, seat.handed, seat.worker) = (false, None, None);
+        seat.failed.push(digest.clone());
+        site.router.detach(name);
+        if seat.say(&site, name, &format!("{error:#}")) {
+            self.write_of(&site, What::Refused, name, Some(digest), &error.to_string());
         }
     }
 
@@ -358,17 +298,23 @@ impl Supervisor {
         ledger::note(&self.shared.journal, what, plugin, component, reason);
     }
 
-    /// Stop a plugin; false if it did not run.
-    fn retire(&mut self, name: &str, order: Order) -> bool {
-        let Some(slot) = self.slots.get_mut(name) else { return false };
-        (slot.running, slot.handed, slot.starting) = (None, None, false);
-        slot.failed.clear();
-        let Some(worker) = slot.worker.take() else { return false };
-        self.router.detach(name);
-        if matches!(order, Order::Revoke) {
-            worker.close(name);
+    fn write_of(&self, site: &Site, what: What, plugin: &str, component: Option<String>, reason: &str) {
+        ledger::note_of(site.name.as_deref(), &self.shared.journal, what, plugin, component, reason);
+    }
+
+    /// Stop a plugin everywhere; false if it did not run.
+    fn retire(&mut self, name: &str, order: &Order) -> bool {
+        if let Some(slot) = self.slots.get_mut(name) {
+            slot.failed.clear();
         }
-        worker.inbox.order(order);
+        // All of them, whether or not one of them ran.
+        let ran = (0..self.sites.len()).filter(|number| self.retire_at(*number, name, order)).count();
+        ran > 0
+    }
+
+    fn retire_at(&mut self, number: usize, name: &str, order: &Order) -> bool {
+        let Some((seat, site)) = self.seat(number, name) else { return false };
+        let Some(worker) = seat.retire(&site, name, order.clone()) else { return false };
         self.ending.push(worker.thread);
         true
     }
@@ -376,8 +322,9 @@ impl Supervisor {
     /// The end: every plugin hears it after its last event. Returns what became of all requests.
     #[must_use]
     pub fn finish(mut self) -> Tally {
-        self.router.end();
-        self.ending.extend(self.slots.into_values().filter_map(|slot| slot.worker).map(|worker| worker.thread));
+        self.sites.iter().for_each(|site| site.router.end());
+        let seats = self.slots.into_values().flat_map(|slot| slot.seats);
+        self.ending.extend(seats.filter_map(|seat| seat.worker).map(|worker| worker.thread));
         let end = Instant::now() + LAST;
         while Instant::now() < end && !self.ending.iter().all(JoinHandle::is_finished) {
             std::thread::sleep(Duration::from_millis(2));

@@ -293,12 +293,23 @@ mod process_tests {
             ("printf '\\377\\376'", "it printed \"\u{fffd}\u{fffd}\""),
             ("true", "it printed nothing"),
             ("echo throttled=0x0; exit 1", r#"it ended with exit status: 1 and printed "throttled=0x0""#),
+            ("kill -9 $$", "it ended with signal: 9 (SIGKILL) and printed nothing"),
+            // What the tool itself says where it may not ask, or the firmware does not know.
+            (
+                r#"echo "Can't open device file: /dev/vcio"; exit 255"#,
+                r#"it ended with exit status: 255 and printed "Can't open device file: /dev/vcio""#,
+            ),
+            (
+                r#"echo 'error=1 error_msg="Command not registered"'"#,
+                r#"it printed "error=1 error_msg=\"Command not registered\"""#,
+            ),
+            ("while :; do printf .; sleep 0.1; done", "it took longer than a second"),
             ("exec sleep 10", "it took longer than a second"),
             ("while :; do echo throttled=0x0; done", "it printed more than 1024 bytes"),
         ] {
             let start = Instant::now();
             let (answers, log) = twice(lines);
-            assert!(start.elapsed() < Duration::from_secs(6), "{lines}");
+            assert!(start.elapsed() < Duration::from_secs(9), "{lines}");
             assert_eq!(answers, [None; 2], "{lines}");
             assert_eq!(log.len(), 1, "{lines}: {log:?}");
             let (level, text) = &log[0];
@@ -306,6 +317,18 @@ mod process_tests {
             assert!(text.contains("program get_throttled`: ") && text.contains(what), "{lines}: {text}");
             assert!(text.contains("group `video`"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_named() {
+        let folder = Folder::new();
+        folder.file("program", "no script");
+        let log = Log::default();
+        let throttle = VcGenCmd::new(folder.path().join("program"));
+        tracing::subscriber::with_default(log.clone(), || assert_eq!(throttle.query(), None));
+        let said = log.0.lock().unwrap();
+        assert_eq!(said.len(), 1);
+        assert!(said[0].1.contains("it could not be run (Permission denied"), "{said:?}");
     }
 
     #[test]

@@ -3,26 +3,26 @@
 
 mod own;
 
-use crate::home::{Config, Home};
 use crate::inbox::Inbox;
-use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
-use crate::roots::Roots;
-use crate::router::Router;
-use crate::server::Server;
+use crate::site::Site;
 use crate::supervisor::Control;
 use anyhow::Result;
-use glassbox_sandbox::Plugin;
+use glassbox_sandbox::{Plugin, limits};
 use own::Own;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 pub use own::keep;
 
+/// A plugin's thread: four times what its code may use of it. Nothing of it is memory before it is used,
+/// unless it were so large that the system makes it of huge pages.
+const STACK: usize = 4 * limits::STACK;
+
 /// What the host wants of a plugin.
+#[derive(Clone)]
 pub enum Order {
     /// Look at the settings file.
     Settings,
@@ -49,10 +49,10 @@ pub struct Worker {
 
 impl Worker {
     /// Send nothing more, whatever the plugin is doing.
-    pub fn close(&self, name: &str) {
+    pub fn close(&self, label: &str) {
         let cleared = self.outbox.close();
         if cleared > 0 {
-            tracing::info!("{name}: {cleared} waiting reports were thrown away");
+            tracing::info!(plugin = label, "{cleared} waiting reports were thrown away");
         }
     }
 
@@ -64,49 +64,25 @@ impl Worker {
     }
 }
 
-/// What all workers of a host share.
-#[derive(Clone)]
-pub struct Shared {
-    /// The home.
-    pub home: Home,
-    /// The configuration as it is now, and whom it trusts.
-    pub config: Arc<Mutex<(Config, Roots)>>,
-    /// Where news goes.
-    pub control: Sender<Control>,
-    /// Where it is written down.
-    pub journal: Journal,
-    /// Where events come from.
-    pub router: Router,
-    /// Whose events those are.
-    pub server: Server,
-}
-
-impl Shared {
-    fn roots(&self) -> Roots {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-}
-
 /// Start a plugin's thread. Whether the plugin starts is told to the supervisor: a component that is slow
 /// to start holds nobody up.
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub fn start(plugin: Arc<Plugin>, shared: &Shared) -> Result<Worker> {
-    let name = plugin.name.clone();
-    let ledger = Ledger::new(Some(shared.journal.clone()), &name);
-    let outbox = Outbox::new(&name, &ledger, shared.roots());
+pub fn start(plugin: Arc<Plugin>, site: &Arc<Site>) -> Result<Worker> {
+    let label = site.label(&plugin.name);
+    let ledger = Ledger::of(site.name.as_deref(), Some(site.shared.journal.clone()), &plugin.name);
+    let outbox = Outbox::new(&label, &ledger, site.shared.roots());
     let inbox = Arc::new(Inbox::new(plugin.policy.clone()));
     let told = Arc::new(AtomicBool::new(false));
     let worker = (inbox.clone(), outbox.clone(), told.clone());
-    let shared = shared.clone();
-    let thread = std::thread::Builder::new().name(name).spawn(move || {
-        let digest = plugin.digest.clone();
-        let (name, control) = (plugin.name.clone(), shared.control.clone());
-        match Own::start(plugin, shared, ledger, worker) {
+    let site = site.clone();
+    let thread = std::thread::Builder::new().name(label).stack_size(STACK).spawn(move || {
+        let (name, digest) = (plugin.name.clone(), plugin.digest.clone());
+        match Own::start(plugin, site.clone(), ledger, worker) {
             Ok(own) => own.run(),
             Err(error) => {
-                let _ = control.send(Control::Unstarted(name, digest, error));
+                let _ = site.shared.control.send(Control::Unstarted(site.number, name, digest, error));
                 Tally::default()
             }
         }

@@ -1,7 +1,7 @@
 //! What a plugin's thread does: takes orders and events from its inbox, ticks when it asked for it,
 //! keeps its saved state on disk, and tells log, journal and supervisor what happened.
 
-use super::{Order, Shared};
+use super::Order;
 use crate::home::{Home, Stored};
 use crate::inbox::{Event, Inbox, Item};
 use crate::journal::What;
@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
 use crate::router::{STARTED, STOPPING};
 use crate::running::{Keep, KeepState, Running, Setup, Step, Supply, Turn, short};
+use crate::site::Site;
 use crate::state::{self, Now};
 use crate::supervisor::Control;
 use crate::system::{MonotonicClock, SystemRandom};
@@ -28,8 +29,8 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 /// files. What sent something is kept at once, so that a crash makes nobody say it twice.
 const KEEP_WITHIN: Duration = Duration::from_secs(1);
 
-fn supply(shared: &Shared, outbox: &Outbox, ledger: &Ledger, clock: MonotonicClock) -> Supply {
-    let (config, queue, ledger, server) = (shared.config.clone(), outbox.clone(), ledger.clone(), shared.server);
+fn supply(site: &Site, outbox: &Outbox, ledger: &Ledger, clock: MonotonicClock) -> Supply {
+    let (config, queue, ledger, server) = (site.shared.config.clone(), outbox.clone(), ledger.clone(), site.server);
     Box::new(move |plugin| {
         // From here on it is this version that asks for what is sent.
         ledger.component(&plugin.digest);
@@ -56,15 +57,15 @@ pub fn keep(home: &Home, name: &str) -> Keep {
 }
 
 /// Writes what a plugin must know when it is started again.
-fn keep_state(home: &Home, name: &str, server_run: &Arc<AtomicBool>) -> KeepState {
-    let (home, name, server_run) = (home.clone(), name.to_string(), server_run.clone());
+fn keep_state(site: &Arc<Site>, name: &str, server_run: &Arc<AtomicBool>) -> KeepState {
+    let (site, name, server_run) = (site.clone(), name.to_string(), server_run.clone());
     let mut complained = false;
     Box::new(move |text| {
-        let kept = state::write(&home, &name, text, server_run.load(Ordering::SeqCst), &Now::system());
+        let kept = state::write(&site.home, &name, text, server_run.load(Ordering::SeqCst), &Now::system());
         if let Err(error) = kept.as_ref()
             && !complained
         {
-            tracing::warn!("{name}: its state is not kept, a restart will forget it: {error:#}");
+            tracing::warn!(plugin = site.label(&name), "its state is not kept, a restart will forget it: {error:#}");
         }
         complained = kept.is_err();
     })
@@ -83,8 +84,10 @@ enum Next {
 }
 
 pub(super) struct Own {
-    shared: Shared,
+    site: Arc<Site>,
     name: String,
+    /// For the log.
+    label: String,
     running: Running,
     outbox: Outbox,
     ledger: Ledger,
@@ -109,38 +112,40 @@ pub(super) struct Own {
 impl Own {
     pub(super) fn start(
         plugin: Arc<Plugin>,
-        shared: Shared,
+        site: Arc<Site>,
         ledger: Ledger,
         (inbox, outbox, told): (Arc<Inbox<Order>>, Outbox, Arc<AtomicBool>),
     ) -> Result<Self> {
-        let (home, name) = (shared.home.clone(), plugin.name.clone());
+        let (home, name) = (&site.home, plugin.name.clone());
+        let label = site.label(&name);
         let clock = MonotonicClock::default();
-        let saved = state::read(&home, &name, &Now::system());
+        let saved = state::read(home, &name, &Now::system());
         // A run of the server that began or ended since is not the one that was saved.
         let same_run = saved.as_ref().is_some_and(|saved| {
             // Where the server outlives us, the source tells if it has ended meanwhile.
-            let goes_on = if shared.server.outlives_us() { saved.server_run } else { saved.same_run };
-            goes_on && !shared.router.turned_within(saved.age)
+            let goes_on = if site.server.outlives_us() { saved.server_run } else { saved.same_run };
+            goes_on && !site.router.turned_within(saved.age)
         });
         let server_run = Arc::new(AtomicBool::new(same_run));
         let setup = Setup {
             settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
             veto: consent::process_veto(),
-            supply: supply(&shared, &outbox, &ledger, clock),
-            keep: keep(&home, &name),
-            keep_state: keep_state(&home, &name, &server_run),
+            supply: supply(&site, &outbox, &ledger, clock),
+            keep: keep(home, &name),
+            keep_state: keep_state(&site, &name, &server_run),
             saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
             plugin: plugin.clone(),
         };
         ledger.runs(&plugin, &setup.settings);
         let running = Running::start(setup, clock.now())?;
-        tracing::info!("{name}: {}", consent_line(&running));
+        tracing::info!(plugin = label, "{}", consent_line(&running));
         ledger.runs(&plugin, running.settings());
         ledger.turn(What::Loaded, &plugin.digest, None);
-        let voice = Voice::new(&name);
+        let voice = Voice::new(&label);
         let own = Self {
-            shared,
+            site,
             name,
+            label,
             running,
             outbox,
             ledger,
@@ -156,7 +161,7 @@ impl Own {
             passed_by: 0,
             passed_by_told: None,
         };
-        own.tell(Control::Runs(own.name.clone(), plugin));
+        own.tell(Control::Runs(own.site.number, own.name.clone(), plugin));
         Ok(own)
     }
 
@@ -172,7 +177,7 @@ impl Own {
                     self.waits.add(came.elapsed());
                 }
                 Item::Timeout => self.due(),
-                Item::End if self.shared.server.outlives_us() || !self.server_run.load(Ordering::SeqCst) => break true,
+                Item::End if self.site.server.outlives_us() || !self.server_run.load(Ordering::SeqCst) => break true,
                 Item::End => {
                     self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
                     break true;
@@ -188,7 +193,7 @@ impl Own {
         let waiting = self.outbox.waiting();
         let tally = self.outbox.drain(LAST_DELIVERY);
         self.ledger.close();
-        tracing::debug!("{}: {waiting} reports were waiting at the end; {}", self.name, self.waits);
+        tracing::debug!(plugin = self.label, "{waiting} reports were waiting at the end; {}", self.waits);
         tally
     }
 
@@ -236,7 +241,7 @@ impl Own {
         }
         let reason =
             format!("{} events were passed by: it is too slow, or was stuck", std::mem::take(&mut self.passed_by));
-        tracing::warn!("{}: {reason}", self.name);
+        tracing::warn!(plugin = self.label, "{reason}");
         self.ledger.turn(What::Gap, &self.running.plugin().digest, Some(reason));
         self.passed_by_told = Some(Instant::now());
     }
@@ -250,10 +255,10 @@ impl Own {
             }
             Order::Replace(plugin) => self.replace(plugin, now),
             Order::Config => {
-                self.outbox.trust(self.shared.roots());
+                self.outbox.trust(self.site.shared.roots());
                 let plugin = self.running.plugin().clone();
                 if let Err(error) = self.running.replace(plugin, now) {
-                    tracing::warn!("{}: it goes on with the old configuration: {error:#}", self.name);
+                    tracing::warn!(plugin = self.label, "it goes on with the old configuration: {error:#}");
                 }
             }
             Order::Remove => return Next::Ended { deliver: true },
@@ -268,32 +273,32 @@ impl Own {
         match self.running.replace(plugin.clone(), now) {
             Ok(()) => {
                 self.inbox.now_sees(plugin.policy.clone());
-                self.shared.router.changed();
+                self.site.router.changed();
                 self.ledger.runs(&plugin, self.running.settings());
                 self.ledger.turn(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
-                tracing::info!("{}: version {to} took over from {from}", self.name);
-                self.tell(Control::Runs(self.name.clone(), plugin));
+                tracing::info!(plugin = self.label, "version {to} took over from {from}");
+                self.tell(Control::Runs(self.site.number, self.name.clone(), plugin));
             }
             Err(error) => {
                 self.ledger.component(&old.digest);
                 // What the component itself says goes into the log, not into the journal.
                 self.ledger.turn(What::Refused, &plugin.digest, Some(error.to_string()));
-                tracing::warn!("{}: version {to} was not taken, {from} runs on: {error:#}", self.name);
-                self.tell(Control::PutBack(self.name.clone(), plugin.digest.clone(), old));
+                tracing::warn!(plugin = self.label, "version {to} was not taken, {from} runs on: {error:#}");
+                self.tell(Control::PutBack(self.site.number, self.name.clone(), plugin.digest.clone(), old));
             }
         }
     }
 
     fn settings_changed(&mut self, now: u64) {
-        let settings = match self.shared.home.settings(&self.name) {
+        let settings = match self.site.home.settings(&self.name) {
             Ok(Stored::Missing) => Settings::default(),
             Ok(Stored::Good(settings)) => settings,
             // Perhaps half written: the next change tells. Until then the last ones hold.
             Ok(Stored::Damaged(reason)) => {
-                let file = self.shared.home.settings_file(&self.name);
+                let file = self.site.home.settings_file(&self.name);
                 return self.complain(format!("{} is damaged, the last good settings hold: {reason}", file.display()));
             }
-            Err(error) => return self.complain(format!("{}: the last good settings hold: {error:#}", self.name)),
+            Err(error) => return self.complain(format!("{}: the last good settings hold: {error:#}", self.label)),
         };
         self.complaint = None;
         if settings == *self.running.settings() {
@@ -304,10 +309,10 @@ impl Own {
             return;
         }
         if let Err(error) = self.running.change_settings(settings, now) {
-            tracing::warn!("{error:#}");
+            tracing::warn!(octoprint = self.site.name, about = self.name, "{error:#}");
         }
         self.ledger.runs(self.running.plugin(), self.running.settings());
-        tracing::info!("{}: {}", self.name, consent_line(&self.running));
+        tracing::info!(plugin = self.label, "{}", consent_line(&self.running));
         if self.running.consent().given() {
             self.outbox.open();
         } else {
@@ -318,14 +323,14 @@ impl Own {
     /// Once for each state of the file: one change is often told several times.
     fn complain(&mut self, complaint: String) {
         if self.complaint.as_ref() != Some(&complaint) {
-            tracing::warn!("{complaint}");
+            tracing::warn!(about = self.label, "{complaint}");
             self.complaint = Some(complaint);
         }
     }
 
     fn note(&mut self, step: &Step) {
         for request in &step.sent {
-            tracing::debug!("{}: {} {:?}", self.name, request.name, request.fields);
+            tracing::debug!(plugin = self.label, "{} {:?}", request.name, request.fields);
         }
         let plugin = self.running.plugin().clone();
         for blocked in &step.blocked {
@@ -354,10 +359,10 @@ impl Own {
             Turn::Quarantined(reason) => self.ledger.turn(What::Quarantined, &plugin.digest, Some(reason.clone())),
             Turn::RolledBack(reason, bad) => {
                 self.inbox.now_sees(plugin.policy.clone());
-                self.shared.router.changed();
+                self.site.router.changed();
                 self.ledger.runs(plugin, self.running.settings());
                 self.ledger.turn(What::RolledBack, bad, Some(reason.clone()));
-                self.tell(Control::PutBack(self.name.clone(), bad.clone(), plugin.clone()));
+                self.tell(Control::PutBack(self.site.number, self.name.clone(), bad.clone(), plugin.clone()));
             }
         }
     }
@@ -370,6 +375,6 @@ impl Own {
 
     fn tell(&self, news: Control) {
         // Nobody listens any more when the host ends.
-        let _ = self.shared.control.send(news);
+        let _ = self.site.shared.control.send(news);
     }
 }

@@ -21,9 +21,10 @@ fn request() -> impl Strategy<Value = Request> {
 fn any_entry() -> impl Strategy<Value = Entry> {
     let what = prop::sample::select(vec![What::Queued, What::Blocked, What::RolledBack, What::Loaded]);
     let option = || prop::option::of(text());
-    (what, text(), option(), option(), prop::option::of(request()), any::<Option<u16>>(), option()).prop_map(
-        |(what, plugin, component, event, request, status, reason)| Entry {
+    (what, option(), text(), option(), option(), prop::option::of(request()), any::<Option<u16>>(), option()).prop_map(
+        |(what, octoprint, plugin, component, event, request, status, reason)| Entry {
             what,
+            octoprint,
             plugin,
             component,
             event,

@@ -9,10 +9,12 @@ mod place;
 mod plugins;
 mod server;
 
+use super::which::{self, One};
 use anyhow::Result;
 use clap::Args;
 use finding::{Finding, Verdict};
-use glassbox::home::{Config, Home};
+use glassbox::config::Config;
+use glassbox::home::Home;
 use glassbox::roots::Roots;
 use serde_json::json;
 use std::io::Write;
@@ -44,6 +46,8 @@ struct Patient<'a> {
     roots: Roots,
     /// Whether `glassbox.toml` could be read.
     is_good: bool,
+    /// The OctoPrints, with the settings of each.
+    sites: Vec<One>,
     options: &'a Options,
 }
 
@@ -51,7 +55,8 @@ struct Patient<'a> {
 pub fn doctor(home: &Home, options: &Options) -> Result<bool> {
     let mut findings = Vec::new();
     let (config, roots, is_good) = place::look(home, &mut findings);
-    let patient = Patient { home, config, roots, is_good, options };
+    let sites = which::all(home).unwrap_or_else(|_| vec![One { name: None, home: home.clone() }]);
+    let patient = Patient { home, config, roots, is_good, sites, options };
     if home.plugins().is_dir() {
         plugins::look(&patient, &mut findings);
         host::look(&patient, &mut findings);

@@ -4,13 +4,13 @@ use super::Patient;
 use super::finding::Finding;
 use crate::commands::connections;
 use crate::commands::status::is_on;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use glassbox::handshake;
 use glassbox::home::BUNDLED_NAME;
 use glassbox::octoprint::own_tracker::SWITCH;
 use glassbox::octoprint::permissions::Missing;
 use glassbox::octoprint::visit::{Visit, visit};
-use glassbox::octoprint::{Address, Key, Target, Trouble, config, permissions};
+use glassbox::octoprint::{Address, Key, Target, Trouble, UNNAMED, config, permissions};
 
 const NO_KEY: &str = "put an OctoPrint API key there that only you can read (chmod 600)";
 const NONE: &str = "none is named, neither with --octoprint nor in glassbox.toml: events have to come from --events";
@@ -18,15 +18,17 @@ const NONE: &str = "none is named, neither with --octoprint nor in glassbox.toml
 /// Look at all of them.
 pub fn look(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let targets = targets(patient);
-    if targets.is_empty() {
+    if targets.is_empty() && patient.config.mqtt.is_empty() {
         let says = if patient.is_good { NONE } else { "glassbox.toml cannot be used" };
         findings.push(Finding::skipped("octoprint", says));
     }
-    if is_on(patient.home, BUNDLED_NAME)
-        && let Some(warning) = connections::imported(patient.home)
-        && let Some((says, advice)) = warning.split_once("; ")
-    {
-        findings.push(Finding::warn("twice", says, advice));
+    for warning in patient.sites.iter().filter_map(|one| connections::imported(patient.home, one)) {
+        if let Some((says, advice)) = warning.split_once("; ") {
+            findings.push(Finding::warn("twice", says, advice));
+        }
+    }
+    if !patient.config.mqtt.is_empty() {
+        findings.push(Finding::skipped("mqtt", "brokers are not looked at; see what a running host logs"));
     }
     for (name, target) in targets {
         match target {
@@ -42,21 +44,22 @@ fn targets(patient: &Patient<'_>) -> Vec<(String, Result<Target>)> {
         let target = || {
             let address = Address::parse(url)?;
             let key = Key::find(patient.options.api_key_file.as_deref())?;
-            Ok(Target { name: "octoprint".into(), address, key })
+            Ok(Target { name: None, address, key })
         };
         return vec![("octoprint".into(), target())];
     }
     let (root, file) = (patient.home.root(), patient.home.config_file());
     let entries = patient.config.octoprint.iter();
     let named = entries.map(|entry| {
-        let name = entry.name.clone().unwrap_or_else(|| "octoprint".into());
-        (name, config::target(std::slice::from_ref(entry), root, &file))
+        let name = entry.name.clone().unwrap_or_else(|| UNNAMED.into());
+        let found = config::targets(std::slice::from_ref(entry), root, &file);
+        (name, found.and_then(|found| found.into_iter().next().context("there is none")))
     });
     named.collect()
 }
 
 fn one(patient: &Patient<'_>, target: &Target, findings: &mut Vec<Finding>) {
-    let Target { name, address, .. } = target;
+    let (name, address) = (target.called(), &target.address);
     let check = |what: &str| format!("{what} {name}");
     if let Err(reason) = handshake::reach(address, &patient.roots) {
         let advice = format!("start OctoPrint, if it does not run; check {address} in a browser on this machine");
@@ -69,7 +72,8 @@ fn one(patient: &Patient<'_>, target: &Target, findings: &mut Vec<Finding>) {
             findings.push(Finding::ok(check("key"), format!("OctoPrint accepts it, as that of '{}'", visit.user)));
             findings.push(Finding::ok(check("events"), format!("OctoPrint {} lets them be heard", visit.version)));
             permitted(&visit.missing, &check("permissions"), findings);
-            findings.extend(twice(patient, &visit, check("twice")));
+            let on = is_on(&patient.home.of(target.name.as_deref()), BUNDLED_NAME);
+            findings.extend(twice(on, &visit, check("twice")));
         }
         Err(Trouble::Wrong(reason)) => {
             findings.push(Finding::error(check("octoprint"), &reason, "see 'Attaching to an OctoPrint' in the README"));
@@ -112,8 +116,8 @@ fn permitted(missing: &[Missing], check: &str, findings: &mut Vec<Finding>) {
 }
 
 /// Whether everything is counted twice. Of no interest where our own tracker is off.
-fn twice(patient: &Patient<'_>, visit: &Visit, check: String) -> Option<Finding> {
-    if !is_on(patient.home, BUNDLED_NAME) {
+fn twice(on: bool, visit: &Visit, check: String) -> Option<Finding> {
+    if !on {
         return None;
     }
     Some(match visit.own_tracker {

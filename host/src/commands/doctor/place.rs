@@ -1,7 +1,8 @@
 //! The home: whether it is there, who may read and write it, and whether its configuration can be used.
 
 use super::finding::Finding;
-use glassbox::home::{Config, Home};
+use glassbox::config::Config;
+use glassbox::home::Home;
 use glassbox::roots::Roots;
 use std::fs;
 use std::path::Path;
@@ -30,7 +31,8 @@ pub fn look(home: &Home, findings: &mut Vec<Finding>) -> (Config, Roots, bool) {
         }
         Err(error) => findings.push(Finding::error("home", &error.to_string(), "")),
     }
-    let config = home.config().map_err(|error| error.to_string());
+    let named = |config: Config| config.names(&home.config_file()).map(|_| config);
+    let config = home.config().and_then(named).map_err(|error| error.to_string());
     let roots = config.as_ref().map(|config| Roots::load(config.ca_file.as_deref()).map_err(|e| format!("{e:#}")));
     match &roots {
         Ok(Ok(_)) if !home.config_file().exists() => {

@@ -4,10 +4,13 @@
 use super::Patient;
 use super::finding::Finding;
 use crate::commands::status::standing;
+use crate::commands::which::One;
 use glassbox::grants::Standing;
-use glassbox::home::{Home, Stored};
+use glassbox::home::Stored;
 use glassbox::loader;
+use glassbox::site::label;
 use glassbox_sandbox::{Consent, Sandbox, consent};
+use std::sync::Arc;
 
 /// Look at all of them.
 pub fn look(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
@@ -25,12 +28,13 @@ pub fn look(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             format!("there is no plugin in {}", home.plugins().display()),
             "'glassbox init' puts the bundled tracker there",
         )),
-        Ok(names) => names.iter().for_each(|name| plugin(home, &sandbox, name, findings)),
+        Ok(names) => names.iter().for_each(|name| plugin(patient, &sandbox, name, findings)),
         Err(error) => findings.push(Finding::error("plugins", &format!("{error:#}"), "make that folder readable")),
     }
 }
 
-fn plugin(home: &Home, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
+fn plugin(patient: &Patient<'_>, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
+    let home = patient.home;
     let check = |what: &str| format!("{what} {name}");
     let again = "put a version there that works; 'glassbox audit FILE' says more";
     let bytes = match home.read_plugin(name) {
@@ -58,20 +62,27 @@ fn plugin(home: &Home, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding
             return findings.push(Finding::warn(check("grant"), says, format!("'glassbox grant {name}' accepts that")));
         }
     }
-    match loader::prepare(home, sandbox, name, &bytes) {
-        Ok(_) => findings.push(Finding::ok(check("plugin"), "it loads, starts and accepts its settings")),
-        Err(error) => {
-            let advice = format!("'glassbox settings {name}' shows its settings; or {again}");
-            findings.push(Finding::error(check("plugin"), &format!("{error:#}"), &advice));
-        }
+    let plugin = match sandbox.prepare(name, &bytes) {
+        Ok(plugin) => Arc::new(plugin),
+        Err(error) => return findings.push(Finding::error(check("plugin"), &error.to_string(), again)),
+    };
+    for one in &patient.sites {
+        let label = label(one.name.as_deref(), name);
+        findings.push(match loader::rehearse(&one.home, &plugin) {
+            Ok(()) => Finding::ok(format!("plugin {label}"), "it loads, starts and accepts its settings"),
+            Err(error) => {
+                let advice = format!("'glassbox settings {name}' shows its settings; or {again}");
+                Finding::error(format!("plugin {label}"), &format!("{error:#}"), &advice)
+            }
+        });
+        findings.extend(sends(one, name, &label));
     }
-    findings.extend(sends(home, name));
 }
 
 /// Which rule decides. A damaged settings file was found before.
-fn sends(home: &Home, name: &str) -> Option<Finding> {
-    let check = format!("sending {name}");
-    let consent = match home.settings(name).ok()? {
+fn sends(one: &One, name: &str, label: &str) -> Option<Finding> {
+    let check = format!("sending {label}");
+    let consent = match one.home.settings(name).ok()? {
         Stored::Good(settings) => Consent::decide(&settings, consent::process_veto()),
         Stored::Missing => Consent::Undecided,
         Stored::Damaged(_) => return None,

@@ -15,8 +15,10 @@ pub fn look(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let names = patient.home.plugin_names().unwrap_or_default();
     let mut servers: BTreeMap<String, bool> = BTreeMap::new();
     for name in &names {
-        if let Some(server) = server(patient.home, name) {
-            *servers.entry(server).or_default() |= is_on(patient.home, name);
+        for one in &patient.sites {
+            if let Some(server) = server(&one.home, name) {
+                *servers.entry(server).or_default() |= is_on(&one.home, name);
+            }
         }
     }
     for (server, wanted) in servers {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use glassbox::home::Home;
 use glassbox::journal::Reader;
+use glassbox::octoprint::UNNAMED;
 use jiff::Timestamp;
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 use std::time::Duration;
@@ -47,8 +48,11 @@ pub struct Options {
     /// Only what is about this plugin.
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
+    /// Only what is about this OctoPrint, by its name in glassbox.toml.
+    #[arg(long, value_name = "NAME")]
+    octoprint: Option<String>,
     /// Check that no line was altered, removed, moved, put in or cut, and say what that does not show.
-    #[arg(long, conflicts_with_all = ["follow", "json", "since", "plugin"])]
+    #[arg(long, conflicts_with_all = ["follow", "json", "since", "plugin", "octoprint"])]
     verify: bool,
 }
 
@@ -107,6 +111,7 @@ struct Printer {
     /// As the journal writes it, so that texts can be compared.
     since: Option<String>,
     plugin: Option<String>,
+    octoprint: Option<String>,
     any: bool,
 }
 
@@ -116,7 +121,8 @@ impl Printer {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let table = (!options.json).then(|| Table::new(out.is_terminal() && !plain));
         let since = options.since.map(|since| format!("{since:.3}"));
-        Self { out: BufWriter::new(out), table, since, plugin: options.plugin.clone(), any: false }
+        let (plugin, octoprint) = (options.plugin.clone(), options.octoprint.clone());
+        Self { out: BufWriter::new(out), table, since, plugin, octoprint, any: false }
     }
 
     fn line(&mut self, bytes: &[u8]) -> Result<()> {
@@ -139,5 +145,6 @@ impl Printer {
     fn wanted(&self, line: &Line) -> bool {
         self.since.as_ref().is_none_or(|since| line.t >= *since)
             && self.plugin.as_ref().is_none_or(|plugin| line.plugin == *plugin)
+            && self.octoprint.as_ref().is_none_or(|name| line.octoprint.as_deref().unwrap_or(UNNAMED) == name)
     }
 }

@@ -1,6 +1,7 @@
 //! The journal as a table. Nothing is cut off in it: what was sent is what people look for.
 
 use glassbox::journal::{Request, visible};
+use glassbox::site::label;
 use serde::Deserialize;
 use std::io::{self, Write};
 
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 pub struct Line {
     pub t: String,
     what: String,
+    pub octoprint: Option<String>,
     #[serde(default)]
     pub plugin: String,
     component: Option<String>,
@@ -78,7 +80,8 @@ impl Table {
             return writeln!(out, "(a line that is no entry; 'glassbox log --verify' says more)");
         };
         let time = line.t.replacen('T', " ", 1);
-        let (time, plugin, what) = (visible(time.trim_end_matches('Z')), visible(&line.plugin), visible(&line.what));
+        let plugin = label(line.octoprint.as_deref(), &line.plugin);
+        let (time, plugin, what) = (visible(time.trim_end_matches('Z')), visible(&plugin), visible(&line.what));
         self.plugin = self.plugin.max(plugin.chars().count());
         let (on, off) = if self.colour { (colour(&what), "\x1b[0m") } else { ("", "") };
         let width = self.plugin;

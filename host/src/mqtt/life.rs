@@ -1,0 +1,344 @@
+//! One OctoPrint as a broker tells of it: its events, and when its server begins and ends.
+//!
+//! The plugin says `connected` and `disconnected` (its last will) under `mqtt`, and publishes
+//! OctoPrint's own `Shutdown`, and `Startup` if it is at the broker by then (that of 1.11.8 is not). A
+//! connection that is lost and comes back is no new run of the server; what comes after a `Shutdown` is,
+//! or after two minutes of absence, and a `Startup`.
+
+use crate::inbox::Event;
+use crate::octoprint::UNNAMED;
+use crate::octoprint::server_run::{ServerRun, Turn};
+use crate::router::{ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD};
+use crate::site::Site;
+use crate::source::LINE;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An OctoPrint that is away so long has ended; restarts take less.
+const GONE: Duration = Duration::from_secs(120);
+
+/// OctoPrint's own words for its beginning and its end.
+const STARTUP: &str = "Startup";
+const SHUTDOWN: &str = "Shutdown";
+
+/// What the plugin adds to each event.
+const NAME: &str = "_event";
+const TIME: &str = "_timestamp";
+
+pub(super) struct Life {
+    site: Arc<Site>,
+    /// Where it publishes, for people and to tell it from others.
+    place: String,
+    /// The run of the server that was heard last.
+    before: Option<ServerRun>,
+    /// Whether this host has told the plugins that it runs.
+    told: bool,
+    /// Whether it has just begun: its `Startup` is still to come, and no news.
+    begins: bool,
+    /// Since when it is not at the broker.
+    away: Option<Instant>,
+    /// Whether anything was heard of it yet.
+    pub(super) heard: bool,
+    complained: bool,
+}
+
+impl Life {
+    pub(super) fn new(site: Arc<Site>, place: String) -> Self {
+        let before = ServerRun::recall(&site.shared.home, called(&site));
+        Self { site, place, before, told: false, begins: false, away: None, heard: false, complained: false }
+    }
+
+    pub(super) fn called(&self) -> &str {
+        called(&self.site)
+    }
+
+    /// Whether the plugin is at the broker; `retained` if that was so before we asked.
+    pub(super) fn presence(&mut self, payload: &[u8], retained: bool) {
+        match payload {
+            b"connected" => {
+                self.begins = !self.runs(false) && !retained;
+            }
+            b"disconnected" => {
+                self.heard = true;
+                self.begins = false;
+                if self.away.is_none() && self.before.is_some() {
+                    tracing::info!(octoprint = self.called(), "OctoPrint is not at the broker");
+                    self.away = Some(Instant::now());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An event of its bus, as the plugin published it.
+    pub(super) fn event(&mut self, name: &str, payload: &[u8], retained: bool) {
+        // Long ago, as is FirmwareData, which the broker keeps; and what is ours to say.
+        if retained || [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD].contains(&name) {
+            return;
+        }
+        let payload = match bus_payload(name, payload) {
+            Ok(payload) => payload,
+            Err(reason) => {
+                if !std::mem::replace(&mut self.complained, true) {
+                    let reason = crate::journal::visible(&reason);
+                    let octoprint = self.called();
+                    tracing::warn!(octoprint, "an event is passed over: {reason}; so are more of that kind");
+                }
+                return;
+            }
+        };
+        match name {
+            STARTUP => {
+                let known = std::mem::take(&mut self.begins);
+                self.runs(!known);
+            }
+            SHUTDOWN => self.ended(),
+            // Said on its way out: it does not begin anew for that.
+            _ if self.told || self.before.is_some() || !self.is_closing(name) => {
+                self.runs(false);
+                self.deliver(name, payload, false);
+            }
+            _ => {}
+        }
+    }
+
+    /// After its end has been heard only what it says of its printer may follow.
+    fn is_closing(&self, name: &str) -> bool {
+        self.heard && matches!(name, "Disconnecting" | "Disconnected" | "PrinterStateChanged")
+    }
+
+    /// It runs, or it has begun to, if `anew`. Returns whether that was known.
+    fn runs(&mut self, anew: bool) -> bool {
+        self.heard = true;
+        if self.away.take().is_some() && self.told {
+            tracing::info!(octoprint = self.called(), "OctoPrint is at the broker again");
+        }
+        if self.told && !anew {
+            return true;
+        }
+        let now = ServerRun::now(self.place.clone(), None);
+        let turn = now.after(self.before.as_ref(), anew);
+        if turn == Turn::New {
+            self.deliver(STOPPING, "null".into(), false);
+        }
+        // Nobody tells what it runs on.
+        self.deliver(ENVIRONMENT, "{}".into(), false);
+        self.deliver(STARTED, r#"{"uptime":0}"#.into(), turn == Turn::Same);
+        let octoprint = self.called();
+        if let Err(error) = now.keep(&self.site.shared.home, octoprint) {
+            tracing::warn!(octoprint, "which run of OctoPrint's server this is is not kept: {error:#}");
+        }
+        let again = if turn == Turn::New { "; it was started anew" } else { "" };
+        tracing::info!(octoprint, "hears OctoPrint at {}{again}", self.place);
+        self.before = Some(now);
+        self.told = true;
+        false
+    }
+
+    /// The run of its server is over.
+    fn ended(&mut self) {
+        self.heard = true;
+        (self.told, self.begins, self.away) = (false, false, None);
+        if self.before.take().is_some() {
+            let octoprint = self.called();
+            tracing::info!(octoprint, "OctoPrint does not run any more");
+            self.deliver(STOPPING, "null".into(), false);
+            ServerRun::forget(&self.site.shared.home, octoprint);
+        }
+    }
+
+    /// The broker is not heard any more: where its OctoPrints are, nobody knows.
+    pub(super) fn unknown(&mut self) {
+        (self.away, self.begins) = (None, false);
+    }
+
+    /// Pings would say for ever that it runs: after a while without it, its run is over.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        if self.away.is_some_and(|since| now >= since + GONE) {
+            // Its return will be a beginning.
+            self.ended();
+        }
+    }
+
+    /// When to look at that again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.away.map(|since| since + GONE)
+    }
+
+    fn deliver(&self, name: &str, payload: String, made_up: bool) {
+        self.site.router.deliver(Event { name: name.into(), payload, made_up });
+    }
+}
+
+fn called(site: &Site) -> &str {
+    site.name.as_deref().unwrap_or(UNNAMED)
+}
+
+/// The payload as it was on OctoPrint's bus: without what the plugin adds, and all else as it was
+/// written. It makes an empty object of none, and so that is none again.
+fn bus_payload(name: &str, payload: &[u8]) -> Result<String, String> {
+    if payload.len() > LINE {
+        return Err(format!("it has more than {LINE} bytes"));
+    }
+    let text = std::str::from_utf8(payload).map_err(|error| error.to_string())?;
+    let mut fields: BTreeMap<Cow<'_, str>, &RawValue> =
+        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
+    if let Some(said) = fields.remove(NAME)
+        && serde_json::from_str(said.get()).ok() != Some(Cow::<str>::from(name))
+    {
+        return Err(format!("{} was published as {name}", said.get()));
+    }
+    fields.remove(TIME);
+    if fields.is_empty() {
+        return Ok("null".into());
+    }
+    serde_json::to_string(&fields).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::Home;
+    use crate::inbox::{Inbox, Item};
+    use crate::journal::{Journal, Rules};
+    use crate::roots::Roots;
+    use crate::server::Server;
+    use crate::site::Shared;
+    use std::sync::{Mutex, mpsc};
+
+    #[test]
+    fn a_payload_is_what_it_was_on_the_bus() {
+        for (published, on_the_bus) in [
+            (r#"{"path": "a", "time": 1.50, "_event": "E", "_timestamp": 17}"#, r#"{"path":"a","time":1.50}"#),
+            (r#"{"n":12345678901234567890123,"o":{"_event":1}}"#, r#"{"n":12345678901234567890123,"o":{"_event":1}}"#),
+            (r#"{"\u0061":"\u00e9"}"#, r#"{"a":"\u00e9"}"#),
+            (r#"{"_event":"E","_timestamp":1}"#, "null"),
+            ("{}", "null"),
+        ] {
+            assert_eq!(bus_payload("E", published.as_bytes()), Ok(on_the_bus.into()), "{published}");
+        }
+        let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(LINE));
+        for wrong in ["", "[1]", "null", "connected", r#"{"a":NaN}"#, r#"{"_event":"F"}"#, r#"{"_event":1}"#, &huge] {
+            assert!(bus_payload("E", wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(bus_payload("E", b"\xff").is_err());
+    }
+
+    /// A life in a home of its own, and what its plugins hear.
+    struct Stage {
+        life: Life,
+        inbox: Arc<Inbox<crate::worker::Order>>,
+        home: Home,
+    }
+
+    impl Stage {
+        fn new(name: &str) -> Self {
+            let home = Home::at(std::env::temp_dir().join(format!("glassbox-life-{name}-{}", std::process::id())));
+            let config = Arc::new(Mutex::new((home.config().unwrap(), Roots::default())));
+            let journal = Journal::at(&home.journal(), Rules::default());
+            let shared = Shared { home: home.clone(), config, control: mpsc::channel().0, journal };
+            let site = Arc::new(Site::new(0, Some("mk3".into()), Server::Elsewhere, &shared));
+            let sees = [STARTED, STOPPING, "A", "Disconnected"].map(|e| format!("[[sees]]\nevent=\"{e}\"\nfields=[]"));
+            let manifest = format!("[plugin]\nname=\"p\"\n{}", sees.join("\n"));
+            let policy = glassbox_sandbox::Policy::new(glassbox_sandbox::Manifest::parse(&manifest).unwrap()).unwrap();
+            let inbox = Arc::new(Inbox::new(Arc::new(policy)));
+            site.router.attach("p", &inbox);
+            Self { life: Life::new(site, "mqtt://b mk3/".into()), inbox, home }
+        }
+
+        /// What was heard since the last time: + and -, ~ for a start that who remembers it does not hear.
+        fn heard(&self) -> String {
+            let mut heard = String::new();
+            while let Item::Event(event, _) = self.inbox.next(Some(Duration::from_millis(1))) {
+                heard += match event.name.as_str() {
+                    STARTED if event.made_up => "~",
+                    STARTED => "+",
+                    STOPPING => "-",
+                    "A" => "a",
+                    _ => "d",
+                };
+            }
+            heard
+        }
+
+        fn event(&mut self, name: &str) {
+            self.life.event(name, format!("{{\"_event\":\"{name}\"}}").as_bytes(), false);
+        }
+    }
+
+    impl Drop for Stage {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(self.home.root());
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_no_new_run_and_a_startup_is() {
+        let mut stage = Stage::new("runs");
+        stage.life.presence(b"connected", true);
+        stage.event("A");
+        assert_eq!(stage.heard(), "+a");
+        stage.life.presence(b"disconnected", false);
+        stage.life.presence(b"connected", false);
+        stage.event("A");
+        assert_eq!(stage.heard(), "a");
+        // It was started anew, without a word about its end.
+        stage.life.presence(b"disconnected", false);
+        stage.life.presence(b"connected", false);
+        stage.event(STARTUP);
+        stage.event("A");
+        assert_eq!(stage.heard(), "-+a");
+        // And once more, with one.
+        stage.event(SHUTDOWN);
+        stage.event("Disconnected");
+        stage.life.presence(b"disconnected", false);
+        assert_eq!(stage.heard(), "-");
+        stage.life.presence(b"connected", false);
+        stage.event(STARTUP);
+        stage.event("Disconnected");
+        assert_eq!(stage.heard(), "+d", "one start, though two things tell of it");
+        // What the broker has kept is old, and ours is not for others to say.
+        stage.life.event("A", b"{}", true);
+        stage.event(STOPPING);
+        assert_eq!(stage.heard(), "");
+    }
+
+    #[test]
+    fn who_is_away_for_long_has_ended() {
+        let mut stage = Stage::new("gone");
+        stage.event("A");
+        assert_eq!(stage.heard(), "+a", "without a word about presence");
+        stage.life.presence(b"disconnected", false);
+        let now = Instant::now();
+        assert!(stage.life.due().is_some_and(|due| due > now + GONE / 2));
+        stage.life.give_up(now + GONE / 2);
+        assert_eq!(stage.heard(), "");
+        stage.life.give_up(now + GONE + GONE);
+        assert_eq!((stage.heard().as_str(), stage.life.due()), ("-", None));
+        stage.life.presence(b"connected", false);
+        assert_eq!(stage.heard(), "+");
+        // While the broker is not heard nobody knows.
+        stage.life.presence(b"disconnected", false);
+        stage.life.unknown();
+        stage.life.give_up(now + 4 * GONE);
+        assert_eq!(stage.heard(), "");
+    }
+
+    #[test]
+    fn the_next_host_knows_the_run() {
+        let mut stage = Stage::new("next");
+        stage.life.presence(b"connected", true);
+        assert_eq!(stage.heard(), "+");
+        let site = stage.life.site.clone();
+        stage.life = Life::new(site, "mqtt://b mk3/".into());
+        stage.life.presence(b"connected", true);
+        assert_eq!(stage.heard(), "~");
+        let site = stage.life.site.clone();
+        stage.life = Life::new(site, "mqtt://other mk3/".into());
+        stage.life.presence(b"connected", true);
+        assert_eq!(stage.heard(), "-+", "another one by the same name");
+    }
+}

@@ -1,0 +1,65 @@
+//! The Raspberry Pi's throttle state, from a stand-in for `vcgencmd` to the reports of a running host.
+
+use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, START, STARTED, kinds, receiver, wait_until};
+use glassbox::conformance::Request;
+use glassbox::receiver::Receiver;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+/// A host whose `vcgencmd` is this script; the answers that it reads lie beside it.
+fn start(script: &str) -> (Receiver, Home, Process) {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let program = home.0.write("vcgencmd", format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    home.0.write("home/glassbox.toml", format!("vcgencmd = {:?}\n", program.to_str().unwrap()));
+    home.0.write("answer", "throttled=0x0\n");
+    let mut host = home.start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    (receiver, home, host)
+}
+
+fn throttled(request: &Request) -> [Option<String>; 3] {
+    ["throttled_now", "throttled_past", "throttled_mask"].map(|name| request.value(name))
+}
+
+#[test]
+fn a_print_says_what_the_machine_suffers_from() {
+    let (receiver, home, mut host) = start(r#"[ "$*" = get_throttled ] && cat "${0%/*}/answer""#);
+    assert_eq!(kinds(&receiver, 3), START);
+    let text = |value: &str| Some(value.to_string());
+    // Nothing, an issue now, one in the past only, and all bits: each print asks anew.
+    for (mask, expected) in [
+        ("0x0", [None, None, None]),
+        ("0x50005", [text("True"), text("True"), text("327685")]),
+        ("0xe0000", [text("False"), text("True"), text("917504")]),
+        ("0xFFFFFFFF", [text("True"), text("True"), text("4294967295")]),
+    ] {
+        home.0.write("answer", format!("throttled={mask}\n"));
+        let before = receiver.requests().len();
+        host.send(PRINT);
+        let is_print = |request: &&Request| request.kind() == "print_started";
+        wait_until("the print", || receiver.requests()[before..].iter().any(|r| is_print(&r)));
+        let requests = receiver.requests();
+        assert_eq!(throttled(requests[before..].iter().find(is_print).unwrap()), expected, "{mask}");
+    }
+    host.close();
+    host.wait(LONG).log();
+}
+
+#[test]
+fn a_query_that_fails_costs_its_fields_and_one_line() {
+    let (receiver, _home, mut host) = start("echo 'VCHI initialization failed'; exit 255");
+    assert_eq!(kinds(&receiver, 3), START);
+    for count in [4, 5] {
+        host.send(PRINT);
+        let requests = receiver.wait_for(count, LONG);
+        assert_eq!(requests[count - 1].kind(), "print_started");
+        assert_eq!(throttled(&requests[count - 1]), [None, None, None]);
+    }
+    host.close();
+    let log = host.wait(LONG).log();
+    assert_eq!(log.matches("no throttle state from").count(), 1, "{log}");
+    assert!(log.contains(r#"it ended with exit status: 255 and printed "VCHI initialization failed""#), "{log}");
+}
