@@ -181,22 +181,30 @@ fn not_heard(error: &Error) -> String {
     match error {
         Error::Timeout(Timeout::Resolve) => "its name could not be looked up in time".into(),
         Error::Timeout(_) => "there was no connection in time".into(),
-        Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => "it closed the connection at once".into(),
-        Error::Io(error) => match certificate_error(error) {
-            Some(CertificateError::UnknownIssuer) => {
-                "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file in \
-                 glassbox.toml"
-                    .into()
-            }
-            Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-                "its certificate has expired, if this machine's clock is right".into()
-            }
-            Some(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-                "its certificate is not valid yet, if this machine's clock is right".into()
-            }
-            _ => error.to_string(),
-        },
+        Error::Io(error) => why(error),
         error => error.to_string(),
+    }
+}
+
+/// Why a connection, or the handshake on it, failed.
+#[must_use]
+pub fn why(error: &std::io::Error) -> String {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return "it closed the connection at once".into();
+    }
+    match certificate_error(error) {
+        Some(CertificateError::UnknownIssuer) => {
+            "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file in \
+             glassbox.toml"
+                .into()
+        }
+        Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired, if this machine's clock is right".into()
+        }
+        Some(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            "its certificate is not valid yet, if this machine's clock is right".into()
+        }
+        _ => error.to_string(),
     }
 }
 

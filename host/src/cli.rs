@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands::doctor;
 use crate::commands::log::Options;
 use crate::logger::Form;
 use clap::{Parser, Subcommand};
@@ -22,10 +23,11 @@ First steps:
   glassbox run --octoprint URL      follow your OctoPrint (--api-key-file FILE)
   glassbox run --events FILE        or feed it events; - for standard input
   glassbox status                   is anything sent, and why (not)?
+  glassbox doctor                   does it not work? what to do about it
   glassbox log                      what was sent, when, and because of what
   glassbox opt-out tracking         say no again; takes effect at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, log --verify), 2 it could not be done.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, log --verify), 2 it could not be done.")]
 pub struct Cli {
     /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
@@ -47,6 +49,21 @@ pub struct Cli {
 pub enum Command {
     /// Make the home: folders, configuration, the bundled tracker. What is there stays.
     Init,
+    /// Take over the settings of OctoPrint's own tracker: its id, its switches, its intervals, its server.
+    ///
+    /// The file is OctoPrint's configuration, usually ~/.octoprint/config.yaml; it is not changed. What you
+    /// have set here otherwise stays, and then nothing is taken over. Nobody is opted in by this.
+    Import {
+        /// OctoPrint's configuration.
+        #[arg(value_name = "CONFIG.yaml")]
+        file: PathBuf,
+        /// Take OctoPrint's also where you have set something else here.
+        #[arg(long)]
+        force: bool,
+        /// The OctoPrint, by its name in glassbox.toml. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
+    },
     /// List the plugins: what they are, and whether they are on.
     List,
     /// Say whether anything is sent, and which rule decides.
@@ -55,6 +72,12 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
+    /// Look at a set-up step by step, and say what to do about what is wrong.
+    ///
+    /// Looks at the home, the plugins, their grants and settings, OctoPrint, the API key and what it may
+    /// read, the tracking server, the clock and a Raspberry Pi's throttle state. It changes nothing and
+    /// reports nothing; to the tracking server it connects only where somebody has opted in.
+    Doctor(doctor::Options),
     /// Show or change a plugin's settings.
     ///
     /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes

@@ -313,7 +313,7 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
 
 /// Open a file that somebody dropped somewhere. A pipe would keep us waiting for who writes to it,
 /// a device has no end, and only to open one may do something.
-fn open_file(file: &Path) -> std::io::Result<fs::File> {
+pub(crate) fn open_file(file: &Path) -> std::io::Result<fs::File> {
     let usual = |metadata: &fs::Metadata| match metadata.is_file() || metadata.is_dir() {
         true => Ok(()),
         false => Err(std::io::Error::other("it is a pipe, a socket or a device, and no file")),

@@ -38,8 +38,12 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
     let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
     match cli.command {
         Command::Init => commands::init(&home()?)?,
+        Command::Import { file, force, octoprint } => {
+            commands::import(&home()?, &file, force, octoprint.as_deref())?;
+        }
         Command::List => commands::list(&home()?)?,
         Command::Status { octoprint } => commands::status(&home()?, octoprint.as_deref())?,
+        Command::Doctor(options) => return commands::doctor(&home()?, &options),
         Command::Settings { name, keys, octoprint } => {
             commands::settings(&home()?, &name, &keys, octoprint.as_deref())?;
         }

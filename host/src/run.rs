@@ -7,7 +7,7 @@ use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::loader;
 use crate::mqtt::{self, Broker};
-use crate::octoprint::{Target, follow};
+use crate::octoprint::{Target, connection, follow};
 use crate::outbox::Tally;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
@@ -74,6 +74,7 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
         let _ = signal.send(Control::Signal);
     })
     .context("listening for signals")?;
+    connection::forget_all(home);
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
     let config = Arc::new(Mutex::new((config, roots)));

@@ -1,8 +1,11 @@
 //! What each command does, one file for each or for a few that belong together.
 
 mod audit;
+mod connections;
 mod consent;
 mod demo;
+pub mod doctor;
+mod import;
 pub mod log;
 mod pack;
 mod plugins;
@@ -14,6 +17,8 @@ mod which;
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
 pub use demo::demo;
+pub use doctor::doctor;
+pub use import::import;
 pub use log::log;
 pub use pack::pack;
 pub use plugins::{init, list, policy};

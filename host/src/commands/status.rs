@@ -1,6 +1,6 @@
 //! `status`: whether anything is sent, which rule decides, and what was sent so far.
 
-use super::which;
+use super::{connections, which};
 use anyhow::Result;
 use glassbox::grants::{self, Standing};
 use glassbox::home::{Home, Stored};
@@ -37,7 +37,12 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<()> {
             so_far.write("", &name, &mut out)?;
         }
     }
-    Ok(())
+    connections::write(home, octoprint, &octoprints, &mut out)
+}
+
+/// Whether the user has switched a plugin on.
+pub fn is_on(home: &Home, name: &str) -> bool {
+    matches!(home.settings(name), Ok(Stored::Good(settings)) if settings.enabled())
 }
 
 /// What becomes of a plugin itself; the last one tells how it is.
