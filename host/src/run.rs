@@ -142,9 +142,6 @@ fn allow_files(sites: usize) {
 #[cfg(not(unix))]
 fn allow_files(_: usize) {}
 
-/// Hears events, until their end.
-type Hear = Box<dyn FnMut(&Site) -> Result<()> + Send>;
-
 /// Events come from now on.
 fn listen_to(source: Source, sites: &[Arc<Site>]) -> Result<()> {
     let start = |site: &Arc<Site>, mut hear: Hear| {
