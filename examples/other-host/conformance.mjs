@@ -55,7 +55,7 @@ function main() {
   });
 }
 
-function report(plugin, cases, others) {
+export function report(plugin, cases, others) {
   const failures = [];
   const count = Object.fromEntries(cases.map(({ corpus }) => [corpus, { matched: 0, differing: 0, exact: 0 }]));
   let asOther = 0;
