@@ -3,6 +3,7 @@
 
 use crate::conformance::{Case, Reason, Request, Verdict, case, replay};
 use crate::describe;
+use crate::rebuild::Rebuilt;
 use anyhow::Result;
 use glassbox_sandbox::{Error, Inspection, Manifest, Plugin, Sandbox, digest, inspect, printable};
 use serde::Serialize;
@@ -35,6 +36,9 @@ pub struct Report {
     pub manifest: Option<Manifest>,
     /// One for each corpus.
     pub corpora: Vec<Corpus>,
+    /// What came of building it again, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Rebuilt>,
 }
 
 /// What came of one corpus.
@@ -96,6 +100,7 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[PathBuf]) 
         error: None,
         manifest,
         corpora: Vec::new(),
+        source: None,
     };
     // Corpora first: one that cannot be read is an error in any case.
     let cases = corpora.iter().map(|file| case::read(file)).collect::<Result<Vec<_>>>()?;
@@ -168,6 +173,7 @@ impl Report {
         self.error.is_none()
             && self.differences.is_empty()
             && self.corpora.iter().all(|corpus| corpus.total().failed == 0)
+            && self.source.as_ref().is_none_or(|rebuilt| rebuilt.same)
     }
 }
 
@@ -178,6 +184,9 @@ impl fmt::Display for Report {
         writeln!(f, "size     {} bytes", self.size)?;
         writeln!(f, "imports  {}", list(&self.imports))?;
         writeln!(f, "exports  {}", list(&self.exports))?;
+        if let Some(rebuilt) = &self.source {
+            write!(f, "{rebuilt}")?;
+        }
         if let Some(error) = &self.error {
             return writeln!(f, "\n{error}");
         }

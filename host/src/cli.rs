@@ -158,6 +158,13 @@ pub enum Command {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+        /// Write what it sent in every case of the corpora, one line of JSON for each.
+        #[arg(long, value_name = "FILE.jsonl", requires = "corpus")]
+        sent: Option<PathBuf>,
+        /// Build it again from this checkout of its source, and compare. Runs the checkout's code: its build
+        /// scripts and macros, as you, in no sandbox.
+        #[arg(long, value_name = "DIR")]
+        source: Option<PathBuf>,
     },
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///

@@ -19,6 +19,7 @@ pub mod octoprint;
 pub mod outage;
 pub mod outbox;
 pub mod player;
+pub mod rebuild;
 pub mod receiver;
 pub mod roots;
 pub mod router;

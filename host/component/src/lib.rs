@@ -51,40 +51,56 @@ pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>> {
 
 fn build_module(workspace: &Path, package: &str, target_dir: &Path) -> Result<PathBuf> {
     ensure_target(workspace)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(&cargo);
-    command
-        .current_dir(workspace)
+    // First what it depends on: the compiler must be told where that lies.
+    run(cargo(workspace).args(["tree", "--quiet", "--locked", "--package", package, "--target", TARGET]))
+        .with_context(|| format!("fetching what {package} depends on"))?;
+    let flags = rustflags(workspace, cargo_home().as_deref()).join("\x1f");
+    run(cargo(workspace)
         .args(["build", "--lib", "--locked", "--package", package, "--target", TARGET, "--profile", PROFILE])
         .arg("--target-dir")
         .arg(target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace).join("\x1f"));
-    // The outer cargo's wishes for the outer build: clippy's wrapper, flags, a forced target.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags))
+    .with_context(|| format!("building {package} for {TARGET}"))?;
+    Ok(target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm"))
+}
+
+/// Cargo, without the outer cargo's wishes for the outer build: clippy's wrapper, flags, a forced target.
+fn cargo(workspace: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace);
     for name in ["RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_MAKEFLAGS"] {
         command.env_remove(name);
     }
-    let output = command.output().with_context(|| format!("starting {}", cargo.display()))?;
-    if !output.status.success() {
-        bail!("building {package} for {TARGET} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm"))
+    command
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("starting {}", command.get_program().display()))?;
+    ensure!(output.status.success(), "cargo failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// `getrandom`'s backend is chosen by a flag; no path of this machine may get into the bytes,
 /// which are the same wherever they are built.
-fn rustflags(workspace: &Path) -> Vec<String> {
+fn rustflags(workspace: &Path, cargo_home: Option<&Path>) -> Vec<String> {
     let mut flags: Vec<String> = vec!["--cfg".into(), "getrandom_backend=\"custom\"".into()];
     // The linker's numbers without their padding: a tenth of the component.
     flags.push("-Clink-arg=--compress-relocations".into());
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    for (path, name) in [(Some(workspace.to_path_buf()), "/glassbox"), (home, "/cargo")] {
-        if let Some(path) = path {
-            flags.push(format!("--remap-path-prefix={}={name}", path.display()));
-        }
+    let mut paths = vec![(workspace.to_path_buf(), "/glassbox")];
+    if let Some(home) = cargo_home {
+        paths.push((home.into(), "/cargo"));
+        // The folder in between is named after the server, which may be a mirror. Of two prefixes that fit, the
+        // compiler takes the last.
+        let servers = std::fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+        paths.extend(servers.map(|folder| (folder.path(), "/cargo/registry")));
     }
+    flags.extend(paths.iter().map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display())));
     flags
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let given = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    given.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
 /// Add the WebAssembly target where it is missing and rustup is there to add it.
@@ -104,4 +120,26 @@ fn ensure_target(workspace: &Path) -> Result<()> {
         bail!("the Rust target {TARGET} is missing and could not be added; run: rustup target add {TARGET}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_that_crates_came_from_is_not_in_the_paths() {
+        let home = std::env::temp_dir().join(format!("glassbox-component-{}", std::process::id()));
+        std::fs::create_dir_all(home.join("registry/src/mirror.example-0123456789abcdef")).unwrap();
+        let flags = rustflags(Path::new("/checkout"), Some(&home));
+        std::fs::remove_dir_all(&home).unwrap();
+        let home = home.display();
+        assert_eq!(
+            flags[3..],
+            [
+                "--remap-path-prefix=/checkout=/glassbox".to_string(),
+                format!("--remap-path-prefix={home}=/cargo"),
+                format!("--remap-path-prefix={home}/registry/src/mirror.example-0123456789abcdef=/cargo/registry"),
+            ]
+        );
+    }
 }

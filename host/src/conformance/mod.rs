@@ -7,6 +7,7 @@ pub mod case;
 pub mod compare;
 pub mod reason;
 pub mod replay;
+pub mod sent;
 pub mod session;
 
 pub use case::{Case, Request};

@@ -1,0 +1,92 @@
+// What this host must not let happen, and what `conformance.mjs` must not overlook. TRACKER names the component.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { report, run } from './conformance.mjs';
+import { prepare } from './host.mjs';
+import * as json from './json.mjs';
+import { addAbsent, cut, gate } from './policy.mjs';
+
+const plugin = await prepare(readFileSync(process.env.TRACKER));
+const { manifest } = plugin;
+const corpus = new URL('../../tests/corpora/octoprint-1.11.8.jsonl', import.meta.url);
+const cases = readFileSync(corpus, 'utf8').trim().split('\n').map((line) => ({ ...json.parse(line), corpus: 'c' }));
+const yes = { enabled: true, unique_id: 'the id' };
+const asked = (change) => ({
+  method: 'get', name: 'print_started', userAgent: 'OctoPrint/1.11.8',
+  fields: [['origin', 'local'], ['file', 'a'.repeat(40)]], ...change,
+});
+
+test('what is declared leaves, encoded', () => {
+  const { url, query } = gate(manifest, yes, {}, asked({}));
+  assert.equal(url, 'https://tracking.octoprint.org/track/the%20id/print_started/');
+  assert.equal(query, `origin=local&file=${'a'.repeat(40)}`);
+  const error = gate(manifest, yes, {}, asked({ name: 'commerror_x', fields: [['commerror_text', "it's ü & (a) *b* ~"]] }));
+  assert.equal(error.query, 'commerror_text=it%27s%20%C3%BC%20%26%20%28a%29%20%2Ab%2A%20~');
+});
+
+test('nothing else leaves', () => {
+  const fields = asked({}).fields;
+  for (const [change, reason] of [
+    [{ name: 'another' }, 'the manifest does not declare it'],
+    [{ name: 'commerror_a/b' }, 'the manifest does not declare it'],
+    [{ method: 'post' }, 'its method is another'],
+    [{ userAgent: 'OctoPrint/1 and more' }, 'its user agent does not fit'],
+    [{ userAgent: 'OctoPrint/1\n' }, 'its name or user agent is odd'],
+    [{ fields: [...fields, ['user', 'x']] }, 'it has a field that is not declared'],
+    [{ fields: [...fields].reverse() }, 'its fields are repeated or out of order'],
+    [{ fields: [...fields, fields[1]] }, 'its fields are repeated or out of order'],
+    [{ fields: [['file', 'cube.gcode']] }, 'the value of file does not fit'],
+    [{ fields: [['file', `${'a'.repeat(40)}\n`]] }, 'the value of file does not fit'],
+    [{ fields: [['origin', 'local']] }, 'file is missing'],
+  ]) {
+    const refused = gate(manifest, yes, {}, asked(change));
+    assert.deepEqual([refused.refused?.split(': ')[1], refused.undeclared], [reason, true], JSON.stringify(change));
+  }
+});
+
+test('nothing leaves against the will of the user', () => {
+  for (const [settings, env] of [
+    [{}, {}], [{ ...yes, enabled: 'true' }, {}], [{ enabled: true }, {}], [yes, { DO_NOT_TRACK: '1' }],
+    [{ ...yes, events: { printjob: false } }, {}],
+  ]) assert.match(gate(manifest, settings, env, asked({})).refused, /opted in|there is no id|is off/);
+});
+
+test('settings that are the user\'s stay so', () => {
+  const wanted = { unique_id: 'another', server: 'https://evil.example/', events: {}, ping: 1 };
+  assert.deepEqual(addAbsent(manifest, yes, wanted), { ...yes, ping: 1 });
+  assert.deepEqual(addAbsent(manifest, {}, wanted), {});
+  assert.throws(() => addAbsent(manifest, { enabled: true }, { unique_id: 'a/b' }));
+});
+
+test('payloads are cut down, and numbers keep their text', () => {
+  const payload = json.parse('{"path":"a","user":"u","time":1.0,"origin":{"x":[1]},"__proto__":{"path":2}}');
+  assert.equal(json.text(cut(manifest, 'PrintDone', payload)), '{"path":"a","time":1.0,"origin":null}');
+  const nested = json.parse('{"os":{"id":"linux","user":"u"},"third_party_plugins":[{"key":"k","name":"n"}]}');
+  assert.equal(json.text(cut(manifest, 'environment', nested)), '{"os":{"id":"linux"},"third_party_plugins":[{"key":"k"}]}');
+  assert.equal(cut(manifest, 'UserLoggedIn', payload), undefined);
+  const odd = '{"a\\"1":[-1.50e+3,18446744073709551615,"1","\\\\",true,null,{}],"1":"n"}';
+  assert.equal(json.text(json.parse(odd)), '{"1":"n","a\\"1":[-1.50e+3,18446744073709551615,"1","\\\\",true,null,{}]}');
+});
+
+test('a component that imports more is not started', async () => {
+  // The tracker, with another name for an interface that it uses.
+  const bytes = readFileSync(process.env.TRACKER, 'latin1');
+  const renamed = bytes.replaceAll('glassbox:tracker/hardware@1.0.0', 'wasi:environment/hardware@1.0.0');
+  assert.notEqual(renamed, bytes);
+  await assert.rejects(prepare(Buffer.from(renamed, 'latin1')), /more than the contract has: wasi:environment\/hardware/);
+});
+
+test('a planted difference is found', (context) => {
+  context.mock.method(console, 'log', () => {});
+  const others = cases.map((recorded) => ({ case: recorded.case, sent: run(plugin, recorded).sent }));
+  assert.equal(report(plugin, cases, others), true);
+  const altered = structuredClone(cases.map(({ expect }) => expect));
+  altered[0][0].query += '&planted=1';
+  assert.equal(report(plugin, cases.map((recorded, i) => ({ ...recorded, expect: altered[i] }))), false);
+  const differing = cases.findIndex(({ exact }) => !exact);
+  const other = others.map((line, i) => (i === differing ? { ...line, sent: [...line.sent, altered[0][0]] } : line));
+  assert.equal(report(plugin, cases, other), false);
+  assert.equal(report(plugin, cases, others.slice(1)), false);
+});

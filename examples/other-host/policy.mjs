@@ -1,0 +1,133 @@
+// The manifest, enforced: what of an event reaches the tracker, and what of a request may leave.
+
+import { parse as parseToml } from 'smol-toml';
+import { at, isObject } from './json.mjs';
+
+/** What Glassbox looks at too, whatever the settings say. */
+const VETOES = ['CI', 'OCTOPRINT_DISABLE_TRACKING', 'OCTOPRINT_TRACKING_DISABLED', 'DO_NOT_TRACK'];
+
+/** The manifest lies in the component, as a custom section behind its code. */
+export function readManifest(component) {
+  let place = 8;
+  const number = () => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = component[place++];
+      value += (byte & 127) * 2 ** shift;
+      if (!(byte & 128)) return value;
+    }
+  };
+  const utf8 = (from, to) => new TextDecoder('utf-8', { fatal: true }).decode(component.subarray(from, to));
+  while (place < component.length) {
+    const [kind, size] = [component[place++], number()];
+    const end = place + size;
+    if (kind === 0) {
+      const length = number();
+      if (utf8(place, place + length) === 'glassbox:manifest') return parseToml(utf8(place + length, end));
+    }
+    place = end;
+  }
+  throw new Error('the component has no manifest');
+}
+
+/** The payload cut down to the fields that are listed; undefined if the event is not listed at all. */
+export function cut(manifest, event, payload) {
+  const seen = manifest.sees.find((sees) => sees.event === event);
+  if (!seen) return undefined;
+  return isObject(payload) ? cutObject(payload, seen.fields.map((path) => path.split('.'))) : null;
+}
+
+function cutObject(object, paths) {
+  const kept = Object.entries(object).map(([key, value]) => {
+    const rest = paths.filter((path) => path[0] === key).map((path) => path.slice(1));
+    return rest.length && [key, pass(value, rest.filter((path) => path.length))];
+  });
+  return Object.fromEntries(kept.filter(Boolean));
+}
+
+/** Below a listed field only plain values and lists of them pass; the rest is null, "not known". */
+function pass(value, paths) {
+  const plain = (inner) => !isObject(inner) && !Array.isArray(inner);
+  if (Array.isArray(value)) {
+    if (!paths.length) return value.every(plain) ? value : null;
+    return value.every(isObject) ? value.map((inner) => cutObject(inner, paths)) : null;
+  }
+  if (isObject(value)) return paths.length ? cutObject(value, paths) : null;
+  return paths.length ? null : value;
+}
+
+/** What it asks to have added to the settings, without what is the user's alone. */
+export function addAbsent(manifest, settings, asked) {
+  if (settings.enabled !== true) return settings;
+  const { url_setting: server, id_setting: idSetting } = manifest.capabilities.http;
+  const switches = manifest.says.flatMap((says) => [says, ...says.fields]).map((rule) => rule.switch);
+  const reserved = ['enabled', server, ...switches].filter(Boolean).map((path) => path.split('.')[0]);
+  const absent = Object.entries(asked).filter(([key]) => !reserved.includes(key) && (settings[key] ?? null) === null);
+  const completed = { ...settings, ...Object.fromEntries(absent) };
+  const id = at(completed, idSetting);
+  if (id !== at(settings, idSetting) && !/^[A-Za-z0-9-]{1,64}$/.test(id)) throw new Error('the id that it made is none');
+  return completed;
+}
+
+/** The request as it leaves, built here from checked parts; or why it does not. */
+export function gate(manifest, settings, env, request) {
+  const refused = (reason, undeclared = false) => ({ refused: `${request.name}: ${reason}`, undeclared });
+  if (settings.enabled !== true || VETOES.some((name) => env[name])) return refused('nobody opted in');
+  const says = declared(manifest, request.name);
+  const wrong = says ? check(manifest, says, request) : 'the manifest does not declare it';
+  if (wrong) return refused(wrong, true);
+  const sent = says.fields.filter((field) => request.fields.some(([name]) => name === field.name));
+  const off = [says, ...sent].find((rule) => rule.switch && at(settings, rule.switch) === false);
+  if (off) return refused(`the setting ${off.switch} is off`);
+  const http = manifest.capabilities.http;
+  const id = at(settings, http.id_setting);
+  if (typeof id !== 'string' || !id) return refused('there is no id');
+  const own = http.url_setting && at(settings, http.url_setting);
+  const filled = (typeof own === 'string' ? own : http.url).replace(/\{(id|event)\}/g, (_, name) =>
+    encode(name === 'id' ? id : request.name));
+  const form = request.fields.map((pair) => pair.map(encode).join('=')).join('&');
+  const post = request.method === 'post';
+  return {
+    url: filled,
+    method: post ? 'POST' : 'GET',
+    path: /^https?:\/\/[^/]+(.*)$/.exec(filled)[1] || '/',
+    query: post ? '' : form,
+    body: post ? form : '',
+    user_agent: request.userAgent,
+  };
+}
+
+function declared(manifest, name) {
+  return manifest.says.find((says) => says.request === name) ?? manifest.says.find((says) => {
+    const [before, after] = says.request.split(/\{[^}]*\}/);
+    const fits = after !== undefined && name.length >= before.length + after.length
+      && name.startsWith(before) && name.endsWith(after);
+    return fits && follows(says.variable, name.slice(before.length, name.length - after.length));
+  });
+}
+
+/** What is wrong with a request; undefined if nothing is. Fields come in the declared order, each at most once. */
+function check(manifest, says, request) {
+  if (![request.name, request.userAgent].every((text) => /^[ -~]{0,128}$/.test(text))) return 'its name or user agent is odd';
+  if (/^\.*$/.test(request.name)) return 'its name would be a step in the path';
+  if (request.method.toUpperCase() !== says.method) return 'its method is another';
+  if (!matches(manifest.capabilities.user_agent, request.userAgent)) return 'its user agent does not fit';
+  const places = request.fields.map(([name]) => says.fields.findIndex((field) => field.name === name));
+  if (places.includes(-1)) return 'it has a field that is not declared';
+  if (places.some((place, i) => i > 0 && place <= places[i - 1])) return 'its fields are repeated or out of order';
+  const misfit = request.fields.find(([, value], i) => !follows(says.fields[places[i]], value));
+  if (misfit) return `the value of ${misfit[0]} does not fit`;
+  const missing = says.fields.find((field, i) => !field.optional && !places.includes(i));
+  return missing && `${missing.name} is missing`;
+}
+
+const follows = (rule, value) =>
+  (rule.const === undefined || rule.const === value)
+  && (rule.enum?.includes(value) ?? true)
+  && [...value].length <= (rule.max_length ?? 256)
+  && (rule.pattern === undefined || matches(rule.pattern, value));
+
+const matches = (pattern, value) => new RegExp(`^(?:${pattern})$`, 'u').test(value);
+
+/** Only A-Z a-z 0-9 _ . - ~ stay bare. */
+const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
