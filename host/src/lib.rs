@@ -18,6 +18,7 @@ pub mod outage;
 pub mod outbox;
 pub mod player;
 pub mod receiver;
+pub mod record;
 pub mod roots;
 pub mod router;
 pub mod run;
