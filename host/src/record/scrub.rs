@@ -152,7 +152,12 @@ fn texts(value: &Value, found: &mut BTreeSet<String>) {
 fn shaped(text: &str, generated: &mut u64) -> String {
     let hex = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     let letters = if hex { 6 } else { 26 };
-    let shape = |c: char| {
+    // A UUID says of which kind it is, and may be asked for that.
+    let uuid = hex && text.len() == 36 && text.match_indices('-').map(|(at, _)| at).eq([8, 13, 18, 23]);
+    let shape = |(at, c): (usize, char)| {
+        if uuid && matches!(at, 14 | 19) {
+            return c;
+        }
         let mut random = [0];
         generate(generated, &mut random);
         match c {
@@ -163,5 +168,5 @@ fn shaped(text: &str, generated: &mut u64) -> String {
             _ => 'ä',
         }
     };
-    text.chars().map(shape).collect()
+    text.char_indices().map(shape).collect()
 }
