@@ -26,6 +26,7 @@ mod octoprint_real;
 mod octoprint_refused;
 mod proxy;
 mod push_server;
+mod record;
 mod reload;
 mod run;
 mod settings;
