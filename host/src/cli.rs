@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands;
 use crate::commands::doctor;
 use crate::commands::log::Options;
 use crate::logger::Form;
@@ -27,7 +28,7 @@ First steps:
   glassbox log                      what was sent, when, and because of what
   glassbox opt-out tracking         say no again; takes effect at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, log --verify), 2 it could not be done.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, log --verify, replay), 2 it could not be done.")]
 pub struct Cli {
     /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
@@ -139,7 +140,14 @@ pub enum Command {
         /// Events from a file, a pipe, or - for standard input.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["octoprint", "api_key_file"])]
         events: Option<PathBuf>,
+        #[command(flatten)]
+        record: commands::run::Record,
     },
+    /// Run a recording again, with all live services denied, and stop at the first difference.
+    ///
+    /// The component is looked for by its digest: in the home, among those that are named, and in this
+    /// program. Exit status 1 if anything is different.
+    Replay(commands::replay::Options),
     /// Show what was reported, what was not, and what happened to plugins.
     ///
     /// Everything is in the journal: each report from when it was queued, with every field, to what

@@ -134,6 +134,12 @@ impl Home {
         self.state().join(name).with_extension("json")
     }
 
+    /// The last calls of a plugin before it failed.
+    #[must_use]
+    pub fn trap_file(&self, name: &str) -> PathBuf {
+        self.state().join(name).with_extension("trap.jsonl")
+    }
+
     /// Where compiled code is kept.
     #[must_use]
     pub fn cache(&self) -> PathBuf {

@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod player;
 pub mod rebuild;
 pub mod receiver;
+pub mod record;
 pub mod roots;
 pub mod router;
 pub mod run;

@@ -9,6 +9,7 @@ use crate::loader;
 use crate::mqtt::{self, Broker};
 use crate::octoprint::{Target, connection, follow};
 use crate::outbox::Tally;
+use crate::record::Sink;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::server::Server;
@@ -53,11 +54,11 @@ pub struct Summary {
     pub tally: Tally,
 }
 
-/// Run until the source ends or a signal comes.
+/// Run until the source ends or a signal comes, and record it where that is wanted.
 ///
 /// # Errors
 /// When there is no home, another host runs with it, the source cannot be read, or no plugin ran.
-pub fn run(home: &Home, source: Source) -> Result<Summary> {
+pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summary> {
     home.must_exist()?;
     let _only = home.lock()?;
     let config = home.config()?;
@@ -78,7 +79,7 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
     let config = Arc::new(Mutex::new((config, roots)));
-    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone() };
+    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone(), recording };
     let sites = sites(&source, &shared);
     allow_files(sites.len());
     let homes: Vec<_> = sites.iter().map(|site| site.home.clone()).collect();

@@ -8,6 +8,7 @@ mod component;
 mod farm;
 mod journal;
 mod process;
+mod record;
 mod reload;
 
 use std::time::{Duration, Instant};
@@ -22,11 +23,12 @@ fn main() {
     }
     // Those that are named, or all: `cargo bench -- farm`.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let all: [Part; 5] = [
+    let all: [Part; 6] = [
         ("component", component::measure),
         ("farm", farm::measure),
         ("journal", journal::measure),
         ("process", process::measure),
+        ("record", record::measure),
         ("reload", reload::measure),
     ];
     let mut sheet = Sheet::default();

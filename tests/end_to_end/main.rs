@@ -29,6 +29,7 @@ mod octoprint_refused;
 mod octoprint_status;
 mod proxy;
 mod push_server;
+mod record;
 mod reload;
 mod run;
 mod settings;

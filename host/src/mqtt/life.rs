@@ -239,7 +239,7 @@ mod tests {
             let home = Home::at(std::env::temp_dir().join(format!("glassbox-life-{name}-{}", std::process::id())));
             let config = Arc::new(Mutex::new((home.config().unwrap(), Roots::default())));
             let journal = Journal::at(&home.journal(), Rules::default());
-            let shared = Shared { home: home.clone(), config, control: mpsc::channel().0, journal };
+            let shared = Shared { home: home.clone(), config, control: mpsc::channel().0, journal, recording: None };
             let site = Arc::new(Site::new(0, Some("mk3".into()), Server::Elsewhere, &shared));
             let sees = [STARTED, STOPPING, "A", "Disconnected"].map(|e| format!("[[sees]]\nevent=\"{e}\"\nfields=[]"));
             let manifest = format!("[plugin]\nname=\"p\"\n{}", sees.join("\n"));
