@@ -1,20 +1,18 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands::Sign;
 use crate::commands::log::Options;
 use crate::logger::Form;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// The version, with that of wasmtime: an auditor wants both.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("WASMTIME_VERSION"), ")");
-
 /// Opt-in usage tracking in a glass box.
 ///
 /// A tracker is a WebAssembly component that can see what its manifest lists, say what its
 /// manifest lists, and touch nothing else. This program runs it, and sends nothing before you say so.
 #[derive(Debug, Parser)]
-#[command(version = VERSION, after_help = "\
+#[command(version = glassbox::VERSION, after_help = "\
 First steps:
   glassbox demo                     watch a recorded day of a real OctoPrint go through the box
   glassbox init                     make a home with the bundled tracker
@@ -135,6 +133,8 @@ pub enum Command {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        sign: Sign,
     },
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///
