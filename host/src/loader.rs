@@ -100,7 +100,14 @@ impl Loader {
         Answer { name, digest, sites, verdict }
     }
 
-    fn judge(&mut self, name: &str, bytes: &[u8], digest: &str, sites: &[usize], policy: Option<&Policy>) -> Result<Verdict> {
+    fn judge(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        digest: &str,
+        sites: &[usize],
+        policy: Option<&Policy>,
+    ) -> Result<Verdict> {
         // Before it is compiled: that takes time in proportion to what somebody dropped here.
         let asked = examine(name, bytes)?;
         let vouching = attest::standing(&self.homes[0], policy, name, digest);

@@ -110,8 +110,7 @@ impl Said {
             (Some(one), None) | (None, Some(one)) => format!("{one}: "),
             (None, None) => String::new(),
         };
-        let further =
-            |line: &str| if line.starts_with("  ") { format!("\n{line}") } else { format!("\n      {line}") };
+        let further = |line: &str| if line.starts_with("  ") { format!("\n{line}") } else { format!("\n      {line}") };
         let (first, rest) = self.message.split_once('\n').map_or((&*self.message, None), |(a, b)| (a, Some(b)));
         let rest: String = rest.iter().flat_map(|rest| rest.split('\n')).map(further).collect();
         format!("{level} {who}{first}{rest}\n")

@@ -39,7 +39,8 @@ impl PublicKey {
     pub fn parse(text: &str) -> Result<Self> {
         let der = if text.contains("-----BEGIN ") {
             let one = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
-            one.map_err(|_| anyhow!("there is no PUBLIC KEY in it; 'openssl pkey -in KEY -pubout' writes one"))?.to_vec()
+            one.map_err(|_| anyhow!("there is no PUBLIC KEY in it; 'openssl pkey -in KEY -pubout' writes one"))?
+                .to_vec()
         } else {
             STANDARD.decode(text.trim()).context("it is neither PEM nor base64")?
         };
@@ -55,7 +56,8 @@ impl PublicKey {
     /// When it cannot be read or holds none; the message names it.
     pub fn read(file: &Path) -> Result<Self> {
         let text = read_bounded(file, LONGEST).map_err(anyhow::Error::from);
-        text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text))).with_context(|| format!("{}", file.display()))
+        text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)))
+            .with_context(|| format!("{}", file.display()))
     }
 
     /// Whether a text is meant to be a key itself, and not the name of a file with one.
@@ -141,7 +143,9 @@ MC4CAQAwBQYDK2VwBCIEIE8sFCnTYAqYuBvgVAVhbEV4B8AzgEDdYYk4uCdLuNX2
         assert!(PublicKey::is_text(&pem));
         assert_eq!(PublicKey::parse(&line).unwrap(), secret.public());
         assert_eq!(PublicKey::parse(&pem).unwrap(), secret.public());
-        assert!(secret.public().verifies(b"m", &secret.sign(b"m")) && !secret.public().verifies(b"n", &secret.sign(b"m")));
+        assert!(
+            secret.public().verifies(b"m", &secret.sign(b"m")) && !secret.public().verifies(b"n", &secret.sign(b"m"))
+        );
     }
 
     #[test]

@@ -101,10 +101,7 @@ impl Statement {
         let plugin = manifest.plugin.name.clone();
         Ok(Self {
             kind: STATEMENT.into(),
-            subject: vec![Subject {
-                name: format!("{plugin}.wasm"),
-                digest: Digest { sha256: report.digest.clone() },
-            }],
+            subject: vec![Subject { name: format!("{plugin}.wasm"), digest: Digest { sha256: report.digest.clone() } }],
             predicate_type: PREDICATE.into(),
             predicate: Predicate {
                 plugin,

@@ -17,8 +17,8 @@ use anyhow::Result;
 use glassbox_sandbox::Plugin;
 use slot::{Seat, Slot, seen};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
