@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 use crate::commands;
+use crate::commands::Sign;
 use crate::commands::doctor;
 use crate::commands::log::Options;
 use crate::logger::Form;
@@ -8,15 +9,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// The version, with that of wasmtime: an auditor wants both.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("WASMTIME_VERSION"), ")");
-
 /// Opt-in usage tracking in a glass box.
 ///
 /// A tracker is a WebAssembly component that can see what its manifest lists, say what its
 /// manifest lists, and touch nothing else. This program runs it, and sends nothing before you say so.
 #[derive(Debug, Parser)]
-#[command(version = VERSION, after_help = "\
+#[command(version = glassbox::VERSION, after_help = "\
 First steps:
   glassbox demo                     watch a recorded day of a real OctoPrint go through the box
   glassbox init                     make a home with the bundled tracker
@@ -173,6 +171,8 @@ pub enum Command {
         /// scripts and macros, as you, in no sandbox.
         #[arg(long, value_name = "DIR")]
         source: Option<PathBuf>,
+        #[command(flatten)]
+        sign: Sign,
     },
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///

@@ -1,5 +1,6 @@
 //! `glassbox.toml`: what can be configured, and what a new home begins with.
 
+use crate::attest::{self, Policy};
 use crate::home::Home;
 use crate::mqtt;
 use crate::octoprint::{self, UNNAMED};
@@ -26,6 +27,11 @@ pub(crate) const INITIAL: &str = "\
 # url = \"http://octopi.local\"
 # api_key_file = \"octoprint-api-key\"
 
+# Auditors of whom one must vouch for a component before it is loaded: their public keys, as 'openssl pkey
+# -pubout' writes them, in files here or with a / from anywhere. For two of them: require = 2
+# [policy]
+# require_audit_by = [\"keys/alice.pub\", \"keys/bob.pub\"]
+
 # A broker at which OctoPrints publish with the plugin OctoPrint-MQTT, and their base topics there.
 # [[mqtt]]
 # url = \"mqtt://broker.local\"
@@ -40,6 +46,8 @@ pub struct Config {
     pub vcgencmd: PathBuf,
     /// Authorities to be trusted beside those that are built in.
     pub ca_file: Option<PathBuf>,
+    /// Who must vouch for a component before it is loaded; nobody where it is not there.
+    pub policy: Option<Policy>,
     /// The OctoPrints that are followed.
     pub octoprint: Vec<octoprint::Entry>,
     /// The brokers at which others publish.
@@ -48,7 +56,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { vcgencmd: "vcgencmd".into(), ca_file: None, octoprint: Vec::new(), mqtt: Vec::new() }
+        Self { vcgencmd: "vcgencmd".into(), ca_file: None, policy: None, octoprint: Vec::new(), mqtt: Vec::new() }
     }
 }
 
@@ -100,6 +108,10 @@ impl Home {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             anyhow!("{}, line {line}: {}; mend it, or remove the file", file.display(), error.message())
         })?;
+        if config.policy.as_ref().is_some_and(|policy| policy.require_audit_by.len() > attest::policy::KEYS) {
+            let most = attest::policy::KEYS;
+            bail!("{}: require_audit_by has more than {most} keys, the most that are tried", file.display());
+        }
         Ok(Config { ca_file: config.ca_file.map(|file| self.root().join(file)), ..config })
     }
 }

@@ -1,6 +1,7 @@
 //! The home folder: plain files that people and the running host share. Where each file is, and
 //! how it is read and written without losing what was there.
 
+use crate::attest;
 use crate::config;
 pub use crate::config::Config;
 use anyhow::{Context, Result, bail};
@@ -102,6 +103,12 @@ impl Home {
     #[must_use]
     pub fn plugin_file(&self, name: &str) -> PathBuf {
         self.plugins().join(name).with_extension("wasm")
+    }
+
+    /// What auditors say about a plugin.
+    #[must_use]
+    pub fn attestations_file(&self, name: &str) -> PathBuf {
+        attest::file::beside(&self.plugin_file(name))
     }
 
     /// A plugin's settings file.
@@ -313,6 +320,19 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
     if bytes.len() > limits::COMPONENT {
         let most = limits::COMPONENT >> 20;
         return Err(Error::read(name, format!("{} has more than {most} MiB, the most that is read", file.display())));
+    }
+    Ok(bytes)
+}
+
+/// A file's bytes, of which there must not be more than this.
+///
+/// # Errors
+/// When it cannot be read, is no file, or has more.
+pub fn read_bounded(file: &Path, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        return Err(std::io::Error::other(format!("it has more than {most} bytes, the most that is read")));
     }
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! The host around the sandbox: home folder, sources of events, delivery, audit, command line.
 //! What must be trusted is in the crate `glassbox-sandbox`.
 
+pub mod attest;
 pub mod audit;
 pub mod carrier;
 pub mod config;
@@ -37,3 +38,6 @@ pub mod voice;
 pub mod waits;
 pub mod watch;
 pub mod worker;
+
+/// The version, with that of wasmtime: an auditor wants both.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("WASMTIME_VERSION"), ")");

@@ -2,7 +2,8 @@
 //! asks for with what was granted, compiles it, and has it rehearse its start where it can touch
 //! nothing. What fails here never comes near a plugin that runs.
 
-use crate::grants::{self, Standing};
+use crate::attest::{self, Policy};
+use crate::grants;
 use crate::home::Home;
 use crate::state::{self, Now};
 use crate::supervisor::Control;
@@ -21,6 +22,8 @@ pub struct Job {
     /// Those for whom it is looked at, by number, each with the digests of which nothing new is to be
     /// said to it: the one that runs, and those that failed.
     pub sites: Vec<(usize, Vec<String>)>,
+    /// Who must vouch for it.
+    pub policy: Option<Policy>,
 }
 
 /// What came of it.
@@ -37,12 +40,14 @@ pub struct Answer {
 
 /// Whether a file can run.
 pub enum Verdict {
-    /// Its content is known.
-    Known,
+    /// Its content is known. If that runs, and would not be loaded now, why: nobody vouches for it any more.
+    Known(Option<String>),
     /// It can, but for those sites whose settings or state it does not start with, and why.
     Ready(Arc<Plugin>, Vec<(usize, anyhow::Error)>),
-    /// Somebody has to grant something first.
-    Waiting(Standing),
+    /// Somebody has to grant something first, as this says.
+    Waiting(String),
+    /// Somebody has to vouch for it first, as this says, or perhaps only the clock has to be set.
+    Unvouched(String, bool),
     /// It cannot, and why.
     Failed(anyhow::Error),
 }
@@ -73,10 +78,10 @@ struct Loader {
 
 impl Loader {
     fn look(&mut self, job: Job) -> Answer {
-        let Job { name, sites } = job;
+        let Job { name, sites, policy } = job;
         // The file is the same for all.
         let Some(bytes) = self.homes.first().map(|home| home.read_plugin(&name)) else {
-            return Answer { name, digest: None, sites: Vec::new(), verdict: Verdict::Known };
+            return Answer { name, digest: None, sites: Vec::new(), verdict: Verdict::Known(None) };
         };
         let digest = bytes.as_ref().ok().map(|bytes| glassbox_sandbox::digest(bytes));
         let known = |known: &[String]| digest.as_ref().is_some_and(|digest| known.contains(digest));
@@ -84,20 +89,35 @@ impl Loader {
         let verdict = match (bytes, &digest) {
             (Err(error), _) => Verdict::Failed(error.into()),
             (Ok(bytes), Some(digest)) if !sites.is_empty() => {
-                self.judge(&name, &bytes, digest, &sites).unwrap_or_else(Verdict::Failed)
+                self.judge(&name, &bytes, digest, &sites, policy.as_ref()).unwrap_or_else(Verdict::Failed)
             }
-            _ => Verdict::Known,
+            (Ok(_), Some(digest)) => {
+                let vouching = attest::standing(&self.homes[0], policy.as_ref(), &name, digest);
+                Verdict::Known(vouching.advice(&name))
+            }
+            _ => Verdict::Known(None),
         };
         Answer { name, digest, sites, verdict }
     }
 
-    fn judge(&mut self, name: &str, bytes: &[u8], digest: &str, sites: &[usize]) -> Result<Verdict> {
+    fn judge(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        digest: &str,
+        sites: &[usize],
+        policy: Option<&Policy>,
+    ) -> Result<Verdict> {
         // Before it is compiled: that takes time in proportion to what somebody dropped here.
         let asked = examine(name, bytes)?;
+        let vouching = attest::standing(&self.homes[0], policy, name, digest);
+        if let Some(advice) = vouching.advice(name) {
+            return Ok(Verdict::Unvouched(advice, vouching.early));
+        }
         let granted = grants::read(&self.homes[0], name)?;
         let standing = grants::standing(asked.manifest(), granted.as_ref());
-        if standing != Standing::Granted {
-            return Ok(Verdict::Waiting(standing));
+        if let Some(advice) = standing.advice(name) {
+            return Ok(Verdict::Waiting(advice));
         }
         let made = self.made.get(name).and_then(Weak::upgrade).filter(|made| made.digest == digest);
         let plugin = match made {

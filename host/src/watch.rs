@@ -17,6 +17,8 @@ pub enum Folder {
     Grants,
     /// `settings/`
     Settings,
+    /// `keys/`: those of auditors, where there is one.
+    Keys,
     /// The home itself: `glassbox.toml`.
     Root,
 }
@@ -32,7 +34,8 @@ struct Watched {
     folder: Folder,
     /// Which folder it was; another one may come in its place.
     id: Option<Id>,
-    _watcher: RecommendedWatcher,
+    /// None for a folder that need not be there, and is not.
+    _watcher: Option<RecommendedWatcher>,
 }
 
 impl Watch {
@@ -46,8 +49,12 @@ impl Watch {
             std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
         }
         let mut watch = Self { home: home.clone(), control: control.clone(), watched: Vec::new() };
-        for folder in [Folder::Plugins, Folder::Grants, Folder::Settings, Folder::Root] {
+        for folder in [Folder::Plugins, Folder::Grants, Folder::Settings, Folder::Keys, Folder::Root] {
             let path = folder.path(home);
+            if folder == Folder::Keys && !path.is_dir() {
+                watch.watched.push(Watched { folder, id: None, _watcher: None });
+                continue;
+            }
             std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
             watch.watched.push(watch.watch(folder)?);
         }
@@ -85,7 +92,7 @@ impl Watch {
         let id = id(&path);
         let mode = if folder == Folder::Settings { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
         watcher.watch(&path, mode).with_context(|| format!("watching {}", path.display()))?;
-        Ok(Watched { folder, id, _watcher: watcher })
+        Ok(Watched { folder, id, _watcher: Some(watcher) })
     }
 }
 
@@ -95,6 +102,7 @@ impl Folder {
             Self::Plugins => home.plugins(),
             Self::Grants => home.grants(),
             Self::Settings => home.settings_folder(),
+            Self::Keys => home.root().join("keys"),
             Self::Root => home.root().to_path_buf(),
         }
     }

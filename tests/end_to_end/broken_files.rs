@@ -191,7 +191,7 @@ fn a_wrong_configuration_is_named_with_its_line() {
         (
             "\n\nplugins = []\n",
             3,
-            "unknown field `plugins`, expected one of `vcgencmd`, `ca_file`, `octoprint`, `mqtt`",
+            "unknown field `plugins`, expected one of `vcgencmd`, `ca_file`, `policy`, `octoprint`, `mqtt`",
         ),
     ] {
         fs::write(&file, content).unwrap();

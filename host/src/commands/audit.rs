@@ -1,5 +1,6 @@
 //! `audit`.
 
+use super::Sign;
 use anyhow::{Context, Result};
 use glassbox::rebuild::{Rebuilt, rebuild};
 use glassbox::{audit, conformance};
@@ -8,8 +9,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Print the report; false if anything is wrong.
-pub fn audit(file: &Path, corpora: &[PathBuf], json: bool, sent: Option<&Path>, source: Option<&Path>) -> Result<bool> {
+/// Print the report, and sign it if that is wanted; false if anything is wrong.
+pub fn audit(
+    file: &Path,
+    corpora: &[PathBuf],
+    json: bool,
+    sent: Option<&Path>,
+    source: Option<&Path>,
+    sign: &Sign,
+) -> Result<bool> {
+    let key = sign.key()?;
     let bytes = glassbox::home::read_component("file", file)
         .map_err(|error| anyhow::anyhow!("{}", error.reasons.join("; ")))
         .context("the component cannot be read")?;
@@ -21,12 +30,20 @@ pub fn audit(file: &Path, corpora: &[PathBuf], json: bool, sent: Option<&Path>, 
         conformance::sent::write(&Arc::new(sandbox.prepare(name, &bytes)?), corpora, file)?;
     }
     report.source = source.map(|checkout| built_again(&bytes, name.as_deref(), checkout)).transpose()?;
+    let mut text = serde_json::to_vec_pretty(&report)?;
+    text.push(b'\n');
     let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{report}")?;
+    match json {
+        true => out.write_all(&text)?,
+        false => write!(out, "{report}")?,
+    }
+    // Nobody has signed what they could not see.
+    out.flush()?;
+    if let Some(key) = key {
+        let signed = sign.sign(&key, file, &report, &text)?;
+        if !json {
+            writeln!(out, "{signed}")?;
+        }
     }
     Ok(report.passed())
 }

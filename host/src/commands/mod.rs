@@ -1,5 +1,6 @@
 //! What each command does, one file for each or for a few that belong together.
 
+mod attest;
 mod audit;
 mod connections;
 mod consent;
@@ -15,6 +16,7 @@ mod settings;
 mod status;
 mod which;
 
+pub use attest::Sign;
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
 pub use demo::demo;
@@ -34,10 +36,15 @@ use glassbox::home::{BUNDLED, BUNDLED_NAME, Home};
 use glassbox_sandbox::{Plugin, Sandbox};
 use std::sync::Arc;
 
-/// Load a plugin of the home that may run. One that was granted nothing is not started, here neither.
+/// Load a plugin of the home that may run. One that was granted nothing, or for which nobody vouches as the
+/// operator requires, is not started, here neither.
 fn load_granted(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     home.must_exist()?;
-    let (_, standing) = grants::asked(home, name, &home.read_plugin(name)?)?;
+    let component = home.read_plugin(name)?;
+    if let Some(advice) = status::vouching(home, name, &component)?.advice(name) {
+        bail!("{name}: {advice}");
+    }
+    let (_, standing) = grants::asked(home, name, &component)?;
     if let Some(advice) = standing.advice(name) {
         bail!("{name}: {advice}");
     }

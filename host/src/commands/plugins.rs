@@ -1,9 +1,10 @@
 //! `init`, `list`, `policy`: what is there, and what it may do.
 
 use super::load_or_bundled;
-use super::status::{standing, verdict};
+use super::status::{standing, verdict, vouching};
 use super::which;
 use anyhow::Result;
+use glassbox::attest::Vouching;
 use glassbox::describe;
 use glassbox::grants::Standing;
 use glassbox::home::{BUNDLED_NAME, Home};
@@ -37,8 +38,10 @@ pub fn list(home: &Home) -> Result<()> {
     for name in names {
         let bytes = home.read_plugin(&name);
         // One that waits is not compiled: that takes time, and nobody wants it yet.
+        let vouching = bytes.as_ref().ok().and_then(|bytes| vouching(home, &name, bytes).ok());
+        let enough = vouching.as_ref().is_some_and(Vouching::is_enough);
         let loaded = bytes.and_then(|bytes| match standing(home, &name, &bytes)? {
-            Ok(Standing::Granted) => {
+            Ok(Standing::Granted) if enough => {
                 sandbox.prepare(&name, &bytes).map(|plugin| (plugin.policy.as_ref().manifest().clone(), bytes))
             }
             _ => Ok((examine(&name, &bytes)?.manifest().clone(), bytes)),
@@ -47,6 +50,9 @@ pub fn list(home: &Home) -> Result<()> {
             Ok((manifest, bytes)) => {
                 writeln!(out, "{name}  {}", manifest.plugin.description)?;
                 writeln!(out, "    {} bytes, sha256 {}", bytes.len(), digest(&bytes))?;
+                if let Some(words) = vouching.as_ref().and_then(Vouching::in_words) {
+                    writeln!(out, "    {words}")?;
+                }
                 // Hundreds of OctoPrints have a few verdicts between them.
                 let mut verdicts: Vec<(String, Vec<&str>)> = Vec::new();
                 let option = if octoprints.len() > 1 { " --octoprint NAME" } else { "" };

@@ -2,12 +2,13 @@
 
 use super::{connections, which};
 use anyhow::Result;
+use glassbox::attest::{self, Vouching};
 use glassbox::grants::{self, Standing};
 use glassbox::home::{Home, Stored};
 use glassbox::journal::{Entry, Reader, What, visible};
 use glassbox::octoprint::config::ALL;
 use glassbox::site::label;
-use glassbox_sandbox::{Consent, consent, examine};
+use glassbox_sandbox::{Consent, consent, digest, examine};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
@@ -108,11 +109,28 @@ pub fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing
     Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
 }
 
+/// How a component stands with who must vouch for it.
+pub fn vouching(home: &Home, name: &str, bytes: &[u8]) -> Result<Vouching> {
+    Ok(attest::standing(home, home.config()?.policy.as_ref(), name, &digest(bytes)))
+}
+
 /// Whether a plugin sends anything, and which rule decides. `option`: what a command needs to be about
 /// this OctoPrint.
 pub fn verdict(home: &Home, name: &str, option: &str) -> String {
-    let standing = home.read_plugin(name).and_then(|bytes| standing(home, name, &bytes));
-    match standing {
+    let bytes = match home.read_plugin(name) {
+        Ok(bytes) => bytes,
+        Err(error) => return format!("nothing is sent: {error}"),
+    };
+    match vouching(home, name, &bytes) {
+        Err(error) => return format!("nothing is sent: {error:#}"),
+        // A version that is running already may run on.
+        Ok(vouching) => {
+            if let Some(advice) = vouching.advice(name) {
+                return advice;
+            }
+        }
+    }
+    match standing(home, name, &bytes) {
         Err(error) => return format!("nothing is sent: {error}"),
         Ok(Err(error)) => return format!("nothing is sent: {error:#}"),
         Ok(Ok(standing)) => {

@@ -39,14 +39,11 @@ impl Supervisor {
                 tracing::info!(plugin = name, "its grant was taken back, and it was stopped; {advice}");
             }
         }
-        let names: Vec<_> = self.slots.keys().cloned().collect();
-        for name in names {
-            if let Some(slot) = self.slots.get_mut(&name) {
-                slot.failed.clear();
-                slot.seats.iter_mut().for_each(|seat| seat.failed.clear());
-            }
-            self.look(&name);
+        for slot in self.slots.values_mut() {
+            slot.failed.clear();
+            slot.seats.iter_mut().for_each(|seat| seat.failed.clear());
         }
+        self.look_at_all();
     }
 
     pub(super) fn settings_changed(&mut self, of: Option<&str>) {
@@ -80,16 +77,24 @@ impl Supervisor {
             Ok((roots, config)) => (config, roots),
             Err(error) => return tracing::warn!("the last good configuration holds: {error:#}"),
         };
+        // Keys may lie in the home itself.
+        let mut vouching = config.0.policy.is_some();
         let mut shared = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.0 != config.0 {
             if (&shared.0.octoprint, &shared.0.mqtt) != (&config.0.octoprint, &config.0.mqtt) {
                 tracing::warn!("which OctoPrint is followed changes when glassbox is started again");
             }
+            vouching |= shared.0.policy != config.0.policy;
             *shared = config;
             drop(shared);
             tracing::info!("the configuration changed");
             let seats = self.slots.values().flat_map(|slot| &slot.seats);
             seats.filter_map(|seat| seat.worker.as_ref()).for_each(|worker| worker.inbox.order(Order::Config));
+        } else {
+            drop(shared);
+        }
+        if vouching {
+            self.look_at_all();
         }
     }
 }

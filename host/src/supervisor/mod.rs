@@ -17,8 +17,8 @@ use anyhow::Result;
 use glassbox_sandbox::Plugin;
 use slot::{Seat, Slot, seen};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,10 @@ const LATEST: Duration = Duration::from_millis(200);
 /// A new file that cannot be loaded may be half written: it is looked at again after this, and
 /// only then is anything said.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// What an auditor said at a time that has not come yet is looked at again after this: the clock of a
+/// Raspberry Pi is wrong until it has heard the time.
+const EARLY: Duration = Duration::from_secs(30);
 
 /// The end takes no longer than this: events that wait, then reports that wait, five seconds each, and a
 /// call that has just begun.
@@ -107,7 +111,8 @@ impl Supervisor {
     #[must_use]
     pub fn patience(&self) -> Option<Duration> {
         let suspects = self.slots.values().filter_map(|slot| slot.suspect.as_ref().and_then(|(_, at)| *at));
-        let next = suspects.chain(self.due.map(|(at, _)| at)).min()?;
+        let early = self.slots.values().filter_map(|slot| slot.early);
+        let next = suspects.chain(early).chain(self.due.map(|(at, _)| at)).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -120,6 +125,7 @@ impl Supervisor {
                 self.due = Some(((now + QUIET).min(since + LATEST), since));
             }
             Folder::Grants => self.grants_changed(),
+            Folder::Keys => self.look_at_all(),
             Folder::Settings => self.settings_changed(of),
             Folder::Root => self.config_changed(),
         }
@@ -137,6 +143,8 @@ impl Supervisor {
             if let Some((_, at)) = &mut slot.suspect
                 && at.take_if(|at| *at <= now).is_some()
             {
+                late.push(name.clone());
+            } else if slot.early.take_if(|at| *at <= now).is_some() {
                 late.push(name.clone());
             }
         }
@@ -186,20 +194,35 @@ impl Supervisor {
             slot.again = true;
             return;
         }
-        slot.loading = self.loader.send(Job { name: name.into(), sites: slot.known() }).is_ok();
+        let policy = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner).0.policy.clone();
+        slot.loading = self.loader.send(Job { name: name.into(), sites: slot.known(), policy }).is_ok();
+    }
+
+    fn look_at_all(&mut self) {
+        let names: Vec<_> = self.slots.keys().cloned().collect();
+        names.iter().for_each(|name| self.look(name));
     }
 
     /// The loader has looked.
     pub fn loaded(&mut self, answer: Answer) {
         let Answer { name, digest, sites, verdict } = answer;
         let Some(slot) = self.slots.get_mut(&name) else { return };
-        slot.loading = false;
+        (slot.loading, slot.early) = (false, None);
         let suspect = slot.suspect.take().map(|(reason, _)| reason);
         if std::mem::take(&mut slot.again) {
             return self.look(&name);
         }
         match verdict {
-            Verdict::Known => slot.hush(),
+            Verdict::Known(None) => slot.hush(),
+            Verdict::Known(Some(advice)) => {
+                let runs = |plugin: &&Arc<Plugin>| digest.as_ref() == Some(&plugin.digest);
+                if let Some(plugin) = slot.running().filter(runs) {
+                    let runs_on = format!("version {} runs on, but is not loaded again", short(&plugin.digest));
+                    if slot.say(&name, &format!("{runs_on}: {advice}"), false) {
+                        self.write(What::Waiting, &name, digest, &advice);
+                    }
+                }
+            }
             Verdict::Ready(plugin, refused) => {
                 slot.said = None;
                 for number in sites.iter().filter(|number| !refused.iter().any(|(one, _)| one == *number)) {
@@ -208,12 +231,12 @@ impl Supervisor {
                 }
                 self.refused(&name, &plugin.digest, refused, suspect);
             }
-            Verdict::Waiting(standing) => {
-                let running = slot.running().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
-                if let Some(advice) = standing.advice(&name)
-                    && slot.say(&name, &format!("{advice}{}", running.unwrap_or_default()), false)
-                {
-                    self.write(What::Waiting, &name, digest, &advice);
+            Verdict::Waiting(advice) => self.waits(&name, digest, &advice),
+            Verdict::Unvouched(advice, early) => {
+                slot.early = early.then(|| Instant::now() + EARLY);
+                // What vouches for it may come right after it.
+                if !self.may_be_half(&name, &advice, suspect) {
+                    self.waits(&name, digest, &advice);
                 }
             }
             Verdict::Failed(error) => {
@@ -229,6 +252,15 @@ impl Supervisor {
                     self.write(What::Refused, &name, digest, &error.to_string());
                 }
             }
+        }
+    }
+
+    /// Somebody has to do something before it can be loaded.
+    fn waits(&mut self, name: &str, digest: Option<String>, advice: &str) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let running = slot.running().map(|plugin| format!("; version {} runs on", short(&plugin.digest)));
+        if slot.say(name, &format!("{advice}{}", running.unwrap_or_default()), false) {
+            self.write(What::Waiting, name, digest, advice);
         }
     }
 

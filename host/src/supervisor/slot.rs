@@ -4,6 +4,7 @@ use crate::home::Home;
 use crate::site::Site;
 use crate::worker::{self, Order, Worker};
 use glassbox_sandbox::Plugin;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,12 +22,17 @@ pub(super) struct Slot {
     pub(super) again: bool,
     /// A failure that may be a file half written, and when to look again.
     pub(super) suspect: Option<(String, Option<Instant>)>,
+    /// When to look again at what waits for a time to come.
+    pub(super) early: Option<Instant>,
     /// What was last said, so that it is said once.
     pub(super) said: Option<String>,
 }
 
 /// A file from outside: as long as this is the same, its content is.
-pub(super) type Seen = (u64, Option<std::time::SystemTime>, u64, i64);
+type Look = (u64, Option<std::time::SystemTime>, u64, i64);
+
+/// A plugin's file, and what auditors say about it.
+pub(super) type Seen = (Look, Option<Look>);
 
 /// A site's instance of it.
 #[derive(Default)]
@@ -144,9 +150,13 @@ fn is_new(said: &mut Option<String>, what: &str) -> bool {
     is_new
 }
 
-/// What the file looks like now; none if there is none.
+/// What the files look like now; none if there is no plugin.
 pub(super) fn seen(home: &Home, name: &str) -> Option<Seen> {
-    let metadata = std::fs::metadata(home.plugin_file(name)).ok()?;
+    Some((look(&home.plugin_file(name))?, look(&home.attestations_file(name))))
+}
+
+fn look(file: &Path) -> Option<Look> {
+    let metadata = std::fs::metadata(file).ok()?;
     #[cfg(unix)]
     let (inode, changed) = {
         use std::os::unix::fs::MetadataExt;

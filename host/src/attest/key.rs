@@ -1,0 +1,173 @@
+//! Keys of auditors: Ed25519, in the files that `openssl genpkey -algorithm ed25519` and `openssl pkey
+//! -pubout` write.
+
+use crate::home::read_bounded;
+use crate::octoprint::key::only_ours;
+use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
+use std::fmt;
+use std::path::Path;
+
+/// What stands before the 32 bytes of every Ed25519 public key, by RFC 8410: the name of the algorithm.
+const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// No key file is longer.
+const LONGEST: usize = 16 << 10;
+
+/// A key that signatures are checked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+/// A key that signs. It is never printed.
+pub struct SecretKey(Ed25519KeyPair);
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(a secret key)")
+    }
+}
+
+impl PublicKey {
+    /// From a PEM text, or from the line of base64 in one.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let der = if text.contains("-----BEGIN ") {
+            let one = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
+            one.map_err(|_| anyhow!("there is no PUBLIC KEY in it; 'openssl pkey -in KEY -pubout' writes one"))?
+                .to_vec()
+        } else {
+            STANDARD.decode(text.trim()).context("it is neither PEM nor base64")?
+        };
+        match der.strip_prefix(&SPKI).map(<[u8; 32]>::try_from) {
+            Some(Ok(key)) => Ok(Self(key)),
+            _ => bail!("it is no Ed25519 key"),
+        }
+    }
+
+    /// From a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds none; the message names it.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = read_bounded(file, LONGEST).map_err(anyhow::Error::from);
+        text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)))
+            .with_context(|| format!("{}", file.display()))
+    }
+
+    /// Whether a text is meant to be a key itself, and not the name of a file with one.
+    #[must_use]
+    pub fn is_text(text: &str) -> bool {
+        let text = text.trim();
+        text.contains("-----BEGIN ") || text.len() == 60 && text.starts_with("MCowBQYDK2VwAyEA")
+    }
+
+    /// What it is called in envelopes: the SHA-256 of the key as OpenSSL writes it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        glassbox_sandbox::digest(&[&SPKI[..], &self.0].concat())
+    }
+
+    /// Whether the message was signed with its secret half.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
+    }
+}
+
+impl SecretKey {
+    /// From a PEM text.
+    ///
+    /// # Errors
+    /// When it holds none that can be used; the message does not repeat it.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+            bail!("it is encrypted; 'openssl pkey -in KEY -out PLAIN' writes one that is not");
+        }
+        let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+            anyhow!("there is no PRIVATE KEY in it; 'openssl genpkey -algorithm ed25519 -out KEY' makes one")
+        })?;
+        // OpenSSL leaves the public half out, which is what is unchecked.
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
+        Ok(Self(pair.map_err(|error| anyhow!("it is no Ed25519 key: {error}"))?))
+    }
+
+    /// From a file that nobody else can read.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it too, or it holds none; the message says what to do.
+    pub fn read(file: &Path) -> Result<Self> {
+        only_ours(file, "the signing key")?;
+        let text = read_bounded(file, LONGEST).map_err(anyhow::Error::from);
+        let key = text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)));
+        key.with_context(|| format!("the signing key in {}", file.display()))
+    }
+
+    /// The half that others check with.
+    ///
+    /// # Panics
+    /// Never: it has 32 bytes.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.public_key().as_ref().try_into().expect("32 bytes"))
+    }
+
+    /// Sign.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).as_ref().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What OpenSSL 3.0 wrote.
+    const SECRET: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIE8sFCnTYAqYuBvgVAVhbEV4B8AzgEDdYYk4uCdLuNX2
+-----END PRIVATE KEY-----
+";
+
+    #[test]
+    fn a_public_key_is_pem_or_its_line() {
+        let secret = SecretKey::parse(SECRET).unwrap();
+        let line = STANDARD.encode([&SPKI[..], &secret.public().0].concat());
+        assert!(PublicKey::is_text(&line) && !PublicKey::is_text("keys/alice.pub"));
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{line}\n-----END PUBLIC KEY-----\n");
+        assert!(PublicKey::is_text(&pem));
+        assert_eq!(PublicKey::parse(&line).unwrap(), secret.public());
+        assert_eq!(PublicKey::parse(&pem).unwrap(), secret.public());
+        assert!(
+            secret.public().verifies(b"m", &secret.sign(b"m")) && !secret.public().verifies(b"n", &secret.sign(b"m"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_apart_and_not_repeated() {
+        let rsa = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIE8sFCnTYAqYuBvgVAVhbEV4B8AzgEDdYYk4uCdLuNX2\n-----END PRIVATE KEY-----\n";
+        for (text, words) in [
+            ("", "there is no PRIVATE KEY in it"),
+            ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "there is no PRIVATE KEY"),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "it is encrypted"),
+            (rsa, "it is no Ed25519 key"),
+        ] {
+            let error = format!("{:#}", SecretKey::parse(text).unwrap_err());
+            assert!(error.starts_with(words) && !error.contains("E8sFCn"), "{error}");
+        }
+        for (text, words) in [
+            ("MCowBQYDK2VuAyEA4NDtdGmLVr1d3jcIvRvIX1nVSTRfJpMhWlFVPVdNYw4=", "it is no Ed25519 key"),
+            ("%", "it is neither PEM nor base64"),
+            (SECRET, "there is no PUBLIC KEY in it"),
+            ("", "it is no Ed25519 key"),
+        ] {
+            let error = format!("{:#}", PublicKey::parse(text).unwrap_err());
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
+}

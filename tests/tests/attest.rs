@@ -1,0 +1,315 @@
+//! Whose word about a component counts: everything that can be wrong with an attestation, and what a
+//! stranger may write into its file.
+#![allow(missing_docs)]
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use glassbox::attest::dsse::Envelope;
+use glassbox::attest::policy::Keys;
+use glassbox::attest::rule::judge;
+use glassbox::attest::{PublicKey, SecretKey, Statement, Subject, Vouching, file};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-06-01T12:00:00Z";
+
+fn digest() -> String {
+    "ab".repeat(32)
+}
+
+/// A key as OpenSSL writes it.
+fn key(seed: u8) -> SecretKey {
+    let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    der.extend([seed; 32]);
+    let line = STANDARD.encode(der);
+    SecretKey::parse(&format!("-----BEGIN PRIVATE KEY-----\n{line}\n-----END PRIVATE KEY-----\n")).unwrap()
+}
+
+/// A statement that counts, made half a year ago.
+fn statement() -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "tracking.wasm", "digest": {"sha256": digest()}}],
+        "predicateType": "urn:glassbox:audit:v1",
+        "predicate": {
+            "plugin": "tracking",
+            "auditor": {"name": "glassbox", "version": "0.1.0"},
+            "time": "2026-01-01T00:00:00Z",
+            "expires": "2027-01-01T00:00:00Z",
+            "report": {"sha256": "cd".repeat(32)},
+            "verdicts": [{"claim": "it is harmless", "verdict": "holds"}, {"claim": "it is nice", "verdict": "not-shown"}]
+        }
+    })
+}
+
+fn changed(changes: &[(&str, Value)]) -> Value {
+    let mut statement = statement();
+    for (path, value) in changes {
+        *statement.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value.clone();
+    }
+    statement
+}
+
+fn dated(time: &str) -> Value {
+    changed(&[("/predicate/time", json!(time))])
+}
+
+/// One that fails, from that time.
+fn worse(time: &str) -> Value {
+    changed(&[("/predicate/time", json!(time)), ("/predicate/verdicts/0/verdict", json!("fails"))])
+}
+
+fn sealed(statement: &Value, seed: u8) -> String {
+    serde_json::to_string(&Envelope::seal(statement.to_string().as_bytes(), &key(seed))).unwrap()
+}
+
+fn keys(seeds: &[u8]) -> Keys {
+    let known = seeds.iter().map(|seed| (format!("key {seed}"), key(*seed).public())).collect();
+    Keys { known, faults: Vec::new() }
+}
+
+fn judged(lines: &[String], seeds: &[u8], needed: usize) -> Vouching {
+    let lines: Vec<_> = (1..).zip(lines.iter().cloned()).collect();
+    let subject = Subject { plugin: "tracking", digest: &digest(), now: NOW.parse().unwrap() };
+    Vouching { needed, ..judge(&lines, &keys(seeds), &subject) }
+}
+
+/// It does not count, and this is why.
+#[track_caller]
+fn refused(line: String, words: &str) {
+    let vouching = judged(&[line], &[1], 1);
+    assert!(!vouching.is_enough(), "{vouching:?}");
+    let advice = vouching.advice("tracking").unwrap();
+    assert!(advice.contains(words), "{advice}");
+    assert!(advice.contains("plugins/tracking.wasm.intoto.jsonl"), "{advice}");
+}
+
+#[test]
+fn a_good_one_counts() {
+    let vouching = judged(&[sealed(&statement(), 1)], &[1], 1);
+    assert!(vouching.is_enough() && vouching.advice("tracking").is_none(), "{vouching:?}");
+    assert_eq!(vouching.in_words().unwrap(), "vouched for by key 1 until 2027-01-01");
+    assert_eq!(vouching.notes, [""; 0]);
+    // One subject of several, and more than we know of.
+    let mut more = statement();
+    more["subject"].as_array_mut().unwrap().insert(0, json!({"name": "x", "digest": {"sha256": "00"}, "uri": "x"}));
+    more["predicate"]["mood"] = json!({"good": true});
+    assert!(judged(&[sealed(&more, 1)], &[1], 1).is_enough());
+    // Nothing is required.
+    assert!(judged(&[], &[], 0).is_enough() && judged(&[], &[], 0).in_words().is_none());
+}
+
+#[test]
+fn the_format_may_be_written_otherwise() {
+    let mut envelope: Value = serde_json::from_str(&sealed(&statement(), 1)).unwrap();
+    for pointer in ["/payload", "/signatures/0/sig"] {
+        let text = envelope.pointer_mut(pointer).unwrap();
+        *text = URL_SAFE_NO_PAD.encode(STANDARD.decode(text.as_str().unwrap()).unwrap()).into();
+    }
+    assert!(judged(&[envelope.to_string()], &[1], 1).is_enough(), "the other alphabet, and no padding");
+    // The id of a key is a hint that nobody signed.
+    envelope["signatures"][0]["keyid"] = json!(key(2).public().id());
+    assert!(judged(&[envelope.to_string()], &[1], 1).is_enough());
+    envelope["signatures"][0].as_object_mut().unwrap().remove("keyid");
+    assert!(judged(&[envelope.to_string()], &[2, 1], 1).is_enough());
+    assert!(!judged(&[envelope.to_string()], &[2], 1).is_enough());
+}
+
+#[test]
+fn what_was_altered_or_signed_by_somebody_else_is_refused() {
+    let nobody = "none of the keys has signed it, or it was altered since";
+    refused(sealed(&statement(), 2), nobody);
+    let good: Value = serde_json::from_str(&sealed(&worse("2026-01-01T00:00:00Z"), 1)).unwrap();
+    let with = |pointer: &str, value: Value| {
+        let mut envelope = good.clone();
+        *envelope.pointer_mut(pointer).unwrap() = value;
+        envelope.to_string()
+    };
+    // The report is made to look better, under the signature that was there.
+    refused(with("/payload", STANDARD.encode(statement().to_string()).into()), nobody);
+    let mut signature = STANDARD.decode(good["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+    signature[10] ^= 1;
+    refused(with("/signatures/0/sig", STANDARD.encode(&signature).into()), nobody);
+    refused(with("/signatures/0/sig", STANDARD.encode(&signature[..63]).into()), nobody);
+    refused(with("/signatures/0/sig", "".into()), nobody);
+    refused(with("/signatures", json!([])), nobody);
+    refused(with("/payloadType", "application/json".into()), "its payload is no application/vnd.in-toto+json");
+    // What was signed without saying what it is does not count as what it might be.
+    let body = statement().to_string();
+    let mut bare: Value = serde_json::from_str(&sealed(&statement(), 1)).unwrap();
+    bare["signatures"][0]["sig"] = STANDARD.encode(key(1).sign(body.as_bytes())).into();
+    refused(bare.to_string(), nobody);
+}
+
+#[test]
+fn what_is_about_something_else_is_refused() {
+    let another = "it is about another component";
+    refused(sealed(&changed(&[("/subject/0/digest/sha256", json!("ac".repeat(32)))]), 1), another);
+    refused(sealed(&changed(&[("/subject/0/digest/sha256", json!(digest().to_uppercase()))]), 1), another);
+    refused(sealed(&changed(&[("/subject/0/name", json!("weather.wasm"))]), 1), another);
+    refused(sealed(&changed(&[("/subject", json!([]))]), 1), another);
+    // Replayed from another plugin, if ever one digest stood for both.
+    refused(sealed(&changed(&[("/predicate/plugin", json!("weather"))]), 1), "it is about the plugin 'weather'");
+    for (path, value, words) in [
+        ("/_type", json!("https://in-toto.io/Statement/v0.1"), "and not 'https://in-toto.io/Statement/v1'"),
+        ("/predicateType", json!("https://slsa.dev/provenance/v1"), "and not 'urn:glassbox:audit:v1'"),
+        ("/predicate", json!({}), "it is no statement of an audit: missing field"),
+        ("/predicate/expires", json!("never"), "it is no statement of an audit: "),
+        ("/predicate/verdicts/0/verdict", json!("splendid"), "unknown variant `splendid`"),
+        ("/predicate/verdicts", json!([]), "(line 1) shows nothing"),
+        ("/predicate/verdicts", json!([{"claim": "x", "verdict": "not-shown"}]), "(line 1) shows nothing"),
+        ("/predicate/verdicts/1/verdict", json!("fails"), "(line 1) fails: it is nice"),
+    ] {
+        refused(sealed(&changed(&[(path, value)]), 1), words);
+    }
+}
+
+#[test]
+fn it_counts_for_a_time() {
+    let expires = |time: &str| sealed(&changed(&[("/predicate/expires", json!(time))]), 1);
+    refused(expires(NOW), "has expired on 2026-06-01");
+    assert!(judged(&[expires("2026-06-01T12:00:01Z")], &[1], 1).is_enough());
+    // A clock that is a little ahead is no lie.
+    assert!(judged(&[sealed(&dated("2026-06-02T11:00:00Z"), 1)], &[1], 1).is_enough());
+    let future = sealed(&dated("2026-06-02T13:00:00Z"), 1);
+    let vouching = judged(std::slice::from_ref(&future), &[1], 1);
+    assert!(vouching.early && !vouching.is_enough(), "{vouching:?}");
+    refused(future.clone(), "it is from the future (2026-06-02), or the clock here is wrong");
+    assert!(judged(&[future, sealed(&statement(), 1)], &[1], 1).is_enough(), "what was said before still counts");
+    // But a no needs no date.
+    let lines = [sealed(&statement(), 1), sealed(&worse("2099-01-01T00:00:00Z"), 1)];
+    assert!(!judged(&lines, &[1], 1).is_enough());
+}
+
+#[test]
+fn the_newest_word_of_each_key_counts() {
+    let yes = |time: &str| sealed(&dated(time), 1);
+    let no = |time: &str| sealed(&worse(time), 1);
+    let enough = |lines: &[String]| judged(lines, &[1], 1).is_enough();
+    let (early, late) = ("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z");
+    assert!(!enough(&[yes(early), no(late)]) && !enough(&[no(late), yes(early)]), "a worse report wins");
+    assert!(enough(&[no(early), yes(late)]) && enough(&[yes(late), no(early)]), "and so does a better one");
+    assert!(!enough(&[yes(early), no(early)]) && !enough(&[no(early), yes(early)]), "at the same time the worse");
+    // A new one that has expired is the last word, too.
+    let lapsed = changed(&[("/predicate/time", json!(late)), ("/predicate/expires", json!("2026-04-01T00:00:00Z"))]);
+    assert!(!enough(&[yes(early), sealed(&lapsed, 1)]));
+    // A no about another component says nothing about this one, nor does that of another key.
+    let mut other = worse(late);
+    other["subject"][0]["digest"]["sha256"] = json!("00");
+    assert!(enough(&[yes(early), sealed(&other, 1)]));
+    assert!(judged(&[yes(early), sealed(&worse(late), 2)], &[1, 2], 1).is_enough());
+}
+
+#[test]
+fn so_many_different_keys_must_vouch() {
+    let by = |seed: u8| sealed(&statement(), seed);
+    assert!(judged(&[by(1), by(3)], &[1, 2, 3], 2).is_enough());
+    assert!(judged(&[by(1), by(2), by(3)], &[1, 2, 3], 2).is_enough());
+    for lines in [vec![by(1)], vec![by(1), by(1)], vec![by(1), by(4)], vec![by(1), sealed(&dated(NOW), 1)]] {
+        assert!(!judged(&lines, &[1, 2, 3], 2).is_enough(), "{lines:?}");
+    }
+    // Two signatures in one envelope are two, of one key are one.
+    let (mut both, other): (Value, Value) =
+        (serde_json::from_str(&by(1)).unwrap(), serde_json::from_str(&by(2)).unwrap());
+    let twice = both["signatures"][0].clone();
+    both["signatures"].as_array_mut().unwrap().push(twice);
+    assert!(!judged(&[both.to_string()], &[1, 2, 3], 2).is_enough());
+    both["signatures"][1] = other["signatures"][0].clone();
+    assert!(judged(&[both.to_string()], &[1, 2, 3], 2).is_enough());
+    // More than there are keys: nobody can, and nothing is loaded.
+    assert!(!judged(&[by(1)], &[1], 2).is_enough());
+    assert!(!judged(&[by(1)], &[], 1).is_enough());
+}
+
+#[test]
+fn a_hostile_file_is_refused_in_words_and_hides_nothing_good() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let nested = format!("{{\"payload\": {}}}", deep(100_000));
+    let mut deep_inside = statement().to_string();
+    deep_inside.insert_str(1, &format!("\"x\": {},", deep(100_000)));
+    let deep_inside = serde_json::to_string(&Envelope::seal(deep_inside.as_bytes(), &key(1))).unwrap();
+    let twice = sealed(&statement(), 1).replacen('{', "{\"payload\": \"\", ", 1);
+    let mut many: Value = serde_json::from_str(&sealed(&statement(), 2)).unwrap();
+    many["signatures"] = vec![many["signatures"][0].clone(); 5].into();
+    let steers = sealed(&changed(&[("/predicate/plugin", json!("\u{1b}[2Jall is well\n"))]), 1);
+    for (line, words) in [
+        (nested.as_str(), "it is no DSSE envelope: "),
+        (&twice, "duplicate field `payload`"),
+        (&many.to_string(), "it has more than 4 signatures"),
+        ("{\"payload\": \"%\", \"payloadType\": \"application/vnd.in-toto+json\", \"signatures\": []}", "no base64"),
+        ("null", "it is no DSSE envelope"),
+        (&steers, "it is about the plugin '\u{fffd}[2Jall is well\u{fffd}'"),
+    ] {
+        refused(line.into(), words);
+        assert!(judged(&[line.into(), sealed(&statement(), 1)], &[1], 1).is_enough());
+    }
+    // Under a good signature, what nobody asked for is passed over, however deep it is.
+    assert!(judged(&[deep_inside], &[1], 1).is_enough());
+    // However many lines: few words.
+    let advice = judged(&vec!["x".repeat(1000); 60], &[1], 1).advice("tracking").unwrap();
+    assert!(advice.lines().count() < 12 && advice.len() < 4000 && advice.contains("and 53 more"), "{advice}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_as_a_whole() {
+    let folder = std::env::temp_dir().join(format!("glassbox-attest-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("a.intoto.jsonl");
+    let good = sealed(&statement(), 1);
+    assert_eq!(file::read(&path).unwrap(), []);
+    std::fs::write(&path, format!("{good}\n\n{good}")).unwrap();
+    assert_eq!(file::read(&path).unwrap(), [(1, good.clone()), (3, good.clone())]);
+    let more = Envelope::parse(&good).unwrap();
+    file::add(&path, &more).unwrap();
+    assert_eq!(file::read(&path).unwrap().len(), 3, "what was there stays, also without a line feed at its end");
+    std::fs::write(&path, format!("{good}\n").repeat(64)).unwrap();
+    assert_eq!(file::read(&path).unwrap().len(), 64);
+    assert!(file::add(&path, &more).unwrap_err().to_string().contains("remove old ones"));
+    std::fs::write(&path, format!("{good}\n").repeat(65)).unwrap();
+    assert!(file::read(&path).unwrap_err().to_string().contains("has more than 64 attestations"));
+    std::fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+    assert!(format!("{:#}", file::read(&path).unwrap_err()).contains("it has more than 1048576 bytes"));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_report_becomes_a_statement_that_counts() {
+    let bytes = glassbox::home::BUNDLED;
+    let (one, now) = (&glassbox_tests::corpora()[..1], NOW.parse::<Timestamp>().unwrap());
+    let audit = |bytes: &[u8], corpora| {
+        let report = glassbox::audit::audit(&glassbox_tests::SANDBOX, "x/any.wasm".as_ref(), bytes, corpora).unwrap();
+        Statement::of(&report, b"the report", now, SignedDuration::from_hours(24))
+    };
+    let statement = audit(bytes, one).unwrap();
+    assert_eq!(statement.fails(), None);
+    assert_eq!(statement.predicate.report.sha256, glassbox_sandbox::digest(b"the report"));
+    let line = sealed(&serde_json::to_value(&statement).unwrap(), 1);
+    let digest = glassbox_sandbox::digest(bytes);
+    let subject = Subject { plugin: "tracking", digest: &digest, now };
+    assert_eq!(judge(&[(1, line)], &keys(&[1]), &subject).by.len(), 1);
+    // One that does not do what was recorded.
+    let other = audit(&glassbox_tests::counter("first"), one).unwrap();
+    assert!(other.fails().unwrap().starts_with("fails: it does what was recorded"), "{:?}", other.fails());
+    assert!(audit(b"garbage", &[]).unwrap_err().to_string().starts_with("it has no manifest"));
+}
+
+proptest! {
+    #[test]
+    fn garbage_never_counts_and_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), text in ".{0,200}") {
+        let line = String::from_utf8_lossy(&bytes).into_owned();
+        prop_assert!(!judged(&[line, text.clone()], &[1], 1).is_enough());
+        let _ = (PublicKey::parse(&text), SecretKey::parse(&text), Statement::parse(&bytes));
+        // Signed, it is garbage all the same.
+        let signed = serde_json::to_string(&Envelope::seal(&bytes, &key(1))).unwrap();
+        prop_assert!(!judged(&[signed], &[1], 1).is_enough());
+    }
+
+    #[test]
+    fn no_byte_of_an_envelope_can_be_changed_for_the_better(at in any::<prop::sample::Index>(), with in any::<u8>()) {
+        let mut line = sealed(&worse("2026-01-01T00:00:00Z"), 1).into_bytes();
+        let at = at.index(line.len());
+        line[at] = with;
+        prop_assert!(!judged(&[String::from_utf8_lossy(&line).into_owned()], &[1], 1).is_enough());
+    }
+}
