@@ -25,7 +25,7 @@ pub const IDLE: Duration = Duration::from_secs(1);
 /// looks at it.
 const ANSWER: usize = 64 << 10;
 
-/// What is read at once; the head of an answer must fit.
+/// What is read at once.
 const INPUT: usize = 16 << 10;
 
 /// How an attempt ended.
@@ -73,6 +73,8 @@ impl Carrier {
             .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
             .max_idle_age(IDLE)
             .input_buffer_size(INPUT)
+            // It must fit, or it would not be seen that it is the head that is too long.
+            .max_response_header_size(INPUT / 2)
             .http_status_as_error(false)
             // A redirect would send a report to somebody whom nobody named.
             .max_redirects(0)
@@ -179,22 +181,30 @@ fn not_heard(error: &Error) -> String {
     match error {
         Error::Timeout(Timeout::Resolve) => "its name could not be looked up in time".into(),
         Error::Timeout(_) => "there was no connection in time".into(),
-        Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => "it closed the connection at once".into(),
-        Error::Io(error) => match certificate_error(error) {
-            Some(CertificateError::UnknownIssuer) => {
-                "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file in \
-                 glassbox.toml"
-                    .into()
-            }
-            Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-                "its certificate has expired, if this machine's clock is right".into()
-            }
-            Some(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-                "its certificate is not valid yet, if this machine's clock is right".into()
-            }
-            _ => error.to_string(),
-        },
+        Error::Io(error) => why(error),
         error => error.to_string(),
+    }
+}
+
+/// Why a connection, or the handshake on it, failed.
+#[must_use]
+pub fn why(error: &std::io::Error) -> String {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return "it closed the connection at once".into();
+    }
+    match certificate_error(error) {
+        Some(CertificateError::UnknownIssuer) => {
+            "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file in \
+             glassbox.toml"
+                .into()
+        }
+        Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired, if this machine's clock is right".into()
+        }
+        Some(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            "its certificate is not valid yet, if this machine's clock is right".into()
+        }
+        _ => error.to_string(),
     }
 }
 

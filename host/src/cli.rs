@@ -1,5 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands;
+use crate::commands::doctor;
 use crate::commands::log::Options;
 use crate::logger::Form;
 use clap::{Parser, Subcommand};
@@ -22,10 +24,11 @@ First steps:
   glassbox run --octoprint URL      follow your OctoPrint (--api-key-file FILE)
   glassbox run --events FILE        or feed it events; - for standard input
   glassbox status                   is anything sent, and why (not)?
+  glassbox doctor                   does it not work? what to do about it
   glassbox log                      what was sent, when, and because of what
   glassbox opt-out tracking         say no again; takes effect at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, log --verify), 2 it could not be done.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, log --verify, replay), 2 it could not be done.")]
 pub struct Cli {
     /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
@@ -47,6 +50,21 @@ pub struct Cli {
 pub enum Command {
     /// Make the home: folders, configuration, the bundled tracker. What is there stays.
     Init,
+    /// Take over the settings of OctoPrint's own tracker: its id, its switches, its intervals, its server.
+    ///
+    /// The file is OctoPrint's configuration, usually ~/.octoprint/config.yaml; it is not changed. What you
+    /// have set here otherwise stays, and then nothing is taken over. Nobody is opted in by this.
+    Import {
+        /// OctoPrint's configuration.
+        #[arg(value_name = "CONFIG.yaml")]
+        file: PathBuf,
+        /// Take OctoPrint's also where you have set something else here.
+        #[arg(long)]
+        force: bool,
+        /// The OctoPrint, by its name in glassbox.toml. Needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        octoprint: Option<String>,
+    },
     /// List the plugins: what they are, and whether they are on.
     List,
     /// Say whether anything is sent, and which rule decides.
@@ -55,6 +73,12 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
+    /// Look at a set-up step by step, and say what to do about what is wrong.
+    ///
+    /// Looks at the home, the plugins, their grants and settings, OctoPrint, the API key and what it may
+    /// read, the tracking server, the clock and a Raspberry Pi's throttle state. It changes nothing and
+    /// reports nothing; to the tracking server it connects only where somebody has opted in.
+    Doctor(doctor::Options),
     /// Show or change a plugin's settings.
     ///
     /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes
@@ -101,7 +125,7 @@ pub enum Command {
     /// Run all plugins in the home.
     ///
     /// Events come from a running OctoPrint: the one that is named, or those of the [[octoprint]] entries of
-    /// glassbox.toml. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
+    /// glassbox.toml, and those that publish at the brokers of its [[mqtt]] entries. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
     /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
     ///
     /// With --events they are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the
@@ -116,7 +140,14 @@ pub enum Command {
         /// Events from a file, a pipe, or - for standard input.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["octoprint", "api_key_file"])]
         events: Option<PathBuf>,
+        #[command(flatten)]
+        record: commands::run::Record,
     },
+    /// Run a recording again, with all live services denied, and stop at the first difference.
+    ///
+    /// The component is looked for by its digest: in the home, among those that are named, and in this
+    /// program. Exit status 1 if anything is different.
+    Replay(commands::replay::Options),
     /// Show what was reported, what was not, and what happened to plugins.
     ///
     /// Everything is in the journal: each report from when it was queued, with every field, to what

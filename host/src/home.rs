@@ -134,6 +134,12 @@ impl Home {
         self.state().join(name).with_extension("json")
     }
 
+    /// The last calls of a plugin before it failed.
+    #[must_use]
+    pub fn trap_file(&self, name: &str) -> PathBuf {
+        self.state().join(name).with_extension("trap.jsonl")
+    }
+
     /// Where compiled code is kept.
     #[must_use]
     pub fn cache(&self) -> PathBuf {
@@ -313,7 +319,7 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
 
 /// Open a file that somebody dropped somewhere. A pipe would keep us waiting for who writes to it,
 /// a device has no end, and only to open one may do something.
-fn open_file(file: &Path) -> std::io::Result<fs::File> {
+pub(crate) fn open_file(file: &Path) -> std::io::Result<fs::File> {
     let usual = |metadata: &fs::Metadata| match metadata.is_file() || metadata.is_dir() {
         true => Ok(()),
         false => Err(std::io::Error::other("it is a pipe, a socket or a device, and no file")),

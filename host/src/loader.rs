@@ -112,7 +112,10 @@ impl Loader {
 }
 
 /// Start it as it will be started, and throw it away: nothing is sent, nothing is kept.
-fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
+///
+/// # Errors
+/// What it fails at.
+pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
     let capabilities = Capabilities { random: Box::new(crate::system::SystemRandom), ..Capabilities::deny() };
     let mut instance = Instance::new(plugin, capabilities, consent::process_veto())?;
     let settings = home.settings(&plugin.name)?.or_empty(&home.settings_file(&plugin.name))?;

@@ -110,8 +110,7 @@ impl Said {
             (Some(one), None) | (None, Some(one)) => format!("{one}: "),
             (None, None) => String::new(),
         };
-        let further =
-            |line: &str| if line.starts_with("    ") { format!("\n{line}") } else { format!("\n      {line}") };
+        let further = |line: &str| if line.starts_with("  ") { format!("\n{line}") } else { format!("\n      {line}") };
         let (first, rest) = self.message.split_once('\n').map_or((&*self.message, None), |(a, b)| (a, Some(b)));
         let rest: String = rest.iter().flat_map(|rest| rest.split('\n')).map(further).collect();
         format!("{level} {who}{first}{rest}\n")
@@ -191,8 +190,8 @@ mod tests {
 
     #[test]
     fn nothing_passes_for_another_line_or_moves_the_cursor() {
-        let lines = said(&[("message", "a:\n      - b\nc")]);
-        assert_eq!(lines.plain(Level::INFO, false), " INFO a:\n      - b\n      c\n");
+        let lines = said(&[("message", "a:\n  - b\nc")]);
+        assert_eq!(lines.plain(Level::INFO, false), " INFO a:\n  - b\n      c\n");
         let awkward = said(&[("message", "\u{1b}[2J\r\u{202e}a\n INFO tracking: b")]);
         assert_eq!(awkward.plain(Level::WARN, false), " WARN \\u{1b}[2J\\u{d}\\u{202e}a\n       INFO tracking: b\n");
         let json = awkward.json(Level::WARN);

@@ -38,8 +38,12 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
     let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
     match cli.command {
         Command::Init => commands::init(&home()?)?,
+        Command::Import { file, force, octoprint } => {
+            commands::import(&home()?, &file, force, octoprint.as_deref())?;
+        }
         Command::List => commands::list(&home()?)?,
         Command::Status { octoprint } => commands::status(&home()?, octoprint.as_deref())?,
+        Command::Doctor(options) => return commands::doctor(&home()?, &options),
         Command::Settings { name, keys, octoprint } => {
             commands::settings(&home()?, &name, &keys, octoprint.as_deref())?;
         }
@@ -47,9 +51,10 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Revoke { name } => commands::revoke(&home()?, &name)?,
         Command::OptIn { name, octoprint } => commands::opt_in(&home()?, &name, octoprint.as_deref())?,
         Command::OptOut { name, octoprint } => commands::opt_out(&home()?, &name, octoprint.as_deref())?,
-        Command::Run { octoprint, api_key_file, events } => {
-            commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref())?;
+        Command::Run { octoprint, api_key_file, events, record } => {
+            commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref(), &record)?;
         }
+        Command::Replay(options) => return commands::replay(&home()?, &options),
         Command::Log(options) => return commands::log(&home()?, &options),
         Command::Audit { file, corpus, json, sent, source } => {
             return commands::audit(&file, &corpus, json, sent.as_deref(), source.as_deref());

@@ -7,8 +7,9 @@ use crate::inbox::Event;
 use crate::journal::{Entry, Journal, Rules, What};
 use crate::loader;
 use crate::mqtt::{self, Broker};
-use crate::octoprint::{Target, follow};
+use crate::octoprint::{Target, connection, follow};
 use crate::outbox::Tally;
+use crate::record::Sink;
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::server::Server;
@@ -39,6 +40,9 @@ pub enum Source {
     OctoPrints(Vec<Target>, Vec<Broker>),
 }
 
+/// What a source does from its first event to its end.
+type Hear = Box<dyn FnMut(&Site) -> Result<()> + Send>;
+
 /// How the run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -50,11 +54,11 @@ pub struct Summary {
     pub tally: Tally,
 }
 
-/// Run until the source ends or a signal comes.
+/// Run until the source ends or a signal comes, and record it where that is wanted.
 ///
 /// # Errors
 /// When there is no home, another host runs with it, the source cannot be read, or no plugin ran.
-pub fn run(home: &Home, source: Source) -> Result<Summary> {
+pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summary> {
     home.must_exist()?;
     let _only = home.lock()?;
     let config = home.config()?;
@@ -71,10 +75,11 @@ pub fn run(home: &Home, source: Source) -> Result<Summary> {
         let _ = signal.send(Control::Signal);
     })
     .context("listening for signals")?;
+    connection::forget_all(home);
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
     let config = Arc::new(Mutex::new((config, roots)));
-    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone() };
+    let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone(), recording };
     let sites = sites(&source, &shared);
     allow_files(sites.len());
     let homes: Vec<_> = sites.iter().map(|site| site.home.clone()).collect();
@@ -140,7 +145,7 @@ fn allow_files(_: usize) {}
 
 /// Events come from now on.
 fn listen_to(source: Source, sites: &[Arc<Site>]) -> Result<()> {
-    let start = |site: &Arc<Site>, mut hear: Box<dyn FnMut(&Site) -> Result<()> + Send>| {
+    let start = |site: &Arc<Site>, mut hear: Hear| {
         let site = site.clone();
         let thread = std::thread::Builder::new().name(site.label("source")).stack_size(STACK);
         thread.spawn(move || drop(site.shared.control.send(Control::SourceEnded(hear(&site)))))

@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::home::Home;
 use crate::journal::Journal;
+use crate::record::Sink;
 use crate::roots::Roots;
 use crate::router::Router;
 use crate::server::Server;
@@ -22,6 +23,8 @@ pub struct Shared {
     pub control: Sender<Control>,
     /// Where it is written down.
     pub journal: Journal,
+    /// Where all calls go, if they are recorded.
+    pub recording: Option<Sink>,
 }
 
 impl Shared {

@@ -8,9 +8,13 @@ mod component;
 mod farm;
 mod journal;
 mod process;
+mod record;
 mod reload;
 
 use std::time::{Duration, Instant};
+
+/// A part of it, by its name.
+type Part = (&'static str, fn(&mut Sheet));
 
 fn main() {
     // `cargo test --benches` asks for one quick look, not for figures.
@@ -19,11 +23,12 @@ fn main() {
     }
     // Those that are named, or all: `cargo bench -- farm`.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let all: [(&str, fn(&mut Sheet)); 5] = [
+    let all: [Part; 6] = [
         ("component", component::measure),
         ("farm", farm::measure),
         ("journal", journal::measure),
         ("process", process::measure),
+        ("record", record::measure),
         ("reload", reload::measure),
     ];
     let mut sheet = Sheet::default();

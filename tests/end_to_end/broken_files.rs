@@ -188,7 +188,11 @@ fn a_wrong_configuration_is_named_with_its_line() {
     for (content, line, reason) in [
         ("# mine\nvcgencmd = 3\n", 2, "invalid type: integer `3`, expected path string"),
         ("vcgencmd = \"", 1, "invalid basic string, expected `\"`"),
-        ("\n\nplugins = []\n", 3, "unknown field `plugins`, expected one of `vcgencmd`, `ca_file`, `octoprint`"),
+        (
+            "\n\nplugins = []\n",
+            3,
+            "unknown field `plugins`, expected one of `vcgencmd`, `ca_file`, `octoprint`, `mqtt`",
+        ),
     ] {
         fs::write(&file, content).unwrap();
         let message = home.run(&["run", "--events", "-"]).error();

@@ -3,11 +3,17 @@
 
 use crate::faulty::certificate_file;
 use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
+use glassbox::mqtt::client::Client;
+use glassbox::octoprint::Trouble;
+use glassbox::octoprint::push::Patience;
 use glassbox::receiver::Receiver;
+use glassbox::roots::Roots;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 const USER: &str = "glassbox";
 const PASSWORD: &str = "a secret, with \"quotes\"";
@@ -166,7 +172,8 @@ fn octoprints_are_told_apart_by_base_topic() {
     let Some(broker) = Broker::start() else { return };
     // As it was when the host came: one is there, of the other nobody knows; and what is kept is old.
     broker.presence("octoPrint/", true);
-    broker.publish("octoPrint/event/FirmwareData", r#"{"_event":"FirmwareData","name":"Old"}"#, true);
+    let old = r#"{"_event":"PrintDone","path":"old.gcode","origin":"local"}"#;
+    broker.publish("octoPrint/event/PrintDone", old, true);
     let (home, receivers) = home(&url(&broker), &FARM, "");
     let host = home.command(&["run", "-v"]).start();
     host.wait_for_log("listens at the broker mqtt://127.0.0.1");
@@ -270,13 +277,55 @@ fn what_is_no_broker_is_tried_again() {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"220 mail.example ESMTP\r\n");
+            let _ = stream.unwrap().write_all(b"220 mail.example ESMTP\r\n");
         }
     });
     let (home, _receivers) = home_of_one(&format!("mqtt://127.0.0.1:{port}"), "");
     let host = home.command(&["run"]).start();
     host.wait_for_log("is not heard, and tried again: what it sends is no MQTT");
     stop(host);
+}
+
+#[test]
+fn a_broker_that_fell_silent_is_noticed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Lets us in, answers two pings, and then no more.
+    let broker = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 1024];
+        assert!(stream.read(&mut bytes).unwrap() > 0 && bytes[0] == 0x10);
+        stream.write_all(b"\x20\x02\x00\x00").unwrap();
+        assert!(stream.read(&mut bytes).unwrap() > 0 && bytes[0] == 0x82);
+        // What was kept comes before the answer, and is not lost.
+        stream.write_all(b"\x31\x11\x00\x06a/mqttconnected\x90\x04\x00\x01\x00\x00").unwrap();
+        let mut heard = Vec::new();
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            heard.extend_from_slice(&bytes[..count]);
+            if heard.len() <= 4 {
+                stream.write_all(b"\xd0\x00").unwrap();
+            }
+        }
+        heard
+    });
+    let address = glassbox::mqtt::config::Address::parse(&format!("mqtt://127.0.0.1:{port}")).unwrap();
+    let broker_of_ours = glassbox::mqtt::Broker { address, login: None, octoprints: vec![(None, "a/".into())] };
+    let short = Duration::from_millis(100);
+    let patience = Patience { setup: LONG, quiet: short, answer: 5 * short };
+    let mut client = Client::connect(&broker_of_ours, &Roots::default(), patience).unwrap();
+    let kept = client.next(None).unwrap().unwrap();
+    assert_eq!((kept.topic.as_str(), &kept.payload[..], kept.retained), ("a/mqtt", &b"connected"[..], true));
+    let trouble = loop {
+        if let Err(trouble) = client.next(None) {
+            break trouble;
+        }
+    };
+    assert_eq!(trouble, Trouble::away("nothing is heard from it any more"));
+    drop(client);
+    let heard = broker.join().unwrap();
+    let (pings, bye) = heard.split_at(heard.len() - 2);
+    assert!(pings.len() >= 6 && pings.chunks(2).all(|ping| ping == [0xc0, 0]), "{heard:x?}");
+    assert_eq!(bye, [0xe0, 0]);
 }
 
 #[test]

@@ -44,11 +44,11 @@ fn what_waiting_does_not_mend_ends_it_with_advice() {
 
     server.how().version = "1.7.3";
     let message = run(&home, &url, KEY).error();
-    assert_eq!(message, format!("{url} is OctoPrint 1.7.3, which is too old: update it to 1.8 or later"));
+    assert_eq!(message, format!("{url} is OctoPrint 1.7.3, which is too old; update it to 1.8 or later"));
     server.how().version = "1.11.8";
     server.how().roles = vec!["system"];
     let message = run(&home, &url, KEY).error();
-    assert_eq!(message, format!("at {url} the user of the API key may not hear events: give it the permission STATUS"));
+    assert_eq!(message, format!("at {url} the user of the API key may not hear events; give it the permission STATUS"));
 }
 
 #[test]

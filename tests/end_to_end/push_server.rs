@@ -31,6 +31,8 @@ pub struct How {
     pub starts: u64,
     pub printer: &'static str,
     pub plugins: Value,
+    /// Whether its own tracker is on.
+    pub own_tracker: Value,
     /// What is below this path only is there.
     pub base: &'static str,
     /// Answers to paths, in place of the right ones: status, headers, body.
@@ -72,6 +74,7 @@ impl PushServer {
             starts: 7,
             printer: "Operational",
             plugins: json!([{"key": "mine", "version": "1.0", "bundled": false, "enabled": true}]),
+            own_tracker: Value::Null,
             base: "",
             odd: BTreeMap::new(),
             mute: false,
@@ -242,6 +245,13 @@ impl How {
                 "stats": {"created": 1, "server_starts": self.starts}}),
             ("GET", "/plugin/pluginmanager/plugins") if needs("plugin_pluginmanager_manage") => {
                 json!({"plugins": self.plugins})
+            }
+            // Others are shown null: OctoPrint keeps it to those who may change all settings.
+            ("GET", "/api/settings") if needs("settings") => {
+                json!({"plugins": {"tracking": {"enabled": self.own_tracker}}})
+            }
+            ("GET", "/plugin/pluginmanager/plugins/versions") if needs("plugin_pluginmanager_list") => {
+                if self.own_tracker == "disabled" { json!({"other": "1.0"}) } else { json!({"tracking": null}) }
             }
             ("GET", "/api/connection") if needs("status") => json!({"current": {"state": self.printer}}),
             ("GET", "/nowhere") | ("POST", _) => return ("404 NOT FOUND".into(), "<html>".into()),

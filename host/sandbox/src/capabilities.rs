@@ -1,7 +1,7 @@
 //! The five capabilities as traits, with an implementation that denies everything. The real ones,
 //! and one that records what passes, are the host's (`host/src/system/`).
 
-use crate::Outgoing;
+use crate::{Blocked, Outgoing, Request};
 
 /// Where requests that passed the gate go.
 pub trait Http: Send {
@@ -9,6 +9,10 @@ pub trait Http: Send {
     fn room(&self) -> usize;
     /// Take requests, in order. Must not wait for the network.
     fn queue(&mut self, requests: Vec<Outgoing>);
+    /// A component asks for this: for whoever keeps a record, nothing comes of it.
+    fn asked(&self, _: &Request) {}
+    /// What it was answered: nothing, or why it was refused, and the contract's word for that.
+    fn answered(&self, _: Option<(&Blocked, &str)>) {}
 }
 
 /// Monotonic time.

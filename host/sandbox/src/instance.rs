@@ -297,6 +297,7 @@ impl http::Host for State {
             fields: request.fields,
             user_agent: request.user_agent,
         };
+        self.capabilities.http.asked(&request);
         let consent = Consent::decide(&self.settings, self.veto);
         let passed = if self.may_send {
             gate::pass(request, &self.policy, &self.settings, consent)
@@ -304,39 +305,34 @@ impl http::Host for State {
             let reason = "only on-event and on-tick may send".into();
             Err(Blocked { request: printable(&request.name, limits::NAME), reason, undeclared: true })
         };
-        let refused = match passed {
-            Ok(outgoing) => match self.too_much() {
-                None => {
-                    self.sent.push(outgoing);
-                    return Ok(Ok(()));
-                }
-                Some(reason) => {
-                    let reason = reason.into();
-                    (Blocked { request: outgoing.name, reason, undeclared: false }, http::Refusal::QueueFull)
-                }
-            },
-            Err(blocked) => (blocked, http::Refusal::Forbidden),
+        let answer = match passed {
+            Ok(outgoing) => self.take(outgoing).map_err(|blocked| (blocked, http::Refusal::QueueFull)),
+            Err(blocked) => Err((blocked, http::Refusal::Forbidden)),
         };
+        self.capabilities.http.answered(answer.as_ref().err().map(|(blocked, refusal)| (blocked, refusal.name())));
+        let Err((blocked, refusal)) = answer else { return Ok(Ok(())) };
         // As many reasons as requests: more of them would only fill memory.
         if self.blocked.len() < limits::REQUESTS_PER_CALL {
-            self.blocked.push(refused.0);
+            self.blocked.push(blocked);
         }
-        Ok(Err(refused.1))
+        Ok(Err(refusal))
     }
 }
 
 impl State {
-    /// Why one more request is too much now.
-    fn too_much(&mut self) -> Option<&'static str> {
-        if self.sent.len() >= limits::REQUESTS_PER_CALL {
-            Some("too many requests in one call")
+    /// Take a request, if one more is not too much now.
+    fn take(&mut self, outgoing: Outgoing) -> Result<(), Blocked> {
+        let reason = if self.sent.len() >= limits::REQUESTS_PER_CALL {
+            "too many requests in one call"
         } else if self.sent.len() >= self.capabilities.http.room() {
-            Some("the outbox is full")
+            "the outbox is full"
         } else if !self.rate.take(self.capabilities.clock.now()) {
-            Some("too many requests in a short time")
+            "too many requests in a short time"
         } else {
-            None
-        }
+            self.sent.push(outgoing);
+            return Ok(());
+        };
+        Err(Blocked { request: outgoing.name, reason: reason.into(), undeclared: false })
     }
 }
 

@@ -1,12 +1,16 @@
 //! What each command does, one file for each or for a few that belong together.
 
 mod audit;
+mod connections;
 mod consent;
 mod demo;
+pub mod doctor;
+mod import;
 pub mod log;
 mod pack;
 mod plugins;
-mod run;
+pub mod replay;
+pub mod run;
 mod settings;
 mod status;
 mod which;
@@ -14,9 +18,12 @@ mod which;
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
 pub use demo::demo;
+pub use doctor::doctor;
+pub use import::import;
 pub use log::log;
 pub use pack::pack;
 pub use plugins::{init, list, policy};
+pub use replay::replay;
 pub use run::run;
 pub use settings::settings;
 pub use status::status;

@@ -49,8 +49,9 @@ pub fn list(home: &Home) -> Result<()> {
                 writeln!(out, "    {} bytes, sha256 {}", bytes.len(), digest(&bytes))?;
                 // Hundreds of OctoPrints have a few verdicts between them.
                 let mut verdicts: Vec<(String, Vec<&str>)> = Vec::new();
+                let option = if octoprints.len() > 1 { " --octoprint NAME" } else { "" };
                 for one in &octoprints {
-                    let verdict = verdict(&one.home, &name);
+                    let verdict = verdict(&one.home, &name, option);
                     match verdicts.iter_mut().find(|(found, _)| *found == verdict) {
                         Some((_, of)) => of.push(one.called()),
                         None => verdicts.push((verdict, vec![one.called()])),

@@ -4,13 +4,34 @@ use anyhow::{Context, Result, bail};
 use glassbox::home::Home;
 use glassbox::mqtt;
 use glassbox::octoprint::{Address, Key, Target, config};
+use glassbox::record::{LIMIT, Sink};
 use glassbox::run::{self, Source};
 use std::fs::File;
 use std::io::{BufReader, stdin};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Whether it is recorded.
+#[derive(Debug, clap::Args)]
+pub struct Record {
+    /// Write all that crosses the boundary of plugins into this new file, for 'glassbox replay'.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The recording ends when it has so many bytes.
+    #[arg(long, value_name = "BYTES", requires = "record", default_value_t = LIMIT)]
+    record_limit: u64,
+    /// With stand-ins for all texts: no id, no salt, no path.
+    #[arg(long, requires = "record")]
+    record_scrub: bool,
+}
 
 /// Run all plugins until the events end or a signal comes.
-pub fn run(home: &Home, octoprint: Option<&str>, key: Option<&Path>, events: Option<&Path>) -> Result<()> {
+pub fn run(
+    home: &Home,
+    octoprint: Option<&str>,
+    key: Option<&Path>,
+    events: Option<&Path>,
+    record: &Record,
+) -> Result<()> {
     let source = match (octoprint, events) {
         (Some(url), _) => {
             let address = Address::parse(url)?;
@@ -29,7 +50,9 @@ pub fn run(home: &Home, octoprint: Option<&str>, key: Option<&Path>, events: Opt
             Source::OctoPrints(targets, brokers)
         }
     };
-    let tally = run::run(home, source)?.tally;
+    let create = |file: &PathBuf| Sink::create(file, record.record_limit, record.record_scrub);
+    let recording = record.record.as_ref().map(create).transpose()?;
+    let tally = run::run(home, source, recording)?.tally;
     tracing::info!("{} reports sent, {} failed, {} dropped", tally.sent, tally.failed, tally.dropped);
     Ok(())
 }

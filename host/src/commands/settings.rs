@@ -11,9 +11,7 @@ use std::io::Write;
 
 /// Show or change settings.
 pub fn settings(home: &Home, name: &str, arguments: &[String], octoprint: Option<&str>) -> Result<()> {
-    let plugin = load_granted(home, name)?;
-    let mut instance = Instance::new(&plugin, Capabilities::deny(), None)?;
-    let schema: Value = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
+    let (schema, mut instance) = schema_of(home, name)?;
     let keys = schema::keys(&schema);
     // All are looked at before any is changed.
     let mut changes = Vec::new();
@@ -52,9 +50,17 @@ pub fn settings(home: &Home, name: &str, arguments: &[String], octoprint: Option
     Ok(())
 }
 
+/// What can be set, as the plugin says, and the plugin, which checks it.
+pub fn schema_of(home: &Home, name: &str) -> Result<(Value, Instance)> {
+    let plugin = load_granted(home, name)?;
+    let mut instance = Instance::new(&plugin, Capabilities::deny(), None)?;
+    let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
+    Ok((schema, instance))
+}
+
 /// Have the plugin itself check the whole document. Without the user's yes: nothing is to be
 /// minted here.
-fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
+pub fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
     let mut asked = settings.clone();
     if asked.enabled() {
         asked.set("enabled", false.into()).map_err(anyhow::Error::msg)?;

@@ -1,6 +1,6 @@
 //! `status`: whether anything is sent, which rule decides, and what was sent so far.
 
-use super::which;
+use super::{connections, which};
 use anyhow::Result;
 use glassbox::grants::{self, Standing};
 use glassbox::home::{Home, Stored};
@@ -25,19 +25,24 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<()> {
     for name in home.plugin_names()? {
         for one in &octoprints {
             let label = label(one.name.as_deref(), &visible(&name));
-            writeln!(out, "{label}: {}", verdict(&one.home, &name))?;
+            writeln!(out, "{label}: {}", verdict(&one.home, &name, &one.option()))?;
             if let Some(so_far) = so_far.get(&(one.name.clone(), name.clone())) {
-                so_far.write(one.name.as_deref(), &name, &mut out)?;
+                so_far.write(&one.option(), &name, &mut out)?;
             }
         }
         // What concerns all of them.
         if octoprints.iter().all(|one| one.name.is_some())
             && let Some(so_far) = so_far.get(&(None, name.clone()))
         {
-            so_far.write(None, &name, &mut out)?;
+            so_far.write("", &name, &mut out)?;
         }
     }
-    Ok(())
+    connections::write(home, octoprint, &octoprints, &mut out)
+}
+
+/// Whether the user has switched a plugin on.
+pub fn is_on(home: &Home, name: &str) -> bool {
+    matches!(home.settings(name), Ok(Stored::Good(settings)) if settings.enabled())
 }
 
 /// What becomes of a plugin itself; the last one tells how it is.
@@ -77,15 +82,14 @@ fn so_far(home: &Home) -> Result<BTreeMap<(Option<String>, String), SoFar>> {
 }
 
 impl SoFar {
-    fn write(&self, octoprint: Option<&str>, name: &str, out: &mut impl Write) -> Result<()> {
+    fn write(&self, option: &str, name: &str, out: &mut impl Write) -> Result<()> {
         let count = |what| self.counts.get(&what).copied().unwrap_or_default();
         let (sent, failed, dropped) = (count(What::Sent), count(What::Failed), count(What::Dropped));
         if sent + failed + dropped + count(What::Blocked) > 0 {
             let blocked = count(What::Blocked);
-            let of = octoprint.map(|name| format!(" --octoprint {name}")).unwrap_or_default();
             writeln!(
                 out,
-                "    in the journal: {sent} sent, {failed} failed, {dropped} dropped, {blocked} blocked (glassbox log --plugin {name}{of})"
+                "    in the journal: {sent} sent, {failed} failed, {dropped} dropped, {blocked} blocked (glassbox log --plugin {name}{option})"
             )?;
         }
         let bad = [What::Quarantined, What::RolledBack, What::Refused, What::Restarted];
@@ -104,8 +108,9 @@ pub fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing
     Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
 }
 
-/// Whether a plugin sends anything, and which rule decides.
-pub fn verdict(home: &Home, name: &str) -> String {
+/// Whether a plugin sends anything, and which rule decides. `option`: what a command needs to be about
+/// this OctoPrint.
+pub fn verdict(home: &Home, name: &str, option: &str) -> String {
     let standing = home.read_plugin(name).and_then(|bytes| standing(home, name, &bytes));
     match standing {
         Err(error) => return format!("nothing is sent: {error}"),
@@ -124,7 +129,7 @@ pub fn verdict(home: &Home, name: &str) -> String {
         Ok(Stored::Damaged(reason)) => {
             let file = home.settings_file(name);
             return format!(
-                "nothing is sent: the settings file {} is damaged: {reason} (mend it, or glassbox opt-in {name} to begin anew)",
+                "nothing is sent: the settings file {} is damaged: {reason} (mend it, or glassbox opt-in {name}{option} to begin anew)",
                 file.display()
             );
         }
@@ -133,6 +138,6 @@ pub fn verdict(home: &Home, name: &str) -> String {
     match consent {
         Consent::Given => format!("reports are sent while the host runs: {consent}"),
         Consent::Variable(_) => format!("nothing is sent: {consent} here"),
-        Consent::Refused | Consent::Undecided => format!("nothing is sent: {consent} (glassbox opt-in {name})"),
+        Consent::Refused | Consent::Undecided => format!("nothing is sent: {consent} (glassbox opt-in {name}{option})"),
     }
 }

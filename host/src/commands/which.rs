@@ -22,6 +22,11 @@ impl One {
         Self { home: home.of(name.as_deref()), name }
     }
 
+    /// What a command needs to be about it.
+    pub fn option(&self) -> String {
+        self.name.iter().map(|name| format!(" --octoprint {name}")).collect()
+    }
+
     /// What it is called.
     pub fn called(&self) -> &str {
         self.name.as_deref().unwrap_or(UNNAMED)

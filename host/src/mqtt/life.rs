@@ -1,8 +1,9 @@
 //! One OctoPrint as a broker tells of it: its events, and when its server begins and ends.
 //!
 //! The plugin says `connected` and `disconnected` (its last will) under `mqtt`, and publishes
-//! OctoPrint's own `Startup` and `Shutdown`. A connection that is lost and comes back is no new run of
-//! the server; a `Startup` is, and so is what comes after a `Shutdown`, or after two minutes of absence.
+//! OctoPrint's own `Shutdown`, and `Startup` if it is at the broker by then (that of 1.11.8 is not). A
+//! connection that is lost and comes back is no new run of the server; what comes after a `Shutdown` is,
+//! or after two minutes of absence, and a `Startup`.
 
 use crate::inbox::Event;
 use crate::octoprint::UNNAMED;
@@ -63,7 +64,7 @@ impl Life {
             b"disconnected" => {
                 self.heard = true;
                 self.begins = false;
-                if self.away.is_none() {
+                if self.away.is_none() && self.before.is_some() {
                     tracing::info!(octoprint = self.called(), "OctoPrint is not at the broker");
                     self.away = Some(Instant::now());
                 }
@@ -238,7 +239,7 @@ mod tests {
             let home = Home::at(std::env::temp_dir().join(format!("glassbox-life-{name}-{}", std::process::id())));
             let config = Arc::new(Mutex::new((home.config().unwrap(), Roots::default())));
             let journal = Journal::at(&home.journal(), Rules::default());
-            let shared = Shared { home: home.clone(), config, control: mpsc::channel().0, journal };
+            let shared = Shared { home: home.clone(), config, control: mpsc::channel().0, journal, recording: None };
             let site = Arc::new(Site::new(0, Some("mk3".into()), Server::Elsewhere, &shared));
             let sees = [STARTED, STOPPING, "A", "Disconnected"].map(|e| format!("[[sees]]\nevent=\"{e}\"\nfields=[]"));
             let manifest = format!("[plugin]\nname=\"p\"\n{}", sees.join("\n"));

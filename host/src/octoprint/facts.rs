@@ -1,5 +1,6 @@
 //! What the push API does not bring: read over REST, and made into the events that plugins know.
 
+use super::permissions::{ACHIEVEMENTS, Missing, PLUGINS, Permission, STATUS, SYSTEM};
 use super::rest::{Login, Rest};
 use super::server_run::Starts;
 use serde_json::{Map, Value, json};
@@ -15,12 +16,14 @@ pub struct Facts {
     pub printer: Option<Value>,
     /// The payload of `FirmwareData`, if a printer is connected that has named its firmware.
     pub firmware: Option<Value>,
-    /// What could not be read, and what would help; sorted.
-    pub missing: Vec<String>,
+    /// What could not be read, and what would help.
+    pub missing: Vec<Missing>,
 }
 
+const PLUGIN_LIST: &str = "plugin/pluginmanager/plugins";
+
 /// Where `environment` has what `api/system/info` says.
-const SYSTEM: [(&str, &str, &str); 12] = [
+const INFORMATION: [(&str, &str, &str); 12] = [
     ("octoprint.version", "octoprint", "version"),
     ("env.python.version", "python", "version"),
     ("env.python.pip", "python", "pip"),
@@ -60,27 +63,17 @@ impl Facts {
     pub fn read(rest: &Rest, login: &Login, version: &str) -> Self {
         let mut facts = Self::default();
         facts.environment.insert("octoprint".into(), json!({"version": version}));
-        let mut ask = |path: &str, role: &str, permission: &str, what: &str| {
-            if !login.may.contains(role) {
-                facts.missing.push(format!("{what} (the permission {permission} would give it)"));
+        let mut ask = |path: &str, permission: Permission| {
+            if !login.may.contains(permission.role) {
+                facts.missing.push(permission.missing());
                 return None;
             }
-            rest.get(path).map_err(|reason| facts.missing.push(format!("{what} ({reason})"))).ok()
+            rest.get(path).map_err(|reason| facts.missing.push(permission.failed(reason))).ok()
         };
-        let system = ask("api/system/info", "system", "SYSTEM", "what it runs on");
-        let achievements = ask(
-            "plugin/achievements/",
-            "plugin_achievements_view",
-            "PLUGIN_ACHIEVEMENTS_VIEW",
-            "achievements and the count of its starts",
-        );
-        let plugins = ask(
-            "plugin/pluginmanager/plugins",
-            "plugin_pluginmanager_manage",
-            "PLUGIN_PLUGINMANAGER_MANAGE, which can also enable and disable plugins: optional,",
-            "the list of plugins",
-        );
-        let connection = ask("api/connection", "status", "STATUS", "the printer's state");
+        let system = ask("api/system/info", SYSTEM);
+        let achievements = ask("plugin/achievements/", ACHIEVEMENTS);
+        let plugins = ask(PLUGIN_LIST, PLUGINS);
+        let connection = ask("api/connection", STATUS);
         facts.environment.extend(system.as_ref().map(from_system).unwrap_or_default());
         facts.firmware = system.as_ref().and_then(|answer| answer.get("systeminfo")?.get("printer.firmware")).cloned();
         facts.firmware = facts.firmware.map(|name| json!({"name": name}));
@@ -98,10 +91,10 @@ impl Facts {
 
 /// The list of plugins alone: the payload of an `environment` that has nothing else.
 pub fn plugins(rest: &Rest, login: &Login) -> Option<Value> {
-    if !login.may.contains("plugin_pluginmanager_manage") {
+    if !login.may.contains(PLUGINS.role) {
         return None;
     }
-    let answer = rest.get("plugin/pluginmanager/plugins").ok()?;
+    let answer = rest.get(PLUGIN_LIST).ok()?;
     Some(json!({"third_party_plugins": third_party(&answer)?}))
 }
 
@@ -127,7 +120,7 @@ fn connection(answer: &Value) -> Option<Value> {
 
 fn from_system(answer: &Value) -> Map<String, Value> {
     let mut parts = Map::new();
-    for (key, part, name) in SYSTEM {
+    for (key, part, name) in INFORMATION {
         if let Some(value) = answer.get("systeminfo").and_then(|info| info.get(key)) {
             parts.entry(part).or_insert_with(|| json!({}))[name] = value.clone();
         }

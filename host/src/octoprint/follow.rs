@@ -1,12 +1,15 @@
 //! Follows one OctoPrint for as long as the host runs: connects, hands on what it hears, and when
 //! the connection is gone, tries again until it is back.
 
+use super::connection::Keeper;
 use super::facts::{self, Facts};
+use super::own_tracker;
+use super::permissions::Missing;
 use super::poll::{Bell, bell};
 use super::push::{Heard, Patience, Push};
 use super::rest::{Login, Rest};
 use super::server_run::{ServerRun, Turn};
-use super::{OLDEST, Target, Trouble};
+use super::{Target, Trouble, must_be_new_enough};
 use crate::home::Home;
 use crate::inbox::Event;
 use crate::roots::Roots;
@@ -60,8 +63,9 @@ pub fn follow(target: &Target, count: usize, site: &Site) -> Result<()> {
     let (home, router) = (&site.shared.home, &site.router);
     router.watch(rope);
     let before = ServerRun::recall(home, target.called());
+    let keeper = Keeper::new(home, target);
     let mut follower =
-        Follower { target, home, router, bell, before, ever: false, down: false, outage: None, missing: None };
+        Follower { target, home, router, bell, keeper, before, ever: false, down: false, outage: None, missing: None };
     let spread = || part(SHARE * u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX));
     let (mut wait, mut last) = (FIRST, String::new());
     std::thread::sleep(spread());
@@ -93,6 +97,8 @@ struct Follower<'a> {
     home: &'a Home,
     router: &'a Router,
     bell: Bell,
+    /// Tells `status` how it stands.
+    keeper: Keeper,
     /// The run of the server that was heard last.
     before: Option<ServerRun>,
     /// Whether it was ever heard by this host.
@@ -101,7 +107,7 @@ struct Follower<'a> {
     down: bool,
     outage: Option<Outage>,
     /// What was said to be missing.
-    missing: Option<Vec<String>>,
+    missing: Option<Vec<Missing>>,
 }
 
 struct Outage {
@@ -120,6 +126,8 @@ struct Session {
     reauths: u32,
     /// When the list of plugins is to be read.
     refresh: Option<Instant>,
+    /// When OctoPrint's own tracker is to be looked at.
+    look: Option<Instant>,
 }
 
 impl Follower<'_> {
@@ -140,19 +148,17 @@ impl Follower<'_> {
         let patience = Patience::default();
         let rest = Rest::new(address, key, roots);
         let login = rest.login()?;
-        if !login.may.contains("status") {
-            return Err(Trouble::Wrong(format!(
-                "at {address} the user of the API key may not hear events: give it the permission STATUS"
-            )));
-        }
-        let (generation, subscribed) = self.wanted();
+        login.must_hear(address)?;
+        let (generation, subscribed) = self.wanted(&login);
         // Read before the subscription holds: what is connected later comes as an event.
         let printer = subscribed.contains(CONNECTED).then(|| facts::connected(&rest)).flatten();
         let push = Push::connect(address, roots, patience)?;
-        let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None };
+        let mut session = Session { push, rest, login, subscribed, generation, reauths: 0, refresh: None, look: None };
         let (version, early) = self.greet(&mut session, Instant::now() + patience.setup)?;
         // Read after the subscription holds: what changes meanwhile comes as an event after it.
         let facts = Facts::read(&session.rest, &session.login, &version);
+        let own_tracker = own_tracker::is_on(&session.rest, &session.login);
+        self.keeper.heard(&version, &facts.missing, own_tracker);
         let printer = printer.filter(|_| early.iter().all(|(name, _)| name != CONNECTED));
         self.arrived(&version, facts, printer);
         early.into_iter().for_each(|(name, payload)| self.hand_on(&mut session, name, payload));
@@ -168,7 +174,7 @@ impl Follower<'_> {
             }
             match session.push.next(&self.bell, Some(until))? {
                 Heard::Connected(said) if version.is_none() => {
-                    self.check(&said)?;
+                    must_be_new_enough(&self.target.address, &said)?;
                     version = Some(said);
                     session.push.auth(&session.login.name, &session.login.session)?;
                     session.push.subscribe(&session.subscribed)?;
@@ -184,18 +190,6 @@ impl Follower<'_> {
                 Heard::Connected(_) | Heard::Nothing => {}
             }
         }
-    }
-
-    fn check(&self, version: &str) -> Result<(), Trouble> {
-        if facts::release(version) >= OLDEST {
-            return Ok(());
-        }
-        let (major, minor) = OLDEST;
-        let version = crate::journal::visible(version);
-        Err(Trouble::Wrong(format!(
-            "{} is OctoPrint {version}, which is too old: update it to {major}.{minor} or later",
-            self.target.address
-        )))
     }
 
     /// It is there: tell the plugins how things are. `connected`: the printer that was connected
@@ -234,7 +228,7 @@ impl Follower<'_> {
         self.tell(version, turn, facts.missing);
     }
 
-    fn tell(&mut self, version: &str, turn: Turn, missing: Vec<String>) {
+    fn tell(&mut self, version: &str, turn: Turn, missing: Vec<Missing>) {
         let (octoprint, address) = (self.target.called(), &self.target.address);
         let again = if turn == Turn::New { "; it was started anew" } else { "" };
         let version = crate::journal::visible(version);
@@ -256,7 +250,7 @@ impl Follower<'_> {
 
     /// Hear one thing, and do what is due.
     fn go_on(&mut self, session: &mut Session) -> Result<(), Trouble> {
-        match session.push.next(&self.bell, session.refresh)? {
+        match session.push.next(&self.bell, session.refresh.into_iter().chain(session.look).min())? {
             Heard::Event(name, payload) => {
                 session.reauths = 0;
                 self.hand_on(session, name, payload);
@@ -273,7 +267,7 @@ impl Follower<'_> {
             Heard::Connected(_) | Heard::Echo | Heard::Nothing => {}
         }
         if session.generation != self.router.generation() {
-            let (generation, wanted) = self.wanted();
+            let (generation, wanted) = self.wanted(&session.login);
             session.generation = generation;
             if wanted != session.subscribed {
                 session.push.subscribe(&wanted)?;
@@ -285,6 +279,9 @@ impl Follower<'_> {
         {
             self.deliver(ENVIRONMENT, &plugins, false);
         }
+        if session.look.take_if(|at| *at <= Instant::now()).is_some() {
+            self.keeper.own_tracker(own_tracker::is_on(&session.rest, &session.login));
+        }
         Ok(())
     }
 
@@ -295,6 +292,10 @@ impl Follower<'_> {
         }
         if PLUGIN_EVENTS.contains(&name.as_str()) {
             session.refresh = Some(Instant::now() + SETTLED);
+            session.look = session.refresh;
+        }
+        if name == own_tracker::SETTINGS_EVENT {
+            session.look = Some(Instant::now() + SETTLED);
         }
         self.router.deliver(Event { name, payload, made_up: false });
     }
@@ -304,9 +305,12 @@ impl Follower<'_> {
     }
 
     /// What to subscribe to, and when that was so.
-    fn wanted(&self) -> (u64, BTreeSet<String>) {
+    fn wanted(&self, login: &Login) -> (u64, BTreeSet<String>) {
         let generation = self.router.generation();
         let mut events = self.router.sees();
+        if own_tracker::may_see(login) {
+            events.insert(own_tracker::SETTINGS_EVENT.into());
+        }
         if events.contains(ENVIRONMENT) {
             events.extend(PLUGIN_EVENTS.map(Into::into));
         }
@@ -323,6 +327,9 @@ impl Follower<'_> {
         let reason = crate::journal::visible(trouble.reason());
         let is_wrong = matches!(trouble, Trouble::Wrong(_));
         let said = self.outage.as_ref().map(|outage| outage.wrong);
+        if said.is_none_or(|wrong| !wrong && is_wrong) {
+            self.keeper.lost(trouble.reason());
+        }
         match said {
             Some(wrong) if wrong || !is_wrong => tracing::debug!(octoprint, "{reason}"),
             _ if is_wrong => tracing::warn!(octoprint, "{reason}; it is tried again"),
@@ -387,6 +394,7 @@ mod tests {
                 home: &home,
                 router: &router,
                 bell: bell().unwrap().1,
+                keeper: Keeper::new(&home, &target),
                 before: before.then_some(run),
                 ever: true,
                 down,

@@ -3,13 +3,17 @@
 
 pub mod address;
 pub mod config;
+pub mod connection;
 pub mod facts;
 pub mod follow;
 pub mod key;
+pub mod own_tracker;
+pub mod permissions;
 pub mod poll;
 pub mod push;
 pub mod rest;
 pub mod server_run;
+pub mod visit;
 pub(crate) mod wire;
 
 pub use address::Address;
@@ -53,6 +57,21 @@ pub enum Trouble {
     },
     /// Not before somebody does something about it.
     Wrong(String),
+}
+
+/// Whether this version of OctoPrint can be heard.
+///
+/// # Errors
+/// When it is too old.
+pub fn must_be_new_enough(address: &Address, version: &str) -> Result<(), Trouble> {
+    if facts::release(version) >= OLDEST {
+        return Ok(());
+    }
+    let (major, minor) = OLDEST;
+    let version = crate::journal::visible(version);
+    Err(Trouble::Wrong(format!(
+        "{address} is OctoPrint {version}, which is too old; update it to {major}.{minor} or later"
+    )))
 }
 
 impl Trouble {

@@ -1,5 +1,6 @@
 //! OctoPrint's REST API: logging in, and reading what the push API does not bring.
 
+use super::permissions::STATUS;
 use super::wire::unreachable;
 use super::{Address, Key, Trouble};
 use crate::roots::Roots;
@@ -40,6 +41,21 @@ pub struct Login {
     pub session: String,
     /// What the user may do, by OctoPrint's words for it.
     pub may: BTreeSet<String>,
+}
+
+impl Login {
+    /// Whether events may be heard.
+    ///
+    /// # Errors
+    /// When not; nothing goes without that.
+    pub fn must_hear(&self, address: &Address) -> Result<(), Trouble> {
+        if self.may.contains(STATUS.role) {
+            return Ok(());
+        }
+        Err(Trouble::Wrong(format!(
+            "at {address} the user of the API key may not hear events; give it the permission STATUS"
+        )))
+    }
 }
 
 #[derive(Deserialize)]

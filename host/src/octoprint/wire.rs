@@ -28,10 +28,7 @@ impl Stream {
         if !is_tls {
             return Ok(Self::Plain(wire));
         }
-        let name = ServerName::try_from(to.0.to_string())
-            .map_err(|_| Trouble::Wrong(format!("{}: a certificate cannot name this host", to.0)))?;
-        let connection = roots.for_others().and_then(|config| ClientConnection::new(config, name));
-        let connection = connection.map_err(|error| Trouble::away(error.to_string()))?;
+        let connection = connection(to.0, roots)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
     }
 
@@ -57,6 +54,14 @@ impl Stream {
     pub fn wants_write(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.conn.wants_write())
     }
+}
+
+/// What speaks TLS to this host.
+pub fn connection(host: &str, roots: &Roots) -> Result<ClientConnection, Trouble> {
+    let name = ServerName::try_from(host.to_string())
+        .map_err(|_| Trouble::Wrong(format!("{host}: a certificate cannot name this host")))?;
+    let connection = roots.for_others().and_then(|config| ClientConnection::new(config, name));
+    connection.map_err(|error| Trouble::away(error.to_string()))
 }
 
 fn tcp(to: (&str, u16), until: Instant) -> Result<TcpStream, Trouble> {

@@ -4,8 +4,9 @@
 
 mod recovery;
 
+use crate::record::{Recorder, Watched};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Blocked, Consent, Error, Instance, Outcome, Outgoing, Plugin, Rate, Settings};
+use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, Rate, Settings};
 use std::sync::Arc;
 
 /// Calls after which a new version is trusted as the old one was.
@@ -45,7 +46,8 @@ pub struct Setup {
 pub struct Running {
     plugin: Arc<Plugin>,
     /// None while it rests after a failure, and in quarantine.
-    instance: Option<Instance>,
+    instance: Option<Watched>,
+    recorder: Option<Recorder>,
     supply: Supply,
     keep: Keep,
     keep_state: KeepState,
@@ -53,7 +55,7 @@ pub struct Running {
     settings: Settings,
     state: Option<State>,
     /// How much it may send: not more for being started afresh.
-    rate: Option<Rate>,
+    rate: Option<(Rate, Option<u64>)>,
     next_tick: Option<u64>,
     /// The version before this one, as long as this one is on probation.
     previous: Option<Previous>,
@@ -114,7 +116,7 @@ enum Call<'a> {
 }
 
 impl Call<'_> {
-    fn make(self, instance: &mut Instance) -> Result<Option<Outcome>, Error> {
+    fn make(self, instance: &mut Watched) -> Result<Option<Outcome>, Error> {
         match self {
             Self::Event(name, payload) => instance.hear(name, payload),
             Self::Tick => instance.hear_tick().map(Some),
@@ -129,10 +131,19 @@ impl Running {
     /// When it does not start, or does not accept its settings, or what it asked to have added
     /// cannot be kept.
     pub fn start(setup: Setup, now: u64) -> anyhow::Result<Self> {
+        Self::start_recorded(setup, now, None)
+    }
+
+    /// The same, and all its calls are recorded.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_recorded(setup: Setup, now: u64, recorder: Option<Recorder>) -> anyhow::Result<Self> {
         let Setup { plugin, settings, veto, supply, keep, keep_state, saved } = setup;
         let mut running = Self {
             plugin,
             instance: None,
+            recorder,
             supply,
             keep,
             keep_state,
@@ -282,12 +293,10 @@ impl Running {
     }
 
     /// A fresh instance, and whether it took over the saved state.
-    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Instance, bool)> {
+    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Watched, bool)> {
         let mut restored = true;
-        let mut instance = Instance::new(&self.plugin, (self.supply)(&self.plugin), self.veto)?;
-        if let Some(rate) = self.rate {
-            instance.go_on_from(rate);
-        }
+        let supplied = (self.supply)(&self.plugin);
+        let mut instance = Watched::start(&self.plugin, supplied, self.veto, self.rate, self.recorder.as_ref())?;
         let completed = load(&mut instance, settings, &self.plugin.name, &mut self.keep)?;
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
@@ -354,7 +363,7 @@ pub fn short(digest: &str) -> &str {
 }
 
 /// Load settings, and keep what the plugin asked to have added before it can use it.
-fn load(instance: &mut Instance, settings: &Settings, name: &str, keep: &mut Keep) -> anyhow::Result<Settings> {
+fn load(instance: &mut Watched, settings: &Settings, name: &str, keep: &mut Keep) -> anyhow::Result<Settings> {
     let completed = match instance.load(settings)? {
         Ok(completed) => completed,
         // Two parts: what the component says may hold anything.

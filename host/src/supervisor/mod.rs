@@ -307,7 +307,9 @@ impl Supervisor {
         if let Some(slot) = self.slots.get_mut(name) {
             slot.failed.clear();
         }
-        (0..self.sites.len()).fold(false, |ran, number| self.retire_at(number, name, order) || ran)
+        // All of them, whether or not one of them ran.
+        let ran = (0..self.sites.len()).filter(|number| self.retire_at(*number, name, order)).count();
+        ran > 0
     }
 
     fn retire_at(&mut self, number: usize, name: &str, order: &Order) -> bool {

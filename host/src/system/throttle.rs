@@ -85,6 +85,21 @@ impl Throttle for VcGenCmd {
     }
 }
 
+/// Ask once, and say what is wrong: the mask, or none where there is no such program.
+///
+/// # Errors
+/// Why there is no answer, in words.
+pub fn ask(program: &Path) -> Result<Option<u32>, String> {
+    match run(program, &["get_throttled"], LIMITS) {
+        Ok(output) => match parse(&String::from_utf8_lossy(&output)) {
+            None => Err(format!("it printed {}", shown(&output))),
+            mask => Ok(mask),
+        },
+        Err(Failure::Missing) => Ok(None),
+        Err(failure) => Err(described(&failure)),
+    }
+}
+
 impl State {
     /// Whether to do without another process.
     fn hopeless(&mut self, retry: Duration) -> bool {

@@ -7,6 +7,7 @@ use crate::inbox::{Event, Inbox, Item};
 use crate::journal::What;
 use crate::ledger::Ledger;
 use crate::outbox::{Outbox, Tally};
+use crate::record::Recorder;
 use crate::router::{STARTED, STOPPING};
 use crate::running::{Keep, KeepState, Running, Setup, Step, Supply, Turn, short};
 use crate::site::Site;
@@ -137,7 +138,9 @@ impl Own {
             plugin: plugin.clone(),
         };
         ledger.runs(&plugin, &setup.settings);
-        let running = Running::start(setup, clock.now())?;
+        let (octoprint, recording) = (site.name.as_deref(), site.shared.recording.clone());
+        let recorder = Recorder::new(octoprint, &label, recording, home.trap_file(&name));
+        let running = Running::start_recorded(setup, clock.now(), Some(recorder))?;
         tracing::info!(plugin = label, "{}", consent_line(&running));
         ledger.runs(&plugin, running.settings());
         ledger.turn(What::Loaded, &plugin.digest, None);

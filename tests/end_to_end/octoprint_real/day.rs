@@ -34,10 +34,17 @@ fn gcode(lines: u32, pause: u32) -> String {
 
 const LONG_ONE: &str = "long.gcode";
 
+/// Do something, and wait until both have reported it.
+#[track_caller]
+fn reported(both: &Both, kind: &str, by: impl FnOnce(&OctoPrint)) {
+    let before = count(&both.theirs.requests(), kind);
+    by(&both.octoprint);
+    both.wait_for(kind, before + 1);
+}
+
+#[track_caller]
 fn print_to_the_end(both: &Both, path: &str) {
-    let done = count(&both.theirs.requests(), "print_done");
-    both.octoprint.print(path);
-    both.wait_for("print_done", done + 1);
+    reported(both, "print_done", |octoprint| octoprint.print(path));
     both.octoprint.wait_for_state("Operational");
 }
 
@@ -70,9 +77,8 @@ pub fn prints(both: &Both) {
     both.both_ping("PAUSED");
     octoprint.job("pause", "resume");
     both.both_ping("PRINTING");
-    octoprint.job("cancel", "");
     // First that it was cancelled, then that it failed.
-    both.wait_for("print_failed", 1);
+    reported(both, "print_failed", |octoprint| octoprint.job("cancel", ""));
     octoprint.wait_for_state("Operational");
     both.agree("a print was paused and cancelled");
 }
@@ -80,17 +86,16 @@ pub fn prints(both: &Both) {
 pub fn errors(both: &Both) {
     let octoprint = &both.octoprint;
     print_long(octoprint);
-    octoprint.say("!!DEBUG:trigger_fatal_error_marlin");
+    reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:trigger_fatal_error_marlin"));
     octoprint.wait_for_state("Closed");
     both.wait_for("commerror_firmware", 1);
-    both.wait_for("print_failed", 2);
     both.both_ping("OFFLINE");
     both.agree("the firmware failed in a print");
 
     for way in ["drop_connection", "action_disconnect"] {
         octoprint.connect();
         print_long(octoprint);
-        octoprint.say(&format!("!!DEBUG:{way}"));
+        reported(both, "print_failed", |octoprint| octoprint.say(&format!("!!DEBUG:{way}")));
         octoprint.wait_for_state("Closed");
         both.agree(way);
     }
@@ -104,17 +109,15 @@ pub fn errors(both: &Both) {
     octoprint.connect();
     patience(30.0, 5);
     print_long(octoprint);
-    octoprint.say("!!DEBUG:go_awol");
+    reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:go_awol"));
     octoprint.wait_for_state("Closed");
     both.wait_for("commerror_timeout", 1);
-    both.wait_for("print_failed", 5);
     both.agree("the printer fell silent in a print");
 
     octoprint.connect();
     octoprint.order("api/connection", &json!({"command": "disconnect"}));
     octoprint.wait_for_state("Closed");
-    octoprint.connect();
-    both.wait_for("printer_connected", 6);
+    reported(both, "printer_connected", OctoPrint::connect);
     both.agree("the printer was connected again");
 }
 
@@ -136,9 +139,8 @@ pub fn switches(both: &Both) {
     let octoprint = &both.octoprint;
     both.set(&json!({"events": {"commerror": false, "printer": false}}));
     print_long(octoprint);
-    octoprint.say("!!DEBUG:trigger_fatal_error_marlin");
+    reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:trigger_fatal_error_marlin"));
     octoprint.wait_for_state("Closed");
-    both.wait_for("print_failed", 6);
     octoprint.connect();
     both.agree("the printer's events were switched off");
 
@@ -177,14 +179,13 @@ pub fn a_page_is_loaded(both: &Both) {
 
 /// The host starts again within a run of the server, and within a print.
 pub fn we_start_again(both: &mut Both) {
-    print_long(&both.octoprint);
-    both.wait_for("print_started", 5);
+    reported(both, "print_started", print_long);
     both.agree("a print started");
     both.stop_host();
     both.start_host();
     both.both_ping("PRINTING");
-    both.octoprint.job("cancel", "");
-    both.wait_for("print_cancelled", 2);
+    // First that it was cancelled, then that it failed.
+    reported(both, "print_failed", |octoprint| octoprint.job("cancel", ""));
     both.octoprint.wait_for_state("Operational");
     both.agree("we were started again");
 }

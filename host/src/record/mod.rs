@@ -1,0 +1,34 @@
+//! Recordings: everything that crosses the boundary of a plugin's instances, in both directions, written
+//! down ([`sink`], [`format`]), made again with all live services denied ([`replayer`]), and compared with
+//! what another version would have said ([`compare`]).
+//!
+//! The taps are on the capabilities that the host hands out ([`tape`]) and around the calls that it makes
+//! ([`watched`]): the trusted core knows nothing of recordings. Fuel is not counted in a running host, and
+//! so is not in them.
+
+pub mod compare;
+mod components;
+mod crossing;
+mod format;
+mod reader;
+mod recorder;
+mod replayer;
+mod report;
+mod ring;
+mod script;
+mod scrub;
+mod sink;
+mod stage;
+mod tape;
+mod watched;
+
+pub use components::Components;
+pub use crossing::{Asked, Back, Call, Moment, Passage, Sent, Start};
+pub use format::{Header, Line, end, header, lines, parse};
+pub use reader::{Ending, Recording};
+pub use recorder::Recorder;
+pub use replayer::{Divergence, Replay, replay};
+pub use report::Comparison;
+pub use scrub::Scrubber;
+pub use sink::{LIMIT, Sink, write_privately};
+pub use watched::Watched;

@@ -1,0 +1,140 @@
+//! The host's part in a replay: capabilities that answer from the recording, and touch nothing.
+//!
+//! Answers are given by kind. As long as the component asks what it asked when it was recorded, that is
+//! the same as in order. One that asks otherwise gets the next recorded answer of that kind in this call,
+//! and after the last of them: the clock stands still, hardware, throttling and outbox are as last known,
+//! and random bytes come from a generator that is the same in every replay.
+
+use super::crossing::{Asked, Moment};
+use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Random, Throttle};
+use glassbox_sandbox::{Outgoing, digest};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the host will answer; clones share it.
+#[derive(Clone, Default)]
+pub struct Script(Arc<Mutex<Answers>>);
+
+#[derive(Default)]
+struct Answers {
+    clock: Answer<u64>,
+    room: Answer<usize>,
+    machine: Answer<Machine>,
+    throttle: Answer<Option<u32>>,
+    random: VecDeque<Option<Vec<u8>>>,
+    /// Bytes that came from the generator so far.
+    generated: u64,
+}
+
+/// The next answers, and the last one.
+#[derive(Default)]
+struct Answer<T> {
+    next: VecDeque<T>,
+    last: Option<T>,
+}
+
+impl<T: Clone> Answer<T> {
+    fn give(&mut self) -> Option<T> {
+        if let Some(next) = self.next.pop_front() {
+            self.last = Some(next);
+        }
+        self.last.clone()
+    }
+}
+
+impl Script {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was recorded of the call that comes now.
+    pub fn expect(&self, moment: &Moment, asked: &[Asked]) {
+        let mut answers = self.answers();
+        let answers = &mut *answers;
+        answers.clock.last = Some(answers.clock.last.unwrap_or_default().max(moment.clock));
+        answers.clock.next.clear();
+        answers.room.next.clear();
+        answers.machine.next.clear();
+        answers.throttle.next.clear();
+        answers.random.clear();
+        for asked in asked {
+            match asked {
+                Asked::Now(now) => answers.clock.next.push_back(*now),
+                Asked::Send(sent) => {
+                    answers.clock.next.extend(sent.now);
+                    answers.room.next.extend(sent.room.map(|room| usize::try_from(room).unwrap_or(usize::MAX)));
+                }
+                Asked::Probe(machine) => answers.machine.next.push_back((**machine).clone()),
+                Asked::Query(mask) => answers.throttle.next.push_back(*mask),
+                Asked::Random(bytes) => answers.random.push_back(bytes.clone()),
+                Asked::Lost(_) => {}
+            }
+        }
+    }
+
+    /// What would have been answered, had it been asked before anything was recorded.
+    pub fn foresee(&self, machine: Option<&Machine>, throttle: Option<Option<u32>>) {
+        let mut answers = self.answers();
+        answers.machine.last = machine.cloned();
+        answers.throttle.last = throttle;
+    }
+
+    /// Capabilities that answer so.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            http: Box::new(self.clone()),
+            clock: Box::new(self.clone()),
+            hardware: Box::new(self.clone()),
+            throttle: Box::new(self.clone()),
+            random: Box::new(self.clone()),
+        }
+    }
+}
+
+impl Http for Script {
+    fn room(&self) -> usize {
+        self.answers().room.give().unwrap_or(crate::outbox::CAPACITY)
+    }
+    fn queue(&mut self, _: Vec<Outgoing>) {}
+}
+
+impl Clock for Script {
+    fn now(&self) -> u64 {
+        self.answers().clock.give().unwrap_or_default()
+    }
+}
+
+impl Hardware for Script {
+    fn probe(&self) -> Machine {
+        self.answers().machine.give().unwrap_or_default()
+    }
+}
+
+impl Throttle for Script {
+    fn query(&self) -> Option<u32> {
+        self.answers().throttle.give().flatten()
+    }
+}
+
+impl Random for Script {
+    fn fill(&mut self, buffer: &mut [u8]) -> bool {
+        let mut answers = self.answers();
+        match answers.random.pop_front() {
+            Some(None) => return false,
+            Some(Some(bytes)) if bytes.len() == buffer.len() => buffer.copy_from_slice(&bytes),
+            _ => generate(&mut answers.generated, buffer),
+        }
+        true
+    }
+}
+
+/// Bytes that are the same in every replay.
+pub(super) fn generate(counter: &mut u64, buffer: &mut [u8]) {
+    for byte in buffer {
+        // Two hex digits of a hash: slow, and good enough for some ids.
+        let hash = digest(&counter.to_le_bytes());
+        *byte = u8::from_str_radix(&hash[..2], 16).unwrap_or_default();
+        *counter += 1;
+    }
+}

@@ -1,0 +1,231 @@
+//! One case for each thing that can be wrong with a set-up: what is said, and what is to be done.
+
+use super::SetUp;
+use crate::faulty::{certificate_file, server_config};
+use crate::push_server::PushServer;
+use crate::support::dead_port;
+use rustls::{ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+use std::fs;
+use std::sync::Arc;
+
+#[test]
+fn what_is_wrong_with_a_home() {
+    let set_up = SetUp::new();
+    set_up.home.0.write("home/state", "");
+    set_up.is("fail", "home", "state is no folder", "put it aside");
+    fs::remove_file(set_up.home.root().join("state")).unwrap();
+    set_up.chmod("home/plugins", 0o777);
+    set_up.is("fail", "home", "everybody on this machine may write to", "chmod o-w ");
+    set_up.chmod("home/plugins", 0o755);
+    set_up.configure(&set_up.server.url(), "ca_file = \"none.pem\"");
+    set_up.is("fail", "config", "none.pem", "put an authority's certificate there as PEM");
+    set_up.home.0.write("home/glassbox.toml", "colour = 3");
+    set_up.is("fail", "config", "glassbox.toml, line 1: unknown field `colour`", "mend it, or remove the file");
+
+    let elsewhere = set_up.home.0.path("elsewhere");
+    let run = set_up.home.command(&["doctor", "--home"]).arg(&elsewhere).run();
+    assert_eq!(run.status, Some(1));
+    let none = format!(
+        "fail     home: there is no glassbox home at {}\n         do: run 'glassbox init'",
+        elsewhere.display()
+    );
+    assert!(run.out.starts_with(&none), "{}", run.out);
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn what_is_wrong_with_plugins() {
+    let set_up = SetUp::new();
+    let good = fs::read(set_up.home.plugin("tracking")).unwrap();
+    set_up.home.0.write("home/plugins/tracking.wasm", &good[..good.len() / 2]);
+    set_up.is("fail", "plugin tracking", "tracking", "'glassbox audit FILE' says more");
+    set_up.home.0.write("home/plugins/tracking.wasm", &good);
+    set_up.home.write_settings("{\"enabled\": true,");
+    set_up.is("fail", "plugin tracking", "is damaged: ", "mend it, or run 'glassbox opt-in' or 'opt-out'");
+    set_up.home.write_settings("{\"ping\": \"often\", \"enabled\": false}");
+    set_up.is("fail", "plugin tracking", "does not accept its settings: ping must be", "'glassbox settings tracking'");
+    set_up.home.write_settings("{}");
+    set_up.is("warn", "sending tracking", "nobody has opted in yet", "glassbox opt-in tracking");
+    set_up.home.0.write("home/grants/tracking.toml", "[[[");
+    set_up.is(
+        "fail",
+        "grant tracking",
+        "is damaged, so nothing new is loaded",
+        "'glassbox grant tracking' writes it anew",
+    );
+    fs::remove_file(set_up.home.root().join("grants/tracking.toml")).unwrap();
+    set_up.is(
+        "warn",
+        "grant tracking",
+        "nobody has granted it anything",
+        "'glassbox opt-in tracking' also switches it on",
+    );
+    fs::remove_file(set_up.home.plugin("tracking")).unwrap();
+    set_up.is("fail", "plugins", "there is no plugin in ", "'glassbox init' puts the bundled tracker there");
+
+    let set_up = SetUp::new();
+    for variable in ["CI", "OCTOPRINT_DISABLE_TRACKING", "OCTOPRINT_TRACKING_DISABLED", "DO_NOT_TRACK"] {
+        let out = set_up.home.command(&["doctor"]).env(variable, "0").run().good();
+        let expected = format!(
+            "warn     sending tracking: nothing is sent by a host that is started here: the environment variable {variable} is set
+         do: unset {variable} where"
+        );
+        assert!(out.contains(&expected), "{out}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_octoprint() {
+    let mut set_up = SetUp::new();
+    let url = set_up.server.url();
+    let key = set_up.home.0.path("key");
+    set_up.chmod("key", 0o644);
+    set_up.is(
+        "fail",
+        "octoprint octoprint",
+        "others can read the API key in",
+        &format!("run 'chmod 600 {}'", key.display()),
+    );
+    set_up.chmod("key", 0o600);
+    fs::write(&key, "WRONGKEYWRONGKEY").unwrap();
+    set_up.is("fail", "octoprint octoprint", "does not accept the API key (it answered 400)", "make one in OctoPrint");
+    fs::write(&key, "two words").unwrap();
+    set_up.is("fail", "octoprint octoprint", "what is there is no API key", "chmod 600");
+    fs::remove_file(&key).unwrap();
+    set_up.is("fail", "octoprint octoprint", "No such file", "put an OctoPrint API key there");
+    set_up.configure(&format!("{url}/elsewhere"), "");
+    set_up.is(
+        "fail",
+        "octoprint octoprint",
+        "there is no OctoPrint at",
+        "check the URL, and the path that a proxy may add",
+    );
+    set_up.configure(&url, "");
+
+    let odd = |path, answer: (&'static str, &'static str), says: &str, advice: &str| {
+        set_up.server.how().odd = [(path, answer)].into();
+        set_up.is("fail", "octoprint octoprint", says, advice);
+        set_up.server.how().odd.clear();
+    };
+    odd("/api/login", ("503 SERVICE UNAVAILABLE", ""), "it answered 503", "wait a moment");
+    odd(
+        "/sockjs/websocket",
+        ("400 BAD REQUEST", ""),
+        "no WebSocket",
+        "have the proxy before OctoPrint pass WebSockets on",
+    );
+    set_up.server.how().version = "1.7.3";
+    set_up.is("fail", "octoprint octoprint", "is OctoPrint 1.7.3, which is too old", "update it to 1.8 or later");
+    set_up.server.how().version = "1.11.8";
+    set_up.server.how().own_tracker = true.into();
+    set_up.is(
+        "warn",
+        "twice octoprint",
+        "own tracker is on as well",
+        "switch it off in OctoPrint's Settings > Anonymous Usage",
+    );
+    set_up.server.how().own_tracker = false.into();
+    set_up.server.how().roles = vec!["settings"];
+    set_up.is("fail", "octoprint octoprint", "may not hear events", "give it the permission STATUS");
+    set_up.server.kill();
+    set_up.is("fail", "reach octoprint", "Connection refused", "start OctoPrint, if it does not run");
+}
+
+#[test]
+fn permissions_that_are_missing() {
+    let set_up = SetUp::new();
+    set_up.server.how().roles = vec!["status"];
+    let achievements = "PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats') in";
+    set_up.is(
+        "warn",
+        "permissions octoprint",
+        "achievements and the count of its starts is not to be had",
+        achievements,
+    );
+    let out = set_up.doctor().good();
+    for optional in [
+        "ok       permissions octoprint: what it runs on is not to be had without the permission SYSTEM ('System'), which may also switch the machine off; it is optional\n",
+        "ok       permissions octoprint: the list of plugins is not to be had without the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; it is optional\n",
+        "skipped  twice octoprint: whether OctoPrint's own tracker is on as well is not for this key to see; see OctoPrint's Settings",
+    ] {
+        assert!(out.contains(optional), "{out}");
+    }
+    set_up.server.how().roles = vec!["status", "system", "plugin_achievements_view", "plugin_pluginmanager_manage"];
+    set_up.server.how().odd = [("/api/system/info", ("500 OH", ""))].into();
+    set_up.is(
+        "warn",
+        "permissions octoprint",
+        "what it runs on is not to be had: it answered 500",
+        "look into OctoPrint's log",
+    );
+}
+
+#[test]
+fn a_tracking_server_that_cannot_be_reached() {
+    let set_up = SetUp::new();
+    let to = |url: &str| {
+        set_up.home.write_settings(json!({"enabled": true, "server": format!("{url}/{{id}}/{{event}}")}).to_string());
+    };
+    let url = format!("http://127.0.0.1:{}", dead_port());
+    to(&url);
+    set_up.is("fail", &format!("server {url}"), "Connection refused", "check this machine's network");
+
+    let tls = |certificate: &'static str| {
+        let tls = server_config(certificate);
+        PushServer::start_with(Arc::new(move |tcp| {
+            Box::new(StreamOwned::new(ServerConnection::new(tls.clone()).unwrap(), tcp))
+        }))
+    };
+    let server = tls("good.pem");
+    let url = server.url().replace("http:", "https:");
+    to(&url);
+    set_up.is(
+        "fail",
+        &format!("server {url}"),
+        "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file",
+        "clock",
+    );
+    fs::copy(certificate_file("authority.pem"), set_up.home.root().join("mine.pem")).unwrap();
+    set_up.configure(&set_up.server.url(), "ca_file = \"mine.pem\"");
+    let (bad, report) = set_up.findings(&[]);
+    assert_eq!(bad, Vec::<Value>::new(), "{report:#}");
+    assert!(
+        report.to_string().contains("is reached over TLS, with a certificate that is trusted; nothing was"),
+        "{report:#}"
+    );
+    assert_eq!(server.seen(), Vec::<String>::new());
+    for (certificate, says) in [
+        ("expired.pem", "its certificate has expired, if this machine's clock is right"),
+        ("other-name.pem", "not valid for name"),
+    ] {
+        let server = tls(certificate);
+        let url = server.url().replace("http:", "https:");
+        to(&url);
+        set_up.is("fail", &format!("server {url}"), says, "clock");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_machine() {
+    let set_up = SetUp::new();
+    set_up.throttle("VCHI initialization failed");
+    set_up.is("warn", "throttle", "it printed \"VCHI initialization failed\"", "in the group 'video'");
+    fs::remove_file(set_up.home.0.path("vcgencmd")).unwrap();
+    let (bad, _) = set_up.findings(&[]);
+    assert!(bad.iter().all(|check| check["check"] == "throttle"), "{bad:?}");
+    set_up.throttle("throttled=0x0");
+    let entry = json!({"time": "2999-01-01T00:00:00.000Z", "what": "started", "before": "0"});
+    set_up.home.0.write("home/journal/2999-01-01.jsonl", format!("{entry}\n"));
+    set_up.is(
+        "warn",
+        "clock",
+        "but the journal was written to at 2999-01-01T00:00:00Z: it jumped",
+        "timedatectl set-ntp true",
+    );
+    // On another machine there is nothing to ask here.
+    set_up.configure("http://octopi.invalid", "");
+    let (bad, report) = set_up.findings(&[]);
+    assert!(bad.iter().any(|check| check["check"] == "reach octoprint"), "{report:#}");
+    assert!(report.to_string().contains("OctoPrint runs on another machine, so this one is not asked"), "{report:#}");
+}

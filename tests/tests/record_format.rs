@@ -1,0 +1,179 @@
+//! The format of recordings: whatever crosses the boundary is read back as it was, and a damaged file is
+//! refused in words.
+#![allow(missing_docs)]
+
+use glassbox::record::{
+    Asked, Back, Call, Ending, Header, Moment, Passage, Recording, Sent, Start, end, header, lines,
+};
+use glassbox_sandbox::capabilities::Machine;
+use glassbox_sandbox::{Method, Request};
+use proptest::prelude::*;
+
+/// Texts as components and events bring them: JSON and what only looks like it.
+fn text() -> impl Strategy<Value = String> {
+    let known = [
+        "null",
+        "1",
+        "1.0",
+        "1e3",
+        "\"text\"",
+        "{}",
+        "[1]",
+        r#"{"a":1,"a":2}"#,
+        r#"{"a": 1}"#,
+        "{\"a\":\"\n\"}",
+        "1],[2",
+        r#"{"b":0.1,"a":[null,"x"]}"#,
+        "123456789012345678901234567890",
+        "-0.0",
+        "\u{0}\u{1b}[2J",
+    ];
+    prop_oneof![
+        any::<String>(),
+        prop::sample::select(known.to_vec()).prop_map(Into::into),
+        any::<f64>().prop_map(|number| format!("{{\"number\":{number}}}")),
+        (1..300_usize).prop_map(|deep| "[".repeat(deep) + &"]".repeat(deep)),
+    ]
+}
+
+fn maybe<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    prop::option::of(of)
+}
+
+fn call() -> impl Strategy<Value = (Call, Back)> {
+    let start = (text(), maybe(text()), text(), maybe(text()), maybe(any::<u64>())).prop_map(
+        |(plugin, octoprint, digest, veto, after)| Call::Start(Start { plugin, octoprint, digest, veto, after }),
+    );
+    let done = (maybe(any::<u64>()), maybe(text())).prop_map(|(next_tick, message)| Back::Done { next_tick, message });
+    let done = done.boxed();
+    let (loaded, restored) = (prop::result::maybe_ok(text(), text()), prop::result::maybe_ok(Just(()), text()));
+    let good = prop_oneof![
+        start.prop_map(|call| (call, Back::Started)),
+        (text(), loaded).prop_map(|(document, back)| (Call::Load(document), Back::Loaded(back))),
+        (text(), any::<u64>(), restored)
+            .prop_map(|(state, age, back)| (Call::Restore { state, age }, Back::Restored(back))),
+        (text(), text(), done.clone()).prop_map(|(name, payload, back)| (Call::Event { name, payload }, back)),
+        done.prop_map(|back| (Call::Tick, back)),
+        text().prop_map(|state| (Call::Save, Back::Saved(state))),
+    ];
+    (good, maybe(text())).prop_map(|((call, back), failed)| (call, failed.map_or(back, Back::Failed)))
+}
+
+fn machine() -> impl Strategy<Value = Machine> {
+    let frequency = prop_oneof![any::<f64>(), Just(f64::NAN), Just(f64::INFINITY), Just(0.1 + 0.2)];
+    let numbers = (maybe(any::<u32>()), maybe(any::<u32>()), maybe(frequency), maybe(any::<u64>()));
+    (maybe(text()), maybe(text()), numbers, maybe(text()), maybe(text()), maybe(text())).prop_map(
+        |(os, platform, (bits, cores, frequency_mhz, memory_bytes), pi_model, octopi_version, octopiuptodate_build)| {
+            Machine {
+                os,
+                platform,
+                bits,
+                cores,
+                frequency_mhz,
+                memory_bytes,
+                pi_model,
+                octopi_version,
+                octopiuptodate_build,
+            }
+        },
+    )
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let method = prop_oneof![Just(Method::Get), Just(Method::Post)];
+    let request = (method, text(), prop::collection::vec((text(), text()), 0..4), text())
+        .prop_map(|(method, name, fields, user_agent)| Request { method, name, fields, user_agent });
+    let word = prop_oneof![Just("forbidden".to_string()), Just("queue-full".into())];
+    let sent = (request, maybe(any::<u64>()), maybe(any::<u64>()), maybe((word, text())))
+        .prop_map(|(request, room, now, refused)| Sent { request, room, now, refused });
+    prop_oneof![
+        sent.prop_map(Asked::Send),
+        any::<u64>().prop_map(Asked::Now),
+        machine().prop_map(|machine| Asked::Probe(Box::new(machine))),
+        any::<Option<u32>>().prop_map(Asked::Query),
+        any::<Option<Vec<u8>>>().prop_map(Asked::Random),
+        any::<u64>().prop_map(Asked::Lost),
+    ]
+}
+
+fn passage() -> impl Strategy<Value = Passage> {
+    let moment = (0..1_000_000_000_000_000_u64, any::<u64>(), any::<bool>()).prop_map(|(t, clock, made_up)| Moment {
+        t,
+        clock,
+        made_up,
+    });
+    (any::<u64>(), moment, call(), prop::collection::vec(asked(), 0..4))
+        .prop_map(|(life, moment, (call, back), asked)| Passage { life, moment, call, asked, back })
+}
+
+fn written(passages: &[Passage]) -> String {
+    let head = header(&Header::new(false, false));
+    head + &passages.iter().map(lines).collect::<String>() + &end("stopped")
+}
+
+proptest! {
+    #[test]
+    fn what_was_written_is_read_back(passages in prop::collection::vec(passage(), 0..5)) {
+        let read = Recording::parse(&written(&passages)).unwrap();
+        prop_assert_eq!(&read.ending, &Ending::Stopped);
+        let again: Vec<_> = read.passages.into_iter().map(|(_, passage)| passage).collect();
+        // As text: what is no number is not the same as itself.
+        prop_assert_eq!(format!("{again:?}"), format!("{passages:?}"));
+    }
+
+    #[test]
+    fn a_torn_end_is_told_and_left_out(passages in prop::collection::vec(passage(), 1..4), at in any::<prop::sample::Index>()) {
+        let text = written(&passages);
+        let first = text.find('\n').unwrap() + 1;
+        let mut cut = first + at.index(text.len() - first);
+        while !text.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let read = Recording::parse(&text[..cut]).unwrap();
+        prop_assert!(matches!(read.ending, Ending::Torn(_)));
+        let whole = format!("{:?}", &passages[..read.passages.len()]);
+        let read: Vec<_> = read.passages.into_iter().map(|(_, passage)| passage).collect();
+        prop_assert_eq!(format!("{read:?}"), whole);
+    }
+
+    #[test]
+    fn a_damaged_one_is_refused_or_read_but_never_a_panic(
+        passages in prop::collection::vec(passage(), 1..4),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut bytes = written(&passages).into_bytes();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        match Recording::parse(&String::from_utf8_lossy(&bytes)) {
+            Ok(read) => for (_, passage) in read.passages {
+                let _ = (passage.call.to_string(), passage.back.to_string());
+            },
+            Err(error) => {
+                let text = format!("{error:#}");
+                prop_assert!(text.contains("line ") || text.contains("empty"), "{}", text);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused_in_words() {
+    let refused = |text: &str| format!("{:#}", Recording::parse(text).unwrap_err());
+    assert_eq!(refused(""), "it is empty, or its first line is not complete");
+    assert_eq!(refused("{\"event\":\"PrintDone\"}\n"), "line 1: 'n' is missing");
+    assert_eq!(refused("{\"end\":\"full\"}\n"), "line 1: it does not begin as a recording does");
+    let newer = header(&Header::new(false, false)).replace(":1,", ":2,");
+    let text = "line 1: it is of version 2 of the format, and this program reads version 1";
+    assert_eq!(refused(&newer), text);
+    let head = header(&Header::new(false, false));
+    let after = |lines: &str| refused(&format!("{head}{lines}\n"));
+    assert_eq!(after(r#"{"n":1,"asks":"clock.now","answer":1}"#), "line 2: it belongs to no call");
+    assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick"}"#), "line 2: 't' is no time");
+    let tick = r#"{"n":1,"t":1.5,"clock":1,"call":"on-tick"}"#;
+    assert_eq!(after(&format!("{tick}\n{tick}")), "line 3: the call before this one does not end");
+    let save = r#"{"n":1,"returns":"handover.save","state":{}}"#;
+    assert_eq!(after(&format!("{tick}\n{save}")), "line 3: that is not how on-tick ends");
+    assert_eq!(after(&format!("{{\"end\":\"full\"}}\n{tick}")), "line 3: there is something after the end");
+}
