@@ -7,7 +7,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use wasmparser::{Encoding, Parser, Payload};
 
 /// How deep in a checkout a plugin may lie.
@@ -79,7 +78,7 @@ fn compare(component: &[u8], built: &[u8], directory: PathBuf) -> Result<Rebuilt
         let section = "the order of sections, or how their sizes are written".into();
         differences.push(Section { section, here: Some(component.len()), there: Some(built.len()) });
     }
-    let compiler = compiler(&directory);
+    let compiler = glassbox_component::compiler(&directory);
     Ok(Rebuilt { compiler, directory, digest: digest(built), size: built.len(), same, differences })
 }
 
@@ -130,13 +129,6 @@ fn search(folder: &Path, name: &str, depth: usize, found: &mut Vec<(PathBuf, Str
 
 fn read_toml(file: &Path) -> Option<toml::Table> {
     std::fs::read_to_string(file).ok()?.parse().ok()
-}
-
-/// What `rustc` is in that folder: the checkout may name its own.
-fn compiler(checkout: &Path) -> String {
-    let output = Command::new("rustc").current_dir(checkout).arg("--version").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
-    text.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "a compiler that does not say its version".into())
 }
 
 /// The contents of all sections by what they hold, those of a kind in one module together.

@@ -54,12 +54,13 @@ fn build_module(workspace: &Path, package: &str, target_dir: &Path) -> Result<Pa
     // First what it depends on: the compiler must be told where that lies.
     run(cargo(workspace).args(["tree", "--quiet", "--locked", "--package", package, "--target", TARGET]))
         .with_context(|| format!("fetching what {package} depends on"))?;
-    let flags = rustflags(workspace, cargo_home().as_deref()).join("\x1f");
+    let mut flags = rustflags(workspace, cargo_home().as_deref());
+    flags.extend(library_source(workspace)?.map(|(path, name)| remap(&path, &name)));
     run(cargo(workspace)
         .args(["build", "--lib", "--locked", "--package", package, "--target", TARGET, "--profile", PROFILE])
         .arg("--target-dir")
         .arg(target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")))
     .with_context(|| format!("building {package} for {TARGET}"))?;
     Ok(target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm"))
 }
@@ -94,8 +95,37 @@ fn rustflags(workspace: &Path, cargo_home: Option<&Path>) -> Vec<String> {
         let servers = std::fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
         paths.extend(servers.map(|folder| (folder.path(), "/cargo/registry")));
     }
-    flags.extend(paths.iter().map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display())));
+    flags.extend(paths.iter().map(|(path, name)| remap(path, name)));
     flags
+}
+
+fn remap(path: &Path, name: &str) -> String {
+    format!("--remap-path-prefix={}={name}", path.display())
+}
+
+/// Where the standard library's source lies if it is installed, and what the compiler calls it if it is not.
+fn library_source(workspace: &Path) -> Result<Option<(PathBuf, String)>> {
+    let sysroot = ask_rustc(workspace, &["--print", "sysroot"])?;
+    let version = ask_rustc(workspace, &["-vV"])?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "));
+    Ok(commit.map(|commit| (Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}"))))
+}
+
+/// What rustc says; nothing if it fails.
+fn ask_rustc(workspace: &Path, question: &[&str]) -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    let output = command.current_dir(workspace).args(question).output();
+    let output = output.with_context(|| format!("starting {}", command.get_program().display()))?;
+    let answer = if output.status.success() { output.stdout.as_slice() } else { b"" };
+    Ok(String::from_utf8_lossy(answer).trim().into())
+}
+
+/// What compiles there, as it names itself: the workspace may name its own.
+#[must_use]
+pub fn compiler(workspace: &Path) -> String {
+    let version = ask_rustc(workspace, &["--version"]).unwrap_or_default();
+    if version.is_empty() { "a compiler that does not say its version".into() } else { version }
 }
 
 fn cargo_home() -> Option<PathBuf> {
@@ -105,14 +135,8 @@ fn cargo_home() -> Option<PathBuf> {
 
 /// Add the WebAssembly target where it is missing and rustup is there to add it.
 fn ensure_target(workspace: &Path) -> Result<()> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .current_dir(workspace)
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .context("asking rustc for its targets")?;
-    let directory = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    if output.status.success() && directory.is_dir() {
+    let folder = ask_rustc(workspace, &["--print", "target-libdir", "--target", TARGET])?;
+    if !folder.is_empty() && Path::new(&folder).is_dir() {
         return Ok(());
     }
     let added = Command::new("rustup").current_dir(workspace).args(["target", "add", TARGET]).output();
