@@ -79,6 +79,7 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     let journal = open_journal(home);
     journal.write(&Entry { what: What::Started, ..Entry::default() });
     let config = Arc::new(Mutex::new((config, roots)));
+    let whole = recording.clone();
     let shared = Shared { home: home.clone(), config, control: control.clone(), journal: journal.clone(), recording };
     let sites = sites(&source, &shared);
     allow_files(sites.len());
@@ -97,6 +98,7 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     drop(watch);
     let (plugins, unloadable) = supervisor.counts();
     let summary = Summary { plugins, unloadable, tally: supervisor.finish() };
+    whole.iter().for_each(Sink::close);
     journal.write(&Entry { what: What::Stopped, ..Entry::default() });
     ended.unwrap_or(Ok(()))?;
     if plugins == 0 {

@@ -207,6 +207,18 @@ fn a_failure_can_be_shown_to_anybody() {
 }
 
 #[test]
+fn a_run_that_never_began_leaves_no_recording() {
+    let home = Home::new();
+    let recording = home.0.path("none.jsonl");
+    for _ in 0..2 {
+        // Nothing is granted.
+        let error = home.command(&["run", "--events", "-", "--record"]).arg(&recording).run().error();
+        assert!(error.starts_with("no plugin in "), "{error}");
+        assert!(!recording.exists());
+    }
+}
+
+#[test]
 fn what_is_no_recording_is_refused_in_words() {
     let home = Home::new();
     let error = |name: &str| home.run(&["replay", text(&home.0.path(name))]).error();

@@ -43,7 +43,8 @@ impl Scrubber {
     pub fn stand_in(&mut self, plugin: &Arc<Plugin>, passage: &Passage) -> Passage {
         let mut disguised = passage.clone();
         match &mut disguised.call {
-            Call::Start(_) | Call::Tick | Call::Save => {}
+            Call::Start(start) => start.octoprint = start.octoprint.as_ref().map(|name| self.text(plugin, name)),
+            Call::Tick | Call::Save => {}
             Call::Load(document) => *document = self.settings(plugin, document),
             Call::Restore { state, .. } => {
                 let known = self.states.values().find(|(was, _)| was == state).map(|(_, is)| is.clone());

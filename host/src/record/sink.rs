@@ -27,6 +27,8 @@ struct Inner {
     lives: AtomicU64,
     open: AtomicBool,
     file: Mutex<(File, u64)>,
+    /// Its size with nothing in it.
+    empty: u64,
 }
 
 impl Sink {
@@ -55,7 +57,13 @@ impl Sink {
             lives: AtomicU64::new(0),
             open: AtomicBool::new(true),
             file: Mutex::new((file, header.len() as u64)),
+            empty: header.len() as u64,
         })))
+    }
+
+    /// The end: what is still at work is not waited for.
+    pub fn close(&self) {
+        self.0.close();
     }
 
     pub(super) fn scrubs(&self) -> bool {
@@ -98,12 +106,23 @@ impl Sink {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if self.open.load(Ordering::Relaxed) {
-            let (file, _) = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
+impl Inner {
+    fn close(&self) {
+        let mut guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, written) = &mut *guard;
+        if self.open.swap(false, Ordering::Relaxed) {
             let _ = file.write_all(format::end("stopped").as_bytes());
         }
+        // A host that could not even start would be in its own way the next time.
+        if *written == self.empty {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
