@@ -42,6 +42,9 @@ pub fn measure(sheet: &mut Sheet) {
 
     let rate = farm.events();
     sheet.line("  events a second, all together", &format!("{rate:.0}"));
+    sheet.line("  memory of an instance while all are sending", &format!("{:.0} KB", each(farm.resident_kib())));
+    // Connections for reports are kept for a second.
+    std::thread::sleep(Duration::from_secs(3));
     sheet.bound("  memory of an instance after that", each(farm.resident_kib()), "KB", 300.0);
 
     let (took, most) = farm.reconnect();
