@@ -27,7 +27,7 @@ const ANSWER: usize = 64 << 10;
 
 /// What is read or written at once, of which each connection keeps as much memory; the head of an answer
 /// must fit, and a request's URL. The few whose URL does not fit get a connection of their own.
-const BUFFER: usize = 16 << 10;
+const BUFFER: usize = 8 << 10;
 const LARGE: usize = 128 << 10;
 
 /// How an attempt ended.

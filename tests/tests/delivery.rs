@@ -71,7 +71,7 @@ fn large_ones_arrive_whole() {
     let receiver = Receiver::start(0).unwrap();
     let url = receiver.url();
     let form = |length: usize| "x".repeat(length);
-    let lengths = [15_000, 15_300, 15_400, 16_000, 16_400, 60_000];
+    let lengths = [7_000, 7_100, 7_200, 8_000, 8_300, 60_000];
     let mut requests: Vec<_> = lengths.iter().map(|length| get(&url, &form(*length))).collect();
     requests.push(request(Method::Post, &url, &form(100_000)));
     let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
