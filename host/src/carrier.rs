@@ -25,8 +25,12 @@ pub const IDLE: Duration = Duration::from_secs(1);
 /// looks at it.
 const ANSWER: usize = 64 << 10;
 
-/// What is read at once.
+/// What is read at once, of which each connection keeps as much memory. The head of an answer has half of it.
 const INPUT: usize = 16 << 10;
+
+/// What is written at once, kept as well; a request's URL must fit. The few that do not get a connection of their own.
+const OUTPUT: usize = 8 << 10;
+const LARGE: usize = 128 << 10;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub enum Attempt {
 /// Carries requests, one after the other.
 pub struct Carrier {
     agent: Agent,
+    roots: Roots,
     given: Given,
 }
 
@@ -65,24 +70,7 @@ impl Carrier {
     #[must_use]
     pub fn new(roots: &Roots) -> Self {
         let given = Given::default();
-        let (tls, inner) = roots.for_requests();
-        let config = Agent::config_builder()
-            .timeout_global(Some(ATTEMPT))
-            // A little less, so that it is seen at which stage the time ran out.
-            .timeout_resolve(Some(ATTEMPT - Duration::from_millis(50)))
-            .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
-            .max_idle_age(IDLE)
-            .input_buffer_size(INPUT)
-            // It must fit, or it would not be seen that it is the head that is too long.
-            .max_response_header_size(INPUT / 2)
-            .http_status_as_error(false)
-            // A redirect would send a report to somebody whom nobody named.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .tls_config(tls)
-            .build();
-        let connector = Watched { inner, given: given.clone() };
-        Self { agent: Agent::with_parts(config, connector, DefaultResolver::default()), given }
+        Self { agent: agent(roots, &given, OUTPUT), roots: roots.clone(), given }
     }
 
     /// Carry a request to its server and wait for the answer.
@@ -99,16 +87,17 @@ impl Carrier {
 
     fn exchange(&self, request: &Outgoing) -> Result<StatusCode, Error> {
         let user_agent = request.user_agent.as_str();
+        // A head has some more in it.
+        let is_large = request.url.len() + request.form.len() > OUTPUT - 1024;
+        let own = is_large.then(|| agent(&self.roots, &self.given, LARGE));
+        let agent = own.as_ref().unwrap_or(&self.agent);
         let mut answer = match request.method {
-            Method::Get if request.form.is_empty() => {
-                self.agent.get(&request.url).header("user-agent", user_agent).call()
-            }
+            Method::Get if request.form.is_empty() => agent.get(&request.url).header("user-agent", user_agent).call(),
             Method::Get => {
                 let url = format!("{}?{}", request.url, request.form);
-                self.agent.get(&url).header("user-agent", user_agent).call()
+                agent.get(&url).header("user-agent", user_agent).call()
             }
-            Method::Post => self
-                .agent
+            Method::Post => agent
                 .post(&request.url)
                 .header("user-agent", user_agent)
                 .header("content-type", "application/x-www-form-urlencoded")
@@ -118,6 +107,29 @@ impl Carrier {
         let _ = answer.body_mut().read_to_vec();
         Ok(answer.status())
     }
+}
+
+/// What makes connections that can write so much at once.
+fn agent(roots: &Roots, given: &Given, output: usize) -> Agent {
+    let (tls, inner) = roots.for_requests();
+    let config = Agent::config_builder()
+        .timeout_global(Some(ATTEMPT))
+        // A little less, so that it is seen at which stage the time ran out.
+        .timeout_resolve(Some(ATTEMPT - Duration::from_millis(50)))
+        .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
+        .max_idle_age(IDLE)
+        .input_buffer_size(INPUT)
+        // It must fit, or it would not be seen that it is the head that is too long.
+        .max_response_header_size(INPUT / 2)
+        .output_buffer_size(output)
+        .http_status_as_error(false)
+        // A redirect would send a report to somebody whom nobody named.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .tls_config(tls)
+        .build();
+    let connector = Watched { inner, given: given.clone() };
+    Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
 /// Makes connections, and watches what happens on them.

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// Events that wait. A full inbox holds the source up, so that nothing is lost.
 const CAPACITY: usize = 1024;
 
+/// Events for which an empty inbox keeps room.
+const ROOM: usize = 16;
+
 /// All that waits, in bytes: most events have some hundred, but one may have a million.
 const BYTES: usize = 8 << 20;
 
@@ -159,6 +162,10 @@ impl<O> Inbox<O> {
                 queue.taken += 1;
                 queue.bytes -= event.payload.len();
                 queue.stuck &= queue.events.len() > CAPACITY / 2;
+                if queue.events.is_empty() {
+                    // The room that a flood took; there may be hundreds of inboxes.
+                    queue.events.shrink_to(ROOM);
+                }
                 self.room.notify_all();
                 return Item::Event(event, came);
             }

@@ -67,6 +67,34 @@ fn requests_arrive_in_order_as_they_are() {
 }
 
 #[test]
+fn large_ones_arrive_whole() {
+    let receiver = Receiver::start(0).unwrap();
+    let url = receiver.url();
+    let form = |length: usize| "x".repeat(length);
+    let lengths = [7_000, 7_100, 7_200, 8_000, 8_300, 60_000];
+    let mut requests: Vec<_> = lengths.iter().map(|length| get(&url, &form(*length))).collect();
+    requests.push(request(Method::Post, &url, &form(100_000)));
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    outbox.queue(requests);
+    assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 7);
+    let got: Vec<_> = receiver.requests().iter().map(|request| request.query.len() + request.body.len()).collect();
+    assert_eq!(got, lengths.into_iter().chain([100_000]).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_worker_that_went_comes_back() {
+    let receiver = Receiver::start(0).unwrap();
+    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    for count in 1..=2 {
+        outbox.queue(vec![get(&receiver.url(), "")]);
+        assert_eq!(receiver.wait_for(count, Duration::from_secs(10)).len(), count);
+        // It goes when there was nothing to do for a while, and its connection with it.
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 2);
+}
+
+#[test]
 fn connections_are_used_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

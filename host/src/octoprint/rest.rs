@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const ANSWER: u64 = 4 << 20;
 
 /// What is read or written at once; a head must fit.
-const BUFFER: usize = 16 << 10;
+const BUFFER: usize = 8 << 10;
 
 /// What every message about a key says.
 const MAKE_A_KEY: &str = "make one in OctoPrint, in Settings > Application Keys, or for a user of its own";

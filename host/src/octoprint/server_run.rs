@@ -2,7 +2,7 @@
 //! count of its starts where that may be read, else by what was seen of it. What was known is kept
 //! on disk, so that it outlives the host.
 
-use crate::home::{Home, write_atomically};
+use crate::home::{Home, write_soon};
 use crate::state::Now;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ impl ServerRun {
     /// When it cannot be written.
     pub fn keep(&self, home: &Home, name: &str) -> Result<()> {
         fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;
-        write_atomically(&file(home, name), serde_json::to_string(self)?.as_bytes())
+        write_soon(&file(home, name), serde_json::to_string(self)?.as_bytes())
     }
 
     /// It has ended.
