@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+use crate::commands::audit::Options as Audit;
 use crate::commands::log::Options;
 use crate::logger::Form;
 use clap::{Parser, Subcommand};
@@ -124,18 +125,11 @@ pub enum Command {
     Log(Options),
     /// Examine a component without trusting it.
     ///
-    /// Prints its digest, what it imports, and what its manifest asks for. With a corpus of recorded
-    /// cases, each is run in a sandbox that sends nothing, and compared with what OctoPrint sent.
-    Audit {
-        /// The component.
-        file: PathBuf,
-        /// A file of recorded cases; may be given several times.
-        #[arg(long, value_name = "CASES.jsonl")]
-        corpus: Vec<PathBuf>,
-        /// Print the report as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Prints its digest, what it imports, and what its manifest asks for; then what it does, in sandboxes
+    /// that send nothing: which input can change what it says, whether secrets turn up in any form, and,
+    /// with a corpus of recorded cases, whether it does what OctoPrint did. At the end a verdict for each
+    /// claim: holds, fails, or not shown. About a minute; --quick runs nothing.
+    Audit(Audit),
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///
     /// Makes a throw-away home, opts in there, and sends to a receiver on a loopback port: nothing

@@ -51,7 +51,7 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
             commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref())?;
         }
         Command::Log(options) => return commands::log(&home()?, &options),
-        Command::Audit { file, corpus, json } => return commands::audit(&file, &corpus, json),
+        Command::Audit(options) => return commands::audit(&options),
         Command::Demo { speed, session, port } => {
             return commands::demo(given.as_deref(), speed, session.as_deref(), port);
         }

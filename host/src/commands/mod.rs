@@ -1,6 +1,6 @@
 //! What each command does, one file for each or for a few that belong together.
 
-mod audit;
+pub mod audit;
 mod consent;
 mod demo;
 pub mod log;
