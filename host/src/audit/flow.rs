@@ -14,6 +14,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// For each trial so many of the component's words are tried on each payload field.
+const WORDS: usize = 3;
+
 /// What trials do not show, in words.
 pub const LIMITS: [&str; 4] = [
     "A leak that waits for a value which nobody would guess, and of which only a hash is in the file, is not found; values that stand in the file, whole or in pieces that a compiler makes, are tried.",
@@ -22,8 +25,8 @@ pub const LIMITS: [&str; 4] = [
     "An influence that was not seen in N trials has, with 95 % certainty, an effect on fewer than 3 in N values like those that were tried.",
 ];
 
-/// An audit of a component that only fails ends after so many failed runs.
-const FAILURES: usize = 500;
+/// An audit of a component that mostly fails ends after so many failed runs.
+const FAILURES: usize = 200;
 
 /// The matrix.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -44,6 +47,8 @@ pub struct Flow {
     pub cells: Vec<Cell>,
     /// What was tried to be sent although the manifest does not declare it, and how often.
     pub undeclared: BTreeMap<String, usize>,
+    /// Why runs failed, and how many.
+    pub failed: BTreeMap<String, usize>,
     /// What this cannot find.
     pub limits: Vec<String>,
 }
@@ -131,6 +136,7 @@ struct Work<'a> {
     words: usize,
     next: AtomicUsize,
     done: AtomicUsize,
+    runs: AtomicUsize,
     failed: AtomicUsize,
     stop: AtomicBool,
     began: Instant,
@@ -141,6 +147,7 @@ struct Work<'a> {
 struct Counted {
     cells: BTreeMap<(usize, usize), Cell>,
     undeclared: BTreeMap<String, usize>,
+    failed: BTreeMap<String, usize>,
     /// By event: the trials that were made.
     jobs: BTreeSet<usize>,
 }
@@ -149,10 +156,10 @@ struct Counted {
 #[must_use]
 pub fn measure(inputs: &Inputs, options: Options, progress: &(dyn Fn(usize) + Sync)) -> Flow {
     let events: Vec<_> = inputs.events().into_iter().map(|event| (event.clone(), inputs.of(&event))).collect();
-    let words = inputs.values.words.len().min(options.trials * 2);
-    let (next, done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let words = inputs.values.words.len().min(options.trials * WORDS);
+    let [next, done, runs, failed] = [0; 4].map(AtomicUsize::new);
     let (stop, began) = (AtomicBool::new(false), Instant::now());
-    let work = Work { inputs, events, options, words, next, done, failed, stop, began };
+    let work = Work { inputs, events, options, words, next, done, runs, failed, stop, began };
     let all = Mutex::new(Counted::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
     std::thread::scope(|scope| {
@@ -177,8 +184,7 @@ impl Work<'_> {
         let mut counted = Counted::default();
         loop {
             let job = self.next.fetch_add(1, Ordering::SeqCst);
-            let failed = self.failed.load(Ordering::SeqCst) >= FAILURES;
-            if job >= self.jobs() || failed || self.began.elapsed() > self.options.time {
+            if job >= self.jobs() || self.mostly_fails() || self.began.elapsed() > self.options.time {
                 self.stop.fetch_or(job < self.jobs(), Ordering::SeqCst);
                 return counted;
             }
@@ -210,21 +216,30 @@ impl Work<'_> {
         }
     }
 
+    fn mostly_fails(&self) -> bool {
+        let failed = self.failed.load(Ordering::SeqCst);
+        failed >= FAILURES && failed * 2 > self.runs.load(Ordering::SeqCst)
+    }
+
     /// A run, unless the settings are not accepted or it does not start.
     fn perform(&self, scene: &Scene, counted: &mut Counted) -> Option<Run> {
-        let Ok(run) = run(self.inputs.plugin, scene) else {
-            self.failed.fetch_add(1, Ordering::SeqCst);
-            return None;
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        let (run, failed) = match run(self.inputs.plugin, scene) {
+            Ok(run) => {
+                let run = run?;
+                let failed = run.all().find_map(|call| call.failed.clone());
+                (Some(run), failed)
+            }
+            Err(error) => (None, Some(error.reasons.join("; "))),
         };
-        let run = run?;
-        let calls = || run.before.iter().chain(&run.calls);
-        if calls().any(|call| call.failed.is_some()) {
+        if let Some(reason) = failed {
             self.failed.fetch_add(1, Ordering::SeqCst);
+            *counted.failed.entry(reason).or_default() += 1;
         }
-        for blocked in calls().flat_map(|call| &call.blocked).filter(|blocked| blocked.undeclared) {
-            *counted.undeclared.entry(format!("{}: {}", blocked.request, blocked.reason)).or_default() += 1;
+        for call in run.iter().flat_map(Run::all) {
+            call.undeclared().for_each(|what| *counted.undeclared.entry(what).or_default() += 1);
         }
-        Some(run)
+        run
     }
 
     fn flow(&self, all: Counted) -> Flow {
@@ -233,7 +248,7 @@ impl Work<'_> {
         let trials = missing / events;
         let early = match self.stop.load(Ordering::SeqCst) {
             false => None,
-            true if self.failed.load(Ordering::SeqCst) >= FAILURES => Some(format!("{FAILURES} runs had failed")),
+            true if self.mostly_fails() => Some("most of its runs failed".into()),
             true => Some(format!("{} seconds were over", self.options.time.as_secs())),
         };
         Flow {
@@ -245,6 +260,7 @@ impl Work<'_> {
             ended_early: early,
             cells: all.cells.into_values().collect(),
             undeclared: all.undeclared,
+            failed: all.failed,
             limits: LIMITS.map(Into::into).into(),
         }
     }
@@ -260,6 +276,9 @@ impl Counted {
         }
         for (what, count) in other.undeclared {
             *self.undeclared.entry(what).or_default() += count;
+        }
+        for (why, count) in other.failed {
+            *self.failed.entry(why).or_default() += count;
         }
         self.jobs.extend(other.jobs);
     }
@@ -286,10 +305,10 @@ impl Cell {
         self.trials += other.trials;
         self.fuel += other.fuel;
         for (output, new) in other.outputs {
-            let known = self.outputs.entry(output).or_insert_with(|| Influence {
-                example: new.example.clone(),
-                ..Influence::default()
-            });
+            let known = self
+                .outputs
+                .entry(output)
+                .or_insert_with(|| Influence { example: new.example.clone(), ..Influence::default() });
             known.direct += new.direct;
             known.later += new.later;
             if new.example.at < known.example.at {

@@ -40,7 +40,11 @@ pub fn hearsay(component: &[u8]) -> Hearsay {
         let KnownCustom::Producers(fields) = section.as_known() else { continue };
         for field in fields.into_iter().map_while(Result::ok) {
             for value in field.values.into_iter().map_while(Result::ok).take(MOST) {
-                producers.insert(Producer { role: cut(field.name), name: cut(value.name), version: cut(value.version) });
+                producers.insert(Producer {
+                    role: cut(field.name),
+                    name: cut(value.name),
+                    version: cut(value.version),
+                });
             }
         }
     }

@@ -273,7 +273,8 @@ impl<'a> Inputs<'a> {
 
     fn setting(&self, chance: &mut Chance, path: &str, now: &Value) -> Value {
         let http = self.plugin.policy.manifest().capabilities.http.as_ref();
-        let default = self.settings.iter().find(|(known, _)| known == path).map_or(&Value::Null, |(_, default)| default);
+        let default =
+            self.settings.iter().find(|(known, _)| known == path).map_or(&Value::Null, |(_, default)| default);
         if http.is_some_and(|http| http.id_setting == path) {
             return chance.uuid().into();
         }
@@ -348,11 +349,14 @@ fn settings(policy: &Policy, schema: &str) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     walk(&serde_json::from_str(schema).unwrap_or_default(), "", &mut found);
     let manifest = policy.manifest();
-    let switches =
-        manifest.says.iter().flat_map(|says| says.switch.iter().chain(says.fields.iter().flat_map(|field| &field.switch)));
+    let switches = manifest
+        .says
+        .iter()
+        .flat_map(|says| says.switch.iter().chain(says.fields.iter().flat_map(|field| &field.switch)));
     let switches = switches.map(|path| (path.clone(), Value::Bool(true)));
     let http = manifest.capabilities.http.iter();
-    let server = http.clone().flat_map(|http| http.url_setting.iter().map(|path| (path.clone(), http.url.clone().into())));
+    let server =
+        http.clone().flat_map(|http| http.url_setting.iter().map(|path| (path.clone(), http.url.clone().into())));
     let id = http.map(|http| (http.id_setting.clone(), Value::Null));
     for (path, default) in switches.chain(server).chain(id).chain([("enabled".into(), Value::Null)]) {
         if !found.iter().any(|(known, _)| *known == path) {

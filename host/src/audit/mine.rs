@@ -9,7 +9,7 @@ use wasmparser::{DataKind, FunctionBody, Operator, Parser, Payload};
 
 /// Texts of other lengths are not looked at, nor more of them.
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=64;
-const MOST: usize = 2000;
+const MOST: usize = 20_000;
 
 /// What a function's code was seen to do with constants.
 enum Seen {
@@ -31,7 +31,8 @@ pub fn values(component: &[u8]) -> Vec<Value> {
             Payload::DataSection(section) => {
                 for segment in section.into_iter().map_while(Result::ok) {
                     if let DataKind::Active { offset_expr, .. } = segment.kind
-                        && let Some(Ok(Operator::I32Const { value })) = offset_expr.get_operators_reader().into_iter().next()
+                        && let Some(Ok(Operator::I32Const { value })) =
+                            offset_expr.get_operators_reader().into_iter().next()
                     {
                         data.push((usize::try_from(value).unwrap_or_default(), segment.data));
                     }
@@ -183,7 +184,8 @@ mod tests {
     use serde_json::json;
 
     fn mined(code: &str, data: &str) -> Vec<Value> {
-        let text = format!(r#"(component (core module (memory 1) (func (drop {code})) (data (i32.const 64) "{data}")))"#);
+        let text =
+            format!(r#"(component (core module (memory 1) (func (drop {code})) (data (i32.const 64) "{data}")))"#);
         values(&wat::parse_str(text).unwrap())
     }
 

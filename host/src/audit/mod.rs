@@ -10,6 +10,7 @@ mod html;
 pub mod identity;
 mod inputs;
 mod mine;
+mod picture;
 mod scene;
 mod values;
 pub mod verdict;
@@ -125,12 +126,8 @@ pub fn observe(
     let values = values::Values::new(&manifest, &cases, mine::values(bytes));
     // One whose schema takes too long here can be run all the same.
     let inputs = inputs::Inputs::new(&plugin, values, &schema.unwrap_or_default(), options.seed);
-    let t = std::time::Instant::now();
     report.canaries = Some(canaries::search(&inputs));
-    eprintln!("canaries {:?}", t.elapsed());
-    let t = std::time::Instant::now();
     report.flow = Some(flow::measure(&inputs, options, progress));
-    eprintln!("flow {:?}", t.elapsed());
     report.verdicts = verdict::verdicts(report);
     Ok(())
 }

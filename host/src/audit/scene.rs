@@ -75,6 +75,21 @@ pub struct Call {
     pub fuel: u64,
 }
 
+impl Run {
+    /// All calls, also those before the event.
+    pub fn all(&self) -> impl Iterator<Item = &Call> {
+        self.before.iter().chain(&self.calls)
+    }
+}
+
+impl Call {
+    /// What was refused because the manifest does not declare it.
+    pub fn undeclared(&self) -> impl Iterator<Item = String> {
+        let undeclared = self.blocked.iter().filter(|blocked| blocked.undeclared);
+        undeclared.map(|blocked| format!("{}: {}", blocked.request, blocked.reason))
+    }
+}
+
 /// So many ticks may be due before an event: a component that always wants the next one at once gets
 /// no more.
 const TICKS: usize = 3;

@@ -46,7 +46,8 @@ impl Values {
         for event in cases.iter().flat_map(|case| &case.events) {
             values.learn(&event.event, &event.payload);
         }
-        let rules = manifest.says.iter().flat_map(|says| says.fields.iter().map(|field| &field.rule).chain(&says.variable));
+        let rules =
+            manifest.says.iter().flat_map(|says| says.fields.iter().map(|field| &field.rule).chain(&says.variable));
         let texts = rules.flat_map(|rule| rule.one_of.iter().flatten().chain(&rule.constant));
         values.named = texts.map(|text| Value::from(text.as_str())).collect();
         values.named.dedup();
@@ -66,7 +67,9 @@ impl Values {
         for (key, value) in object {
             match value {
                 Value::Object(inner) => self.learn_fields(inner),
-                Value::Array(list) => list.iter().filter_map(Value::as_object).for_each(|inner| self.learn_fields(inner)),
+                Value::Array(list) => {
+                    list.iter().filter_map(Value::as_object).for_each(|inner| self.learn_fields(inner))
+                }
                 _ => {}
             }
             let known = self.fields.entry(key.clone()).or_default();

@@ -44,7 +44,15 @@ pub struct Verdict {
 /// All of them, in the report's order.
 #[must_use]
 pub fn verdicts(report: &Report) -> Vec<Verdict> {
-    vec![loads(report), unlisted(report), repeatable(report), declared(report), hidden(report), secrets(report), conforms(report)]
+    vec![
+        loads(report),
+        unlisted(report),
+        repeatable(report),
+        declared(report),
+        hidden(report),
+        secrets(report),
+        conforms(report),
+    ]
 }
 
 fn judged(name: &'static str, claim: &'static str, verdict: Holds, why: impl Into<String>) -> Verdict {
@@ -64,7 +72,9 @@ const NOT_RUN: &str = "it was not run";
 fn loads(report: &Report) -> Verdict {
     let claim = "It is a tracker, and touches nothing but what the contract gives it";
     match (&report.error, report.differences.first()) {
-        (None, None) => judged("touches", claim, Holds::Holds, "every import and export is the contract's, and it starts"),
+        (None, None) => {
+            judged("touches", claim, Holds::Holds, "every import and export is the contract's, and it starts")
+        }
         (error, difference) => {
             let why = difference.or(error.as_ref()).cloned().unwrap_or_default();
             judged("touches", claim, Holds::Fails, why)
@@ -108,7 +118,8 @@ fn repeatable(report: &Report) -> Verdict {
     };
     let controls = || flow.cells.iter().filter(|cell| cell.input == Input::Nothing);
     let wrong: Vec<_> = controls().filter(|cell| !cell.outputs.is_empty() || cell.fuel > 0).collect();
-    let wrong: Vec<_> = wrong.iter().map(|cell| format!("{} came out differently the second time", cell.event)).collect();
+    let wrong: Vec<_> =
+        wrong.iter().map(|cell| format!("{} came out differently the second time", cell.event)).collect();
     let trials: usize = controls().map(|cell| cell.trials).sum();
     found(name, claim, &wrong, format!("{trials} runs came out the same twice, to the instruction"))
 }
@@ -145,8 +156,10 @@ fn conforms(report: &Report) -> Verdict {
     }
     let totals: Vec<_> = report.corpora.iter().map(super::Corpus::total).collect();
     let wrong: Vec<_> = totals.iter().zip(&report.corpora).filter(|(total, _)| total.failed > 0).collect();
-    let wrong: Vec<_> =
-        wrong.iter().map(|(total, corpus)| format!("{} cases of {} fail", total.failed, corpus.file.display())).collect();
+    let wrong: Vec<_> = wrong
+        .iter()
+        .map(|(total, corpus)| format!("{} cases of {} fail", total.failed, corpus.file.display()))
+        .collect();
     let same: usize = totals.iter().map(|total| total.matched).sum();
     let other: usize = totals.iter().flat_map(|total| total.differing.values()).sum();
     found(name, claim, &wrong, format!("{same} cases the same bytes, {other} different for a documented reason"))

@@ -1,7 +1,7 @@
 //! The report in words, for a terminal or a pipe.
 
 use super::canaries::{Canaries, Find, Judgement};
-use super::flow::{Cell, Flow, Influence};
+use super::flow::{Cell, Flow, Influence, Words};
 use super::inputs::Input;
 use super::{Report, verdict::Verdict};
 use crate::describe;
@@ -19,12 +19,14 @@ impl fmt::Display for Report {
         writeln!(f, "size     {} bytes", self.size)?;
         writeln!(f, "imports  {}", list(&self.imports))?;
         writeln!(f, "exports  {}", list(&self.exports))?;
-        let producers: Vec<_> = self.hearsay.producers.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
+        let producers: Vec<_> =
+            self.hearsay.producers.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
         if !producers.is_empty() {
             writeln!(f, "made by  {} (as it says itself)", producers.join(", "))?;
         }
         if let Some(error) = &self.error {
-            return writeln!(f, "\n{error}");
+            writeln!(f, "\n{error}")?;
+            return verdicts(f, self);
         }
         writeln!(f, "touches  nothing but the imports above: all of them are the contract's\n")?;
         if let Some(manifest) = &self.manifest {
@@ -33,9 +35,13 @@ impl fmt::Display for Report {
         self.flow.iter().try_for_each(|flow| write!(f, "{flow}"))?;
         self.canaries.iter().try_for_each(|canaries| write!(f, "{canaries}"))?;
         self.corpora.iter().try_for_each(|corpus| write!(f, "{corpus}"))?;
-        writeln!(f, "verdict\n")?;
-        self.verdicts.iter().try_for_each(|verdict| write!(f, "{verdict}"))
+        verdicts(f, self)
     }
+}
+
+fn verdicts(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    writeln!(f, "\nverdict\n")?;
+    report.verdicts.iter().try_for_each(|verdict| write!(f, "{verdict}"))
 }
 
 fn list(names: &[String]) -> String {
@@ -89,10 +95,10 @@ impl Row {
         self.trials += cell.trials;
         self.fuel += cell.fuel;
         for (output, influence) in &cell.outputs {
-            let known = self.outputs.entry(output.clone()).or_insert_with(|| Influence {
-                example: influence.example.clone(),
-                ..Influence::default()
-            });
+            let known = self
+                .outputs
+                .entry(output.clone())
+                .or_insert_with(|| Influence { example: influence.example.clone(), ..Influence::default() });
             known.direct += influence.direct;
             known.later += influence.later;
         }
@@ -132,6 +138,9 @@ impl fmt::Display for Flow {
             writeln!(f, "\n  {}", printable(event, 100))?;
             rows.iter().try_for_each(|row| line(f, row))?;
         }
+        for (why, count) in self.failed.iter().take(5) {
+            writeln!(f, "\n  {count} runs failed: {}", printable(why, 300))?;
+        }
         writeln!(f, "\n  whatever the event")?;
         general.iter().try_for_each(|row| line(f, row))?;
         writeln!(f)?;
@@ -140,20 +149,26 @@ impl fmt::Display for Flow {
     }
 }
 
-use super::flow::Words;
-
 fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     writeln!(f, "    {:28} -> {}", printable(&row.input, 100), row.outputs())?;
     for (output, Influence { example, .. }) in row.rare().take(2) {
         let ((from, to), (before, after)) = (&example.input, &example.output);
-        writeln!(f, "        e.g. {} from {before} to {after}, when it is {to} and not {from}", printable(output, 100))?;
+        writeln!(
+            f,
+            "        e.g. {} from {before} to {after}, when it is {to} and not {from}",
+            printable(output, 100)
+        )?;
     }
     Ok(())
 }
 
 impl fmt::Display for Canaries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "canaries {} marked secrets, {} runs, {} requests, looked for as they are,", self.secrets, self.runs, self.requests)?;
+        writeln!(
+            f,
+            "canaries {} marked secrets, {} runs, {} requests, looked for as they are,",
+            self.secrets, self.runs, self.requests
+        )?;
         writeln!(f, "         percent-encoded, in base64, in hex, reversed, hashed, and in pieces\n")?;
         for (judgement, words) in [
             (Judgement::Secret, "FOUND, and it should not be there"),

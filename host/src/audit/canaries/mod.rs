@@ -28,7 +28,7 @@ pub struct Canaries {
     pub secrets: usize,
     /// Runs in which they were looked for.
     pub runs: usize,
-    /// Runs whose requests carried something.
+    /// Requests in which they were looked for.
     pub requests: usize,
     /// Where they turned up.
     pub finds: Vec<Find>,
@@ -162,13 +162,13 @@ pub fn search(inputs: &Inputs) -> Canaries {
     for planted in plant(inputs, &everywhere) {
         let Ok(Some(run)) = run(inputs.plugin, &planted.scene) else { continue };
         all.runs += 1;
-        let calls = || run.before.iter().chain(&run.calls);
-        all.requests += calls().map(|call| call.sent.len()).sum::<usize>();
-        for blocked in calls().flat_map(|call| &call.blocked).filter(|blocked| blocked.undeclared) {
-            *all.undeclared.entry(format!("{}: {}", blocked.request, blocked.reason)).or_default() += 1;
+        all.requests += run.all().map(|call| call.sent.len()).sum::<usize>();
+        for what in run.all().flat_map(super::scene::Call::undeclared) {
+            *all.undeclared.entry(what).or_default() += 1;
         }
         let own = needles(&planted.secrets, &everywhere);
-        let of_all = look(&planted, &run, inputs, &general, &everywhere).into_iter().map(|find| (&everywhere.secrets, find));
+        let of_all =
+            look(&planted, &run, inputs, &general, &everywhere).into_iter().map(|find| (&everywhere.secrets, find));
         let of_own = look(&planted, &run, inputs, &own, &everywhere).into_iter().map(|find| (&planted.secrets, find));
         for (secrets, (number, place, form)) in of_all.chain(of_own) {
             let source = secrets[number].source.clone();
@@ -204,7 +204,7 @@ fn look(
     let mut search = |place: Place, text: &str| {
         found.extend(needles.search(text).into_iter().map(|(number, form)| (number, place.clone(), form)));
     };
-    for call in run.before.iter().chain(&run.calls) {
+    for call in run.all() {
         for sent in &call.sent {
             let request = declared(&sent.name, inputs);
             for (field, value) in &sent.fields {
@@ -213,11 +213,17 @@ fn look(
             search(Place::UserAgent { request: request.clone() }, &sent.user_agent);
             search(Place::Name { request: request.clone() }, &sent.name);
             // The id, the server and the name are put there by the host.
-            let address = everywhere.host.iter().chain([&sent.name]).fold(sent.url.clone(), |url, own| url.replace(own, ""));
+            let address =
+                everywhere.host.iter().chain([&sent.name]).fold(sent.url.clone(), |url, own| url.replace(own, ""));
             search(Place::Address { request }, &address);
         }
         let refused = call.blocked.iter().map(|blocked| blocked.request.as_str());
-        call.message.iter().chain(&call.failed).map(String::as_str).chain(refused).for_each(|text| search(Place::Log, text));
+        call.message
+            .iter()
+            .chain(&call.failed)
+            .map(String::as_str)
+            .chain(refused)
+            .for_each(|text| search(Place::Log, text));
     }
     // What it remembers of the event, and in the end.
     for call in run.calls.first().into_iter().chain(run.calls.last()) {
