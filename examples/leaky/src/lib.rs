@@ -72,6 +72,7 @@ impl bindings::Guest for Leaky {
             "order" => ["started", "done"].iter().for_each(|name| send(name, "")),
             "count" => (0..1 + secret.len() % 3).for_each(|_| send("started", "")),
             "whether" if bit => send("started", ""),
+            "whether" => {}
             "magic" => send("started", if secret == MAGIC { "it is" } else { "" }),
             "hash" => send("started", if forms::fnv(&secret) == 0xb35b_1c5d_7a1e_4cd3 { "it is" } else { "" }),
             "log" => return Err(format!("cannot open {secret}")),

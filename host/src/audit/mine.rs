@@ -97,8 +97,10 @@ impl Found {
                     Number::from_f64(*number).into_iter().for_each(|number| self.add(0, number.into()));
                 }
                 Seen::Number(number) if compared => {
-                    self.add(if (0..=127).contains(number) { 3 } else { 0 }, (*number).into());
-                    pieces.extend(piece(*number));
+                    let text = piece(*number);
+                    let plain = text.is_some() || (-1..=127).contains(number);
+                    self.add(if plain { 3 } else { 0 }, (*number).into());
+                    pieces.extend(text);
                 }
                 _ => {}
             }
@@ -117,11 +119,13 @@ impl Found {
     fn join(&mut self, pieces: &[Vec<u8>]) {
         for (i, first) in pieces.iter().enumerate() {
             self.text(0, first);
-            for second in pieces[i + 1..].iter().take(3).chain(pieces[..i].iter().rev().take(3)) {
-                for shared in 0..first.len().min(second.len()) {
-                    if first.ends_with(&second[..shared]) {
-                        self.text(if shared == 0 { 0 } else { 1 }, &[first, &second[shared..]].concat());
-                    }
+            let behind = pieces[i + 1..].iter().take(3).enumerate();
+            let before = pieces[..i].iter().next_back().map(|piece| (0, piece));
+            for (distance, second) in behind.chain(before) {
+                for shared in (0..first.len().min(second.len())).filter(|shared| first.ends_with(&second[..*shared])) {
+                    // Most texts are compared in order, and the last piece overlaps the one before.
+                    let rank = if distance == 0 && shared > 0 { 0 } else { 1 };
+                    self.text(rank, &[first, &second[shared..]].concat());
                 }
             }
         }
