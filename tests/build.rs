@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     for path in ["wit", "Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", workspace.join(path).display());
     }
-    for name in ["counter", "misfit", "print-hours"] {
+    for name in ["counter", "leaky", "misfit", "print-hours"] {
         let folder = workspace.join("examples").join(name);
         println!("cargo:rerun-if-changed={}", folder.display());
         let manifest = folder.join(name).with_extension("toml");

@@ -1,7 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 use crate::commands;
-use crate::commands::Sign;
+use crate::commands::audit::Options as Audit;
 use crate::commands::doctor;
 use crate::commands::log::Options;
 use crate::logger::Form;
@@ -153,27 +153,11 @@ pub enum Command {
     Log(Options),
     /// Examine a component without trusting it.
     ///
-    /// Prints its digest, what it imports, and what its manifest asks for. With a corpus of recorded
-    /// cases, each is run in a sandbox that sends nothing, and compared with what OctoPrint sent.
-    Audit {
-        /// The component.
-        file: PathBuf,
-        /// A file of recorded cases; may be given several times.
-        #[arg(long, value_name = "CASES.jsonl")]
-        corpus: Vec<PathBuf>,
-        /// Print the report as JSON.
-        #[arg(long)]
-        json: bool,
-        /// Write what it sent in every case of the corpora, one line of JSON for each.
-        #[arg(long, value_name = "FILE.jsonl", requires = "corpus")]
-        sent: Option<PathBuf>,
-        /// Build it again from this checkout of its source, and compare. Runs the checkout's code: its build
-        /// scripts and macros, as you, in no sandbox.
-        #[arg(long, value_name = "DIR")]
-        source: Option<PathBuf>,
-        #[command(flatten)]
-        sign: Sign,
-    },
+    /// Prints its digest, what it imports, and what its manifest asks for; then what it does, in sandboxes
+    /// that send nothing: which input can change what it says, whether secrets turn up in any form, and,
+    /// with a corpus of recorded cases, whether it does what OctoPrint did. At the end a verdict for each
+    /// claim: holds, fails, or not shown. About a minute; --quick runs nothing.
+    Audit(Audit),
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///
     /// Makes a throw-away home, opts in there, and sends to a receiver on a loopback port: nothing

@@ -56,9 +56,7 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Replay(options) => return commands::replay(&home()?, &options),
         Command::Log(options) => return commands::log(&home()?, &options),
-        Command::Audit { file, corpus, json, sent, source, sign } => {
-            return commands::audit(&file, &corpus, json, sent.as_deref(), source.as_deref(), &sign);
-        }
+        Command::Audit(options) => return commands::audit(&options),
         Command::Demo { speed, session, port } => {
             return commands::demo(given.as_deref(), speed, session.as_deref(), port);
         }

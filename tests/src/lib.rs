@@ -22,6 +22,18 @@ pub fn misfit(word: &str) -> Vec<u8> {
     marked(MISFIT, b"misfit-mark-is:", word)
 }
 
+/// The component that leaks.
+const LEAKY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaky.wasm"));
+
+/// A component that leaks what it sees in the way that the word says.
+///
+/// # Panics
+/// When the word is too long.
+#[must_use]
+pub fn leaky(word: &str) -> Vec<u8> {
+    marked(LEAKY, b"leaky-mark-is:", word)
+}
+
 /// A component with a word written over the 32 bytes after its mark.
 fn marked(component: &[u8], mark: &[u8], word: &str) -> Vec<u8> {
     let at = component.windows(mark.len()).position(|part| part == mark).expect("its mark") + 16;

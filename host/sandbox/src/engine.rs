@@ -69,8 +69,16 @@ impl Sandbox {
     /// # Errors
     /// When wasmtime does not run on this machine.
     pub fn new(cache: Option<&Path>) -> Result<Self, Error> {
+        Self::with(&config(), cache)
+    }
+
+    /// As [`Self::new`], but configured otherwise: for audits, which count fuel.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(config: &Config, cache: Option<&Path>) -> Result<Self, Error> {
         let fail = |error: wasmtime::Error| Error::new("(any)", Stage::Compile, format!("{error:#}"));
-        let engine = Engine::new(&config()).map_err(fail)?;
+        let engine = Engine::new(config).map_err(fail)?;
         let mut linker = Linker::new(&engine);
         bindings::Tracker::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(fail)?;
         let watchdog = Watchdog::start(engine.clone());
@@ -84,21 +92,12 @@ impl Sandbox {
     pub fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
         let policy = examine(name, bytes)?;
         let digest = digest(bytes);
-        let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest).map_err(|reasons| Error {
-            plugin: name.into(),
-            stage: Stage::Compile,
-            reasons,
-        })?;
+        let wrong = |reasons| Error { plugin: name.into(), stage: Stage::Compile, reasons };
+        let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest).map_err(wrong)?;
         let pre = self.linker.instantiate_pre(&component).and_then(TrackerPre::new);
         let pre = pre.map_err(|error| Error::new(name, Stage::Link, format!("{error:#}")))?;
-        Ok(Plugin {
-            name: name.into(),
-            digest,
-            size: bytes.len(),
-            policy: Arc::new(policy),
-            pre,
-            watchdog: self.watchdog.clone(),
-        })
+        let (policy, watchdog) = (Arc::new(policy), self.watchdog.clone());
+        Ok(Plugin { name: name.into(), digest, size: bytes.len(), policy, pre, watchdog })
     }
 }
 
@@ -108,6 +107,13 @@ impl Sandbox {
 /// instances fit. Nothing of it is memory before it is used.
 const RESERVATION: u64 = if cfg!(target_arch = "x86_64") { 4 << 30 } else { limits::MEMORY as u64 };
 const GUARD: u64 = if cfg!(target_arch = "x86_64") { 32 << 20 } else { 0 };
+
+/// What no tracker needs: all of the proposals beyond what Rust uses.
+const UNUSED: WasmFeatures = WasmFeatures::RELAXED_SIMD
+    .union(WasmFeatures::SIMD.union(WasmFeatures::TAIL_CALL).union(WasmFeatures::MULTI_MEMORY))
+    .union(WasmFeatures::MULTI_VALUE.union(WasmFeatures::MEMORY64).union(WasmFeatures::EXTENDED_CONST))
+    .union(WasmFeatures::WIDE_ARITHMETIC.union(WasmFeatures::CUSTOM_PAGE_SIZES))
+    .union(WasmFeatures::THREADS.union(WasmFeatures::EXCEPTIONS).union(WasmFeatures::GC));
 
 /// How the engine is configured; public for whoever wants to measure the same engine.
 #[must_use]
@@ -125,18 +131,9 @@ pub fn config() -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false)
-        // Trackers are plain modules: no async, and none of the proposals beyond what Rust uses.
+        // Trackers are plain modules: no async.
         .concurrency_support(false)
-        .wasm_relaxed_simd(false)
-        .wasm_simd(false)
-        .wasm_tail_call(false)
-        .wasm_multi_memory(false)
-        .wasm_multi_value(false)
-        .wasm_memory64(false)
-        .wasm_extended_const(false)
-        .wasm_wide_arithmetic(false)
-        .wasm_custom_page_sizes(false)
-        .wasm_features(WasmFeatures::THREADS | WasmFeatures::EXCEPTIONS | WasmFeatures::GC, false);
+        .wasm_features(UNUSED, false);
     config
 }
 

@@ -197,6 +197,12 @@ impl Instance {
         Consent::decide(&self.store.data().settings, self.store.data().veto)
     }
 
+    /// What is left of the last call's fuel; none where the engine counts none.
+    #[must_use]
+    pub fn fuel(&self) -> Option<u64> {
+        self.store.get_fuel().ok()
+    }
+
     fn call<T>(
         &mut self,
         export: &'static str,
@@ -261,6 +267,8 @@ impl Instance {
 fn arm(store: &mut Store<State>) {
     let ticks = limits::CALL_TIME.as_millis() / limits::WATCHDOG_TICK.as_millis();
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+    // Refused, and not needed, where the engine counts none.
+    let _ = store.set_fuel(limits::FUEL);
 }
 
 fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) -> Error {

@@ -3,6 +3,7 @@
 
 use crate::VERSION;
 use crate::audit::Report;
+use crate::audit::verdict::Holds;
 use anyhow::{Context, Result};
 use glassbox_sandbox::{digest, printable};
 use jiff::{SignedDuration, Timestamp};
@@ -75,20 +76,8 @@ pub struct Tool {
 pub struct Claim {
     /// The claim.
     pub claim: String,
-    /// Whether it is true.
-    pub verdict: Verdict,
-}
-
-/// Whether a claim is true. A word that is not among these is no statement of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It was tested, and is so.
-    Holds,
-    /// It was tested, and is not so.
-    Fails,
-    /// It was not tested.
-    NotShown,
+    /// What became of it. A word that is not among these is no statement of ours.
+    pub verdict: Holds,
 }
 
 impl Statement {
@@ -141,9 +130,9 @@ impl Statement {
     #[must_use]
     pub fn fails(&self) -> Option<String> {
         let verdicts = &self.predicate.verdicts;
-        let failed = verdicts.iter().filter(|claim| claim.verdict == Verdict::Fails);
+        let failed = verdicts.iter().filter(|claim| claim.verdict == Holds::Fails);
         let failed: Vec<_> = failed.map(|claim| printable(&claim.claim, 120)).take(5).collect();
-        match verdicts.iter().any(|claim| claim.verdict == Verdict::Holds) {
+        match verdicts.iter().any(|claim| claim.verdict == Holds::Holds) {
             _ if !failed.is_empty() => Some(format!("fails: {}", failed.join("; "))),
             true => None,
             false => Some("shows nothing".into()),
@@ -153,13 +142,6 @@ impl Statement {
 
 /// What a report claims.
 fn claims(report: &Report) -> Vec<Claim> {
-    let verdict = |good| if good { Verdict::Holds } else { Verdict::Fails };
-    let failed = report.corpora.iter().any(|corpus| corpus.total().failed > 0);
-    let recorded = if report.corpora.is_empty() { Verdict::NotShown } else { verdict(!failed) };
-    let claims = [
-        ("it touches nothing but what the contract has", verdict(report.differences.is_empty())),
-        ("it is sound, and starts in the sandbox", verdict(report.error.is_none())),
-        ("it does what was recorded of OctoPrint's own tracking", recorded),
-    ];
-    claims.into_iter().map(|(claim, verdict)| Claim { claim: claim.into(), verdict }).collect()
+    let claims = report.verdicts.iter();
+    claims.map(|verdict| Claim { claim: verdict.claim.into(), verdict: verdict.verdict }).collect()
 }

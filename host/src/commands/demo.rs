@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use glassbox::conformance::Request;
-use glassbox::conformance::session::{self, Kind, Ours};
+use glassbox::conformance::session::{self, EVENTS, Kind, Ours};
 use glassbox::home::{BUNDLED_NAME, Home, write_atomically};
 use glassbox::ledger::Ledger;
 use glassbox::outbox::Outbox;
@@ -23,7 +23,6 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// The session that comes with this program.
-const EVENTS: &str = include_str!("../../../examples/sessions/octoprint-1.11.8.events.jsonl");
 const REQUESTS: &str = include_str!("../../../examples/sessions/octoprint-1.11.8.requests.jsonl");
 
 /// The id and the salt under which the sessions were recorded: with `file_salt` equal to the id,

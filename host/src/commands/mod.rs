@@ -1,7 +1,7 @@
 //! What each command does, one file for each or for a few that belong together.
 
 mod attest;
-mod audit;
+pub mod audit;
 mod connections;
 mod consent;
 mod demo;

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// What went into a real OctoPrint 1.11.8 in four minutes.
+pub const EVENTS: &str = include_str!("../../../examples/sessions/octoprint-1.11.8.events.jsonl");
+
 /// One line of what went in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

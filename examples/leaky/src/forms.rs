@@ -1,0 +1,33 @@
+//! The secret in other clothes. Short, and good enough for what it is for.
+
+/// In this form; as nothing in a form that is unknown.
+pub fn of(form: &str, secret: &str) -> String {
+    let bytes = secret.as_bytes();
+    match form {
+        "percent" => bytes.iter().map(|byte| format!("%{byte:02X}")).collect(),
+        "hex" => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        "base64" => base64(bytes),
+        "base64-1" => base64(&[b"x", bytes].concat()),
+        "base64-2" => base64(&[b"xy", bytes].concat()),
+        "reversed" => secret.chars().rev().collect(),
+        "piece" => secret.chars().skip(9).take(7).collect(),
+        _ => String::new(),
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let number = (0..3).fold(0, |all, i| all << 8 | u32::from(three.get(i).copied().unwrap_or_default()));
+        for place in 0..=three.len() {
+            out.push(char::from(DIGITS[(number >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    out
+}
+
+/// FNV-1a, of which nobody finds what it was made of.
+pub fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,122 @@
+//! A tracker that leaks `path`, or what else is secret, in the way that a word says which tests write
+//! over its mark: one for each kind of leak that an audit must find. Not an example to follow.
+#![cfg(target_family = "wasm")] // elsewhere there is no host to link with
+#![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
+
+#[allow(missing_docs, clippy::all)] // generated
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "tracker", generate_all });
+}
+
+mod forms;
+
+use bindings::exports::glassbox::tracker::{handover, settings};
+use bindings::glassbox::tracker::{clock, hardware, http, throttle};
+use bindings::wasi::random::random;
+use std::cell::RefCell;
+
+/// The mark, and after it the word.
+static MARK: [u8; 48] = *b"leaky-mark-is:                                  ";
+
+/// It waits for this.
+const MAGIC: &str = "swordfish-4711";
+
+thread_local! {
+    static REMEMBERED: RefCell<String> = RefCell::default();
+    static SETTINGS: RefCell<String> = RefCell::default();
+}
+
+fn leak() -> String {
+    // Not folded into the code: tests write over it.
+    String::from_utf8_lossy(&std::hint::black_box(&MARK)[16..]).trim().into()
+}
+
+fn send(name: &str, note: &str) {
+    let fields = if note.is_empty() { Vec::new() } else { vec![("note".to_string(), note.to_string())] };
+    // Refused or not: there is nothing to be done about it.
+    let _ = http::send(&http::Request {
+        method: http::Method::Get,
+        name: name.into(),
+        fields,
+        user_agent: "Leaky/1".into(),
+    });
+}
+
+/// The text of a key in JSON that the host wrote.
+fn value(json: &str, key: &str) -> String {
+    let rest = json.split(&format!("\"{key}\":")).nth(1).unwrap_or_default().trim_start();
+    rest.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or_default().into()
+}
+
+struct Leaky;
+
+impl bindings::Guest for Leaky {
+    fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
+        let secret = value(&payload, "path");
+        if name == "PrintDone" {
+            // What was remembered is told with another event.
+            let remembered = REMEMBERED.with_borrow(Clone::clone);
+            send("done", if leak() == "later" { &remembered } else { "" });
+            return Ok(None);
+        }
+        REMEMBERED.with_borrow_mut(|remembered| remembered.clone_from(&secret));
+        let bit = secret.len() % 2 == 1;
+        match leak().as_str() {
+            "copy" => send("started", &secret),
+            "bit" => {
+                send("started", if secret.as_bytes().first().is_some_and(|byte| byte & 1 == 1) { "odd" } else { "" })
+            }
+            "length" => send("started", &secret.len().to_string()),
+            "tick" => return Ok(Some(clock::now() + 1_000_000 * secret.len() as u64)),
+            "order" if bit => ["done", "started"].iter().for_each(|name| send(name, "")),
+            "order" => ["started", "done"].iter().for_each(|name| send(name, "")),
+            "count" => (0..1 + secret.len() % 3).for_each(|_| send("started", "")),
+            "whether" if bit => send("started", ""),
+            "whether" => {}
+            "magic" => send("started", if secret == MAGIC { "it is" } else { "" }),
+            "hash" => send("started", if forms::fnv(&secret) == 0xb35b_1c5d_7a1e_4cd3 { "it is" } else { "" }),
+            "log" => return Err(format!("cannot open {secret}")),
+            "setting" => send("started", &value(&SETTINGS.with_borrow(Clone::clone), "unique_id")),
+            "machine" => send("started", &format!("{:?} {:?}", hardware::probe().os, throttle::query())),
+            "random" => send("started", &random::get_random_u64().to_string()),
+            "refused" => send("undeclared", &secret),
+            form => {
+                let note = forms::of(form, &secret);
+                send("started", &note);
+            }
+        }
+        Ok(None)
+    }
+
+    fn on_tick() -> Result<Option<u64>, String> {
+        Ok(None)
+    }
+}
+
+impl settings::Guest for Leaky {
+    fn schema() -> String {
+        "{}".into()
+    }
+
+    fn load(document: String) -> Result<String, String> {
+        SETTINGS.with_borrow_mut(|settings| *settings = document);
+        Ok("{}".into())
+    }
+}
+
+impl handover::Guest for Leaky {
+    fn save() -> String {
+        format!(
+            "{:?}",
+            REMEMBERED
+                .with_borrow(|remembered| remembered.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
+        )
+    }
+
+    fn restore(state: String, _: u64) -> Result<(), String> {
+        REMEMBERED.with_borrow_mut(|remembered| *remembered = state.trim_matches('"').into());
+        Ok(())
+    }
+}
+
+bindings::export!(Leaky with_types_in bindings);
