@@ -133,6 +133,12 @@ pub enum Command {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+        /// Say instead what this version can see, say and touch that the version in OLD could not.
+        ///
+        /// With a corpus, also what it sends otherwise in recorded cases. The exit status is 1 if anything is newly
+        /// seen or said.
+        #[arg(long, value_name = "OLD", conflicts_with = "sign")]
+        against: Option<PathBuf>,
         #[command(flatten)]
         sign: Sign,
     },

@@ -51,7 +51,10 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
             commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref())?;
         }
         Command::Log(options) => return commands::log(&home()?, &options),
-        Command::Audit { file, corpus, json, sign } => return commands::audit(&file, &corpus, json, &sign),
+        Command::Audit { file, corpus, json, against: Some(old), .. } => {
+            return commands::against(&file, &old, &corpus, json);
+        }
+        Command::Audit { file, corpus, json, sign, .. } => return commands::audit(&file, &corpus, json, &sign),
         Command::Demo { speed, session, port } => {
             return commands::demo(given.as_deref(), speed, session.as_deref(), port);
         }

@@ -1,5 +1,6 @@
 //! What each command does, one file for each or for a few that belong together.
 
+mod against;
 mod attest;
 mod audit;
 mod consent;
@@ -12,6 +13,7 @@ mod settings;
 mod status;
 mod which;
 
+pub use against::against;
 pub use attest::Sign;
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
