@@ -34,6 +34,7 @@ pub mod source;
 pub mod state;
 pub mod supervisor;
 pub mod system;
+pub mod versions;
 pub mod voice;
 pub mod waits;
 pub mod watch;

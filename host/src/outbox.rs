@@ -315,6 +315,10 @@ impl Worker {
         let mut pauses = if self.outage.away() { [].iter() } else { PAUSES.iter() };
         let mut last = "it waited too long".to_string();
         while queued.elapsed() <= TOO_LATE {
+            // Before the first attempt, too.
+            if self.shared.lock().recalled {
+                return Attempt::NotHeard(TAKEN_BACK.into());
+            }
             match self.carrier.carry(request) {
                 Attempt::NotHeard(reason) => last = reason,
                 heard => return heard,

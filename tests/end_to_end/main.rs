@@ -2,6 +2,7 @@
 #![cfg(unix)] // signals and named pipes
 #![allow(missing_docs)]
 
+mod against;
 mod attest;
 mod audit;
 mod bad_input;

@@ -381,7 +381,7 @@ fn granted_part(grant: &str) -> String {
 }
 
 /// The component with another manifest. It is the last section, as [`glassbox_component::embed`] leaves it.
-fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
+pub fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
     let name = glassbox_component::MANIFEST_SECTION.as_bytes();
     let at = component.windows(name.len()).rposition(|part| part == name).unwrap();
     // Before the name: its length, the section's length (two bytes here), and the section's id.

@@ -18,6 +18,7 @@ mod words;
 
 pub use corpus::{Corpus, Failure, Family};
 pub use html::page;
+pub use words::rows;
 
 use crate::conformance::{Case, case};
 use crate::rebuild::Rebuilt;

@@ -6,6 +6,7 @@ use clap::Args;
 use glassbox::audit::{self, Report, flow};
 use glassbox::conformance;
 use glassbox::rebuild::{Rebuilt, rebuild};
+use glassbox::versions::{Component, compare};
 use glassbox_sandbox::Sandbox;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,12 @@ pub struct Options {
     /// scripts and macros, as you, in no sandbox.
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
+    /// Say instead what this version can see, say and touch that the version in OLD could not.
+    ///
+    /// With runs, also which input newly changes what it says; with a corpus, also what it sends otherwise in
+    /// recorded cases. The exit status is 1 if anything is newly seen or said.
+    #[arg(long, value_name = "OLD", conflicts_with_all = ["sign", "source", "sent", "html"])]
+    against: Option<PathBuf>,
     #[command(flatten)]
     sign: Sign,
 }
@@ -60,10 +67,11 @@ pub fn audit(options: &Options) -> Result<bool> {
         std::io::stdout().write_all(audit::SCHEMA.as_bytes())?;
         return Ok(true);
     };
+    if let Some(old) = &options.against {
+        return against(old, file, options);
+    }
     let key = options.sign.key()?;
-    let bytes = glassbox::home::read_component("file", file)
-        .map_err(|error| anyhow::anyhow!("{}", error.reasons.join("; ")))
-        .context("the component cannot be read")?;
+    let bytes = read(file)?;
     let report = examine(file, &bytes, options)?;
     if let Some(page) = &options.html {
         std::fs::write(page, audit::page(&report)).with_context(|| format!("writing {}", page.display()))?;
@@ -86,6 +94,29 @@ pub fn audit(options: &Options) -> Result<bool> {
     Ok(report.passed())
 }
 
+/// Print how a version differs from the one before; false if it sees or says more.
+fn against(old: &Path, file: &Path, options: &Options) -> Result<bool> {
+    let (before, after) = (read(old)?, read(file)?);
+    let (before, after) = (Component { file: old, bytes: &before }, Component { file, bytes: &after });
+    let measure = options.measures().then(|| options.measure());
+    let versions =
+        with_a_bar(|progress| compare(&Sandbox::new(None)?, before, after, &options.corpus, measure, progress))?;
+    let mut out = std::io::stdout().lock();
+    if options.json {
+        serde_json::to_writer_pretty(&mut out, &versions)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{versions}")?;
+    }
+    Ok(!versions.more)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    glassbox::home::read_component("file", file)
+        .map_err(|error| anyhow::anyhow!("{}", error.reasons.join("; ")))
+        .context("the component cannot be read")
+}
+
 /// All that was asked for.
 fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
     // No cache: an audit runs what it was given, not what somebody compiled before.
@@ -98,8 +129,8 @@ fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
     if let Some(checkout) = &options.source {
         report.built(built_again(bytes, name.as_deref(), checkout)?);
     }
-    if !options.quick && options.trials > 0 {
-        observe(&mut report, bytes, options)?;
+    if options.measures() {
+        with_a_bar(|progress| audit::observe(&mut report, bytes, &options.corpus, options.measure(), progress))?;
     }
     Ok(report)
 }
@@ -116,24 +147,29 @@ fn built_again(bytes: &[u8], name: Option<&str>, checkout: &Path) -> Result<Rebu
     rebuild(bytes, name, checkout).context("it cannot be built again")
 }
 
-fn observe(report: &mut Report, bytes: &[u8], options: &Options) -> Result<()> {
-    let measure = flow::Options {
-        trials: usize::try_from(options.trials)?,
-        seed: options.seed,
-        time: Duration::from_secs(options.time),
-    };
+impl Options {
+    fn measures(&self) -> bool {
+        !self.quick && self.trials > 0
+    }
+
+    fn measure(&self) -> flow::Options {
+        flow::Options { trials: self.trials as usize, seed: self.seed, time: Duration::from_secs(self.time) }
+    }
+}
+
+/// Do what tells from 0 to 1000 how far it is; a person sees that.
+fn with_a_bar<T>(work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> Result<T>) -> Result<T> {
     let bar = std::io::stderr().is_terminal();
     let shown = AtomicUsize::new(usize::MAX);
-    let progress = |done: usize| {
+    let done = work(&|done| {
         // Whole percents are enough to be written.
         if bar && shown.swap(done / 10, Ordering::SeqCst) != done / 10 {
             let full = "#".repeat(done / 25);
             let _ = write!(std::io::stderr().lock(), "\rmeasuring  [{full:40}] {:3} %", done / 10);
         }
-    };
-    let observed = audit::observe(report, bytes, &options.corpus, measure, &progress);
+    });
     if bar {
         let _ = write!(std::io::stderr().lock(), "\r{:60}\r", "");
     }
-    observed
+    done
 }

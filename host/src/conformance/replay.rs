@@ -16,6 +16,8 @@ pub struct Run {
     pub undeclared: Vec<Blocked>,
     /// The comparison.
     pub verdict: Verdict,
+    /// Why it did not come to an end, if it did not.
+    pub failed: Option<String>,
 }
 
 /// Run a case through a fresh instance.
@@ -30,9 +32,14 @@ pub fn run(plugin: &Arc<Plugin>, case: &Case) -> Run {
                     blocked.request, blocked.reason
                 )),
             };
-            Run { sent, undeclared, verdict }
+            Run { sent, undeclared, verdict, failed: None }
         }
-        Err(error) => Run { sent: Vec::new(), undeclared: Vec::new(), verdict: Verdict::Failed(error.to_string()) },
+        Err(error) => Run {
+            sent: Vec::new(),
+            undeclared: Vec::new(),
+            verdict: Verdict::Failed(error.to_string()),
+            failed: Some(error.to_string()),
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use super::crossing::{Back, Call, Moment, Passage, Start};
 use std::collections::VecDeque;
 
 /// As much is kept, and the last event or tick whatever its size.
-const MOST: usize = 32 << 10;
+const MOST: usize = 8 << 10;
 
 /// The last calls, and what came before them.
 #[derive(Default)]
