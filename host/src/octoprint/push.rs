@@ -22,6 +22,9 @@ use tungstenite::{Bytes, Error, Message, WebSocket};
 /// A message that is larger costs the connection. The largest, `history`, has some 100 KB.
 const LARGEST: usize = 4 << 20;
 
+/// What is read at once, of which each connection keeps as much memory: most messages are small.
+const BUFFER: usize = 512;
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -62,6 +65,8 @@ pub struct Push {
     heard: Instant,
     asked: Option<Instant>,
     unsent: bool,
+    /// A message that was larger than the buffer, and how much was heard after it.
+    large: Option<(Message, usize)>,
     /// Whether it was said that something could not be understood.
     complained: bool,
 }
@@ -104,8 +109,7 @@ impl Push {
         let url = address.push();
         let request = url.as_str().into_client_request().map_err(|error| Trouble::Wrong(error.to_string()))?;
         let config = WebSocketConfig::default()
-            // It is there as long as the connection, and most messages are small.
-            .read_buffer_size(4 << 10)
+            .read_buffer_size(BUFFER)
             .write_buffer_size(0)
             .max_message_size(Some(LARGEST))
             .max_frame_size(Some(LARGEST));
@@ -115,7 +119,7 @@ impl Push {
             Err(HandshakeError::Interrupted(_)) => return Err(Trouble::away("there was no answer in time")),
         };
         socket.get_mut().run_free().map_err(|error| unreachable(&error))?;
-        Ok(Self { socket, patience, heard: Instant::now(), asked: None, unsent: false, complained: false })
+        Ok(Self { socket, patience, heard: Instant::now(), asked: None, unsent: false, large: None, complained: false })
     }
 
     /// Say who we are.
@@ -155,7 +159,9 @@ impl Push {
             match self.socket.read() {
                 Ok(message) => {
                     self.heard = Instant::now();
-                    if let Some(heard) = self.sort(&message)? {
+                    let heard = self.sort(&message)?;
+                    self.outlive(message);
+                    if let Some(heard) = heard {
                         return Ok(heard);
                     }
                 }
@@ -169,6 +175,19 @@ impl Push {
                 Err(Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(lost(&error)),
             }
+        }
+    }
+
+    /// tungstenite's buffer grows to its largest message, and stays so as long as it gets the memory back: `history`,
+    /// the first message, would cost each connection a hundred times what it needs. So a large message is kept
+    /// until the buffer had to become another.
+    fn outlive(&mut self, message: Message) {
+        let size = message.len();
+        match &mut self.large {
+            _ if size > BUFFER => self.large = Some((message, 0)),
+            Some((_, after)) if *after + size > BUFFER => self.large = None,
+            Some((_, after)) => *after += size,
+            None => {}
         }
     }
 
