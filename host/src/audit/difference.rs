@@ -12,7 +12,7 @@ pub const NEXT_TICK: &str = "(next tick)";
 /// A message for the log.
 pub const LOG: &str = "(log)";
 /// What did not get past the gate.
-pub const REFUSED: &str = "(refused)";
+pub const BLOCKED: &str = "(blocked)";
 /// A call that failed.
 pub const FAILURE: &str = "(failure)";
 
@@ -49,7 +49,7 @@ struct Part<'a> {
     order: Vec<&'a str>,
     waits: Vec<Option<u64>>,
     log: Vec<&'a str>,
-    refused: Vec<String>,
+    blocked: Vec<String>,
     failed: Vec<&'a str>,
 }
 
@@ -62,13 +62,13 @@ impl<'a> Part<'a> {
             requests.entry(name).or_default().push((variable, at, request));
             order.push(name);
         }
-        let refused = calls.iter().flat_map(|call| &call.blocked);
+        let blocked = calls.iter().flat_map(|call| &call.blocked);
         Self {
             requests,
             order,
             waits: calls.iter().map(|call| call.wait).collect(),
             log: calls.iter().filter_map(|call| call.message.as_deref()).collect(),
-            refused: refused.map(|blocked| format!("{}: {}", blocked.request, blocked.reason)).collect(),
+            blocked: blocked.map(|blocked| format!("{}: {}", blocked.request, blocked.reason)).collect(),
             failed: calls.iter().filter_map(|call| call.failed.as_deref()).collect(),
         }
     }
@@ -119,7 +119,7 @@ fn compare(one: &Part, other: &Part, timed: bool, found: &mut Differences) {
     let waits = |part: &Part| part.waits.iter().map(|wait| in_words(*wait)).collect::<Vec<_>>().join(", ");
     note(NEXT_TICK.into(), &waits(one), &waits(other));
     note(LOG.into(), &one.log.join("; "), &other.log.join("; "));
-    note(REFUSED.into(), &one.refused.join("; "), &other.refused.join("; "));
+    note(BLOCKED.into(), &one.blocked.join("; "), &other.blocked.join("; "));
     note(FAILURE.into(), &one.failed.join("; "), &other.failed.join("; "));
 }
 

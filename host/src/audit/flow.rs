@@ -41,6 +41,8 @@ pub struct Flow {
     pub words: Words,
     /// Pairs of runs.
     pub pairs: usize,
+    /// Runs in all: pairs have one of theirs in common.
+    pub runs: usize,
     /// Why it ended before all trials were made.
     pub ended_early: Option<String>,
     /// An input of an event, and what it can change.
@@ -257,6 +259,7 @@ impl Work<'_> {
             reached: trials.min(self.options.trials),
             words: Words { found: self.inputs.values.words.len(), tried: trials.saturating_sub(self.options.trials) },
             pairs: all.cells.values().map(|cell| cell.trials).sum(),
+            runs: self.runs.load(Ordering::SeqCst),
             ended_early: early,
             cells: all.cells.into_values().collect(),
             undeclared: all.undeclared,

@@ -144,6 +144,7 @@ impl<'a> Inputs<'a> {
             before: Vec::new(),
             event: Some((name, payload)),
             after: Vec::new(),
+            looks: false,
         };
         scene.after = self.after(chance, event);
         if !chance.one_in(6) {
@@ -153,7 +154,7 @@ impl<'a> Inputs<'a> {
                 let step = Step::Event(name.into(), self.payload(chance, name));
                 if behind { scene.after.insert(0, step) } else { scene.before.push(step) }
             }
-            scene.before.push(Step::Tick);
+            scene.before.push(quiet(chance));
         }
         for _ in 0..chance.below(3) {
             scene.before.extend(self.other(chance, event));
@@ -176,11 +177,11 @@ impl<'a> Inputs<'a> {
 
     /// Ticks, other events, now and then a new start; and the end of the server.
     fn after(&self, chance: &mut Chance, event: &str) -> Vec<Step> {
-        let mut after = vec![Step::Tick];
+        let mut after = vec![quiet(chance)];
         for i in 0..4 {
             after.extend(self.other(chance, event));
             if i % 2 == 1 {
-                after.push(Step::Tick);
+                after.push(quiet(chance));
             }
         }
         if chance.one_in(4) {
@@ -321,6 +322,11 @@ fn gaps(chance: &mut Chance) -> Vec<u64> {
     const GAPS: [u64; 9] =
         [0, 1_000_000, SECOND / 2, SECOND, 5 * SECOND, 30 * SECOND, 400 * SECOND, 3_600 * SECOND, 86_400 * SECOND];
     (0..8).map(|_| GAPS[chance.below(GAPS.len())] + chance.next() % SECOND * u64::from(chance.one_in(2))).collect()
+}
+
+/// A time in which one tick or another comes: some seconds, a quarter of an hour, a day.
+fn quiet(chance: &mut Chance) -> Step {
+    Step::Quiet([20, 1_000, 90_000][chance.below(3)] * SECOND)
 }
 
 /// Another value of the same kind.

@@ -30,13 +30,15 @@ pub struct Scene {
     pub event: Option<(String, Value)>,
     /// What happens after that.
     pub after: Vec<Step>,
+    /// Whether to look at what it keeps after every call, and not only where it is started again.
+    pub looks: bool,
 }
 
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// The time that was asked for comes, if one was asked for.
-    Tick,
+    /// Nothing but ticks, for so many nanoseconds.
+    Quiet(u64),
     /// An event with its payload.
     Event(String, Value),
     /// The host ends and is started again: the next instance has what this one saved.
@@ -69,9 +71,9 @@ pub struct Call {
     pub message: Option<String>,
     /// Why it failed.
     pub failed: Option<String>,
-    /// What it keeps for the next instance.
+    /// What it keeps for the next instance; empty if nobody looked.
     pub saved: String,
-    /// Fuel that was used, together with that for saving.
+    /// Fuel that was used, together with that for saving if somebody looked.
     pub fuel: u64,
 }
 
@@ -90,7 +92,7 @@ impl Call {
     }
 }
 
-/// So many ticks may be due before an event: a component that always wants the next one at once gets
+/// So many ticks come at most while time passes: a component that always wants the next one at once gets
 /// no more.
 const TICKS: usize = 3;
 
@@ -105,10 +107,9 @@ pub fn run(plugin: &Arc<Plugin>, scene: &Scene) -> Result<Option<Run>, Error> {
     let Ok(settings) = stage.instance.load(&scene.settings)? else { return Ok(None) };
     stage.tick();
     scene.before.iter().for_each(|step| stage.step(step));
-    let mut before = std::mem::take(&mut stage.calls);
-    stage.advance();
     // Ticks that were due before it belong to what was before.
-    before.append(&mut stage.calls);
+    stage.advance();
+    let before = std::mem::take(&mut stage.calls);
     stage.began = stage.clock.get();
     match &scene.event {
         Some((name, payload)) => stage.hear(name, payload),
@@ -148,12 +149,7 @@ impl Stage<'_> {
             return;
         }
         match step {
-            Step::Tick => {
-                if let Some(at) = self.next {
-                    self.clock.set(at.max(self.clock.get()));
-                    self.tick();
-                }
-            }
+            Step::Quiet(time) => self.pass(*time),
             Step::Event(name, payload) => {
                 self.advance();
                 self.hear(name, payload);
@@ -166,11 +162,16 @@ impl Stage<'_> {
         self.calls.last().is_some_and(|call| call.failed.is_some())
     }
 
-    /// Some time passes; ticks that are due in it come.
+    /// Some time passes before an event.
     fn advance(&mut self) {
         let gaps = &self.scene.gaps;
         let gap = gaps.get(self.steps % gaps.len().max(1)).copied().unwrap_or_default();
         self.steps += 1;
+        self.pass(gap);
+    }
+
+    /// Time passes, and ticks come when they are due in it: when they are wanted changes when no event comes.
+    fn pass(&mut self, gap: u64) {
         let then = self.clock.get().saturating_add(gap);
         for _ in 0..TICKS {
             match self.next {
@@ -199,8 +200,10 @@ impl Stage<'_> {
     }
 
     fn restart(&mut self) {
-        let saved = self.calls.iter().rev().map(|call| &call.saved).find(|saved| !saved.is_empty());
-        let Some(saved) = saved.cloned() else { return };
+        let saved = match self.instance.save() {
+            Ok(saved) => saved,
+            Err(error) => return self.keep(Err(error)),
+        };
         let restored = start(self.plugin, self.scene, &self.clock).and_then(|instance| {
             self.instance = instance;
             let _ = self.instance.load(&self.scene.settings)?;
@@ -231,11 +234,13 @@ impl Stage<'_> {
                 self.next = outcome.next_tick;
                 call.wait = self.wait();
                 (call.sent, call.blocked, call.message) = (outcome.sent, outcome.blocked, outcome.message);
-                match self.instance.save() {
-                    Ok(saved) => call.saved = saved,
-                    Err(error) => call.failed = Some(error.reasons.join("; ")),
+                if self.scene.looks {
+                    match self.instance.save() {
+                        Ok(saved) => call.saved = saved,
+                        Err(error) => call.failed = Some(error.reasons.join("; ")),
+                    }
+                    call.fuel += self.used();
                 }
-                call.fuel += self.used();
             }
             Err(error) => call.failed = Some(error.reasons.join("; ")),
         }

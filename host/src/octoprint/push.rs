@@ -23,7 +23,7 @@ use tungstenite::{Bytes, Error, Message, WebSocket};
 const LARGEST: usize = 4 << 20;
 
 /// What is read at once, of which each connection keeps as much memory: most messages are small.
-const BUFFER: usize = 512;
+const BUFFER: usize = 2 << 10;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]

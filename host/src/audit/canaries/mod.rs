@@ -159,7 +159,8 @@ pub fn search(inputs: &Inputs) -> Canaries {
     let mut finds = BTreeMap::new();
     let everywhere = everywhere(inputs);
     let general = needles(&everywhere.secrets, &everywhere);
-    for planted in plant(inputs, &everywhere) {
+    for mut planted in plant(inputs, &everywhere) {
+        planted.scene.looks = true;
         let Ok(Some(run)) = run(inputs.plugin, &planted.scene) else { continue };
         all.runs += 1;
         all.requests += run.all().map(|call| call.sent.len()).sum::<usize>();
