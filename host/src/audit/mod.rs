@@ -31,7 +31,6 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use verdict::{Holds, Verdict};
-use wasmtime::Config;
 
 /// The JSON Schema of [`Report`].
 pub const SCHEMA: &str = include_str!("report.schema.json");
@@ -125,7 +124,7 @@ pub fn observe(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<()> {
     let Some(manifest) = report.manifest.clone().filter(|_| report.error.is_none()) else { return Ok(()) };
-    let sandbox = Sandbox::with(&config(), None)?;
+    let sandbox = sandbox()?;
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
     let schema = Instance::new(&plugin, Capabilities::deny(), None).and_then(|mut instance| instance.schema());
     let cases: Vec<Case> = corpora.iter().flat_map(|file| case::read(file).unwrap_or_default()).collect();
@@ -140,11 +139,11 @@ pub fn observe(
 
 /// Counts what each call costs. Memory is taken from the heap: a hundred thousand short runs on several threads
 /// would spend a third of their time with mapping and unmapping it.
-fn config() -> Config {
+fn sandbox() -> Result<Sandbox, Error> {
     let mut config = glassbox_sandbox::config();
     config.consume_fuel(true).signals_based_traps(false).memory_init_cow(false);
     config.memory_reservation(0).memory_guard_size(0).memory_may_move(true);
-    config
+    Sandbox::with(&config, None)
 }
 
 /// Whether it starts at all.
