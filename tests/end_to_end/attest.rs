@@ -39,7 +39,7 @@ impl Auditor {
     }
 
     fn sign(&self, file: &Path, arguments: &[&str]) -> Output {
-        program(&["audit"]).arg(file).arg("--sign").arg(&self.secret).args(arguments).run()
+        program(&["audit", "--quick"]).arg(file).arg("--sign").arg(&self.secret).args(arguments).run()
     }
 }
 
@@ -146,13 +146,13 @@ fn keys_that_openssl_makes_are_taken() {
     openssl(&["pkey", "-in", secret_name, "-pubout", "-out", public_name]).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     home.grant();
-    program(&["audit"]).arg(home.plugin("tracking")).arg("--sign").arg(&secret).run().good();
+    program(&["audit", "--quick"]).arg(home.plugin("tracking")).arg("--sign").arg(&secret).run().good();
     require(&home, &[public_name], 1);
     let list = home.run(&["list"]).good();
     assert!(list.contains(&format!("\n    vouched for by {public_name} until 2")), "{list}");
     // Others of its kind are no keys of ours.
     openssl(&["genpkey", "-algorithm", "x25519", "-out", secret_name]).unwrap();
-    let message = program(&["audit"]).arg(home.plugin("tracking")).arg("--sign").arg(&secret).run().error();
+    let message = program(&["audit", "--quick"]).arg(home.plugin("tracking")).arg("--sign").arg(&secret).run().error();
     let expected = format!("the signing key in {secret_name}: it is no Ed25519 key: ");
     assert!(message.starts_with(&expected), "{message}");
 }
@@ -166,7 +166,7 @@ fn a_key_is_for_its_owner_and_a_signature_needs_one() {
     let message = auditor.sign(&file, &[]).error();
     assert!(message.starts_with("others can read the signing key in ") && message.contains("chmod 600"), "{message}");
     let out = home.0.path("out");
-    assert_eq!(program(&["audit"]).arg(&file).arg("--out").arg(&out).run().status, Some(2));
+    assert_eq!(program(&["audit", "--quick"]).arg(&file).arg("--out").arg(&out).run().status, Some(2));
     assert!(!out.exists() && !home.root().join("plugins/tracking.wasm.intoto.jsonl").exists());
     fs::set_permissions(&auditor.secret, fs::Permissions::from_mode(0o600)).unwrap();
     // What fails is signed, too; what is no plugin is not.
@@ -263,7 +263,7 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     let corpus = fs::read_to_string(workspace("tests/corpora/octoprint-1.11.8.jsonl")).unwrap();
     let corpus = home.0.write("short.jsonl", corpus.lines().take(3).collect::<Vec<_>>().join("\n"));
     let worse = bob.sign(&home.plugin("counter"), &["--corpus", corpus.to_str().unwrap()]);
-    assert!(worse.status == Some(1) && worse.out.contains(": fails: it does what was recorded"), "{worse:?}");
+    assert!(worse.status == Some(1) && worse.out.contains(": fails: It does what was recorded"), "{worse:?}");
     process.wait_for_log(&format!("version {} runs on, but is not loaded again: waiting: ", short("third")));
     assert_eq!(version(&mut process, &receiver), "third");
     process.signal("TERM");
@@ -271,7 +271,7 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     assert!(!log.contains("ERROR"), "{log}");
     let output = home.run(&["run", "--events", "-"]);
     assert_eq!(output.status, Some(2), "{}", output.err);
-    assert!(output.err.contains("keys/bob.pub: the newest report (line 4) fails: it does what"), "{}", output.err);
+    assert!(output.err.contains("keys/bob.pub: the newest report (line 4) fails: It does what"), "{}", output.err);
 }
 
 const FILE: &str = "plugins/counter.wasm.intoto.jsonl";

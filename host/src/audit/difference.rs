@@ -42,10 +42,13 @@ fn same(one: &Call, other: &Call) -> bool {
     one.at == other.at && one.sent == other.sent && one.blocked == other.blocked && outputs(one) == outputs(other)
 }
 
+/// The value of the variable in a request's name, when it was sent, and all of it.
+type Sent<'a> = (Option<String>, u64, &'a Outgoing);
+
 /// All that some calls gave out.
 struct Part<'a> {
-    /// Requests by what the manifest calls them, with the value of the name's variable.
-    requests: BTreeMap<&'a str, Vec<(Option<String>, u64, &'a Outgoing)>>,
+    /// Requests by what the manifest calls them.
+    requests: BTreeMap<&'a str, Vec<Sent<'a>>>,
     order: Vec<&'a str>,
     waits: Vec<Option<u64>>,
     log: Vec<&'a str>,
@@ -55,7 +58,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn new(calls: &'a [Call], manifest: &'a Manifest) -> Self {
-        let mut requests: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        let mut requests: BTreeMap<&str, Vec<Sent>> = BTreeMap::new();
         let mut order = Vec::new();
         for (at, request) in calls.iter().flat_map(|call| call.sent.iter().map(|request| (call.at, request))) {
             let (name, variable) = declared(&request.name, manifest);

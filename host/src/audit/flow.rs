@@ -5,7 +5,7 @@
 use super::difference::{Differences, differences};
 use super::inputs::{Input, Inputs, UNSEEN};
 use super::scene::{Run, Scene, run};
-use super::values::get;
+use super::values::{get, machine_field};
 use glassbox_sandbox::printable;
 use serde::Serialize;
 use serde_json::Value;
@@ -337,7 +337,7 @@ fn shown(scene: &Scene, input: &Input) -> String {
         Input::Throttle => scene.mask.map_or("none".into(), |mask| format!("{mask:#x}")),
         Input::Random => format!("seed {:x}", scene.random),
         Input::Clock => format!("from {} ns on", scene.start),
-        Input::Hardware(_) => format!("{:?}", scene.machine),
+        Input::Hardware(field) => machine_field(&scene.machine, field),
         Input::Unlisted => super::inputs::payload_text(scene),
         Input::Nothing => "the same".into(),
     };

@@ -110,7 +110,9 @@ fn matrix(out: &mut String, flow: &Flow) -> std::fmt::Result {
         out,
         "<p class=\"dim\">Full: in the event's own call. Frame: in a later one. Empty: no influence was seen.</p>"
     )?;
-    writeln!(out, "<div class=\"scroll\">{}</div>", picture::draw(&events, &general))?;
+    writeln!(out, "<div class=\"little\">\n{}\n</div>", picture::draw(&picture::folded(&events, &general)))?;
+    writeln!(out, "<p>The same for each event and report:</p>")?;
+    writeln!(out, "<div class=\"scroll\">\n{}\n</div>", picture::draw(&picture::whole(&events, &general)))?;
     for (event, rows) in &events {
         writeln!(out, "<h3>{}</h3>", escaped(event))?;
         rows.iter().try_for_each(|row| line(out, row))?;

@@ -204,7 +204,8 @@ impl<'a> Inputs<'a> {
                 Value::Null if is_id => (!chance.one_in(6)).then(|| chance.uuid().into()),
                 Value::Null if chance.one_in(6) => None,
                 Value::Null => Some(chance.text(12, "abcdefgh0123456789").into()),
-                default => Some(if chance.one_in(24) { other(chance, default) } else { default.clone() }),
+                // Now and then not as it is by default.
+                default => Some(if chance.one_in(24) { self.setting(chance, path, default) } else { default.clone() }),
             };
             if let Some(value) = value {
                 // A path that leads nowhere is left out.

@@ -1,25 +1,66 @@
-//! The flow matrix as a picture: a row for each input, a column for each output.
+//! The flow matrix as a picture: a row for each input, a column for each output. In a page, or by itself.
 
 use super::html::escaped;
 use super::words::Row;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 const SIDE: usize = 8;
 const LEFT: usize = 170;
 const TOP: usize = 130;
 
-/// As SVG, to stand in a page.
+/// A page says what its colours are; without one there are these.
+const STYLE: &str = "svg text { font: 7px system-ui, sans-serif; fill: var(--ink, #1c2330); } \
+    svg .event { font-weight: bold; fill: var(--dim, #5d6678); } svg .paper { fill: var(--paper, #fff); } \
+    svg .direct { fill: var(--mark, #1f5fbf); } svg .line { stroke: var(--soft, #e4e8ee); } \
+    svg .later { fill: none; stroke: var(--mark, #1f5fbf); stroke-width: 1.2; }";
+
+/// Rows under a heading.
+pub type Group = (String, Vec<Row>);
+
+/// All of it: a group for each event, and one for what has nothing to do with the event.
 #[must_use]
-pub fn draw(events: &[(String, Vec<Row>)], general: &[Row]) -> String {
-    let whatever = ("whatever the event".to_string(), general.to_vec());
-    let groups: Vec<&(String, Vec<Row>)> = events.iter().chain([&whatever]).collect();
+pub fn whole(events: &[Group], general: &[Row]) -> Vec<Group> {
+    events.iter().cloned().chain([("whatever the event".to_string(), general.to_vec())]).collect()
+}
+
+/// The same in little: fields of the same name are one row, and one column, whichever event or report they
+/// are of.
+#[must_use]
+pub fn folded(events: &[Group], general: &[Row]) -> Vec<Group> {
+    let short = |output: &str| match output.split_once(" (") {
+        Some((_, what)) => format!("({what}"),
+        None => output.rsplit_once('.').map_or(output, |(_, field)| field).to_string(),
+    };
+    let fold = |rows: &mut dyn Iterator<Item = &Row>| {
+        let mut by_name: BTreeMap<String, Row> = BTreeMap::new();
+        for row in rows {
+            let known = by_name.entry(row.input.clone()).or_default();
+            known.input.clone_from(&row.input);
+            known.trials += row.trials;
+            for (output, influence) in &row.outputs {
+                let sum = known.outputs.entry(short(output)).or_default();
+                sum.direct += influence.direct;
+                sum.later += influence.later;
+            }
+        }
+        by_name.into_values().collect::<Vec<_>>()
+    };
+    let events = fold(&mut events.iter().flat_map(|(_, rows)| rows));
+    vec![("of events".into(), events), ("whatever the event".into(), fold(&mut general.iter()))]
+}
+
+/// As SVG.
+#[must_use]
+pub fn draw(groups: &[Group]) -> String {
     let all = groups.iter().flat_map(|(_, rows)| rows.iter().flat_map(|row| row.outputs.keys()));
     let columns: Vec<&String> = all.collect::<BTreeSet<_>>().into_iter().collect();
     let rows: usize = groups.iter().map(|(_, rows)| rows.len() + 1).sum();
     let (width, height) = (LEFT + columns.len() * SIDE + 90, TOP + rows * SIDE + SIDE);
     let mut out = format!(
-        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"which input changes which output\">\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+         aria-label=\"which input changes which output\">\n<style>{STYLE}</style>\n\
+         <rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n"
     );
     for (i, column) in columns.iter().enumerate() {
         let (x, y) = (LEFT + i * SIDE + 6, TOP - 4);

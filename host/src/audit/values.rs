@@ -196,6 +196,24 @@ impl Values {
     }
 }
 
+/// One field of a machine, in words.
+#[must_use]
+pub fn machine_field(machine: &Machine, field: &str) -> String {
+    let text = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
+    let shown = match field {
+        "os" => text(&machine.os),
+        "platform" => text(&machine.platform),
+        "bits" => machine.bits.map(|bits| bits.to_string()),
+        "cores" => machine.cores.map(|cores| cores.to_string()),
+        "frequency-mhz" => machine.frequency_mhz.map(|mhz| mhz.to_string()),
+        "memory-bytes" => machine.memory_bytes.map(|bytes| bytes.to_string()),
+        "pi-model" => text(&machine.pi_model),
+        "octopi-version" => text(&machine.octopi_version),
+        _ => text(&machine.octopiuptodate_build),
+    };
+    shown.unwrap_or_else(|| "(not there)".into())
+}
+
 /// Every field of a machine, by its name in a manifest.
 pub const MACHINE: [&str; 9] = [
     "os",

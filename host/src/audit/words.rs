@@ -12,6 +12,9 @@ use std::fmt;
 /// What changes an output in so few of its trials is told with an example: it is where to look.
 const RARE: usize = 20;
 
+/// Lines of the matrix are no longer, if it can be helped.
+const WIDTH: usize = 120;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "file     {}", printable(&self.file, usize::MAX))?;
@@ -107,16 +110,16 @@ impl Row {
         }
     }
 
-    /// Its outputs in words, those with the same marks together.
-    fn outputs(&self) -> String {
+    /// Its outputs in words.
+    fn outputs(&self) -> Vec<String> {
         if self.outputs.is_empty() {
-            return format!("nothing, in {} trials", self.trials);
+            return vec![format!("nothing, in {} trials", self.trials)];
         }
         let all = self.outputs.iter().map(|(output, influence)| {
             let later = if influence.direct == 0 { " later" } else { "" };
             format!("{} {}/{}{later}", printable(output, 100), influence.count(), self.trials)
         });
-        all.collect::<Vec<_>>().join(", ")
+        all.collect()
     }
 
     /// What was seen so seldom that it is worth a look.
@@ -153,7 +156,17 @@ impl fmt::Display for Flow {
 }
 
 fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
-    writeln!(f, "    {:28} -> {}", printable(&row.input, 100), row.outputs())?;
+    let mut line = format!("    {:28} -> ", printable(&row.input, 100));
+    for (i, output) in row.outputs().iter().enumerate() {
+        let comma = if i > 0 { ", " } else { "" };
+        if i > 0 && line.chars().count() + output.chars().count() > WIDTH {
+            writeln!(f, "{line},")?;
+            line = format!("{:36}{output}", "");
+        } else {
+            line += &format!("{comma}{output}");
+        }
+    }
+    writeln!(f, "{line}")?;
     for (output, Influence { example, .. }) in row.rare().take(2) {
         let ((from, to), (before, after)) = (&example.input, &example.output);
         writeln!(

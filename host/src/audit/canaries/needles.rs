@@ -50,11 +50,14 @@ impl fmt::Display for Form {
 /// Shortest piece that is looked for, in bytes; of hashes and encodings twice that.
 const PIECE: usize = 6;
 
+/// The secret's number, its form, and what it looks like in that.
+type Needle = (usize, Form, Vec<u8>);
+
 /// What to look for.
 #[derive(Default)]
 pub struct Needles {
-    /// By their first bytes: the secret's number, its form, and the needle.
-    all: HashMap<[u8; PIECE], Vec<(usize, Form, Vec<u8>)>>,
+    /// By their first bytes.
+    all: HashMap<[u8; PIECE], Vec<Needle>>,
 }
 
 impl Needles {
