@@ -9,7 +9,7 @@ use crate::loader;
 use crate::mqtt::{self, Broker};
 use crate::octoprint::{Target, connection, follow};
 use crate::outbox::Tally;
-use crate::record::Sink;
+use crate::record::{self, Sink};
 use crate::roots::Roots;
 use crate::router::{ENVIRONMENT, Router, STARTED};
 use crate::server::Server;
@@ -18,7 +18,6 @@ use crate::source::{Line, Lines};
 use crate::supervisor::{Control, Supervisor};
 use crate::watch::{Folder, Watch};
 use anyhow::{Context, Result, bail};
-use glassbox_sandbox::Sandbox;
 use std::io::BufRead;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -63,7 +62,8 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     let _only = home.lock()?;
     let config = home.config()?;
     let roots = Roots::load(config.ca_file.as_deref())?;
-    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    // What is written down can be compared to the instruction; that costs a little, and nobody else pays it.
+    let sandbox = record::sandbox(Some(&home.cache()), recording.is_some())?;
     let (control, news) = mpsc::channel();
     let signal = control.clone();
     let mut before = false;

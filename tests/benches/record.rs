@@ -3,10 +3,10 @@
 
 use crate::{Sheet, median, nanoseconds};
 use glassbox::home::BUNDLED;
-use glassbox::record::{Recorder, Sink};
+use glassbox::record::{Recorder, Sink, sandbox};
 use glassbox::running::{Running, Setup};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Plugin, Sandbox, Settings};
+use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::Folder;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,12 +19,14 @@ const PAYLOAD: &str = r#"{"name":"a file with a name.gcode","path":"some folder/
 
 pub fn measure(sheet: &mut Sheet) {
     let folder = Folder::new("bench-record");
-    let plugin = Arc::new(Sandbox::new(None).unwrap().prepare("tracking", BUNDLED).unwrap());
+    let prepare = |metered| sandbox(None, metered).unwrap().prepare("tracking", BUNDLED).unwrap();
+    // A run that is written down counts its work, too.
+    let (plugin, metered) = (Arc::new(prepare(false)), Arc::new(prepare(true)));
     let recorder = |sink| Recorder::new(None, "bench", sink, folder.0.join("trap.jsonl"));
     let file = folder.0.join("recording.jsonl");
     let sink = Sink::create(&file, u64::MAX, false).unwrap();
-    let mut all = [None, Some(recorder(None)), Some(recorder(Some(sink)))]
-        .map(|recorder| (running(&plugin, recorder), Vec::new()));
+    let all = [(&plugin, None), (&plugin, Some(recorder(None))), (&metered, Some(recorder(Some(sink))))];
+    let mut all = all.map(|(plugin, recorder)| (running(plugin, recorder), Vec::new()));
     // In turn, so that all see the same machine.
     for _ in 0..51 {
         for (running, times) in &mut all {

@@ -63,6 +63,15 @@ fn a_run_is_recorded_and_replayed() {
     };
     side("  recorded: http.send ", "sdcard");
     side("  replayed: http.send ", "local");
+    // The work of every call was counted, and is the same to the instruction.
+    let returns: Vec<_> = recorded.lines().filter(|line| line.contains(r#""returns":"#)).collect();
+    let counted = |line: &&&str| line.contains(r#","fuel":"#) != line.contains(r#""returns":"start""#);
+    assert!(returns.len() > 100 && returns.iter().all(|line| counted(&line)), "{returns:?}");
+    let line = returns.iter().find(|line| line.contains(r#""returns":"on-event""#)).unwrap();
+    let more = home.0.write("more.jsonl", recorded.replacen(*line, &line.replace(r#""fuel":"#, r#""fuel":1"#), 1));
+    let output = home.run(&["replay", text(&more)]);
+    assert_eq!(output.status, Some(1), "{}{}", output.out, output.err);
+    assert!(output.out.lines().skip(1).take(2).all(|line| line.ends_with(" fuel")), "{}", output.out);
     let same = home.run(&["replay", text(&recording), "--with", text(&home.plugin("tracking"))]).good();
     assert!(same.ends_with("the other version says the same\n"), "{same}");
     let other = home.0.write("print-hours.wasm", glassbox_tests::PRINT_HOURS);

@@ -105,7 +105,7 @@ static SESSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 fn components(named: &[PathBuf]) -> Components {
-    Components::find(&Home::at("/nowhere"), named).unwrap()
+    Components::find(&Home::at("/nowhere"), named, false).unwrap()
 }
 
 fn again(text: &str) -> Replay {

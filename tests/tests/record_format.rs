@@ -102,8 +102,8 @@ fn passage() -> impl Strategy<Value = Passage> {
         clock,
         made_up,
     });
-    (any::<u64>(), moment, call(), prop::collection::vec(asked(), 0..4))
-        .prop_map(|(life, moment, (call, back), asked)| Passage { life, moment, call, asked, back })
+    (any::<u64>(), moment, call(), prop::collection::vec(asked(), 0..4), maybe(any::<u64>()))
+        .prop_map(|(life, moment, (call, back), asked, fuel)| Passage { life, moment, call, asked, back, fuel })
 }
 
 fn written(passages: &[Passage]) -> String {

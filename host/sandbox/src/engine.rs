@@ -72,7 +72,7 @@ impl Sandbox {
         Self::with(&config(), cache)
     }
 
-    /// As [`Self::new`], but configured otherwise: for audits, which count fuel.
+    /// As [`Self::new`], but configured otherwise: where fuel is counted.
     ///
     /// # Errors
     /// As [`Self::new`].

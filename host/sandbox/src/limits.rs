@@ -6,8 +6,8 @@ use std::time::Duration;
 /// hundred times as long; nobody waits longer than this for a tracker.
 pub const CALL_TIME: Duration = Duration::from_secs(2);
 
-/// One call into a component where fuel is counted: in audits, which must give the same result on any
-/// machine. About an instruction each; the bundled tracker's longest call takes less than 2,000,000.
+/// One call into a component where fuel is counted: in audits and recorded runs, which must give the same
+/// result on any machine. About an instruction each; the bundled tracker's longest call takes less than 2,000,000.
 pub const FUEL: u64 = 20_000_000;
 
 /// How exactly [`CALL_TIME`] is kept; also how often the watchdog looks while a call is running.

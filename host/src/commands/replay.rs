@@ -38,7 +38,7 @@ pub fn replay(home: &Home, options: &Options) -> Result<bool> {
     if recording.passages.is_empty() {
         bail!("there is no whole call in the recording {}", options.file.display());
     }
-    let mut components = Components::find(home, &options.component)?;
+    let mut components = Components::find(home, &options.component, recording.is_metered())?;
     if let Some(other) = &options.with {
         let other = components.load(other)?;
         if !recording.starts().values().any(|start| start.plugin == other.name) {

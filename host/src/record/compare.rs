@@ -117,7 +117,14 @@ impl Run<'_> {
         for _ in 0..TICKS {
             let Some(at) = seat.tick.filter(|at| at.saturating_add(LATE) <= next.moment.clock) else { return };
             let moment = Moment { clock: at, made_up: true, ..next.moment };
-            let tick = Passage { moment, call: Call::Tick, asked: Vec::new(), back: Back::Started, life: next.life };
+            let tick = Passage {
+                moment,
+                call: Call::Tick,
+                asked: Vec::new(),
+                back: Back::Started,
+                life: next.life,
+                fuel: None,
+            };
             self.turn(seat, &tick);
             seat.tick = seat.tick.map(|wanted| wanted.max(at.saturating_add(SHORTEST_TICK)));
         }

@@ -16,11 +16,12 @@ pub struct Components {
 }
 
 impl Components {
-    /// Look at those that there are. `home` need not exist.
+    /// Look at those that there are. `home` need not exist. `metered`: whether their work is counted, as it is
+    /// while a run is recorded.
     ///
     /// # Errors
     /// When a named file cannot be read.
-    pub fn find(home: &Home, named: &[PathBuf]) -> Result<Self> {
+    pub fn find(home: &Home, named: &[PathBuf], metered: bool) -> Result<Self> {
         let mut files = BTreeMap::from([(digest(BUNDLED), BUNDLED.to_vec())]);
         // What cannot be read here is not what was asked for.
         let names = home.plugin_names().unwrap_or_default();
@@ -31,7 +32,7 @@ impl Components {
             files.insert(digest(&bytes), bytes);
         }
         // No cache: what is run is what has this digest, not what somebody compiled before.
-        Ok(Self { sandbox: Sandbox::new(None)?, files, made: BTreeMap::new() })
+        Ok(Self { sandbox: sandbox(None, metered)?, files, made: BTreeMap::new() })
     }
 
     /// The one with this digest.
@@ -65,6 +66,15 @@ impl Components {
         let name = manifest.map_or(stem, |manifest| manifest.plugin.name);
         Ok(Arc::new(self.sandbox.prepare(&name, &bytes)?))
     }
+}
+
+/// A sandbox for a run that is recorded, if its work is to be counted, or for any other.
+///
+/// # Errors
+/// When wasmtime does not run on this machine.
+pub fn sandbox(cache: Option<&Path>, metered: bool) -> Result<Sandbox, glassbox_sandbox::Error> {
+    let mut config = glassbox_sandbox::config();
+    Sandbox::with(config.consume_fuel(metered), cache)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

@@ -18,6 +18,8 @@ pub struct Passage {
     pub asked: Vec<Asked>,
     /// How it ended.
     pub back: Back,
+    /// How much work it was, in wasmtime's fuel, about an instruction each; none where nobody counted.
+    pub fuel: Option<u64>,
 }
 
 /// When a call was made.

@@ -29,8 +29,8 @@ pub enum Line {
     Call(u64, Moment, Call),
     /// What it asked of the host, with the answer.
     Asked(u64, Asked),
-    /// How the call ended.
-    Back(u64, Back),
+    /// How the call ended, and how much work it was.
+    Back(u64, Back, Option<u64>),
     /// The last, and why.
     End(String),
 }
@@ -46,10 +46,12 @@ impl Header {
 /// All lines of a passage.
 #[must_use]
 pub fn lines(passage: &Passage) -> String {
-    let Passage { life, moment, call, asked, back } = passage;
+    let Passage { life, moment, call, asked, back, fuel } = passage;
     let mut text = line(&call_value(*life, moment, call));
     asked.iter().for_each(|asked| text.push_str(&line(&asked_value(*life, asked))));
-    text + &line(&back_value(*life, back, call.export()))
+    let mut value = back_value(*life, back, call.export());
+    put(&mut value, "fuel", *fuel);
+    text + &line(&value)
 }
 
 fn line(value: &Value) -> String {
@@ -213,7 +215,7 @@ pub fn parse(text: &str) -> Result<Line, String> {
     if object.contains_key("asks") {
         return Ok(Line::Asked(life, read_asked(&fields)?));
     }
-    Ok(Line::Back(life, read_back(&fields)?))
+    Ok(Line::Back(life, read_back(&fields)?, fields.optional("fuel", Fields::number)?))
 }
 
 fn read_header(version: &Value, fields: &Fields) -> Result<Header, String> {

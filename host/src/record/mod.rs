@@ -3,8 +3,8 @@
 //! what another version would have said ([`compare`]).
 //!
 //! The taps are on the capabilities that the host hands out ([`tape`]) and around the calls that it makes
-//! ([`watched`]): the trusted core knows nothing of recordings. Fuel is not counted in a running host, and
-//! so is not in them.
+//! ([`watched`]): the trusted core knows nothing of recordings. Fuel is counted only where a run is recorded
+//! into a file: the last calls before a failure, which every host keeps, are without.
 
 pub mod compare;
 mod components;
@@ -22,7 +22,7 @@ mod stage;
 mod tape;
 mod watched;
 
-pub use components::Components;
+pub use components::{Components, sandbox};
 pub use crossing::{Asked, Back, Call, Moment, Passage, Sent, Start};
 pub use format::{Header, Line, end, header, lines, parse};
 pub use reader::{Ending, Recording};

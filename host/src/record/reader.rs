@@ -40,6 +40,12 @@ impl Recording {
         Self::parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("the recording {}", file.display()))
     }
 
+    /// Whether the work of its calls was counted.
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        self.passages.iter().any(|(_, passage)| passage.fuel.is_some())
+    }
+
     /// Read its text.
     ///
     /// # Errors
@@ -95,16 +101,16 @@ impl Reading {
                 if self.open.is_some() {
                     return Err("the call before this one does not end".into());
                 }
-                let passage = Passage { life, moment, call, asked: Vec::new(), back: Back::Started };
+                let passage = Passage { life, moment, call, asked: Vec::new(), back: Back::Started, fuel: None };
                 self.open = Some((number, passage));
             }
             Line::Asked(life, asked) => self.opened(life)?.asked.push(asked),
-            Line::Back(life, back) => {
+            Line::Back(life, back, fuel) => {
                 let passage = self.opened(life)?;
                 if !fits(&passage.call, &back) {
                     return Err(format!("that is not how {} ends", passage.call.export()));
                 }
-                passage.back = back;
+                (passage.back, passage.fuel) = (back, fuel);
                 self.passages.extend(self.open.take());
             }
         }

@@ -92,13 +92,20 @@ fn difference(line: usize, recorded: &Passage, replayed: &Passage) -> Option<(us
     if let Some(more) = replayed.asked.get(recorded.asked.len()) {
         return Some((line + 1 + recorded.asked.len(), recorded.back.to_string(), more.to_string()));
     }
-    back(line, recorded, replayed)
+    back(line, recorded, replayed).or_else(|| work(line, recorded, replayed))
 }
 
 fn back(line: usize, recorded: &Passage, replayed: &Passage) -> Option<(usize, String, String)> {
     let value = |passage: &Passage| back_value(0, &passage.back, "");
     let at = line + 1 + recorded.asked.len();
     (value(recorded) != value(replayed)).then(|| (at, recorded.back.to_string(), replayed.back.to_string()))
+}
+
+/// Where nothing else differs, the work may: it took another way to the same end.
+fn work(line: usize, recorded: &Passage, replayed: &Passage) -> Option<(usize, String, String)> {
+    let at = line + 1 + recorded.asked.len();
+    let (was, is) = recorded.fuel.zip(replayed.fuel).filter(|(was, is)| was != is)?;
+    Some((at, format!("{} with {was} fuel", recorded.back), format!("{} with {is} fuel", replayed.back)))
 }
 
 impl fmt::Display for Replay {

@@ -80,7 +80,7 @@ impl Ring {
 
 impl Before {
     fn passages(&self, life: u64) -> Vec<Passage> {
-        let passage = |call, back| Passage { life, moment: self.moment, call, asked: Vec::new(), back };
+        let passage = |call, back| Passage { life, moment: self.moment, call, asked: Vec::new(), back, fuel: None };
         let start = Start { after: None, ..self.start.clone() };
         let mut passages = vec![passage(Call::Start(start), Back::Started)];
         let load = |document: &String| passage(Call::Load(document.clone()), Back::Loaded(Ok("{}".into())));

@@ -4,7 +4,7 @@
 use super::crossing::{Asked, Back, Call, Passage, Start};
 use super::script::Script;
 use super::tape::Tape;
-use super::watched::{added, done, failed};
+use super::watched::{added, done, failed, used};
 use glassbox_sandbox::{Instance, Plugin, Rate, Settings, consent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ struct Stage {
     instance: Option<Instance>,
     rate: Rate,
     tape: Tape,
+    /// How much work the last call was.
+    fuel: Option<u64>,
 }
 
 impl Stages {
@@ -57,8 +59,10 @@ impl Stages {
             }
             call => self.all.get_mut(life).map_or_else(never_started, |stage| stage.make(call))?,
         };
-        let asked = self.all.get(life).map(|stage| stage.tape.take()).unwrap_or_default();
-        Some(Passage { life: *life, moment: *moment, call: call.clone(), asked, back })
+        let stage = self.all.get(life);
+        let asked = stage.map(|stage| stage.tape.take()).unwrap_or_default();
+        let fuel = stage.and_then(|stage| stage.fuel);
+        Some(Passage { life: *life, moment: *moment, call: call.clone(), asked, back, fuel })
     }
 }
 
@@ -77,7 +81,7 @@ impl Stage {
             }
             Err(error) => (None, failed(&error)),
         };
-        (Self { instance, rate: rate.unwrap_or(Rate::new(0)), tape }, back)
+        (Self { instance, rate: rate.unwrap_or(Rate::new(0)), tape, fuel: None }, back)
     }
 
     fn rate(&self) -> Rate {
@@ -101,6 +105,7 @@ impl Stage {
             Call::Tick => instance.hear_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Back::Saved(state))),
         };
+        self.fuel = used(instance);
         made.unwrap_or_else(|error| {
             self.rate = self.rate();
             self.instance = None;

@@ -5,7 +5,7 @@ use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings};
+use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings, limits};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Watched {
         };
         let made = Instance::new(plugin, capabilities, veto);
         let back = made.as_ref().map_or_else(failed, |_| Back::Started);
-        log.keep(moment, Call::Start(start), back);
+        log.keep(moment, Call::Start(start), back, None);
         let mut instance = made?;
         rate.into_iter().for_each(|rate| instance.go_on_from(rate));
         Ok(Self { instance, log: Some(log) })
@@ -130,7 +130,7 @@ impl Watched {
         let moment = log.moment();
         let made = make(&mut self.instance);
         if let Some(back) = made.as_ref().map_or_else(|error| Some(failed(error)), back) {
-            log.keep(moment, call(), back);
+            log.keep(moment, call(), back, used(&self.instance));
         }
         made
     }
@@ -141,15 +141,20 @@ impl Log {
         Moment { t: self.recorder.elapsed(), clock: self.tape.clock(), made_up: false }
     }
 
-    fn keep(&mut self, moment: Moment, call: Call, back: Back) {
+    fn keep(&mut self, moment: Moment, call: Call, back: Back, fuel: Option<u64>) {
         let trapped = matches!(back, Back::Failed(_));
-        let passage = Passage { life: self.life, moment, call, asked: self.tape.take(), back };
+        let passage = Passage { life: self.life, moment, call, asked: self.tape.take(), back, fuel };
         self.recorder.keep(&self.plugin, &passage);
         self.ring.push(passage);
         if trapped {
             self.recorder.trapped(&self.plugin, &self.ring);
         }
     }
+}
+
+/// How much work the last call was, where that is counted.
+pub(super) fn used(instance: &Instance) -> Option<u64> {
+    instance.fuel().map(|left| limits::FUEL.saturating_sub(left))
 }
 
 /// What a failure looks like in a recording.
