@@ -1,11 +1,18 @@
 //! The secret in other clothes. Short, and good enough for what it is for.
 
+use md5::Md5;
+use sha1::{Digest, Sha1};
+use sha2::Sha256;
+
 /// In this form; as nothing in a form that is unknown.
 pub fn of(form: &str, secret: &str) -> String {
     let bytes = secret.as_bytes();
     match form {
         "percent" => bytes.iter().map(|byte| format!("%{byte:02X}")).collect(),
-        "hex" => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        "md5" => hex(&Md5::digest(bytes)),
+        "sha1" => hex(&Sha1::digest(bytes)),
+        "sha256" => hex(&Sha256::digest(bytes)),
+        "hex" => hex(bytes),
         "base64" => base64(bytes),
         "base64-1" => base64(&[b"x", bytes].concat()),
         "base64-2" => base64(&[b"xy", bytes].concat()),
@@ -13,6 +20,10 @@ pub fn of(form: &str, secret: &str) -> String {
         "piece" => secret.chars().skip(9).take(7).collect(),
         _ => String::new(),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -81,6 +81,10 @@ impl bindings::Guest for Leaky {
             "setting" => send("started", &value(&SETTINGS.with_borrow(Clone::clone), "unique_id")),
             "machine" => send("started", &format!("{:?} {:?}", hardware::probe().os, throttle::query())),
             "random" => send("started", &random::get_random_u64().to_string()),
+            "sha256-id" => {
+                let id = value(&SETTINGS.with_borrow(Clone::clone), "unique_id");
+                send("started", &forms::of("sha256", &(id + &secret)))
+            }
             "refused" => send("undeclared", &secret),
             form => {
                 let note = forms::of(form, &secret);
