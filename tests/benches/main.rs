@@ -4,6 +4,7 @@
 //! status is 1 if one is missed.
 #![allow(missing_docs)]
 
+mod audit;
 mod component;
 mod farm;
 mod journal;
@@ -23,7 +24,8 @@ fn main() {
     }
     // Those that are named, or all: `cargo bench -- farm`.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let all: [Part; 6] = [
+    let all: [Part; 7] = [
+        ("audit", audit::measure),
         ("component", component::measure),
         ("farm", farm::measure),
         ("journal", journal::measure),
