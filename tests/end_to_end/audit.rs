@@ -1,6 +1,6 @@
 //! `audit`: what it says of the bundled tracker, and of recordings that it does not match.
 
-use crate::support::{Home, Output, program, workspace};
+use crate::support::{Home, Output, on_terminal, program, workspace};
 use glassbox::home::BUNDLED;
 use glassbox_tests::leaky;
 use serde_json::Value;
@@ -224,6 +224,18 @@ fn a_leak_is_in_the_words_and_in_the_exit_status() {
         assert!(output.out.contains(wanted), "{wanted}\nin\n{}", output.out);
     }
     assert!(!output.out.contains('\u{1b}') && !output.out.contains('\r'));
+}
+
+#[test]
+fn a_terminal_gets_colour_and_progress() {
+    let home = Home::new();
+    let file = home.0.write("leaky.wasm", leaky("hex"));
+    let arguments = format!("audit '{}' --trials 2", file.display());
+    let out = on_terminal(&arguments, "");
+    assert!(out.contains("\u{1b}[31mFAILS     \u{1b}[0m What it says of what it sees"), "{out}");
+    assert!(out.contains("\u{1b}[32mholds     \u{1b}[0m It is a tracker"), "{out}");
+    assert!(out.contains("\rmeasuring  [") && out.contains("] 100 %"), "{out}");
+    assert!(!on_terminal(&arguments, "1").contains('\u{1b}'));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `log`: journals as a host writes them, as a table, as JSON, while they grow, and checked.
 
-use crate::support::{Home, LONG, workspace};
+use crate::support::{Home, LONG, on_terminal, workspace};
 use glassbox::journal::{Entry, Journal, Request, Rules, What};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -173,20 +173,11 @@ fn following_ends_when_nobody_reads_any_more() {
 fn a_terminal_gets_colour_unless_it_is_not_wanted() {
     let home = Home::new();
     example(&home);
-    let on_terminal = |plain: &str| {
-        let command = format!("'{}' --home '{}' log", env!("CARGO_BIN_EXE_glassbox"), home.root().display());
-        let output = Command::new("script")
-            .args(["-qec", &command, "/dev/null"])
-            .env("NO_COLOR", plain)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let out = on_terminal("");
+    let arguments = format!("--home '{}' log", home.root().display());
+    let out = on_terminal(&arguments, "");
     assert!(out.contains("\u{1b}[31mblocked    \u{1b}[0m  PrintDone -> print_done"), "{out}");
     assert!(out.contains("\u{1b}[32msent       \u{1b}[0m  "), "{out}");
-    assert!(!on_terminal("1").contains('\u{1b}'));
+    assert!(!on_terminal(&arguments, "1").contains('\u{1b}'));
 }
 
 #[test]

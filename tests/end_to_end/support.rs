@@ -368,6 +368,14 @@ pub fn names(requests: &[Request]) -> Vec<String> {
     requests.iter().map(|request| request.kind().into()).collect()
 }
 
+/// What the program prints on a terminal, with this as `NO_COLOR`.
+pub fn on_terminal(arguments: &str, no_color: &str) -> String {
+    let command = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_glassbox"));
+    let mut script = Command::new("script");
+    let script = script.args(["-qec", &command, "/dev/null"]).env("NO_COLOR", no_color).stdin(Stdio::null());
+    String::from_utf8(script.output().unwrap().stdout).unwrap()
+}
+
 /// A port on which nobody listens.
 pub fn dead_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

@@ -156,7 +156,7 @@ fn matrix(report: &Report) -> String {
 fn the_bundled_trackers_matrix_is_what_it_was() {
     let report = observed("tracking.wasm", BUNDLED, 12, 0);
     assert!(report.passed(), "{report}");
-    for name in ["touches", "sees", "repeatable", "says", "open", "secrets"] {
+    for name in ["touches", "sees", "repeatable", "works", "says", "open", "secrets"] {
         assert_eq!(verdict(&report, name), Holds::Holds, "{name}");
     }
     let found = matrix(&report);
@@ -188,6 +188,11 @@ fn the_same_seed_gives_the_same_report_and_another_does_not() {
 #[test]
 fn a_component_that_fails_at_every_event_ends_the_trials() {
     let report = observed("misfit.wasm", &glassbox_tests::misfit("loop-in-on-event"), 2000, 0);
-    let flow = report.flow.unwrap();
+    let flow = report.flow.clone().unwrap();
     assert!(flow.ended_early.is_some() && flow.reached < 2000, "{:?}", flow.ended_early);
+    // And it shows nothing: it would not have done anything else either.
+    assert!(report.verdicts.iter().any(|verdict| verdict.name == "works" && verdict.verdict == Holds::Fails));
+    for name in ["sees", "repeatable", "open", "secrets"] {
+        assert_eq!(verdict(&report, name), Holds::NotShown, "{name}");
+    }
 }

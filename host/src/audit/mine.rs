@@ -11,6 +11,9 @@ use wasmparser::{DataKind, FunctionBody, Operator, Parser, Payload};
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=64;
 const MOST: usize = 20_000;
 
+/// So many are sorted, of which those are the first: a component may be made to be full of words.
+const SORTED: usize = 10 * MOST;
+
 /// What a function's code was seen to do with constants.
 enum Seen {
     Number(i64),
@@ -42,6 +45,7 @@ pub fn values(component: &[u8]) -> Vec<Value> {
             _ => {}
         }
     }
+    data.sort_by_key(|(start, _)| *start);
     let mut found = Found::default();
     bodies.iter().for_each(|body| found.code(&seen(body), &data));
     data.iter().for_each(|(_, bytes)| found.pointers(bytes, &data));
@@ -71,6 +75,9 @@ struct Found {
 
 impl Found {
     fn add(&mut self, rank: u8, value: Value) {
+        if self.values.len() >= SORTED {
+            return;
+        }
         let at = self.values.len();
         let known = *self.known.entry(value.to_string()).or_insert(at);
         match self.values.get_mut(known) {
@@ -176,10 +183,9 @@ fn piece(number: i64) -> Option<Vec<u8>> {
 
 fn slice<'a>(data: &[(usize, &'a [u8])], place: i64, length: usize) -> Option<&'a [u8]> {
     let place = usize::try_from(place).ok()?;
-    data.iter().find_map(|(start, bytes)| {
-        let from = place.checked_sub(*start)?;
-        bytes.get(from..from.checked_add(length)?)
-    })
+    // The one that begins last before it; there may be a hundred thousand.
+    let (start, bytes) = data[..data.partition_point(|(start, _)| *start <= place)].last()?;
+    bytes.get(place - start..)?.get(..length)
 }
 
 #[cfg(test)]

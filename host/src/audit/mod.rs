@@ -131,7 +131,7 @@ pub fn observe(
     let values = values::Values::new(&manifest, &cases, mine::values(bytes));
     // One whose schema takes too long here can be run all the same.
     let inputs = inputs::Inputs::new(&plugin, values, &schema.unwrap_or_default(), options.seed);
-    report.canaries = Some(canaries::search(&inputs));
+    report.canaries = Some(canaries::search(&inputs, options.time));
     report.flow = Some(flow::measure(&inputs, options, progress));
     report.verdicts = verdict::verdicts(report);
     Ok(())

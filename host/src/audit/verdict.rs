@@ -2,6 +2,8 @@
 //! was not shown. A claim holds only if it was looked at.
 
 use super::Report;
+use super::canaries::Canaries;
+use super::flow::Flow;
 use super::inputs::Input;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -48,6 +50,7 @@ pub fn verdicts(report: &Report) -> Vec<Verdict> {
         loads(report),
         unlisted(report),
         repeatable(report),
+        works(report),
         declared(report),
         hidden(report),
         secrets(report),
@@ -60,11 +63,13 @@ fn judged(name: &'static str, claim: &'static str, verdict: Holds, why: impl Int
     Verdict { name, claim, verdict, why: why.into() }
 }
 
-/// It fails if something was found, and holds if it was looked for and nothing was.
-fn found(name: &'static str, claim: &'static str, found: &[String], looked: String) -> Verdict {
-    match found {
-        [] => judged(name, claim, Holds::Holds, looked),
-        found => judged(name, claim, Holds::Fails, found.iter().take(5).cloned().collect::<Vec<_>>().join("; ")),
+/// It fails if something was found, and holds if it was looked for enough and nothing was. `short`: why it
+/// was not looked for enough.
+fn found(name: &'static str, claim: &'static str, found: &[String], looked: String, short: Option<&str>) -> Verdict {
+    match (found, short) {
+        ([], None) => judged(name, claim, Holds::Holds, looked),
+        ([], Some(short)) => judged(name, claim, Holds::NotShown, format!("nothing was found, but {short}")),
+        (found, _) => judged(name, claim, Holds::Fails, found.iter().take(5).cloned().collect::<Vec<_>>().join("; ")),
     }
 }
 
@@ -108,7 +113,13 @@ fn unlisted(report: &Report) -> Verdict {
             wrong.push(format!("{}: {} had an influence", cell.event, cell.input));
         }
     }
-    found(name, claim, &wrong, format!("in {trials} pairs of runs neither what came out nor the work differed"))
+    found(
+        name,
+        claim,
+        &wrong,
+        format!("in {trials} pairs of runs neither what came out nor the work differed"),
+        failing(flow),
+    )
 }
 
 /// The same inputs give the same: or else it has an input that nobody knows of.
@@ -122,7 +133,23 @@ fn repeatable(report: &Report) -> Verdict {
     let wrong: Vec<_> =
         wrong.iter().map(|cell| format!("{} came out differently the second time", cell.event)).collect();
     let trials: usize = controls().map(|cell| cell.trials).sum();
-    found(name, claim, &wrong, format!("{trials} runs came out the same twice, to the instruction"))
+    found(name, claim, &wrong, format!("{trials} runs came out the same twice, to the instruction"), failing(flow))
+}
+
+/// Traps, and limits that it reached.
+fn works(report: &Report) -> Verdict {
+    let (name, claim) = ("works", "It does not fail, whatever it hears");
+    let Some(flow) = report.flow.as_ref().filter(|flow| flow.runs > 0) else {
+        return judged(name, claim, Holds::NotShown, NOT_RUN);
+    };
+    let wrong: Vec<_> = flow.failed.iter().map(|(why, count)| format!("{count} runs failed: {why}")).collect();
+    found(name, claim, &wrong, format!("none of {} runs failed", flow.runs), None)
+}
+
+/// One that fails at once does nothing else either, which shows nothing.
+fn failing(flow: &Flow) -> Option<&'static str> {
+    let failed: usize = flow.failed.values().sum();
+    (failed * 2 > flow.runs).then_some("most of its runs failed")
 }
 
 fn declared(report: &Report) -> Verdict {
@@ -133,21 +160,43 @@ fn declared(report: &Report) -> Verdict {
     let all = flow.undeclared.keys().chain(canaries.undeclared.keys());
     let wrong: Vec<_> = all.map(|what| format!("it tried, and was stopped: {what}")).collect();
     let runs = flow.runs + canaries.runs;
-    found(name, claim, &wrong, format!("in {runs} runs, with odd values too, nothing undeclared had to be stopped"))
+    found(
+        name,
+        claim,
+        &wrong,
+        format!("in {runs} runs, with odd values too, nothing undeclared had to be stopped"),
+        failing(flow),
+    )
+}
+
+fn short<'a>(report: &'a Report, canaries: &'a Canaries) -> Option<&'a str> {
+    report.flow.as_ref().and_then(failing).or(canaries.ended_early.as_deref())
 }
 
 fn hidden(report: &Report) -> Verdict {
     let (name, claim) = ("open", "What it says of what it sees, it says openly: nothing is hidden in other forms");
     let Some(canaries) = &report.canaries else { return judged(name, claim, Holds::NotShown, NOT_RUN) };
     let wrong: Vec<_> = canaries.finds.iter().filter(|find| find.is_hidden()).map(ToString::to_string).collect();
-    found(name, claim, &wrong, format!("{} secrets in {} runs", canaries.secrets, canaries.runs))
+    found(
+        name,
+        claim,
+        &wrong,
+        format!("{} secrets in {} runs", canaries.secrets, canaries.runs),
+        short(report, canaries),
+    )
 }
 
 fn secrets(report: &Report) -> Verdict {
     let (name, claim) = ("secrets", "What is not to leave does not: settings, unlisted fields, the log");
     let Some(canaries) = &report.canaries else { return judged(name, claim, Holds::NotShown, NOT_RUN) };
     let wrong: Vec<_> = canaries.finds.iter().filter(|find| find.is_secret()).map(ToString::to_string).collect();
-    found(name, claim, &wrong, format!("{} secrets in {} runs", canaries.secrets, canaries.runs))
+    found(
+        name,
+        claim,
+        &wrong,
+        format!("{} secrets in {} runs", canaries.secrets, canaries.runs),
+        short(report, canaries),
+    )
 }
 
 fn conforms(report: &Report) -> Verdict {
@@ -163,7 +212,7 @@ fn conforms(report: &Report) -> Verdict {
         .collect();
     let same: usize = totals.iter().map(|total| total.matched).sum();
     let other: usize = totals.iter().flat_map(|total| total.differing.values()).sum();
-    found(name, claim, &wrong, format!("{same} cases the same bytes, {other} different for a documented reason"))
+    found(name, claim, &wrong, format!("{same} cases the same bytes, {other} different for a documented reason"), None)
 }
 
 fn built(report: &Report) -> Verdict {

@@ -1,9 +1,10 @@
-//! The report in words, for a terminal or a pipe.
+//! The report in words; with `{:#}` in colour, for a terminal.
 
+use super::Report;
 use super::canaries::{Canaries, Find, Judgement};
 use super::flow::{Cell, Flow, Influence, Words};
 use super::inputs::Input;
-use super::{Report, verdict::Verdict};
+use super::verdict::{Holds, Verdict};
 use crate::describe;
 use glassbox_sandbox::printable;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,11 @@ impl fmt::Display for Report {
 
 fn verdicts(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f, "\nverdict\n")?;
-    report.verdicts.iter().try_for_each(|verdict| write!(f, "{verdict}"))
+    let coloured = f.alternate();
+    report.verdicts.iter().try_for_each(|verdict| match coloured {
+        true => write!(f, "{verdict:#}"),
+        false => write!(f, "{verdict}"),
+    })
 }
 
 fn list(names: &[String]) -> String {
@@ -56,7 +61,14 @@ fn list(names: &[String]) -> String {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  {:10} {}", self.verdict, self.claim)?;
+        let on = match self.verdict {
+            _ if !f.alternate() => "",
+            Holds::Holds => "\x1b[32m",
+            Holds::Fails => "\x1b[31m",
+            Holds::NotShown => "\x1b[33m",
+        };
+        let off = if on.is_empty() { "" } else { "\x1b[0m" };
+        writeln!(f, "  {on}{:10}{off} {}", self.verdict, self.claim)?;
         writeln!(f, "             {}", printable(&self.why, 600))
     }
 }

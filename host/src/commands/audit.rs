@@ -81,6 +81,7 @@ pub fn audit(options: &Options) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match options.json {
         true => out.write_all(&text)?,
+        false if super::colours() => write!(out, "{report:#}")?,
         false => write!(out, "{report}")?,
     }
     // Nobody has signed what they could not see.

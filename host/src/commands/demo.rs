@@ -17,7 +17,7 @@ use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -201,8 +201,7 @@ struct Screen {
 
 impl Screen {
     fn new(end: f64) -> Self {
-        let terminal = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { terminal, end: end.max(1.0) }
+        Self { terminal: super::colours(), end: end.max(1.0) }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

@@ -34,7 +34,14 @@ use anyhow::{Result, bail};
 use glassbox::grants;
 use glassbox::home::{BUNDLED, BUNDLED_NAME, Home};
 use glassbox_sandbox::{Plugin, Sandbox};
+use std::io::IsTerminal;
 use std::sync::Arc;
+
+/// Whether to print in colour: for a terminal, unless its user does not want it, <https://no-color.org>.
+fn colours() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !plain
+}
 
 /// Load a plugin of the home that may run. One that was granted nothing, or for which nobody vouches as the
 /// operator requires, is not started, here neither.

@@ -20,6 +20,7 @@ use planting::{Everywhere, Planted, Secret, everywhere, plant};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// What came of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -34,6 +35,8 @@ pub struct Canaries {
     pub finds: Vec<Find>,
     /// What was tried to be sent although the manifest does not declare it, and how often.
     pub undeclared: BTreeMap<String, usize>,
+    /// Why it ended before all were planted.
+    pub ended_early: Option<String>,
 }
 
 /// Where a secret was put.
@@ -151,9 +154,10 @@ fn judge(source: &Source, place: &Place, form: Form) -> Judgement {
     }
 }
 
-/// Plant them, and look everywhere.
+/// Plant them, and look everywhere; no longer than this.
 #[must_use]
-pub fn search(inputs: &Inputs) -> Canaries {
+pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
+    let end = Instant::now() + longest;
     let mut all = Canaries::default();
     let mut sources = BTreeSet::new();
     let mut finds = BTreeMap::new();
@@ -161,6 +165,10 @@ pub fn search(inputs: &Inputs) -> Canaries {
     let general = needles(&everywhere.secrets, &everywhere);
     for mut planted in plant(inputs, &everywhere) {
         planted.scene.looks = true;
+        if Instant::now() > end {
+            all.ended_early = Some(format!("{} seconds were over", longest.as_secs()));
+            break;
+        }
         let Ok(Some(run)) = run(inputs.plugin, &planted.scene) else { continue };
         all.runs += 1;
         all.requests += run.all().map(|call| call.sent.len()).sum::<usize>();

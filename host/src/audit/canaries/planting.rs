@@ -60,25 +60,24 @@ pub fn everywhere(inputs: &Inputs) -> Everywhere {
     all
 }
 
-/// Every scene.
-pub fn plant(inputs: &Inputs, everywhere: &Everywhere) -> Vec<Planted> {
-    let mut all = Vec::new();
-    for (e, event) in inputs.events().iter().enumerate().filter(|(_, event)| *event != UNSEEN) {
-        let fields = inputs.fields(event);
+/// Every scene, one after the other: a manifest may list thousands of fields.
+pub fn plant<'a>(inputs: &'a Inputs, everywhere: &'a Everywhere) -> impl Iterator<Item = Planted> + 'a {
+    let events = inputs.events().into_iter().enumerate().filter(|(_, event)| *event != UNSEEN);
+    events.flat_map(move |(e, event)| {
+        let fields = inputs.fields(&event);
         // All fields at once, then each by itself.
-        let ways = [fields].into_iter().chain(fields.iter().map(std::slice::from_ref));
-        for (way, chosen) in ways.enumerate() {
-            for shape in 0..=SHAPES.len() {
-                for number in 0..SCENES {
-                    let place = [u64::MAX, e as u64, way as u64, shape as u64, number];
-                    let mut planted = scene(inputs, &place, event, chosen, SHAPES.get(shape).copied());
-                    everywhere.put(&mut planted.scene);
-                    all.push(planted);
-                }
-            }
-        }
-    }
-    all
+        let ways = [fields].into_iter().chain(fields.iter().map(std::slice::from_ref)).enumerate();
+        ways.flat_map(move |(way, chosen)| {
+            let event = event.clone();
+            let kinds = (0..=SHAPES.len()).flat_map(|shape| (0..SCENES).map(move |number| (shape, number)));
+            kinds.map(move |(shape, number)| {
+                let place = [u64::MAX, e as u64, way as u64, shape as u64, number];
+                let mut planted = scene(inputs, &place, &event, chosen, SHAPES.get(shape).copied());
+                everywhere.put(&mut planted.scene);
+                planted
+            })
+        })
+    })
 }
 
 /// Without a shape the payload's secrets are numbers.

@@ -10,7 +10,7 @@ use glassbox::home::Home;
 use glassbox::journal::Reader;
 use glassbox::octoprint::UNNAMED;
 use jiff::Timestamp;
-use std::io::{BufWriter, IsTerminal, Stdout, Write};
+use std::io::{BufWriter, Stdout, Write};
 use std::time::Duration;
 use table::{Line, Table};
 
@@ -118,8 +118,7 @@ struct Printer {
 impl Printer {
     fn new(options: &Options) -> Self {
         let out = std::io::stdout();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let table = (!options.json).then(|| Table::new(out.is_terminal() && !plain));
+        let table = (!options.json).then(|| Table::new(super::colours()));
         let since = options.since.map(|since| format!("{since:.3}"));
         let (plugin, octoprint) = (options.plugin.clone(), options.octoprint.clone());
         Self { out: BufWriter::new(out), table, since, plugin, octoprint, any: false }
