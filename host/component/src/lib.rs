@@ -11,10 +11,13 @@ use std::process::Command;
 /// The custom section that holds the manifest.
 pub const MANIFEST_SECTION: &str = "glassbox:manifest";
 
+/// The custom section that holds the package's version, as WebAssembly's tool conventions have it.
+const VERSION_SECTION: &str = "version";
+
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "component";
 
-/// Build `package` of the workspace at `workspace` and embed `manifest` (TOML text). All builds
+/// Build `package` of the workspace at `workspace`, and embed its version and `manifest` (TOML text). All builds
 /// share one target directory below `target_dir`; it must not be the outer cargo's own, which is
 /// locked while a build script runs.
 ///
@@ -23,7 +26,8 @@ const PROFILE: &str = "component";
 pub fn build(workspace: &Path, package: &str, manifest: &str, target_dir: &Path) -> Result<Vec<u8>> {
     let module = build_module(workspace, package, target_dir)?;
     let module = std::fs::read(&module).with_context(|| format!("reading {}", module.display()))?;
-    embed(&encode(&module)?, manifest)
+    let version = version(workspace, package)?;
+    embed(&section(&encode(&module)?, VERSION_SECTION, &version), manifest)
 }
 
 /// Make a component of a core module that carries `wit-bindgen`'s type information.
@@ -43,10 +47,15 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
 /// When `component` is not even a WebAssembly file.
 pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>> {
     ensure!(component.starts_with(b"\0asm"), "not a WebAssembly file");
-    let section = wasm_encoder::CustomSection { name: MANIFEST_SECTION.into(), data: manifest.as_bytes().into() };
+    Ok(section(component, MANIFEST_SECTION, manifest))
+}
+
+/// A component with one more section.
+fn section(component: &[u8], name: &str, text: &str) -> Vec<u8> {
+    let section = wasm_encoder::CustomSection { name: name.into(), data: text.as_bytes().into() };
     let mut out = component.to_vec();
     wasm_encoder::ComponentSection::append_to_component(&section, &mut out);
-    Ok(out)
+    out
 }
 
 fn build_module(workspace: &Path, package: &str, target_dir: &Path) -> Result<PathBuf> {
@@ -65,6 +74,14 @@ fn build_module(workspace: &Path, package: &str, target_dir: &Path) -> Result<Pa
     Ok(target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm"))
 }
 
+/// The version that the package has there.
+fn version(workspace: &Path, package: &str) -> Result<String> {
+    let output = run(cargo(workspace).args(["pkgid", "--quiet", "--locked", "--package", package]))
+        .with_context(|| format!("asking for the version of {package}"))?;
+    // `path+file:///folder#name@1.2.3`, or `#1.2.3` where the folder is called as the package is.
+    Ok(output.trim().rsplit(['#', '@']).next().unwrap_or_default().into())
+}
+
 /// Cargo, without the outer cargo's wishes for the outer build: clippy's wrapper, flags, a forced target.
 fn cargo(workspace: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -75,10 +92,11 @@ fn cargo(workspace: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Returns what it prints.
+fn run(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("starting {}", command.get_program().display()))?;
     ensure!(output.status.success(), "cargo failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into())
 }
 
 /// `getrandom`'s backend is chosen by a flag; no path of this machine may get into the bytes,

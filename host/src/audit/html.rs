@@ -77,6 +77,9 @@ fn verdicts(out: &mut String, report: &Report) -> std::fmt::Result {
 fn identity(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "<h2>What it is</h2>\n<p>{}, {} bytes</p>", escaped(&report.file), report.size)?;
     writeln!(out, "<p>SHA-256 <code>{}</code></p>", escaped(&report.digest))?;
+    if let Some(version) = &report.hearsay.version {
+        writeln!(out, "<p class=\"dim\">version: {} (as it says itself)</p>", escaped(version))?;
+    }
     for producer in &report.hearsay.producers {
         let (name, version) = (escaped(&producer.name), escaped(&producer.version));
         writeln!(out, "<p class=\"dim\">{}: {name} {version} (as it says itself)</p>", escaped(&producer.role))?;

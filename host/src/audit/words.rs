@@ -23,6 +23,10 @@ impl fmt::Display for Report {
         writeln!(f, "size     {} bytes", self.size)?;
         writeln!(f, "imports  {}", list(&self.imports))?;
         writeln!(f, "exports  {}", list(&self.exports))?;
+        if let Some(manifest) = &self.manifest {
+            let version = self.hearsay.version.iter().map(|version| format!(" {version}")).collect::<String>();
+            writeln!(f, "name     {}{version} (as it says itself)", manifest.plugin.name)?;
+        }
         let producers: Vec<_> =
             self.hearsay.producers.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
         if !producers.is_empty() {
