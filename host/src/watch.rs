@@ -85,6 +85,8 @@ impl Watch {
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
             // Being read is no change; our own reading would wake us for ever.
             Ok(event) if event.kind.is_access() => {}
+            // Nor is it when we try to write, which may fail again and again.
+            Ok(event) if folder == Folder::Settings && is_aside(&event.paths) => {}
             // Whatever it was: whoever is told looks for themselves.
             event => drop(control.send(Control::Changed(folder, whose(&above, event.ok().as_ref())))),
         })
@@ -106,6 +108,12 @@ impl Folder {
             Self::Root => home.root().to_path_buf(),
         }
     }
+}
+
+/// Whether these are only what lies beside the files while they are written.
+fn is_aside(paths: &[PathBuf]) -> bool {
+    let aside = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "tmp") || path.ends_with(".lock");
+    !paths.is_empty() && paths.iter().all(aside)
 }
 
 /// The one folder below in which all of it was; none if it was elsewhere, or that is not known.
