@@ -237,6 +237,7 @@ fn says_anew_who_it_is_when_asked() {
     assert_eq!(server.count("GET /sockjs/websocket"), 1);
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 4)[3], "print_done");
+    no_more_than(&receiver, 4);
     stop(host);
 }
 

@@ -319,7 +319,10 @@ fn hear(text: &str, number: usize, socket: &mut WebSocket<Box<dyn Stream>>, shar
     if let Some(auth) = message.get("auth") {
         how.seen.push(format!("auth {}", auth.as_str().unwrap()));
         if *auth == json!(format!("me:s{}", how.sessions)) {
-            how.known.push(number);
+            // Who says it anew is told everything once, as before.
+            if !how.known.contains(&number) {
+                how.known.push(number);
+            }
             // As OctoPrint does, wanted or not.
             let _ = socket.send(Message::text(json!({"history": {"state": {"text": how.printer}}}).to_string()));
         } else {
