@@ -197,10 +197,10 @@ impl Instance {
         Consent::decide(&self.store.data().settings, self.store.data().veto)
     }
 
-    /// What is left of the last call's fuel; none where the engine counts none.
+    /// How much fuel the last call used; none where the engine counts none.
     #[must_use]
     pub fn fuel(&self) -> Option<u64> {
-        self.store.get_fuel().ok()
+        self.store.get_fuel().ok().map(|left| limits::FUEL.saturating_sub(left))
     }
 
     fn call<T>(

@@ -38,8 +38,10 @@ pub fn differences(one: &Run, other: &Run, manifest: &Manifest, timed: bool) -> 
 }
 
 fn same(one: &Call, other: &Call) -> bool {
-    let outputs = |call: &Call| (call.wait, call.message.clone(), call.failed.clone());
-    one.at == other.at && one.sent == other.sent && one.blocked == other.blocked && outputs(one) == outputs(other)
+    fn outputs(call: &Call) -> impl PartialEq + '_ {
+        (call.at, &call.sent, &call.blocked, call.wait, &call.message, &call.failed)
+    }
+    outputs(one) == outputs(other)
 }
 
 /// The value of the variable in a request's name, when it was sent, and all of it.

@@ -103,6 +103,12 @@ pub struct Example {
 }
 
 impl Influence {
+    /// What was counted elsewhere as well.
+    pub fn add(&mut self, other: &Self) {
+        self.direct += other.direct;
+        self.later += other.later;
+    }
+
     /// In how many trials.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -312,8 +318,7 @@ impl Cell {
                 .outputs
                 .entry(output)
                 .or_insert_with(|| Influence { example: new.example.clone(), ..Influence::default() });
-            known.direct += new.direct;
-            known.later += new.later;
+            known.add(&new);
             if new.example.at < known.example.at {
                 known.example = new.example;
             }

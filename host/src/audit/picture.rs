@@ -39,9 +39,7 @@ pub fn folded(events: &[Group], general: &[Row]) -> Vec<Group> {
             known.input.clone_from(&row.input);
             known.trials += row.trials;
             for (output, influence) in &row.outputs {
-                let sum = known.outputs.entry(short(output)).or_default();
-                sum.direct += influence.direct;
-                sum.later += influence.later;
+                known.outputs.entry(short(output)).or_default().add(influence);
             }
         }
         by_name.into_values().collect::<Vec<_>>()

@@ -5,7 +5,7 @@
 use super::chance::Chance;
 use crate::system::{ManualClock, ManualThrottle};
 use glassbox_sandbox::capabilities::{Capabilities, Hardware, Http, Machine, Random};
-use glassbox_sandbox::{Blocked, Error, Instance, Outcome, Outgoing, Plugin, Settings, limits};
+use glassbox_sandbox::{Blocked, Error, Instance, Outcome, Outgoing, Plugin, Settings};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -224,7 +224,7 @@ impl Stage<'_> {
     }
 
     fn used(&self) -> u64 {
-        self.instance.fuel().map_or(0, |left| limits::FUEL.saturating_sub(left))
+        self.instance.fuel().unwrap_or_default()
     }
 
     fn keep(&mut self, outcome: Result<Outcome, Error>) {

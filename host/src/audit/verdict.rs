@@ -2,7 +2,7 @@
 //! was not shown. A claim holds only if it was looked at.
 
 use super::Report;
-use super::canaries::Canaries;
+use super::canaries::Find;
 use super::flow::Flow;
 use super::inputs::Input;
 use serde::{Deserialize, Serialize};
@@ -169,34 +169,22 @@ fn declared(report: &Report) -> Verdict {
     )
 }
 
-fn short<'a>(report: &'a Report, canaries: &'a Canaries) -> Option<&'a str> {
-    report.flow.as_ref().and_then(failing).or(canaries.ended_early.as_deref())
-}
-
 fn hidden(report: &Report) -> Verdict {
-    let (name, claim) = ("open", "What it says of what it sees, it says openly: nothing is hidden in other forms");
-    let Some(canaries) = &report.canaries else { return judged(name, claim, Holds::NotShown, NOT_RUN) };
-    let wrong: Vec<_> = canaries.finds.iter().filter(|find| find.is_hidden()).map(ToString::to_string).collect();
-    found(
-        name,
-        claim,
-        &wrong,
-        format!("{} secrets in {} runs", canaries.secrets, canaries.runs),
-        short(report, canaries),
-    )
+    let claim = "What it says of what it sees, it says openly: nothing is hidden in other forms";
+    canaries("open", claim, report, Find::is_hidden)
 }
 
 fn secrets(report: &Report) -> Verdict {
-    let (name, claim) = ("secrets", "What is not to leave does not: settings, unlisted fields, the log");
+    let claim = "What is not to leave does not: settings, unlisted fields, the log";
+    canaries("secrets", claim, report, Find::is_secret)
+}
+
+/// None of the planted secrets turned up in such a way.
+fn canaries(name: &'static str, claim: &'static str, report: &Report, is_wrong: fn(&Find) -> bool) -> Verdict {
     let Some(canaries) = &report.canaries else { return judged(name, claim, Holds::NotShown, NOT_RUN) };
-    let wrong: Vec<_> = canaries.finds.iter().filter(|find| find.is_secret()).map(ToString::to_string).collect();
-    found(
-        name,
-        claim,
-        &wrong,
-        format!("{} secrets in {} runs", canaries.secrets, canaries.runs),
-        short(report, canaries),
-    )
+    let wrong: Vec<_> = canaries.finds.iter().filter(|find| is_wrong(find)).map(ToString::to_string).collect();
+    let short = report.flow.as_ref().and_then(failing).or(canaries.ended_early.as_deref());
+    found(name, claim, &wrong, format!("{} secrets in {} runs", canaries.secrets, canaries.runs), short)
 }
 
 fn conforms(report: &Report) -> Verdict {

@@ -84,8 +84,6 @@ pub struct Row {
     pub input: String,
     /// Pairs of runs.
     pub trials: usize,
-    /// Pairs in which the work differed.
-    pub fuel: usize,
     /// By output.
     pub outputs: BTreeMap<String, Influence>,
 }
@@ -115,14 +113,12 @@ pub fn rows(flow: &Flow) -> (Vec<(String, Vec<Row>)>, Vec<Row>) {
 impl Row {
     fn add(&mut self, cell: &Cell) {
         self.trials += cell.trials;
-        self.fuel += cell.fuel;
         for (output, influence) in &cell.outputs {
             let known = self
                 .outputs
                 .entry(output.clone())
                 .or_insert_with(|| Influence { example: influence.example.clone(), ..Influence::default() });
-            known.direct += influence.direct;
-            known.later += influence.later;
+            known.add(influence);
         }
     }
 

@@ -4,7 +4,7 @@
 use super::crossing::{Asked, Back, Call, Passage, Start};
 use super::script::Script;
 use super::tape::Tape;
-use super::watched::{added, done, failed, used};
+use super::watched::{added, done, failed};
 use glassbox_sandbox::{Instance, Plugin, Rate, Settings, consent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ impl Stage {
             Call::Tick => instance.hear_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Back::Saved(state))),
         };
-        self.fuel = used(instance);
+        self.fuel = instance.fuel();
         made.unwrap_or_else(|error| {
             self.rate = self.rate();
             self.instance = None;

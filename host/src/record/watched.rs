@@ -5,7 +5,7 @@ use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings, limits};
+use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ impl Watched {
         let moment = log.moment();
         let made = make(&mut self.instance);
         if let Some(back) = made.as_ref().map_or_else(|error| Some(failed(error)), back) {
-            log.keep(moment, call(), back, used(&self.instance));
+            log.keep(moment, call(), back, self.instance.fuel());
         }
         made
     }
@@ -150,11 +150,6 @@ impl Log {
             self.recorder.trapped(&self.plugin, &self.ring);
         }
     }
-}
-
-/// How much work the last call was, where that is counted.
-pub(super) fn used(instance: &Instance) -> Option<u64> {
-    instance.fuel().map(|left| limits::FUEL.saturating_sub(left))
 }
 
 /// What a failure looks like in a recording.
