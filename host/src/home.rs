@@ -1,13 +1,13 @@
 //! The home folder: plain files that people and the running host share. Where each file is, and
-//! how it is read and written without losing what was there.
+//! how one is written without losing what was there. Settings files are in [`crate::settings`].
 
 use crate::attest;
 use crate::config;
 pub use crate::config::Config;
 use anyhow::{Context, Result, bail};
-use glassbox_sandbox::{Error, Settings, limits, manifest, printable};
+use glassbox_sandbox::{Error, limits, manifest, printable};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The tracker that comes with this program.
@@ -21,35 +21,6 @@ pub struct Home {
     root: PathBuf,
     /// Whose settings and states are meant, where they have a folder of their own.
     place: Option<String>,
-}
-
-/// What a settings file holds.
-#[derive(Debug, PartialEq)]
-pub enum Stored {
-    /// There is none yet.
-    Missing,
-    /// A document.
-    Good(Settings),
-    /// Something that is no settings document, and why.
-    Damaged(String),
-}
-
-impl Stored {
-    /// The document, or an empty one: nothing is enabled in it.
-    ///
-    /// # Errors
-    /// When the file is damaged; the message names it.
-    pub fn or_empty(self, file: &Path) -> Result<Settings> {
-        match self {
-            Self::Missing => Ok(Settings::default()),
-            Self::Good(settings) => Ok(settings),
-            Self::Damaged(reason) => bail!(
-                "the settings file {} is damaged: {reason}; mend it, or run 'glassbox opt-in' or 'opt-out', \
-                 which put it aside and begin a new one",
-                file.display()
-            ),
-        }
-    }
 }
 
 impl Home {
@@ -253,58 +224,6 @@ impl Home {
         check_name(name).map_err(|error| Error::read(name, error.to_string()))?;
         read_component(name, &self.plugin_file(name))
     }
-
-    /// A plugin's settings.
-    ///
-    /// # Errors
-    /// When the file is there and cannot be read.
-    pub fn settings(&self, name: &str) -> Result<Stored> {
-        let file = self.settings_file(name);
-        let mut bytes = Vec::new();
-        let read = match fs::File::open(&file) {
-            Ok(open) => open.take(limits::SETTINGS as u64 + 1).read_to_end(&mut bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Missing),
-            Err(error) => Err(error),
-        };
-        match read {
-            Err(error) if error.kind() == ErrorKind::IsADirectory => {
-                return Ok(Stored::Damaged("it is a folder".into()));
-            }
-            read => read.with_context(|| format!("reading {}", file.display()))?,
-        };
-        let parsed = String::from_utf8(bytes).map_err(|error| error.to_string());
-        Ok(match parsed.and_then(|text| Settings::parse(&text)) {
-            Ok(settings) => Stored::Good(settings),
-            Err(reason) => Stored::Damaged(reason),
-        })
-    }
-
-    /// Change a plugin's settings under a lock that all of our processes respect. A damaged file
-    /// is put aside first; where to is returned.
-    ///
-    /// # Errors
-    /// When `change` fails, or the file cannot be written; nothing has changed then.
-    pub fn change_settings(
-        &self,
-        name: &str,
-        change: impl FnOnce(&mut Settings) -> Result<()>,
-    ) -> Result<(Settings, Option<PathBuf>)> {
-        check_name(name)?;
-        make_folder(&self.settings_folder())?;
-        let lock_file = self.settings_folder().join(".lock");
-        let lock = fs::File::create(&lock_file).with_context(|| format!("writing {}", lock_file.display()))?;
-        lock.lock().with_context(|| format!("locking {}", lock_file.display()))?;
-        let file = self.settings_file(name);
-        let (mut settings, damaged) = match self.settings(name)? {
-            Stored::Missing => (Settings::default(), false),
-            Stored::Good(settings) => (settings, false),
-            Stored::Damaged(_) => (Settings::default(), true),
-        };
-        change(&mut settings)?;
-        let aside = if damaged { Some(put_aside(&file)?) } else { None };
-        write_atomically(&file, (settings.text() + "\n").as_bytes())?;
-        Ok((settings, aside))
-    }
 }
 
 /// A component's bytes, wherever the file lies.
@@ -354,14 +273,14 @@ pub(crate) fn open_file(file: &Path) -> std::io::Result<fs::File> {
     Ok(open)
 }
 
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     if !manifest::is_name(name) {
         bail!("'{}' is no plugin name: 1 to 64 lower-case letters, digits and '-'", printable(name, 80));
     }
     Ok(())
 }
 
-fn make_folder(folder: &Path) -> Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| {
         format!("making the folder {}; choose another home with --home, or make it writable", folder.display())
     })
@@ -394,16 +313,4 @@ fn replace(file: &Path, content: &[u8], sync: impl FnOnce(&fs::File) -> std::io:
         let _ = fs::remove_file(&temporary);
     }
     written.with_context(|| format!("writing {}", file.display()))
-}
-
-/// Rename a damaged file to a name that is free.
-fn put_aside(file: &Path) -> Result<PathBuf> {
-    for number in 1..1000 {
-        let aside = file.with_extension(format!("json.damaged-{number}"));
-        if !aside.exists() {
-            fs::rename(file, &aside).with_context(|| format!("putting {} aside", file.display()))?;
-            return Ok(aside);
-        }
-    }
-    bail!("there are a thousand damaged files beside {}; remove some", file.display())
 }

@@ -29,6 +29,7 @@ pub mod run;
 pub mod running;
 pub mod schema;
 pub mod server;
+pub mod settings;
 pub mod site;
 pub mod source;
 pub mod state;

@@ -2,7 +2,7 @@
 //! are sound, and it starts again by itself.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, STARTED, receiver, wait_until};
-use glassbox::home::Stored;
+use glassbox::settings::Stored;
 use glassbox::{grants, journal};
 use glassbox_tests::counter;
 use serde_json::json;

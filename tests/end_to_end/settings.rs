@@ -1,6 +1,8 @@
 //! `settings`: showing, changing, and refusing.
 
 use crate::support::Home;
+use glassbox_sandbox::Settings;
+use serde_json::json;
 use std::fs;
 
 const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file lies, its salted hash, how long it took.\n";
@@ -126,4 +128,33 @@ fn plugins_that_are_not_there_are_errors() {
     );
     assert_eq!(message, expected);
     assert_eq!(fs::read_dir(home.root().join("settings")).unwrap().count(), 0);
+}
+
+/// The host adds what a tracker asks for while somebody may be writing the file: half of it is nobody's
+/// old file, to be put aside, but theirs.
+#[test]
+fn an_addition_leaves_a_half_written_file_alone() {
+    let home = Home::new();
+    let library = glassbox::home::Home::at(home.root());
+    let completed = Settings::parse(r#"{"enabled": true, "unique_id": "minted"}"#).unwrap();
+    for half in ["", r#"{"enabled": tr"#] {
+        home.write_settings(half);
+        let refused = library.complete_settings("tracking", &completed).unwrap_err().to_string();
+        assert!(refused.contains("tracking.json is damaged: "), "{refused}");
+        assert_eq!(fs::read_to_string(home.settings_file()).unwrap(), half);
+    }
+    for enabled in [false, true] {
+        let mut expected = json!({"enabled": enabled, "mine": 1});
+        home.write_settings(expected.to_string());
+        library.complete_settings("tracking", &completed).unwrap();
+        // Only while the file itself says yes.
+        if enabled {
+            expected["unique_id"] = "minted".into();
+        }
+        assert_eq!(home.settings(), expected);
+    }
+    let files = fs::read_dir(home.settings_file().parent().unwrap()).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, [".lock", "tracking.json"]);
 }

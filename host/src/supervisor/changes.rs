@@ -2,9 +2,9 @@
 
 use super::Supervisor;
 use crate::grants;
-use crate::home::Stored;
 use crate::journal::What;
 use crate::roots::Roots;
+use crate::settings::Stored;
 use crate::site::Site;
 use crate::worker::Order;
 use std::sync::{Arc, PoisonError};

@@ -2,7 +2,7 @@
 //! keeps its saved state on disk, and tells log, journal and supervisor what happened.
 
 use super::Order;
-use crate::home::{Home, Stored};
+use crate::home::Home;
 use crate::inbox::{Event, Inbox, Item};
 use crate::journal::What;
 use crate::ledger::Ledger;
@@ -10,6 +10,7 @@ use crate::outbox::{Outbox, Tally};
 use crate::record::Recorder;
 use crate::router::{STARTED, STOPPING};
 use crate::running::{Keep, KeepState, Running, Setup, Step, Supply, Turn, short};
+use crate::settings::Stored;
 use crate::site::Site;
 use crate::state::{self, Now};
 use crate::supervisor::Control;
@@ -49,12 +50,7 @@ fn supply(site: &Site, outbox: &Outbox, ledger: &Ledger, clock: MonotonicClock) 
 /// Writes what a plugin asked to have added; what came into the file meanwhile is the user's.
 pub fn keep(home: &Home, name: &str) -> Keep {
     let (home, name) = (home.clone(), name.to_string());
-    Box::new(move |completed: &Settings| {
-        home.change_settings(&name, |settings| {
-            settings.add_absent(&completed.text(), &[]).map_err(anyhow::Error::msg)
-        })?;
-        Ok(())
-    })
+    Box::new(move |completed: &Settings| home.complete_settings(&name, completed))
 }
 
 /// Writes what a plugin must know when it is started again.

@@ -5,8 +5,9 @@ use super::Patient;
 use super::finding::Finding;
 use crate::commands::status::is_on;
 use glassbox::handshake;
-use glassbox::home::{Home, Stored};
+use glassbox::home::Home;
 use glassbox::octoprint::Address;
+use glassbox::settings::Stored;
 use glassbox_sandbox::examine;
 use std::collections::BTreeMap;
 
