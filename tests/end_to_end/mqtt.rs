@@ -329,6 +329,35 @@ fn a_broker_that_fell_silent_is_noticed() {
 }
 
 #[test]
+fn doctor_looks_at_brokers_and_who_is_there() {
+    let Some(mut broker) = Broker::start() else { return };
+    broker.presence("octoPrint/", true);
+    let (home, _receivers) = home(&url(&broker), &FARM, "");
+    let doctor = |status, expected: &[&str]| {
+        let output = home.run(&["doctor"]);
+        assert!(!output.out.contains(PASSWORD), "{}", output.out);
+        for line in expected {
+            assert!(output.out.contains(line), "{line}: {}", output.out);
+        }
+        assert_eq!(output.status, Some(status), "{}", output.out);
+    };
+    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it is reached, and lets us listen\n", broker.port);
+    let there = "ok       octoprint mk3: it is at the broker, and publishes under octoPrint/\n";
+    let nothing = "warn     octoprint mk4: nothing says that one publishes under farm/mk4/\n         do: compare ";
+    doctor(0, &[&reached, there, nothing]);
+    broker.presence("farm/mk4/", false);
+    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and is no more\n"]);
+    let password = home.root().join("mqtt-password");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
+    doctor(1, &["others can read the broker's password in ", "do: run 'chmod 600 "]);
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    home.0.write("home/mqtt-password", "another");
+    doctor(1, &["does not let us in: set user and password_file of its [[mqtt]] entry to a user that it knows\n"]);
+    broker.kill();
+    doctor(1, &["Connection refused", "do: start the broker, if it does not run"]);
+}
+
+#[test]
 fn what_is_wrong_with_an_entry_is_said() {
     for (entry, expected) in [
         ("url = \"mqtt://b\"\nuser = \"me\"", "needs user and password_file, or neither"),

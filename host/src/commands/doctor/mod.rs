@@ -4,6 +4,7 @@
 mod finding;
 mod host;
 mod machine;
+mod mqtt;
 mod octoprint;
 mod place;
 mod plugins;
@@ -62,6 +63,7 @@ pub fn doctor(home: &Home, options: &Options) -> Result<bool> {
         host::look(&patient, &mut findings);
     }
     octoprint::look(&patient, &mut findings);
+    mqtt::look(&patient, &mut findings);
     server::look(&patient, &mut findings);
     machine::look(&patient, &mut findings);
     tell(&findings, options.json)?;

@@ -27,9 +27,6 @@ pub fn look(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::warn("twice", says, advice));
         }
     }
-    if !patient.config.mqtt.is_empty() {
-        findings.push(Finding::skipped("mqtt", "brokers are not looked at; see what a running host logs"));
-    }
     for (name, target) in targets {
         match target {
             Ok(target) => one(patient, &target, findings),
