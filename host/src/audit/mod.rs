@@ -115,7 +115,7 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[PathBuf]) 
 /// be loaded. `progress` is told, from 0 to 1000, how far it is.
 ///
 /// # Errors
-/// When wasmtime does not run on this machine.
+/// When a corpus cannot be read, or wasmtime does not run on this machine.
 pub fn observe(
     report: &mut Report,
     bytes: &[u8],
@@ -127,7 +127,7 @@ pub fn observe(
     let sandbox = sandbox()?;
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
     let schema = Instance::new(&plugin, Capabilities::deny(), None).and_then(|mut instance| instance.schema());
-    let cases: Vec<Case> = corpora.iter().flat_map(|file| case::read(file).unwrap_or_default()).collect();
+    let cases: Vec<Case> = corpora.iter().map(|file| case::read(file)).collect::<Result<Vec<_>>>()?.concat();
     let values = values::Values::new(&manifest, &cases, mine::values(bytes));
     // One whose schema takes too long here can be run all the same.
     let inputs = inputs::Inputs::new(&plugin, values, &schema.unwrap_or_default(), options.seed);
@@ -142,7 +142,8 @@ pub fn observe(
 fn sandbox() -> Result<Sandbox, Error> {
     let mut config = glassbox_sandbox::config();
     config.consume_fuel(true).signals_based_traps(false).memory_init_cow(false);
-    config.memory_reservation(0).memory_guard_size(0).memory_may_move(true);
+    // A little room to grow, so that what is there need not be copied for a page more.
+    config.memory_reservation(0).memory_reservation_for_growth(256 << 10).memory_guard_size(0).memory_may_move(true);
     Sandbox::with(&config, None)
 }
 
