@@ -69,7 +69,10 @@ fn asks_for_what_is_seen_and_reports_it() {
     assert_eq!(requests[2].value("python").as_deref(), Some("3.11.7"));
 
     let seen = server.seen();
-    assert_eq!(seen[..4], ["POST /api/login", "GET /api/connection", "GET /sockjs/websocket", "auth me:s1"]);
+    assert_eq!(
+        seen[..4],
+        ["POST /api/login", "GET /api/connection?api_version=2.0.0", "GET /sockjs/websocket", "auth me:s1"]
+    );
     let subscribed: Value = serde_json::from_str(seen[4].strip_prefix("subscribe ").unwrap()).unwrap();
     assert_eq!((&subscribed["state"], &subscribed["plugins"]), (&json!(false), &json!(false)));
     let policy = home.run(&["policy"]).good();

@@ -198,6 +198,7 @@ fn serve(tcp: TcpStream, shared: &Shared, wrap: &Wrap) {
     let mut how = shared.how.lock().unwrap();
     let path = path.strip_prefix(how.base).unwrap_or("/nowhere");
     how.seen.push(format!("{method} {path}"));
+    let path = path.split('?').next().unwrap();
     shared.more.notify_all();
     if let (Some(key), None) = (header("sec-websocket-key"), how.odd.get(path)) {
         drop(how);

@@ -244,7 +244,7 @@ impl Shared {
             return ("403 FORBIDDEN", "{}".into());
         }
         let roles = ["status", "system", "plugin_achievements_view", "plugin_pluginmanager_manage"];
-        let answer = match (method, path) {
+        let answer = match (method, path.split('?').next().unwrap_or(path)) {
             ("POST", "api/login") => json!({"name": "me", "session": format!("s{number}"), "needs": {"role": roles}}),
             ("GET", "api/system/info") => json!({"systeminfo": {
                 "octoprint.version": "1.11.8", "env.os.id": "linux", "env.python.version": "3.11.7"}}),

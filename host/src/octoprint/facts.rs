@@ -22,6 +22,9 @@ pub struct Facts {
 
 const PLUGIN_LIST: &str = "plugin/pluginmanager/plugins";
 
+/// OctoPrint 2.x names the printer's connector to those only who say that they know it; to a 1.x the word is none.
+const CONNECTION: &str = "api/connection?api_version=2.0.0";
+
 /// Where `environment` has what `api/system/info` says.
 const INFORMATION: [(&str, &str, &str); 12] = [
     ("octoprint.version", "octoprint", "version"),
@@ -73,7 +76,7 @@ impl Facts {
         let system = ask("api/system/info", SYSTEM);
         let achievements = ask("plugin/achievements/", ACHIEVEMENTS);
         let plugins = ask(PLUGIN_LIST, PLUGINS);
-        let connection = ask("api/connection", STATUS);
+        let connection = ask(CONNECTION, STATUS);
         facts.environment.extend(system.as_ref().map(from_system).unwrap_or_default());
         facts.firmware = system.as_ref().and_then(|answer| answer.get("systeminfo")?.get("printer.firmware")).cloned();
         facts.firmware = facts.firmware.map(|name| json!({"name": name}));
@@ -101,7 +104,7 @@ pub fn plugins(rest: &Rest, login: &Login) -> Option<Value> {
 /// The payload of `Connected` for a printer that is connected now.
 #[must_use]
 pub fn connected(rest: &Rest) -> Option<Value> {
-    connection(&rest.get("api/connection").ok()?)
+    connection(&rest.get(CONNECTION).ok()?)
 }
 
 fn connection(answer: &Value) -> Option<Value> {
@@ -109,11 +112,11 @@ fn connection(answer: &Value) -> Option<Value> {
     let current = answer.get("current")?;
     let text = current.get("state")?.as_str()?;
     let (_, state) = STATES.into_iter().find(|(words, _)| text.starts_with(words))?;
-    let known = |key: &&str| current.get(*key).is_some_and(|value| !value.is_null());
+    // In a 2.x the last two are among the connector's own parameters, if it has them.
+    let part = |key: &str| current.get(key).or_else(|| current.get("parameters")?.get(key)).filter(|it| !it.is_null());
     let parts: Map<_, _> = ["connector", "port", "baudrate"]
         .into_iter()
-        .filter(known)
-        .map(|key| (key.into(), current[key].clone()))
+        .filter_map(|key| Some((key.into(), part(key)?.clone())))
         .collect();
     (!NOT.contains(&state) && !parts.is_empty()).then_some(Value::Object(parts))
 }
@@ -211,6 +214,11 @@ mod tests {
         {
             assert_eq!(is(state, json!("USB0")), None, "{state}");
         }
+        // As 2.0.0rc7 answers.
+        let parameters = json!({"port": "USB0", "baudrate": 250_000});
+        let newer = json!({"state": "Operational", "connector": "serial", "parameters": parameters, "profile": "p"});
+        let expected = json!({"connector": "serial", "port": "USB0", "baudrate": 250_000});
+        assert_eq!(connection(&json!({"current": newer})), Some(expected));
         let nothing = json!({"current": {"state": "Operational", "port": null, "baudrate": null}});
         assert_eq!(connection(&nothing), None);
     }

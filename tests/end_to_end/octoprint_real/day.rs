@@ -56,7 +56,7 @@ fn print_long(octoprint: &OctoPrint) {
 
 pub fn prints(both: &Both) {
     let octoprint = &both.octoprint;
-    both.both_ping("OFFLINE");
+    both.both_ping(octoprint.closed());
     octoprint.connect();
     both.wait_for("printer_connected", 1);
     both.agree("the printer was connected");
@@ -87,16 +87,16 @@ pub fn errors(both: &Both) {
     let octoprint = &both.octoprint;
     print_long(octoprint);
     reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:trigger_fatal_error_marlin"));
-    octoprint.wait_for_state("Closed");
+    octoprint.wait_until_closed();
     both.wait_for("commerror_firmware", 1);
-    both.both_ping("OFFLINE");
+    both.both_ping(octoprint.failed());
     both.agree("the firmware failed in a print");
 
     for way in ["drop_connection", "action_disconnect"] {
         octoprint.connect();
         print_long(octoprint);
         reported(both, "print_failed", |octoprint| octoprint.say(&format!("!!DEBUG:{way}")));
-        octoprint.wait_for_state("Closed");
+        octoprint.wait_until_closed();
         both.agree(way);
     }
 
@@ -110,13 +110,13 @@ pub fn errors(both: &Both) {
     patience(30.0, 5);
     print_long(octoprint);
     reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:go_awol"));
-    octoprint.wait_for_state("Closed");
+    octoprint.wait_until_closed();
     both.wait_for("commerror_timeout", 1);
     both.agree("the printer fell silent in a print");
 
     octoprint.connect();
     octoprint.order("api/connection", &json!({"command": "disconnect"}));
-    octoprint.wait_for_state("Closed");
+    octoprint.wait_until_closed();
     reported(both, "printer_connected", OctoPrint::connect);
     both.agree("the printer was connected again");
 }
@@ -140,7 +140,7 @@ pub fn switches(both: &Both) {
     both.set(&json!({"events": {"commerror": false, "printer": false}}));
     print_long(octoprint);
     reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:trigger_fatal_error_marlin"));
-    octoprint.wait_for_state("Closed");
+    octoprint.wait_until_closed();
     octoprint.connect();
     both.agree("the printer's events were switched off");
 
@@ -198,7 +198,7 @@ pub fn it_starts_again(both: &mut Both) {
     both.octoprint.start();
     wait_long("it was started anew", || both.host().log().contains("; it was started anew"));
     both.wait_for("startup", 2);
-    both.both_ping("OFFLINE");
+    both.both_ping(both.octoprint.closed());
     both.agree("the server was started again");
     both.set(&json!({"events": {"achievements": true}}));
 }

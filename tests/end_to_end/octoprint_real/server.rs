@@ -128,6 +128,28 @@ impl OctoPrint {
         answer["files"]["local"]["path"].as_str().unwrap_or_else(|| panic!("{answer}")).into()
     }
 
+    /// Whether it is a 1.x, which has other words for some states than a 2.x.
+    fn is_old(&self) -> bool {
+        let version = self.get("api/version").expect("a version");
+        version["server"].as_str().is_some_and(|version| version.starts_with("1."))
+    }
+
+    /// Its word in a ping for a printer that is not connected.
+    pub fn closed(&self) -> &'static str {
+        if self.is_old() { "OFFLINE" } else { "CLOSED" }
+    }
+
+    /// The same, where an error was the reason.
+    pub fn failed(&self) -> &'static str {
+        if self.is_old() { "OFFLINE" } else { "CLOSED_WITH_ERROR" }
+    }
+
+    /// Wait until the printer is not connected.
+    #[track_caller]
+    pub fn wait_until_closed(&self) {
+        self.wait_for_state(if self.is_old() { "Closed" } else { "Offline" });
+    }
+
     /// Wait until the printer is in a state that is called so.
     #[track_caller]
     pub fn wait_for_state(&self, state: &str) {
