@@ -231,16 +231,8 @@ impl Home {
 /// # Errors
 /// As a plugin's failure of stage `Read`.
 pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
-    let fail = |error: std::io::Error| Error::read(name, format!("{}: {error}", file.display()));
-    let open = open_file(file).map_err(fail)?;
-    let mut bytes = Vec::new();
-    open.take(limits::COMPONENT as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
-    // Not left to the check: a digest of the part that was read would be the digest of no file.
-    if bytes.len() > limits::COMPONENT {
-        let most = limits::COMPONENT >> 20;
-        return Err(Error::read(name, format!("{} has more than {most} MiB, the most that is read", file.display())));
-    }
-    Ok(bytes)
+    // Its size is not left to the check: a digest of the part that was read would be the digest of no file.
+    read_bounded(file, limits::COMPONENT).map_err(|error| Error::read(name, format!("{}: {error}", file.display())))
 }
 
 /// A file's bytes, of which there must not be more than this.
@@ -248,10 +240,12 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// When it cannot be read, is no file, or has more.
 pub fn read_bounded(file: &Path, most: usize) -> std::io::Result<Vec<u8>> {
+    const MIB: usize = 1 << 20;
     let mut bytes = Vec::new();
     open_file(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
-        return Err(std::io::Error::other(format!("it has more than {most} bytes, the most that is read")));
+        let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
+        return Err(std::io::Error::other(format!("it has more than {most}, the most that is read")));
     }
     Ok(bytes)
 }

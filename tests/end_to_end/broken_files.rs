@@ -9,7 +9,7 @@ use std::fs;
 fn broken() -> Vec<(&'static str, Option<Vec<u8>>, &'static str)> {
     let other = "\n  - it does not export on-event\n  - it does not export on-tick\n";
     vec![
-        ("big", Some(vec![0; 5 << 20]), "big.wasm has more than 4 MiB, the most that is read"),
+        ("big", Some(vec![0; 5 << 20]), "big.wasm: it has more than 4 MiB, the most that is read"),
         (
             "core",
             Some(b"\0asm\x01\0\0\0".to_vec()),

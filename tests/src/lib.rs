@@ -3,6 +3,7 @@
 pub mod load;
 pub mod octoprints;
 
+use glassbox::conformance::{Cases, case};
 use glassbox::system::{ManualClock, ManualThrottle, Record, Recording};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
@@ -85,8 +86,9 @@ pub fn workspace() -> PathBuf {
 
 /// The recorded corpora.
 #[must_use]
-pub fn corpora() -> [PathBuf; 2] {
-    ["octoprint-1.11.8.jsonl", "octoprint-dev-744c8359.jsonl"].map(|name| workspace().join("tests/corpora").join(name))
+pub fn corpora() -> [Cases; 2] {
+    ["octoprint-1.11.8.jsonl", "octoprint-dev-744c8359.jsonl"]
+        .map(|name| case::read(&workspace().join("tests/corpora").join(name)).unwrap())
 }
 
 /// Settings in which tracking is on, with these changes.

@@ -1,11 +1,11 @@
 //! Conformance as a part of the report: what came of each corpus of recorded cases.
 
-use crate::conformance::{Case, Reason, Request, Verdict, replay};
+use crate::conformance::{Cases, Reason, Request, Verdict, replay};
 use glassbox_sandbox::Plugin;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How many failures of a corpus are reported in full.
@@ -49,9 +49,9 @@ pub struct Failure {
 }
 
 /// Run all its cases.
-pub fn run(plugin: &Arc<Plugin>, file: &Path, cases: &[Case]) -> Corpus {
-    let mut corpus = Corpus { file: file.into(), ..Corpus::default() };
-    for case in cases {
+pub fn run(plugin: &Arc<Plugin>, recorded: &Cases) -> Corpus {
+    let mut corpus = Corpus { file: recorded.file.clone(), ..Corpus::default() };
+    for case in &recorded.cases {
         let run = replay::run(plugin, case);
         let family = corpus.families.entry(case.family().into()).or_default();
         match run.verdict {

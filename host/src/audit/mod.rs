@@ -20,7 +20,7 @@ pub use corpus::{Corpus, Failure, Family};
 pub use html::page;
 pub use words::rows;
 
-use crate::conformance::{Case, case};
+use crate::conformance::{Case, Cases};
 use crate::rebuild::Rebuilt;
 use anyhow::Result;
 use canaries::Canaries;
@@ -28,7 +28,7 @@ use flow::{Flow, Options};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Error, Inspection, Instance, Manifest, Plugin, Sandbox, digest, inspect};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use verdict::{Holds, Verdict};
 
@@ -70,10 +70,8 @@ pub struct Report {
 }
 
 /// Audit these bytes, but for what [`observe`] adds. A component that cannot be loaded has a report too.
-///
-/// # Errors
-/// When a corpus cannot be read.
-pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[PathBuf]) -> Result<Report> {
+#[must_use]
+pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Cases]) -> Report {
     let (inspection, mut error) = match inspect(&display_name(file), bytes) {
         Ok(inspection) => (inspection, None),
         Err(error) => (Inspection::default(), Some(error.to_string())),
@@ -97,29 +95,24 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[PathBuf]) 
         source: None,
         verdicts: Vec::new(),
     };
-    // Corpora first: one that cannot be read is an error in any case.
-    let cases = corpora.iter().map(|file| case::read(file)).collect::<Result<Vec<_>>>()?;
     match sandbox.prepare(&name, bytes).and_then(|plugin| start(&Arc::new(plugin))) {
-        Ok(plugin) => {
-            let each = corpora.iter().zip(&cases);
-            report.corpora = each.map(|(file, cases)| corpus::run(&plugin, file, cases)).collect();
-        }
+        Ok(plugin) => report.corpora = corpora.iter().map(|cases| corpus::run(&plugin, cases)).collect(),
         Err(failed) => error = error.or(Some(failed.to_string())),
     }
     report.error = error;
     report.verdicts = verdict::verdicts(&report);
-    Ok(report)
+    report
 }
 
 /// Add to a report what the component does: information flow and canaries. Nothing for one that cannot
 /// be loaded. `progress` is told, from 0 to 1000, how far it is.
 ///
 /// # Errors
-/// When a corpus cannot be read, or wasmtime does not run on this machine.
+/// When wasmtime does not run on this machine.
 pub fn observe(
     report: &mut Report,
     bytes: &[u8],
-    corpora: &[PathBuf],
+    corpora: &[Cases],
     options: Options,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<()> {
@@ -127,7 +120,7 @@ pub fn observe(
     let sandbox = sandbox()?;
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
     let schema = Instance::new(&plugin, Capabilities::deny(), None).and_then(|mut instance| instance.schema());
-    let cases: Vec<Case> = corpora.iter().map(|file| case::read(file)).collect::<Result<Vec<_>>>()?.concat();
+    let cases: Vec<Case> = corpora.iter().flat_map(|corpus| corpus.cases.clone()).collect();
     let values = values::Values::new(&manifest, &cases, mine::values(bytes));
     // One whose schema takes too long here can be run all the same.
     let inputs = inputs::Inputs::new(&plugin, values, &schema.unwrap_or_default(), options.seed);

@@ -4,7 +4,7 @@ use super::Sign;
 use anyhow::{Context, Result};
 use clap::Args;
 use glassbox::audit::{self, Report, flow};
-use glassbox::conformance;
+use glassbox::conformance::{case, sent};
 use glassbox::rebuild::{Rebuilt, rebuild};
 use glassbox::versions::{Component, compare};
 use glassbox_sandbox::Sandbox;
@@ -100,8 +100,8 @@ fn against(old: &Path, file: &Path, options: &Options) -> Result<bool> {
     let (before, after) = (read(old)?, read(file)?);
     let (before, after) = (Component { file: old, bytes: &before }, Component { file, bytes: &after });
     let measure = options.measures().then(|| options.measure());
-    let versions =
-        with_a_bar(|progress| compare(&Sandbox::new(None)?, before, after, &options.corpus, measure, progress))?;
+    let corpora = case::read_all(&options.corpus)?;
+    let versions = with_a_bar(|progress| compare(&Sandbox::new(None)?, before, after, &corpora, measure, progress))?;
     let mut out = std::io::stdout().lock();
     if options.json {
         serde_json::to_writer_pretty(&mut out, &versions)?;
@@ -121,17 +121,17 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 /// All that was asked for.
 fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
     // No cache: an audit runs what it was given, not what somebody compiled before.
-    let sandbox = Sandbox::new(None)?;
-    let mut report = audit::audit(&sandbox, file, bytes, &options.corpus)?;
+    let (sandbox, corpora) = (Sandbox::new(None)?, case::read_all(&options.corpus)?);
+    let mut report = audit::audit(&sandbox, file, bytes, &corpora);
     let name = report.manifest.as_ref().map(|manifest| manifest.plugin.name.clone());
     if let (Some(file), Some(name), None) = (&options.sent, &name, &report.error) {
-        conformance::sent::write(&Arc::new(sandbox.prepare(name, bytes)?), &options.corpus, file)?;
+        sent::write(&Arc::new(sandbox.prepare(name, bytes)?), &corpora, file)?;
     }
     if let Some(checkout) = &options.source {
         report.built(built_again(bytes, name.as_deref(), checkout)?);
     }
     if options.measures() {
-        with_a_bar(|progress| audit::observe(&mut report, bytes, &options.corpus, options.measure(), progress))?;
+        with_a_bar(|progress| audit::observe(&mut report, bytes, &corpora, options.measure(), progress))?;
     }
     Ok(report)
 }

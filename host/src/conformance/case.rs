@@ -5,7 +5,7 @@ use glassbox_sandbox::Outgoing;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One recorded case.
 #[derive(Clone, Debug, Deserialize)]
@@ -146,11 +146,28 @@ impl Case {
     }
 }
 
+/// The cases of one corpus.
+#[derive(Clone, Debug)]
+pub struct Cases {
+    /// The file that they stand in.
+    pub file: PathBuf,
+    /// At least one.
+    pub cases: Vec<Case>,
+}
+
+/// Read these corpora.
+///
+/// # Errors
+/// As of [`read`], for the first that cannot be read.
+pub fn read_all(files: &[PathBuf]) -> Result<Vec<Cases>> {
+    files.iter().map(|file| read(file)).collect()
+}
+
 /// Read a corpus.
 ///
 /// # Errors
 /// When the file cannot be read, has no case, or a line is none; the message names the line.
-pub fn read(file: &Path) -> Result<Vec<Case>> {
+pub fn read(file: &Path) -> Result<Cases> {
     let text = std::fs::read_to_string(file).with_context(|| format!("reading the corpus {}", file.display()))?;
     let mut cases = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -161,7 +178,7 @@ pub fn read(file: &Path) -> Result<Vec<Case>> {
     if cases.is_empty() {
         bail!("{} has no cases", file.display());
     }
-    Ok(cases)
+    Ok(Cases { file: file.into(), cases })
 }
 
 /// A payload as JSON text for a component. JSON has no word for NaN and infinity, which stand as

@@ -10,6 +10,6 @@ pub mod replay;
 pub mod sent;
 pub mod session;
 
-pub use case::{Case, Request};
+pub use case::{Case, Cases, Request};
 pub use compare::{Verdict, compare};
 pub use reason::Reason;

@@ -1,12 +1,12 @@
 //! What a component sent in every case, as a file: for comparing hosts (`examples/other-host/`).
 
-use super::{Request, case, replay};
+use super::{Cases, Request, replay};
 use anyhow::{Context, Result};
 use glassbox_sandbox::Plugin;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// One line of the file.
@@ -19,16 +19,14 @@ struct Line<'a> {
 /// Run all cases, and write one line of JSON for each, in their order.
 ///
 /// # Errors
-/// When a corpus cannot be read, or the file cannot be written.
-pub fn write(plugin: &Arc<Plugin>, corpora: &[PathBuf], file: &Path) -> Result<()> {
+/// When the file cannot be written.
+pub fn write(plugin: &Arc<Plugin>, corpora: &[Cases], file: &Path) -> Result<()> {
     let cannot = || format!("writing what was sent to {}", file.display());
     let mut out = BufWriter::new(File::create(file).with_context(cannot)?);
-    for corpus in corpora {
-        for case in case::read(corpus)? {
-            let sent = replay::run(plugin, &case).sent;
-            serde_json::to_writer(&mut out, &Line { case: &case.name, sent: &sent }).with_context(cannot)?;
-            writeln!(out).with_context(cannot)?;
-        }
+    for case in corpora.iter().flat_map(|corpus| &corpus.cases) {
+        let sent = replay::run(plugin, case).sent;
+        serde_json::to_writer(&mut out, &Line { case: &case.name, sent: &sent }).with_context(cannot)?;
+        writeln!(out).with_context(cannot)?;
     }
     out.flush().with_context(cannot)
 }

@@ -3,6 +3,7 @@
 
 use super::config::Broker;
 use super::packet::{self, BYE, Heard, Message, PING, Packet};
+use super::published::TOPICS;
 use crate::octoprint::Trouble;
 use crate::octoprint::poll::{Bell, bell};
 use crate::octoprint::push::Patience;
@@ -14,9 +15,6 @@ use std::time::{Duration, Instant};
 
 /// A broker forgets who is silent for one and a half times so long, in seconds.
 const ALIVE: u16 = 60;
-
-/// What each OctoPrint publishes that we hear, below its base topic.
-const TOPICS: [&str; 2] = ["event/+", "mqtt"];
 
 /// A connection.
 pub struct Client {

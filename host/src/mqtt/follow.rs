@@ -5,6 +5,7 @@ use super::client::Client;
 use super::config::Broker;
 use super::life::Life;
 use super::packet::Message;
+use super::published::{Presence, Topic};
 use crate::octoprint::Trouble;
 use crate::octoprint::follow::jittered;
 use crate::octoprint::push::Patience;
@@ -113,13 +114,12 @@ impl<'a> Listener<'a> {
 
     fn hand_on(&mut self, message: &Message) {
         let Message { topic, payload, retained } = message;
-        let Some((above, last)) = topic.rsplit_once('/') else { return };
-        if let Some(life) = above.strip_suffix("event").and_then(|base| self.lives.get_mut(base)) {
-            life.event(last, payload, *retained);
-        } else if last == "mqtt"
-            && let Some(life) = self.lives.get_mut(&topic[..=above.len()])
-        {
-            life.presence(payload, *retained);
+        let Some(topic) = Topic::of(topic) else { return };
+        let (Topic::Event { base, .. } | Topic::Presence { base }) = topic;
+        let Some(life) = self.lives.get_mut(base) else { return };
+        match topic {
+            Topic::Event { name, .. } => life.event(name, payload, *retained),
+            Topic::Presence { .. } => Presence::of(payload).into_iter().for_each(|is| life.presence(is, *retained)),
         }
     }
 

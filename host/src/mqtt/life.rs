@@ -5,6 +5,7 @@
 //! connection that is lost and comes back is no new run of the server; what comes after a `Shutdown` is,
 //! or after two minutes of absence, and a `Startup`.
 
+use super::published::Presence;
 use crate::inbox::Event;
 use crate::octoprint::UNNAMED;
 use crate::octoprint::server_run::{ServerRun, Turn};
@@ -56,12 +57,10 @@ impl Life {
     }
 
     /// Whether the plugin is at the broker; `retained` if that was so before we asked.
-    pub(super) fn presence(&mut self, payload: &[u8], retained: bool) {
-        match payload {
-            b"connected" => {
-                self.begins = !self.runs(false) && !retained;
-            }
-            b"disconnected" => {
+    pub(super) fn presence(&mut self, presence: Presence, retained: bool) {
+        match presence {
+            Presence::Here => self.begins = !self.runs(false) && !retained,
+            Presence::Gone => {
                 self.heard = true;
                 self.begins = false;
                 if self.away.is_none() && self.before.is_some() {
@@ -69,7 +68,6 @@ impl Life {
                     self.away = Some(Instant::now());
                 }
             }
-            _ => {}
         }
     }
 
@@ -278,25 +276,25 @@ mod tests {
     #[test]
     fn a_lost_connection_is_no_new_run_and_a_startup_is() {
         let mut stage = Stage::new("runs");
-        stage.life.presence(b"connected", true);
+        stage.life.presence(Presence::Here, true);
         stage.event("A");
         assert_eq!(stage.heard(), "+a");
-        stage.life.presence(b"disconnected", false);
-        stage.life.presence(b"connected", false);
+        stage.life.presence(Presence::Gone, false);
+        stage.life.presence(Presence::Here, false);
         stage.event("A");
         assert_eq!(stage.heard(), "a");
         // It was started anew, without a word about its end.
-        stage.life.presence(b"disconnected", false);
-        stage.life.presence(b"connected", false);
+        stage.life.presence(Presence::Gone, false);
+        stage.life.presence(Presence::Here, false);
         stage.event(STARTUP);
         stage.event("A");
         assert_eq!(stage.heard(), "-+a");
         // And once more, with one.
         stage.event(SHUTDOWN);
         stage.event("Disconnected");
-        stage.life.presence(b"disconnected", false);
+        stage.life.presence(Presence::Gone, false);
         assert_eq!(stage.heard(), "-");
-        stage.life.presence(b"connected", false);
+        stage.life.presence(Presence::Here, false);
         stage.event(STARTUP);
         stage.event("Disconnected");
         assert_eq!(stage.heard(), "+d", "one start, though two things tell of it");
@@ -311,17 +309,17 @@ mod tests {
         let mut stage = Stage::new("gone");
         stage.event("A");
         assert_eq!(stage.heard(), "+a", "without a word about presence");
-        stage.life.presence(b"disconnected", false);
+        stage.life.presence(Presence::Gone, false);
         let now = Instant::now();
         assert!(stage.life.due().is_some_and(|due| due > now + GONE / 2));
         stage.life.give_up(now + GONE / 2);
         assert_eq!(stage.heard(), "");
         stage.life.give_up(now + GONE + GONE);
         assert_eq!((stage.heard().as_str(), stage.life.due()), ("-", None));
-        stage.life.presence(b"connected", false);
+        stage.life.presence(Presence::Here, false);
         assert_eq!(stage.heard(), "+");
         // While the broker is not heard nobody knows.
-        stage.life.presence(b"disconnected", false);
+        stage.life.presence(Presence::Gone, false);
         stage.life.unknown();
         stage.life.give_up(now + 4 * GONE);
         assert_eq!(stage.heard(), "");
@@ -330,15 +328,15 @@ mod tests {
     #[test]
     fn the_next_host_knows_the_run() {
         let mut stage = Stage::new("next");
-        stage.life.presence(b"connected", true);
+        stage.life.presence(Presence::Here, true);
         assert_eq!(stage.heard(), "+");
         let site = stage.life.site.clone();
         stage.life = Life::new(site, "mqtt://b mk3/".into());
-        stage.life.presence(b"connected", true);
+        stage.life.presence(Presence::Here, true);
         assert_eq!(stage.heard(), "~");
         let site = stage.life.site.clone();
         stage.life = Life::new(site, "mqtt://other mk3/".into());
-        stage.life.presence(b"connected", true);
+        stage.life.presence(Presence::Here, true);
         assert_eq!(stage.heard(), "-+", "another one by the same name");
     }
 }

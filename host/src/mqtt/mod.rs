@@ -10,6 +10,7 @@ pub mod config;
 pub mod follow;
 mod life;
 pub mod packet;
+pub mod published;
 
 pub use config::{Broker, Entry};
 

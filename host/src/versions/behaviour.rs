@@ -1,12 +1,12 @@
 //! What two versions send in the same recorded cases, and how that differs, in groups that a reviewer can
 //! read: a hundred cases in which one field is new are one change.
 
-use crate::conformance::{Case, Request, replay};
+use crate::conformance::{Cases, Request, replay};
 use glassbox_sandbox::{Plugin, printable};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What came of one corpus.
@@ -123,10 +123,10 @@ impl fmt::Display for Change {
 }
 
 impl Behaviour {
-    pub(super) fn of(old: &Arc<Plugin>, new: &Arc<Plugin>, corpus: &Path, cases: &[Case]) -> Self {
+    pub(super) fn of(old: &Arc<Plugin>, new: &Arc<Plugin>, recorded: &Cases) -> Self {
         let mut same = 0;
         let mut groups: BTreeMap<(Change, String), Group> = BTreeMap::new();
-        for case in cases {
+        for case in &recorded.cases {
             let (was, is) = (replay::run(old, case), replay::run(new, case));
             let changes = changes(&was, &is);
             same += usize::from(changes.is_empty());
@@ -141,7 +141,8 @@ impl Behaviour {
                 group.cases += 1;
             }
         }
-        Self { corpus: corpus.into(), cases: cases.len(), same, groups: groups.into_values().collect() }
+        let (corpus, cases) = (recorded.file.clone(), recorded.cases.len());
+        Self { corpus, cases, same, groups: groups.into_values().collect() }
     }
 
     /// Whether something is said that was not said before.

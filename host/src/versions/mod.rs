@@ -9,11 +9,11 @@ pub use behaviour::{Behaviour, Change, Group};
 pub use influence::Influences;
 
 use crate::audit::{self, Report, flow};
-use crate::conformance::case;
+use crate::conformance::Cases;
 use anyhow::Result;
 use glassbox_sandbox::{Manifest, Sandbox};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A component: its file and its bytes.
@@ -70,26 +70,23 @@ pub struct Changes {
 /// how far that is.
 ///
 /// # Errors
-/// When a corpus cannot be read.
+/// When wasmtime does not run on this machine.
 pub fn compare(
     sandbox: &Sandbox,
     old: Component,
     new: Component,
-    corpora: &[PathBuf],
+    corpora: &[Cases],
     measure: Option<flow::Options>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Versions> {
-    let cases = corpora.iter().map(|file| case::read(file)).collect::<Result<Vec<_>>>()?;
-    let (mut was, mut is) =
-        (audit::audit(sandbox, old.file, old.bytes, &[])?, audit::audit(sandbox, new.file, new.bytes, &[])?);
+    let [mut was, mut is] = [old, new].map(|one| audit::audit(sandbox, one.file, one.bytes, &[]));
     if let Some(options) = measure {
         audit::observe(&mut was, old.bytes, corpora, options, &|done| progress(done / 2))?;
         audit::observe(&mut is, new.bytes, corpora, options, &|done| progress(500 + done / 2))?;
     }
     let mut behaviour = Vec::new();
     if let (Some(was), Some(is)) = (prepare(sandbox, &was, old.bytes)?, prepare(sandbox, &is, new.bytes)?) {
-        let each = corpora.iter().zip(&cases);
-        behaviour = each.map(|(file, cases)| Behaviour::of(&was, &is, file, cases)).collect();
+        behaviour = corpora.iter().map(|cases| Behaviour::of(&was, &is, cases)).collect();
     }
     let mut versions = Versions {
         more: false,

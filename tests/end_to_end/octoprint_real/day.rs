@@ -142,6 +142,9 @@ pub fn switches(both: &Both) {
     reported(both, "print_failed", |octoprint| octoprint.say("!!DEBUG:trigger_fatal_error_marlin"));
     octoprint.wait_until_closed();
     octoprint.connect();
+    // What is heard of the new connection comes after it is there, and before what a print brings:
+    // both have heard it now, and not only once it is reported again.
+    print_to_the_end(both, "short one.gcode");
     both.agree("the printer's events were switched off");
 
     both.set(&json!({"events": {"commerror": true, "printer": true, "printjob": false}}));

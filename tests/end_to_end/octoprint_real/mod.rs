@@ -160,9 +160,10 @@ fn reports_what_octoprint_itself_reports() {
     both.stop_host();
     both.octoprint.stop();
     let times = |why| reasons.get(&why).copied().unwrap_or_default();
-    let expected =
-        [(Why::ShutdownIsSent, 2), (Why::UnlockedBeforeWeCame, 1), (Why::WebPage, 1), (Why::Null, 2), (Why::Pings, 1)];
+    let expected = [(Why::ShutdownIsSent, 2), (Why::WebPage, 1), (Why::Null, 2), (Why::Pings, 1)];
     assert_eq!(expected.map(|(why, _)| (why, times(why))), expected, "{reasons:?}");
+    // On a busy machine it may come late enough to be heard.
+    assert!(times(Why::UnlockedBeforeWeCame) <= 1, "{reasons:?}");
     assert!(same >= 40, "{same}");
     for kind in day::KINDS {
         let ours = both.ours.requests();

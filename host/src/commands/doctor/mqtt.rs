@@ -3,6 +3,7 @@
 use super::Patient;
 use super::finding::Finding;
 use glassbox::mqtt::client::Client;
+use glassbox::mqtt::published::{Presence, Topic};
 use glassbox::mqtt::{Broker, config};
 use glassbox::octoprint::push::Patience;
 use glassbox::octoprint::{Trouble, UNNAMED};
@@ -44,9 +45,9 @@ fn one(patient: &Patient<'_>, broker: &Broker, check: &str, findings: &mut Vec<F
     };
     for (name, base) in &broker.octoprints {
         let check = format!("octoprint {}", name.as_deref().unwrap_or(UNNAMED));
-        findings.push(match presences.get(base).map(Vec::as_slice) {
-            Some(b"connected") => Finding::ok(check, format!("it is at the broker, and publishes under {base}")),
-            Some(_) => {
+        findings.push(match presences.get(base) {
+            Some(Presence::Here) => Finding::ok(check, format!("it is at the broker, and publishes under {base}")),
+            Some(Presence::Gone) => {
                 let advice = "start OctoPrint, if it does not run, and look at its plugin OctoPrint-MQTT";
                 Finding::warn(check, format!("it was at the broker, under {base}, and is no more"), advice)
             }
@@ -59,15 +60,16 @@ fn one(patient: &Patient<'_>, broker: &Broker, check: &str, findings: &mut Vec<F
 }
 
 /// What the broker has kept of each OctoPrint's presence, by base topic.
-fn kept(client: &mut Client, broker: &Broker) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
+fn kept(client: &mut Client, broker: &Broker) -> Result<BTreeMap<String, Presence>, Trouble> {
     let mut presences = BTreeMap::new();
     let until = Instant::now() + SOON;
     while presences.len() < broker.octoprints.len() && Instant::now() < until {
         let Some(message) = client.next(Some(until))? else { continue };
-        if let Some(base) = message.topic.strip_suffix("mqtt")
+        if let Some(Topic::Presence { base }) = Topic::of(&message.topic)
+            && let Some(presence) = Presence::of(&message.payload)
             && broker.octoprints.iter().any(|(_, ours)| ours == base)
         {
-            presences.insert(base.to_string(), message.payload);
+            presences.insert(base.to_string(), presence);
         }
     }
     Ok(presences)
