@@ -106,12 +106,12 @@ impl Environment {
     }
 
     /// Third-party plugins as `key:version`, lower case, joined by commas, `?` for no version.
-    /// Those that no longer fit a report are left off the end.
-    pub fn plugins(&self) -> String {
+    /// Those that no longer fit a report are left off the end. None if nobody said: an empty list is
+    /// to say that there are none.
+    pub fn plugins(&self) -> Option<String> {
         let mut out = String::new();
         let mut characters = 0;
-        let listed = self.0.get("third_party_plugins").and_then(Value::as_array);
-        for plugin in listed.into_iter().flatten() {
+        for plugin in self.0.get("third_party_plugins")?.as_array()? {
             let Some(key) = fields::short(plugin.get("key"), NAME_CHARS) else { continue };
             let version = fields::short(plugin.get("version"), NAME_CHARS).filter(|v| !v.is_empty());
             let entry = format!("{key}:{}", version.as_deref().unwrap_or("?")).to_lowercase();
@@ -124,7 +124,7 @@ impl Environment {
             }
             out.push_str(&entry);
         }
-        out
+        Some(out)
     }
 
     /// Achievements unlocked so far, in order, lower case, joined by commas; none if nobody said.

@@ -109,7 +109,7 @@ fn pong(cx: &Context) {
     }
     let environment = &cx.state.environment;
     let mut fields = environment.describe(&cx.world.machine());
-    fields.put("plugins", environment.plugins());
+    fields.put_known("plugins", environment.plugins());
     if cx.on(|events| events.achievements) {
         fields.put_known("achievements", environment.achievements());
     }
