@@ -18,8 +18,7 @@ fn ping_pong_and_startup_go_out_with_the_first_tick() {
     bench.event("octoprint_started", json!({"uptime": 3}));
     assert_eq!((bench.next_s(), bench.said()), (Some(5.0), vec![]));
     bench.tick();
-    let expected =
-        ["ping octoprint_uptime=3 printer_state=OFFLINE", "pong version=1.11.8", "startup version=1.11.8"];
+    let expected = ["ping octoprint_uptime=3 printer_state=OFFLINE", "pong version=1.11.8", "startup version=1.11.8"];
     assert_eq!(bench.said(), expected);
     assert_eq!(bench.next_s(), Some(905.0));
 }
@@ -193,11 +192,8 @@ fn switched_on_later_it_starts_with_the_next_tick() {
         bench.load(&settings(json!({})));
         assert_eq!(bench.said(), NOTHING);
         bench.tick();
-        let expected = [
-            "ping octoprint_uptime=2000 printer_state=OPERATIONAL",
-            "pong version=1.11.8",
-            "startup version=1.11.8",
-        ];
+        let expected =
+            ["ping octoprint_uptime=2000 printer_state=OPERATIONAL", "pong version=1.11.8", "startup version=1.11.8"];
         assert_eq!((bench.next_s(), bench.said()), (Some(2900.5), expected.map(String::from).to_vec()));
     }
 }
@@ -256,8 +252,7 @@ fn a_server_that_starts_again_is_a_new_run() {
     bench.sleep_until(60.0);
     bench.event("octoprint_started", json!({"uptime": 2}));
     bench.tick();
-    let expected =
-        ["ping octoprint_uptime=2 printer_state=CLOSED", "pong version=2.0.0", "startup version=2.0.0"];
+    let expected = ["ping octoprint_uptime=2 printer_state=CLOSED", "pong version=2.0.0", "startup version=2.0.0"];
     assert_eq!((bench.next_s(), bench.said()), (Some(960.0), expected.map(String::from).to_vec()));
 }
 

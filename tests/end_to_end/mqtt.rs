@@ -244,6 +244,22 @@ fn a_restart_is_a_new_run_and_a_lost_broker_is_not() {
 }
 
 #[test]
+fn one_that_leaves_of_its_own_accord_has_ended_though_its_shutdown_is_not_heard() {
+    let Some(broker) = Broker::start() else { return };
+    broker.presence("octoPrint/", true);
+    let (home, receivers) = home(&url(&broker), &FARM[..1], "");
+    let host = home.command(&["run", "-v"]).start();
+    assert_eq!(kinds(&receivers[0], 3), START);
+    // The plugin says it, and then its last will.
+    broker.presence("octoPrint/", false);
+    broker.presence("octoPrint/", false);
+    assert_eq!(kinds(&receivers[0], 4)[3], "shutdown");
+    broker.presence("octoPrint/", true);
+    assert_eq!(kinds(&receivers[0], 7)[4..], START);
+    stop(host);
+}
+
+#[test]
 fn over_tls_and_with_the_wrong_password() {
     let Some(broker) = Broker::start() else { return };
     broker.presence("octoPrint/", true);

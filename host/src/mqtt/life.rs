@@ -3,7 +3,8 @@
 //! The plugin says `connected` and `disconnected` (its last will) under `mqtt`, and publishes
 //! OctoPrint's own `Shutdown`, and `Startup` if it is at the broker by then (that of 1.11.8 is not). A
 //! connection that is lost and comes back is no new run of the server; what comes after a `Shutdown` is,
-//! or after two minutes of absence, and a `Startup`.
+//! or after two minutes of absence, and a `Startup`. A server that ends in a hurry may not come to publish
+//! its `Shutdown`: then the plugin has said that it goes, and its last will says so again.
 
 use super::published::Presence;
 use crate::inbox::Event;
@@ -20,6 +21,10 @@ use std::time::{Duration, Instant};
 
 /// An OctoPrint that is away so long has ended; restarts take less.
 const GONE: Duration = Duration::from_secs(120);
+
+/// The same of one that left of its own accord. For changed settings the plugin leaves for a little more than
+/// a second; a server that starts again is back after four at the earliest (both measured, 0.8.16 and 1.11.8).
+const LEFT: Duration = Duration::from_secs(3);
 
 /// OctoPrint's own words for its beginning and its end.
 const STARTUP: &str = "Startup";
@@ -41,6 +46,8 @@ pub(super) struct Life {
     begins: bool,
     /// Since when it is not at the broker.
     away: Option<Instant>,
+    /// Whether it left of its own accord: a connection that is lost makes its last will known, and no more.
+    left: bool,
     /// Whether anything was heard of it yet.
     pub(super) heard: bool,
     complained: bool,
@@ -49,7 +56,17 @@ pub(super) struct Life {
 impl Life {
     pub(super) fn new(site: Arc<Site>, place: String) -> Self {
         let before = ServerRun::recall(&site.shared.home, called(&site));
-        Self { site, place, before, told: false, begins: false, away: None, heard: false, complained: false }
+        Self {
+            site,
+            place,
+            before,
+            told: false,
+            begins: false,
+            away: None,
+            left: false,
+            heard: false,
+            complained: false,
+        }
     }
 
     pub(super) fn called(&self) -> &str {
@@ -63,6 +80,7 @@ impl Life {
             Presence::Gone => {
                 self.heard = true;
                 self.begins = false;
+                self.left = self.away.is_some();
                 if self.away.is_none() && self.before.is_some() {
                     tracing::info!(octoprint = self.called(), "OctoPrint is not at the broker");
                     self.away = Some(Instant::now());
@@ -155,7 +173,7 @@ impl Life {
 
     /// Pings would say for ever that it runs: after a while without it, its run is over.
     pub(super) fn give_up(&mut self, now: Instant) {
-        if self.away.is_some_and(|since| now >= since + GONE) {
+        if self.due().is_some_and(|due| now >= due) {
             // Its return will be a beginning.
             self.ended();
         }
@@ -163,7 +181,7 @@ impl Life {
 
     /// When to look at that again.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.away.map(|since| since + GONE)
+        self.away.map(|since| since + if self.left { LEFT } else { GONE })
     }
 
     fn deliver(&self, name: &str, payload: String, made_up: bool) {
@@ -318,6 +336,25 @@ mod tests {
         assert_eq!((stage.heard().as_str(), stage.life.due()), ("-", None));
         stage.life.presence(Presence::Here, false);
         assert_eq!(stage.heard(), "+");
+        // It says that it goes, and so does its last will, but its Shutdown is not heard.
+        stage.life.presence(Presence::Gone, false);
+        stage.life.presence(Presence::Gone, false);
+        stage.life.give_up(Instant::now() + LEFT / 2);
+        assert_eq!(stage.heard(), "", "its settings may have been changed");
+        stage.life.give_up(Instant::now() + LEFT);
+        assert_eq!(stage.heard(), "-");
+        stage.event("Disconnected");
+        stage.life.presence(Presence::Here, false);
+        assert_eq!(stage.heard(), "+");
+        // A goodbye of long ago, and a lost connection.
+        for _ in 0..2 {
+            stage.life.presence(Presence::Gone, false);
+            stage.life.presence(Presence::Here, false);
+        }
+        stage.life.presence(Presence::Gone, false);
+        stage.life.give_up(Instant::now() + GONE / 2);
+        assert_eq!(stage.heard(), "");
+        stage.life.presence(Presence::Here, false);
         // While the broker is not heard nobody knows.
         stage.life.presence(Presence::Gone, false);
         stage.life.unknown();
