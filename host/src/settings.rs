@@ -87,14 +87,18 @@ impl Home {
     }
 
     /// Add what a plugin asked to have added, as far as the file does not say it already. Never puts a
-    /// damaged file aside: nobody asked for that, and somebody may just be writing it.
+    /// damaged file aside: nobody asked for that, and somebody may just be writing it. Nor does it make one:
+    /// where it is gone nothing is enabled any more.
     ///
     /// # Errors
-    /// When the file is damaged or cannot be written; nothing has changed then.
+    /// When the file is gone, damaged, or cannot be written; nothing has changed then.
     pub fn complete_settings(&self, name: &str, completed: &Settings) -> Result<()> {
         let _lock = self.lock_settings(name)?;
         let file = self.settings_file(name);
-        let mut settings = self.settings(name)?.or_empty(&file)?;
+        let mut settings = match self.settings(name)? {
+            Stored::Missing => bail!("the settings file {} is gone", file.display()),
+            stored => stored.or_empty(&file)?,
+        };
         settings.add_absent(&completed.text(), &[]).map_err(anyhow::Error::msg)?;
         write_atomically(&file, (settings.text() + "\n").as_bytes())
     }

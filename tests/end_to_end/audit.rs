@@ -216,7 +216,7 @@ fn a_leak_is_in_the_words_and_in_the_exit_status() {
     for wanted in [
         "\n  PrintStarted\n",
         "\n    path                         -> started.note ",
-        "\n  FOUND, where its reader does not see it:\n    PrintStarted.path -> started.note in base64",
+        "\n  Found, where its reader does not see it:\n    PrintStarted.path -> started.note in base64",
         "\n  FAILS      What it says of what it sees, it says openly: nothing is hidden in other forms\n",
         "\n  not shown  It does what was recorded of the real OctoPrint\n             no corpus was given\n",
         "\n  holds      It is a tracker, and touches nothing but what the contract gives it\n",

@@ -133,10 +133,12 @@ fn plugins_that_are_not_there_are_errors() {
 /// The host adds what a tracker asks for while somebody may be writing the file: half of it is nobody's
 /// old file, to be put aside, but theirs.
 #[test]
-fn an_addition_leaves_a_half_written_file_alone() {
+fn an_addition_leaves_a_file_that_is_gone_or_half_written_alone() {
     let home = Home::new();
     let library = glassbox::home::Home::at(home.root());
     let completed = Settings::parse(r#"{"enabled": true, "unique_id": "minted"}"#).unwrap();
+    let gone = library.complete_settings("tracking", &completed).unwrap_err().to_string();
+    assert!(gone.ends_with("tracking.json is gone") && !home.settings_file().exists(), "{gone}");
     for half in ["", r#"{"enabled": tr"#] {
         home.write_settings(half);
         let refused = library.complete_settings("tracking", &completed).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! The report as a page: one file without scripts or anything from elsewhere, for a phone too. All that
 //! comes from a component is hostile until it is escaped.
 
-use super::canaries::Judgement;
+use super::canaries::HEADINGS;
 use super::flow::Flow;
 use super::verdict::Holds;
 use super::words::{Row, rows};
@@ -157,13 +157,7 @@ fn canaries(out: &mut String, report: &Report) -> std::fmt::Result {
         out,
         "<p>{secrets} secrets, {runs} runs, {requests} requests; as they are, encoded, reversed, hashed, in pieces.</p>"
     )?;
-    for (judgement, words) in [
-        (Judgement::Secret, "Found, and it should not be there"),
-        (Judgement::Hidden, "Found, where its reader does not see it"),
-        (Judgement::Open, "Said openly, as the manifest lets one expect"),
-        (Judgement::Salted, "Hashed with a salt that does not leave"),
-        (Judgement::Kept, "Remembered on the machine, and not sent"),
-    ] {
+    for (judgement, words) in HEADINGS {
         let finds: Vec<_> = canaries.finds.iter().filter(|find| find.judgement == judgement).collect();
         if finds.is_empty() {
             continue;

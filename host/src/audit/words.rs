@@ -1,7 +1,7 @@
 //! The report in words; with `{:#}` in colour, for a terminal.
 
 use super::Report;
-use super::canaries::{Canaries, Find, Judgement};
+use super::canaries::{Canaries, Find, HEADINGS, Judgement};
 use super::flow::{Cell, Flow, Influence, Words};
 use super::inputs::Input;
 use super::verdict::{Holds, Verdict};
@@ -198,13 +198,7 @@ impl fmt::Display for Canaries {
             self.secrets, self.runs, self.requests
         )?;
         writeln!(f, "         percent-encoded, in base64, in hex, reversed, hashed, and in pieces\n")?;
-        for (judgement, words) in [
-            (Judgement::Secret, "FOUND, and it should not be there"),
-            (Judgement::Hidden, "FOUND, where its reader does not see it"),
-            (Judgement::Open, "said openly, as the manifest lets one expect"),
-            (Judgement::Salted, "hashed with a salt that does not leave"),
-            (Judgement::Kept, "remembered on the machine, and not sent"),
-        ] {
+        for (judgement, words) in HEADINGS {
             let mut by_source: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for find in self.finds.iter().filter(|find| find.judgement == judgement) {
                 by_source.entry(find.source.to_string()).or_default().insert(place(find));

@@ -30,6 +30,8 @@ pub struct OctoPrint {
     port: u16,
     agent: ureq::Agent,
     process: Option<Process>,
+    /// Whether it is a 1.x, which has other words for some states than a 2.x.
+    is_old: bool,
 }
 
 impl OctoPrint {
@@ -54,7 +56,8 @@ impl OctoPrint {
             home.0.write(&format!("octoprint/plugins/{name}.py"), text);
         }
         let config = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build();
-        let mut octoprint = Self { program: program.into(), base, port, agent: config.into(), process: None };
+        let mut octoprint =
+            Self { program: program.into(), base, port, agent: config.into(), process: None, is_old: false };
         let add = ["user", "add", "--admin", "--password", "secret", "me"];
         octoprint.command(&add).wait(VERY_LONG).good();
         let users = octoprint.base.join("users.yaml");
@@ -75,10 +78,14 @@ impl OctoPrint {
         let port = self.port.to_string();
         self.process = Some(self.command(&["serve", "--iknowwhatimdoing", "--host", "127.0.0.1", "--port", &port]));
         let began = Instant::now();
-        while self.get("api/version").is_none() {
+        let version = loop {
+            if let Some(version) = self.get("api/version") {
+                break version;
+            }
             assert!(began.elapsed() < VERY_LONG, "OctoPrint does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(200));
-        }
+        };
+        self.is_old = version["server"].as_str().is_some_and(|version| version.starts_with("1."));
     }
 
     pub fn stop(&mut self) {
@@ -128,26 +135,20 @@ impl OctoPrint {
         answer["files"]["local"]["path"].as_str().unwrap_or_else(|| panic!("{answer}")).into()
     }
 
-    /// Whether it is a 1.x, which has other words for some states than a 2.x.
-    fn is_old(&self) -> bool {
-        let version = self.get("api/version").expect("a version");
-        version["server"].as_str().is_some_and(|version| version.starts_with("1."))
-    }
-
     /// Its word in a ping for a printer that is not connected.
     pub fn closed(&self) -> &'static str {
-        if self.is_old() { "OFFLINE" } else { "CLOSED" }
+        if self.is_old { "OFFLINE" } else { "CLOSED" }
     }
 
     /// The same, where an error was the reason.
     pub fn failed(&self) -> &'static str {
-        if self.is_old() { "OFFLINE" } else { "CLOSED_WITH_ERROR" }
+        if self.is_old { "OFFLINE" } else { "CLOSED_WITH_ERROR" }
     }
 
     /// Wait until the printer is not connected.
     #[track_caller]
     pub fn wait_until_closed(&self) {
-        self.wait_for_state(if self.is_old() { "Closed" } else { "Offline" });
+        self.wait_for_state(if self.is_old { "Closed" } else { "Offline" });
     }
 
     /// Wait until the printer is in a state that is called so.

@@ -79,6 +79,15 @@ pub enum Judgement {
     Kept,
 }
 
+/// All judgements, the worst first, and the heading of the finds of each.
+pub(super) const HEADINGS: [(Judgement, &str); 5] = [
+    (Judgement::Secret, "Found, and it should not be there"),
+    (Judgement::Hidden, "Found, where its reader does not see it"),
+    (Judgement::Open, "Said openly, as the manifest lets one expect"),
+    (Judgement::Salted, "Hashed with a salt that does not leave"),
+    (Judgement::Kept, "Remembered on the machine, and not sent"),
+];
+
 /// A secret that turned up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Find {
