@@ -2,11 +2,10 @@
 //! and an exit status.
 
 mod cli;
-mod commands;
-mod logger;
 
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Command};
+use cli::arguments::{Cli, Command};
+use cli::logger;
 use glassbox::home::Home;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -37,31 +36,31 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
     let given = cli.home.clone();
     let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
     match cli.command {
-        Command::Init => commands::init(&home()?)?,
+        Command::Init => cli::init(&home()?)?,
         Command::Import { file, force, octoprint } => {
-            commands::import(&home()?, &file, force, octoprint.as_deref())?;
+            cli::import(&home()?, &file, force, octoprint.as_deref())?;
         }
-        Command::List => commands::list(&home()?)?,
-        Command::Status { octoprint } => commands::status(&home()?, octoprint.as_deref())?,
-        Command::Doctor(options) => return commands::doctor(&home()?, &options),
+        Command::List => cli::list(&home()?)?,
+        Command::Status { octoprint } => cli::status(&home()?, octoprint.as_deref())?,
+        Command::Doctor(options) => return cli::doctor(&home()?, &options),
         Command::Settings { name, keys, octoprint } => {
-            commands::settings(&home()?, &name, &keys, octoprint.as_deref())?;
+            cli::settings(&home()?, &name, &keys, octoprint.as_deref())?;
         }
-        Command::Grant { name } => commands::grant(&home()?, &name)?,
-        Command::Revoke { name } => commands::revoke(&home()?, &name)?,
-        Command::OptIn { name, octoprint } => commands::opt_in(&home()?, &name, octoprint.as_deref())?,
-        Command::OptOut { name, octoprint } => commands::opt_out(&home()?, &name, octoprint.as_deref())?,
+        Command::Grant { name } => cli::grant(&home()?, &name)?,
+        Command::Revoke { name } => cli::revoke(&home()?, &name)?,
+        Command::OptIn { name, octoprint } => cli::opt_in(&home()?, &name, octoprint.as_deref())?,
+        Command::OptOut { name, octoprint } => cli::opt_out(&home()?, &name, octoprint.as_deref())?,
         Command::Run { octoprint, api_key_file, events, record } => {
-            commands::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref(), &record)?;
+            cli::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref(), &record)?;
         }
-        Command::Replay(options) => return commands::replay(&home()?, &options),
-        Command::Log(options) => return commands::log(&home()?, &options),
-        Command::Audit(options) => return commands::audit(&options),
+        Command::Replay(options) => return cli::replay(&home()?, &options),
+        Command::Journal(options) => return cli::journal(&home()?, &options),
+        Command::Audit(options) => return cli::audit(&options),
         Command::Demo { speed, session, port } => {
-            return commands::demo(given.as_deref(), speed, session.as_deref(), port);
+            return cli::demo(given.as_deref(), speed, session.as_deref(), port);
         }
-        Command::Policy { name, markdown } => commands::policy(&home()?, &name, markdown)?,
-        Command::Pack { module, manifest, output } => commands::pack(&module, &manifest, &output)?,
+        Command::Policy { name, markdown } => cli::policy(&home()?, &name, markdown)?,
+        Command::Pack { module, manifest, output } => cli::pack(&module, &manifest, &output)?,
         Command::Completions { shell } => {
             // Not straight to standard output: the generator panics where that is closed.
             let mut script = Vec::new();

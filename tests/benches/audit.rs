@@ -2,9 +2,9 @@
 //! reckoned from that for as many as it makes by itself.
 
 use crate::Sheet;
-use glassbox::audit::flow::Options;
-use glassbox::audit::{audit, observe};
 use glassbox::home::BUNDLED;
+use glassbox_audit::flow::Options;
+use glassbox_audit::{audit, observe};
 use glassbox_sandbox::Sandbox;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -4,8 +4,8 @@ use crate::{Sheet, median, nanoseconds};
 use bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use bindings::wasi::random::random;
 use glassbox::home::BUNDLED;
-use glassbox::running::{Running, Setup};
-use glassbox::source;
+use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
+use glassbox::sources::jsonl;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Instance, Manifest, Plugin, Policy, Sandbox, Settings};
 use std::cell::Cell;
@@ -127,12 +127,12 @@ fn events(sheet: &mut Sheet) {
     sheet.bound("  component / native", inside / outside, "x", 3.0);
 }
 
-fn running() -> Running {
+fn running() -> RunningPlugin {
     let sandbox = Sandbox::new(None).unwrap();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     let settings = Settings::parse(SETTINGS).unwrap();
     let supply = Box::new(|_: &Plugin| Capabilities::deny());
-    Running::start(
+    RunningPlugin::start(
         Setup {
             plugin,
             settings,
@@ -155,7 +155,7 @@ fn untracked(sheet: &mut Sheet) {
     sheet.bound("an event that the tracker does not track", nanoseconds(time) / 1000.0, "us", 1.0);
     let line = br#"{"event": "ZChange", "payload": {"new": 1.0, "old": 0.8}}"#;
     let time = median(51, 20_000, || {
-        let (event, payload) = source::parse(black_box(line)).unwrap();
+        let (event, payload) = jsonl::parse(black_box(line)).unwrap();
         black_box(running.event(&event, &payload, 1));
     });
     sheet.line("  with reading its line", &format!("{:.2} us", nanoseconds(time) / 1000.0));

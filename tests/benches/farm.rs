@@ -1,9 +1,9 @@
 //! A farm: one host, 200 OctoPrints, and what each of them costs.
 
 use crate::Sheet;
-use glassbox::grants;
+use glassbox::home::grants;
 use glassbox::home::{BUNDLED, BUNDLED_NAME, Home};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::Folder;
 use glassbox_tests::octoprints::{OctoPrints, name};
 use serde_json::{Value, json};

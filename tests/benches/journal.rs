@@ -1,10 +1,10 @@
 //! What the journal costs: an entry, and the check of a full one.
 
 use crate::{Sheet, median, nanoseconds};
-use glassbox::journal::{Entry, Journal, Request, TOTAL, What, verify};
+use glassbox_journal::{Journal, JournalEntry, JournalRequest, TOTAL, What, verify};
 use std::time::Instant;
 
-fn entry() -> Entry {
+fn entry() -> JournalEntry {
     let fields = [
         ("origin", "local"),
         ("file", "b44986aa01e436f3e1043c14f835436322477b3b"),
@@ -12,13 +12,13 @@ fn entry() -> Entry {
         ("throttled_past", "True"),
         ("throttled_mask", "327680"),
     ];
-    Entry {
+    JournalEntry {
         what: What::Sent,
         octoprint: None,
         plugin: "tracking".into(),
         component: Some("5d3f0a".repeat(10) + "0000"),
         event: Some("PrintStarted".into()),
-        request: Some(Request {
+        request: Some(JournalRequest {
             name: "print_started".into(),
             method: "GET".into(),
             path: "/track/{id}/print_started/".into(),

@@ -1,7 +1,7 @@
 //! The program as a process: from start to the first report, and its memory.
 
 use crate::Sheet;
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -3,8 +3,8 @@
 
 use crate::{Sheet, median, nanoseconds};
 use glassbox::home::BUNDLED;
+use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::record::{Recorder, Sink, sandbox};
-use glassbox::running::{Running, Setup};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::Folder;
@@ -47,7 +47,7 @@ pub fn measure(sheet: &mut Sheet) {
     sheet.line("  bytes of the recording for an event", &format!("{size:.0}"));
 }
 
-fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> Running {
+fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> RunningPlugin {
     let setup = Setup {
         plugin: plugin.clone(),
         settings: Settings::parse(SETTINGS).unwrap(),
@@ -57,5 +57,5 @@ fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> Running {
         keep_state: Box::new(|_| ()),
         saved: None,
     };
-    Running::start_recorded(setup, 0, recorder).unwrap()
+    RunningPlugin::start_recorded(setup, 0, recorder).unwrap()
 }

@@ -6,7 +6,7 @@ use crate::support::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use glassbox::attest::dsse::pae;
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::counter;
 use serde_json::{Value, json};
 use std::fs;
@@ -153,7 +153,7 @@ fn keys_that_openssl_makes_are_taken() {
     // Others of its kind are no keys of ours.
     openssl(&["genpkey", "-algorithm", "x25519", "-out", secret_name]).unwrap();
     let message = program(&["audit", "--quick"]).arg(home.plugin("tracking")).arg("--sign").arg(&secret).run().error();
-    let expected = format!("the signing key in {secret_name}: it is no Ed25519 key: ");
+    let expected = format!("the signing key in {secret_name}: it is not an Ed25519 key: ");
     assert!(message.starts_with(&expected), "{message}");
 }
 
@@ -169,7 +169,7 @@ fn a_key_is_for_its_owner_and_a_signature_needs_one() {
     assert_eq!(program(&["audit", "--quick"]).arg(&file).arg("--out").arg(&out).run().status, Some(2));
     assert!(!out.exists() && !home.root().join("plugins/tracking.wasm.intoto.jsonl").exists());
     fs::set_permissions(&auditor.secret, fs::Permissions::from_mode(0o600)).unwrap();
-    // What fails is signed, too; what is no plugin is not.
+    // What fails is signed, too; what is not a plugin is not.
     let wrong = home.0.write("wrong.wasm", "garbage");
     let message = auditor.sign(&wrong, &[]).error();
     assert!(message.starts_with("it cannot be signed: it has no manifest"), "{message}");

@@ -254,5 +254,5 @@ fn what_cannot_be_read_is_an_error() {
     assert_eq!(with(&empty), format!("{} has no cases", empty.display()));
     let wrong = home.0.write("wrong.jsonl", "\n{\"case\": 3}\n");
     let message = with(&wrong);
-    assert!(message.starts_with(&format!("{}, line 2: this is no recorded case: ", wrong.display())), "{message}");
+    assert!(message.starts_with(&format!("{}, line 2: this is not a recorded case: ", wrong.display())), "{message}");
 }

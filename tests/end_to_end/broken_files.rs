@@ -101,7 +101,7 @@ fn damaged_settings_are_named_with_what_to_do() {
     let home = Home::new();
     home.grant();
     let file = home.settings_file();
-    let advice = "mend it, or run 'glassbox opt-in' or 'opt-out', which put it aside and begin a new one";
+    let advice = "fix it, or run 'glassbox opt-in' or 'opt-out', which put it aside and begin a new one";
     let message = |reason: &str| format!("the settings file {} is damaged: {reason}; {advice}", file.display());
     for (i, (content, reason)) in damages.into_iter().enumerate() {
         let _ = fs::remove_file(&file);
@@ -111,7 +111,7 @@ fn damaged_settings_are_named_with_what_to_do() {
         }
         let out = home.run(&["status"]).good();
         let expected = format!(
-            "tracking: nothing is sent: the settings file {} is damaged: {reason} (mend it, or glassbox opt-in tracking to begin anew)\n",
+            "tracking: nothing is sent: the settings file {} is damaged: {reason} (fix it, or glassbox opt-in tracking to begin anew)\n",
             file.display()
         );
         assert!(out.contains(&expected), "{out}");
@@ -196,7 +196,7 @@ fn a_wrong_configuration_is_named_with_its_line() {
     ] {
         fs::write(&file, content).unwrap();
         let message = home.run(&["run", "--events", "-"]).error();
-        assert_eq!(message, format!("{}, line {line}: {reason}; mend it, or remove the file", file.display()));
+        assert_eq!(message, format!("{}, line {line}: {reason}; fix it, or remove the file", file.display()));
     }
     fs::remove_file(&file).unwrap();
     home.run(&["run", "--events", "-"]).log();

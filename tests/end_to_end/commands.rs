@@ -140,7 +140,7 @@ const COMMANDS: [&str; 13] = [
     "opt-in",
     "opt-out",
     "run",
-    "log",
+    "journal",
     "audit",
     "demo",
     "policy",

@@ -1,7 +1,7 @@
 //! Nothing is sent and no id is made before the user says yes, or after they say no.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, SILENCE, START, STARTED, dead_port, kinds, receiver, wait_until};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use regex::bytes::Regex;
 use serde_json::json;
 use std::fs;

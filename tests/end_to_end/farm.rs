@@ -2,7 +2,7 @@
 //! of them does or does not do is nobody else's affair.
 
 use crate::support::{Home, LONG, Process, SILENCE, START, names, receiver, wait_until};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::octoprints::{OctoPrints, key, name};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,7 +194,8 @@ fn the_journal_and_the_commands_say_whose_it_is() {
     let status = home.run(&["status"]).good();
     assert!(status.contains("shop-1/tracking: reports are sent while the host runs: "), "{status}");
     assert!(
-        status.contains("4 sent, 0 failed, 0 dropped, 0 blocked (glassbox log --plugin tracking --octoprint shop-1)")
+        status
+            .contains("4 sent, 0 failed, 0 dropped, 0 blocked (glassbox journal --plugin tracking --octoprint shop-1)")
     );
     assert!(status.contains("is not true (glassbox opt-in tracking --octoprint shop-2)"), "{status}");
     let status = home.run(&["status", "--octoprint", "shop-2"]).good();

@@ -2,8 +2,8 @@
 //! keeps what it heard. What is to be expected of whom it misbehaves to is not here.
 
 use crate::support::LONG;
-use glassbox::conformance::Request;
-use glassbox::receiver::read_request;
+use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::receiver::read_request;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};

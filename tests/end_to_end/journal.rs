@@ -92,7 +92,7 @@ fn no_id_and_no_salt_but_what_was_blocked_and_why() {
     sound(&home);
     let status = home.run(&["status"]).good();
     assert!(status.contains("misfit: reports are sent while the host runs"), "{status}");
-    assert!(status.contains(" 100 blocked (glassbox log --plugin misfit)"), "{status}");
+    assert!(status.contains(" 100 blocked (glassbox journal --plugin misfit)"), "{status}");
 }
 
 #[test]

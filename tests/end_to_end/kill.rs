@@ -2,8 +2,8 @@
 //! are sound, and it starts again by itself.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, STARTED, receiver, wait_until};
-use glassbox::settings::Stored;
-use glassbox::{grants, journal};
+use glassbox::home::grants;
+use glassbox::home::settings::Stored;
 use glassbox_tests::counter;
 use serde_json::json;
 use std::fs;
@@ -46,11 +46,11 @@ fn assert_sound(home: &Home, round: usize) {
         let state = fs::read(files.state_file(name)).unwrap_or(b"{}".to_vec());
         assert!(serde_json::from_slice::<serde_json::Value>(&state).is_ok(), "round {round}: {name}");
     }
-    let verified = journal::verify(&files.journal()).unwrap();
+    let verified = glassbox_journal::verify(&files.journal()).unwrap();
     if let Err(broken) = verified {
         panic!("round {round}: {broken}");
     }
-    assert_eq!(journal::broken_folders(&files.journal()).unwrap(), [], "round {round}");
+    assert_eq!(glassbox_journal::broken_folders(&files.journal()).unwrap(), [], "round {round}");
 }
 
 /// Pauses that are spread over the first fifth of a second, the same in every run.

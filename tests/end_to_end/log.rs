@@ -1,7 +1,7 @@
 //! `log`: journals as a host writes them, as a table, as JSON, while they grow, and checked.
 
 use crate::support::{Home, LONG, on_terminal, workspace};
-use glassbox::journal::{Entry, Journal, Request, Rules, What};
+use glassbox_journal::{Journal, JournalEntry, JournalRequest, Rules, What};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -25,11 +25,17 @@ fn journal(home: &Home, pause: u64) -> Journal {
     Journal::open_with(&folder(home), Rules { file: 1000, total: 50_000, now: Box::new(now) }).unwrap()
 }
 
-fn entry(what: What, plugin: &str, event: &str, name: &str, fields: &[(&str, &str)]) -> Entry {
+fn entry(what: What, plugin: &str, event: &str, name: &str, fields: &[(&str, &str)]) -> JournalEntry {
     let fields = fields.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let path = format!("/track/{{id}}/{name}/");
-    let request = Request { name: name.into(), method: "GET".into(), path, fields };
-    Entry { what, plugin: plugin.into(), event: Some(event.into()), request: Some(request), ..Entry::default() }
+    let request = JournalRequest { name: name.into(), method: "GET".into(), path, fields };
+    JournalEntry {
+        what,
+        plugin: plugin.into(),
+        event: Some(event.into()),
+        request: Some(request),
+        ..JournalEntry::default()
+    }
 }
 
 /// What the README shows.
@@ -38,11 +44,11 @@ fn example(home: &Home) -> Journal {
     let print = [("origin", "local"), ("file", "b44986aa01e436f3e1043c14f835436322477b3b")];
     let queued = entry(What::Queued, "tracking", "PrintStarted", "print_started", &print);
     journal.write(&queued);
-    journal.write(&Entry { what: What::Sent, status: Some(200), ..queued });
+    journal.write(&JournalEntry { what: What::Sent, status: Some(200), ..queued });
     let place = entry(What::Blocked, "weather", "PrintDone", "print_done", &[]);
-    journal.write(&Entry { reason: Some("it has a field that the manifest does not declare".into()), ..place });
+    journal.write(&JournalEntry { reason: Some("it has a field that the manifest does not declare".into()), ..place });
     let ping = entry(What::Dropped, "tracking", "tick", "ping", &[("octoprint_uptime", "3600")]);
-    journal.write(&Entry { reason: Some("no connection: Connection refused".into()), ..ping });
+    journal.write(&JournalEntry { reason: Some("no connection: Connection refused".into()), ..ping });
     journal
 }
 
@@ -238,7 +244,7 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
     // Damaged so that it cannot be shown.
     fs::write(folder(&home).join("2026-07-27.jsonl"), "\u{1b}[2J\n").unwrap();
     let out = home.run(&["log"]).good();
-    let unreadable = format!("{HEADING}(a line that is no entry; 'glassbox log --verify' says more)\n");
+    let unreadable = format!("{HEADING}(a line that is not an entry; 'glassbox journal --verify' says more)\n");
     assert!(out.starts_with(&unreadable) && !out.contains('\u{1b}'), "{out}");
     assert_eq!(home.run(&["log", "--verify"]).status, Some(1));
     fs::remove_file(folder(&home).join("2026-07-27.jsonl")).unwrap();

@@ -3,11 +3,10 @@
 
 use crate::faulty::certificate_file;
 use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
-use glassbox::mqtt::client::Client;
-use glassbox::octoprint::Trouble;
-use glassbox::octoprint::push::Patience;
-use glassbox::receiver::Receiver;
-use glassbox::roots::Roots;
+use glassbox::net::tls_trust::TlsTrust;
+use glassbox::net::{Address, ConnectError, Peer, Timeouts};
+use glassbox::sources::mqtt::client::Client;
+use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -202,7 +201,7 @@ fn octoprints_are_told_apart_by_base_topic() {
     broker.print("octoPrint/", "PrintDone");
     assert_eq!(kinds(&receivers[0], 7)[6], "print_done");
     let log = stop(host);
-    assert_eq!(log.matches("is passed over").count(), 1, "{log}");
+    assert_eq!(log.matches("ignoring a malformed event").count(), 1, "{log}");
     assert!(!log.contains(PASSWORD), "{log}");
     std::thread::sleep(SILENCE);
     assert_eq!((receivers[0].requests().len(), receivers[1].requests().len()), (7, 4), "it runs on when we end");
@@ -298,7 +297,7 @@ fn what_is_no_broker_is_tried_again() {
     });
     let (home, _receivers) = home_of_one(&format!("mqtt://127.0.0.1:{port}"), "");
     let host = home.command(&["run"]).start();
-    host.wait_for_log("is not heard, and tried again: what it sends is no MQTT");
+    host.wait_for_log("is not heard, and tried again: what it sends is not MQTT");
     stop(host);
 }
 
@@ -324,11 +323,12 @@ fn a_broker_that_fell_silent_is_noticed() {
         }
         heard
     });
-    let address = glassbox::mqtt::config::Address::parse(&format!("mqtt://127.0.0.1:{port}")).unwrap();
-    let broker_of_ours = glassbox::mqtt::Broker { address, login: None, octoprints: vec![(None, "a/".into())] };
+    let address = Address::parse(&format!("mqtt://127.0.0.1:{port}"), Peer::Broker).unwrap();
+    let broker_of_ours =
+        glassbox::home::config::mqtt::Broker { address, login: None, octoprints: vec![(None, "a/".into())] };
     let short = Duration::from_millis(100);
-    let patience = Patience { setup: LONG, quiet: short, answer: 5 * short };
-    let mut client = Client::connect(&broker_of_ours, &Roots::default(), patience).unwrap();
+    let patience = Timeouts { setup: LONG, quiet: short, answer: 5 * short };
+    let mut client = Client::connect(&broker_of_ours, &TlsTrust::default(), patience).unwrap();
     let kept = client.next(None).unwrap().unwrap();
     assert_eq!((kept.topic.as_str(), &kept.payload[..], kept.retained), ("a/mqtt", &b"connected"[..], true));
     let trouble = loop {
@@ -336,7 +336,7 @@ fn a_broker_that_fell_silent_is_noticed() {
             break trouble;
         }
     };
-    assert_eq!(trouble, Trouble::away("nothing is heard from it any more"));
+    assert_eq!(trouble, ConnectError::away("nothing is heard from it any more"));
     drop(client);
     let heard = broker.join().unwrap();
     let (pings, bye) = heard.split_at(heard.len() - 2);
@@ -380,7 +380,7 @@ fn what_is_wrong_with_an_entry_is_said() {
         ("url = \"http://b\"", "does not begin with mqtt:// or mqtts://"),
         ("url = \"mqtt://b\"\noctoprints = {}", "names no OctoPrint"),
         ("url = \"mqtt://b\"\noctoprints = { MK3 = \"a\" }", "'MK3' is not"),
-        ("url = \"mqtt://b\"\noctoprints = { a = \"+\" }", "'+/' is no base topic"),
+        ("url = \"mqtt://b\"\noctoprints = { a = \"+\" }", "'+/' is not a base topic"),
         ("url = \"mqtt://b\"\n[[mqtt]]\nurl = \"mqtt://c\"", "two OctoPrints are called 'octoprint'"),
     ] {
         let home = Home::new();

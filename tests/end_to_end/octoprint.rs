@@ -4,11 +4,11 @@
 use crate::faulty::{certificate_file, server_config};
 use crate::push_server::{KEY, PushServer};
 use crate::support::{Home, LONG, Process, SILENCE, START, kinds, names, receiver, wait_until};
-use glassbox::octoprint::poll::bell;
-use glassbox::octoprint::push::{Patience, Push};
-use glassbox::octoprint::{Address, Trouble};
-use glassbox::receiver::Receiver;
-use glassbox::roots::Roots;
+use glassbox::net::tls_trust::TlsTrust;
+use glassbox::net::waker::waker;
+use glassbox::net::{Address, ConnectError, Peer, Timeouts};
+use glassbox::sources::octoprint::push::Push;
+use glassbox_audit::conformance::receiver::Receiver;
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::fs;
@@ -117,7 +117,7 @@ fn what_cannot_be_understood_is_passed_over() {
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 4)[3], "print_done");
     let log = stop(host);
-    assert_eq!(log.matches("is passed over").count(), 1, "{log}");
+    assert_eq!(log.matches("ignoring a malformed message").count(), 1, "{log}");
     assert_eq!(server.count("POST /api/login"), 1);
 }
 
@@ -302,8 +302,8 @@ fn over_tls_and_below_a_path() {
     stop(host);
 }
 
-fn connect(url: &str, patience: Patience) -> Result<Push, Trouble> {
-    Push::connect(&Address::parse(url).unwrap(), &Roots::default(), patience)
+fn connect(url: &str, patience: Timeouts) -> Result<Push, ConnectError> {
+    Push::connect(&Address::parse(url, Peer::OctoPrint).unwrap(), &TlsTrust::default(), patience)
 }
 
 #[test]
@@ -311,23 +311,23 @@ fn a_peer_that_fell_silent_is_noticed() {
     let server = PushServer::start();
     server.how().mute = true;
     let short = Duration::from_millis(100);
-    let patience = Patience { setup: LONG, quiet: short, answer: short };
+    let patience = Timeouts { setup: LONG, quiet: short, answer: short };
     let mut push = connect(&server.url(), patience).unwrap();
-    let (_rope, bell) = bell().unwrap();
+    let (_rope, bell) = waker().unwrap();
     let began = Instant::now();
     let trouble = loop {
         if let Err(trouble) = push.next(&bell, None) {
             break trouble;
         }
     };
-    assert_eq!(trouble, Trouble::away("nothing is heard from it any more"));
+    assert_eq!(trouble, ConnectError::away("nothing is heard from it any more"));
     assert!(began.elapsed() >= 2 * short && began.elapsed() < LONG, "{:?}", began.elapsed());
     // One that only says nothing is asked, and answers.
     let server = PushServer::start();
-    let mut push = connect(&server.url(), Patience { setup: LONG, quiet: short, answer: LONG }).unwrap();
+    let mut push = connect(&server.url(), Timeouts { setup: LONG, quiet: short, answer: LONG }).unwrap();
     let mut echoes = 0;
     while echoes < 3 {
-        echoes += u32::from(push.next(&bell, None).unwrap() == glassbox::octoprint::push::Heard::Echo);
+        echoes += u32::from(push.next(&bell, None).unwrap() == glassbox::sources::octoprint::push::Heard::Echo);
     }
 }
 
@@ -338,9 +338,9 @@ fn a_connection_that_does_not_come_about_is_given_up() {
     for scheme in ["http", "https"] {
         let url = format!("{scheme}://{}", silent.local_addr().unwrap());
         let began = Instant::now();
-        let patience = Patience { setup: Duration::from_millis(200), ..Patience::default() };
+        let patience = Timeouts { setup: Duration::from_millis(200), ..Timeouts::default() };
         let Err(trouble) = connect(&url, patience) else { panic!("connected") };
-        assert_eq!(trouble, Trouble::away("there was no answer in time"));
+        assert_eq!(trouble, ConnectError::away("there was no answer in time"));
         assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
     }
 }

@@ -147,7 +147,7 @@ fn a_full_recording_says_so_and_the_host_goes_on() {
 fn a_scrubbed_recording_can_be_shown_to_anybody() {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
-    let recording = home.0.path("scrubbed.jsonl");
+    let recording = home.0.path("redacted.jsonl");
     let program = home.command(&["run", "--events", "-", "--record-scrub", "--record"]).arg(&recording);
     program.run_with(format!("{ENVIRONMENT}\n{STARTED}\n{PRINT}\n").as_bytes()).log();
     assert_eq!(kinds(&receiver, 5).len(), 5);
@@ -193,7 +193,7 @@ fn a_failure_leaves_a_recording_that_fails_the_same_way() {
         let read = Recording::read(Path::new(&file)).unwrap();
         let sent = fs::read_to_string(&file).unwrap().contains(r#""asks":"http.send""#);
         assert_eq!(sent, act == "panic-after-sending", "{act}");
-        assert!(!read.header.scrubbed && read.header.trap);
+        assert!(!read.header.redacted && read.header.trap);
     }
 }
 
@@ -235,5 +235,5 @@ fn what_is_no_recording_is_refused_in_words() {
     home.0.write("events.jsonl", format!("{PRINT}\n"));
     assert!(error("events.jsonl").ends_with("line 1: 'n' is missing"), "{}", error("events.jsonl"));
     home.0.write("component.jsonl", MISFIT);
-    assert!(error("component.jsonl").contains("line 1: it is no JSON"), "{}", error("component.jsonl"));
+    assert!(error("component.jsonl").contains("line 1: it is not JSON"), "{}", error("component.jsonl"));
 }

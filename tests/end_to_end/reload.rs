@@ -2,7 +2,7 @@
 //! something better is ready, and nothing is lost or said twice.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, SILENCE, START, STARTED, kinds, receiver};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::counter;
 use serde_json::json;
 use std::fs;
@@ -113,7 +113,7 @@ fn a_new_version_takes_over_however_it_comes() {
     host.count(2);
     assert_eq!(host.version(), "second");
 
-    // Copied in place, slowly: half a file is no version, and nothing to complain about.
+    // Copied in place, slowly: half a file is not a version, and nothing to complain about.
     let third = counter("third");
     let (half, rest) = third.split_at(third.len() / 2);
     let mut file = fs::File::create(host.file()).unwrap();

@@ -90,7 +90,8 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
         assert_eq!(fs::read_to_string(home.settings_file()).unwrap(), before);
         message
     };
-    let unknown = |key: &str| format!("'{key}' is no setting of 'tracking'; 'glassbox settings tracking' lists them");
+    let unknown =
+        |key: &str| format!("'{key}' is not a setting of 'tracking'; 'glassbox settings tracking' lists them");
     assert_eq!(refused(&["pingo"]), unknown("pingo"));
     assert_eq!(refused(&["pingo=3"]), unknown("pingo"));
     assert_eq!(refused(&["events=3"]), unknown("events"));
@@ -111,7 +112,7 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
 fn plugins_that_are_not_there_are_errors() {
     let home = Home::new();
     home.grant();
-    let no_name = |name: &str| format!("'{name}' is no plugin name: 1 to 64 lower-case letters, digits and '-'");
+    let no_name = |name: &str| format!("'{name}' is not a plugin name: 1 to 64 lower-case letters, digits and '-'");
     for name in ["../x", "a/b", "Tracking", "", "tracking.wasm", "..", "a b"] {
         for command in [&["settings", name, "ping=1"][..], &["opt-in", name], &["policy", name]] {
             let message = home.run(command).error();

@@ -1,7 +1,7 @@
 //! A throw-away home, and the program as a child process that is never waited for in vain.
 
-use glassbox::conformance::Request;
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -96,7 +96,7 @@ impl Home {
     /// Grant the bundled plugin what it asks for.
     pub fn grant(&self) {
         let home = glassbox::home::Home::at(self.root());
-        glassbox::grants::grant(&home, "tracking", glassbox::home::BUNDLED).unwrap();
+        glassbox::home::grants::grant(&home, "tracking", glassbox::home::BUNDLED).unwrap();
     }
 
     pub fn root(&self) -> PathBuf {

@@ -1,8 +1,8 @@
 //! The Raspberry Pi's throttle state, from a stand-in for `vcgencmd` to the reports of a running host.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, START, STARTED, kinds, names, receiver, wait_until};
-use glassbox::conformance::Request;
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::receiver::Receiver;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 

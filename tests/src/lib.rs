@@ -3,9 +3,9 @@
 pub mod load;
 pub mod octoprints;
 
-use glassbox::conformance::{Cases, case};
-use glassbox::system::{ManualClock, ManualThrottle, Record, Recording};
+use glassbox_audit::conformance::{Cases, case};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
+use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ pub fn corpora() -> [Cases; 2] {
 /// Settings in which tracking is on, with these changes.
 ///
 /// # Panics
-/// When a path leads through something that is no object.
+/// When a path leads through something that is not an object.
 #[must_use]
 pub fn settings(changes: &[(&str, Value)]) -> Settings {
     let document =

@@ -2,9 +2,9 @@
 //! asserts and a benchmark prints.
 
 use crate::{Folder, counter};
-use glassbox::grants;
 use glassbox::home::Home;
-use glassbox::receiver::Receiver;
+use glassbox::home::grants;
+use glassbox_audit::conformance::receiver::Receiver;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -2,10 +2,10 @@
 //! against differences that are planted.
 #![allow(missing_docs)]
 
-use glassbox::audit::audit;
-use glassbox::conformance::case::{self, Case, Request};
-use glassbox::conformance::{Verdict, compare, replay};
 use glassbox::home::BUNDLED;
+use glassbox_audit::audit;
+use glassbox_audit::conformance::case::{self, Case, Request};
+use glassbox_audit::conformance::{Verdict, compare, replay};
 use glassbox_tests::{SANDBOX, TRACKING, corpora};
 use std::path::Path;
 
@@ -94,7 +94,7 @@ fn a_corpus_that_cannot_be_read_is_named_with_its_line() {
     let file = folder.0.join("cases.jsonl");
     std::fs::write(&file, "{\"case\": 1}\n").unwrap();
     let error = format!("{:#}", case::read(&file).unwrap_err());
-    assert!(error.contains("cases.jsonl, line 1: this is no recorded case"), "{error}");
+    assert!(error.contains("cases.jsonl, line 1: this is not a recorded case"), "{error}");
     std::fs::write(&file, "\n").unwrap();
     assert!(case::read(&file).unwrap_err().to_string().contains("has no cases"));
 }

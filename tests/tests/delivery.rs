@@ -1,11 +1,12 @@
 //! The outbox over real sockets: order, bodies, redirects, time-outs, outages, TLS.
 #![allow(missing_docs)]
 
-use glassbox::ledger::Ledger;
-use glassbox::outbox::{CAPACITY, Outbox};
-use glassbox::receiver::Receiver;
-use glassbox::roots::Roots;
+use glassbox::delivery::send_queue::SendQueue;
+use glassbox::home::instance_journal::InstanceJournal;
+use glassbox::net::tls_trust::TlsTrust;
+use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_sandbox::capabilities::Http;
+use glassbox_sandbox::limits::QUEUE;
 use glassbox_sandbox::{Method, Outgoing};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -52,7 +53,7 @@ fn server(answer: &'static str) -> (String, mpsc::Receiver<Vec<u8>>) {
 fn requests_arrive_in_order_as_they_are() {
     let receiver = Receiver::start(0).unwrap();
     let url = receiver.url().replace("{id}", "me").replace("{event}", "hello");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     let requests = (0..100)
         .map(|i| request(if i % 3 == 0 { Method::Post } else { Method::Get }, &url, &format!("i={i}&x=%20%2B")));
     outbox.queue(requests.collect());
@@ -74,7 +75,7 @@ fn large_ones_arrive_whole() {
     let lengths = [7_000, 7_100, 7_200, 8_000, 8_300, 60_000];
     let mut requests: Vec<_> = lengths.iter().map(|length| get(&url, &form(*length))).collect();
     requests.push(request(Method::Post, &url, &form(100_000)));
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     outbox.queue(requests);
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 7);
     let got: Vec<_> = receiver.requests().iter().map(|request| request.query.len() + request.body.len()).collect();
@@ -84,7 +85,7 @@ fn large_ones_arrive_whole() {
 #[test]
 fn a_worker_that_went_comes_back() {
     let receiver = Receiver::start(0).unwrap();
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     for count in 1..=2 {
         outbox.queue(vec![get(&receiver.url(), "")]);
         assert_eq!(receiver.wait_for(count, Duration::from_secs(10)).len(), count);
@@ -110,7 +111,7 @@ fn connections_are_used_again() {
             });
         }
     });
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     outbox.queue((0..20).map(|i| get(&url, &format!("i={i}"))).collect());
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 20);
     assert_eq!(counted.try_iter().count(), 1);
@@ -129,7 +130,7 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
         "nonsense\r\n\r\n".into(),
     ] {
         let (address, heard) = server(answer.leak());
-        let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+        let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
         outbox.queue(vec![get(&format!("http://{address}/"), "a=1")]);
         let tally = outbox.drain(Duration::from_secs(5));
         assert_eq!((tally.sent, tally.failed, tally.dropped), (0, 1, 0));
@@ -141,7 +142,7 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
 #[test]
 fn a_server_that_never_answers_costs_three_seconds() {
     let (address, heard) = server("");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     let began = Instant::now();
     outbox.queue(vec![get(&format!("http://{address}/"), "a=1")]);
     assert!(began.elapsed() < Duration::from_millis(100), "queueing waited for the network");
@@ -157,13 +158,13 @@ fn the_queue_is_bounded_and_can_be_emptied() {
     // A port that nobody listens on.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     outbox.queue((0..10).map(|_| get(&url, "")).collect());
-    assert!(outbox.room() >= CAPACITY - 10);
+    assert!(outbox.room() >= QUEUE - 10);
     assert!(outbox.waiting() >= 9, "the first one is tried again before it is given up");
     let cleared = outbox.clear();
     assert!((9..=10).contains(&cleared), "{cleared}");
-    assert_eq!(outbox.room(), CAPACITY);
+    assert_eq!(outbox.room(), QUEUE);
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     outbox.queue((0..3).map(|i| get(&format!("http://127.0.0.1:{port}/"), &format!("i={i}"))).collect());
     std::thread::sleep(Duration::from_millis(300));
     let receiver = Receiver::start(port).unwrap();
@@ -183,7 +184,7 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
 #[test]
 fn https_begins_with_a_handshake_that_shows_nothing() {
     let (address, heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-    let mut outbox = Outbox::new("test", &Ledger::new(None, "test"), Roots::default());
+    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
     outbox.queue(vec![get(&format!("https://{address}/"), "secret=1")]);
     let hello = heard.recv_timeout(Duration::from_secs(5)).unwrap();
     // A TLS handshake record with a client hello; nothing of the request is in it.

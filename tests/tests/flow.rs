@@ -2,11 +2,11 @@
 //! leak in every way that it claims to find.
 #![allow(missing_docs)]
 
-use glassbox::audit::canaries::Judgement;
-use glassbox::audit::flow::{Cell, Options};
-use glassbox::audit::verdict::Holds;
-use glassbox::audit::{Report, audit, observe};
 use glassbox::home::BUNDLED;
+use glassbox_audit::canaries::Judgement;
+use glassbox_audit::flow::{Cell, Options};
+use glassbox_audit::verdict::Holds;
+use glassbox_audit::{Report, audit, observe};
 use glassbox_tests::{SANDBOX, leaky, workspace};
 use std::collections::BTreeSet;
 use std::fmt::Write;

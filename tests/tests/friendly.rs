@@ -2,8 +2,8 @@
 //! to its own manifest, its own settings and its own id.
 #![allow(missing_docs)]
 
-use glassbox::schema;
-use glassbox::system::Use;
+use glassbox::home::settings_schema;
+use glassbox_sandbox::fake::Use;
 use glassbox_sandbox::{Outcome, Outgoing, Settings, inspect};
 use glassbox_tests::{Bench, PRINT_HOURS, PRINT_HOURS_PLUGIN, bench, workspace};
 use serde_json::{Value, json};
@@ -215,7 +215,7 @@ fn payloads_of_any_kind_are_survived() {
 fn its_schema_agrees_with_its_manifest_and_its_own_check() {
     let mut bench = bench(&PRINT_HOURS_PLUGIN);
     let schema: Value = serde_json::from_str(&bench.instance.schema().unwrap()).unwrap();
-    let keys = schema::keys(&schema);
+    let keys = settings_schema::keys(&schema);
     let paths: Vec<_> = keys.iter().map(|key| key.path.as_str()).collect();
     assert_eq!(paths, ["enabled", "farm_id", "server", "interval"]);
     let http = PRINT_HOURS_PLUGIN.policy.manifest().capabilities.http.as_ref().unwrap();

@@ -1,8 +1,8 @@
 //! What a component that misbehaves gets past the gate: nothing, and it is named.
 #![allow(missing_docs)]
 
-use glassbox::audit::audit;
-use glassbox::conformance::case;
+use glassbox_audit::audit;
+use glassbox_audit::conformance::case;
 use glassbox_sandbox::{Manifest, Outcome, Settings};
 use glassbox_tests::{Bench, Folder, MISFIT, MISFIT_PLUGIN, SANDBOX, bench, settings};
 use serde_json::json;

@@ -3,9 +3,10 @@
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 
-use glassbox::system::{Record, Recording, SystemHardware};
+use glassbox::system::SystemHardware;
 use glassbox_sandbox::Instance;
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Hardware, Machine};
+use glassbox_sandbox::fake::{Record, Recording};
 use glassbox_tests::{Sevens, TRACKING, settings, workspace};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,7 +1,7 @@
 //! The README says what is so.
 #![allow(missing_docs)]
 
-use glassbox::describe;
+use glassbox_sandbox::describe;
 use glassbox_tests::{TRACKING, workspace};
 use serde_json::Value;
 use std::collections::BTreeSet;

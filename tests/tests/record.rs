@@ -1,16 +1,17 @@
 //! Recording and replaying with real components: what was recorded is made again exactly, what was altered
-//! is found, another version's differences are told, and nothing secret is in what was scrubbed.
+//! is found, another version's differences are told, and nothing secret is in what was redacted.
 #![allow(missing_docs)]
 
-use glassbox::conformance::session::{What, read_events};
-use glassbox::conformance::{case, replay::mask};
 use glassbox::home::Home;
+use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup};
 use glassbox::record::{
-    Components, Ending, Recorder, Recording, Replay, Scrubber, Sink, compare, header, lines, replay,
+    Components, Ending, Recorder, Recording, Redactor, Replay, Sink, compare, header, lines, replay,
 };
-use glassbox::running::{Running, Setup, Turn};
-use glassbox::system::{ManualClock, ManualThrottle, Record, Recording as Recorded, SystemHardware, SystemRandom};
+use glassbox::system::{SystemHardware, SystemRandom};
+use glassbox_audit::conformance::session::{What, read_events};
+use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
+use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording as Recorded};
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{Folder, SANDBOX, TRACKING, counter, misfit, workspace};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A plugin that runs, and is recorded.
 struct Host {
-    running: Running,
+    running: RunningPlugin,
     clock: ManualClock,
     throttle: ManualThrottle,
     folder: Folder,
@@ -49,11 +50,11 @@ impl Host {
         };
         let sink = Sink::create(&folder.0.join("recording.jsonl"), 1 << 26, scrub).unwrap();
         let recorder = Recorder::new(None, "test", Some(sink), folder.0.join("trap.jsonl"));
-        let running = Running::start_recorded(setup, SECOND, Some(recorder)).unwrap();
+        let running = RunningPlugin::start_recorded(setup, SECOND, Some(recorder)).unwrap();
         Self { running, clock, throttle, folder }
     }
 
-    fn event(&mut self, name: &str, payload: &str) -> Vec<Turn> {
+    fn event(&mut self, name: &str, payload: &str) -> Vec<LifecycleEvent> {
         self.running.event(name, payload, self.clock.get()).turns
     }
 
@@ -251,7 +252,7 @@ fn a_recording_with_stand_ins_holds_no_secret_and_can_be_made_again() {
     }
     let replay = again(&text);
     assert_eq!(replay.divergence, None);
-    assert!(Recording::parse(&text).unwrap().header.scrubbed);
+    assert!(Recording::parse(&text).unwrap().header.redacted);
     // It is the same run otherwise: the same requests in the same order.
     let names = |text: &str| {
         let sent = text.lines().filter(|line| line.contains(r#""asks":"http.send""#));
@@ -276,7 +277,7 @@ fn a_failure_leaves_the_calls_that_lead_to_it() {
             host.event("Count", &json!({"seq": seq, "secret": "unseen"}).to_string());
         }
         let turns = host.event("Fail", "{}");
-        assert_eq!(turns, [Turn::Failed("on-event: it panicked".into())]);
+        assert_eq!(turns, [LifecycleEvent::Failed("on-event: it panicked".into())]);
         let own = file(&host.folder.0, "counter.wasm", &counter(word));
         let trap = std::fs::read_to_string(host.folder.0.join("trap.jsonl")).unwrap();
         assert!(trap.len() < 100_000 && !trap.contains("unseen"), "{}", trap.len());
@@ -286,8 +287,8 @@ fn a_failure_leaves_the_calls_that_lead_to_it() {
         assert_eq!(replayed.failure.as_deref(), Some("on-event: it panicked"));
         assert_eq!(replayed.from_the_middle, calls > 100);
         // Another that does not fail is found out.
-        let mended = trap.replace("\"name\":\"Fail\"", "\"name\":\"Timer\"");
-        let found = replay(&Recording::parse(&mended).unwrap(), &mut components(std::slice::from_ref(&own))).unwrap();
+        let repaired = trap.replace("\"name\":\"Fail\"", "\"name\":\"Timer\"");
+        let found = replay(&Recording::parse(&repaired).unwrap(), &mut components(std::slice::from_ref(&own))).unwrap();
         assert_eq!(found.divergence.unwrap().recorded, "failed: on-event: it panicked");
         // The whole recording goes on after it, with the fresh instance.
         let (_folder, recorded) = host.recording();
@@ -299,7 +300,7 @@ fn a_failure_leaves_the_calls_that_lead_to_it() {
 #[test]
 fn what_was_scrubbed_later_is_the_same_as_at_once_but_for_the_stand_ins() {
     let recording = Recording::parse(&SESSION).unwrap();
-    let mut scrubber = Scrubber::default();
+    let mut scrubber = Redactor::default();
     scrubber.foresee(&recording);
     let mut text = header(&recording.header);
     for (_, passage) in &recording.passages {

@@ -117,7 +117,7 @@ proptest! {
         let read = Recording::parse(&written(&passages)).unwrap();
         prop_assert_eq!(&read.ending, &Ending::Stopped);
         let again: Vec<_> = read.passages.into_iter().map(|(_, passage)| passage).collect();
-        // As text: what is no number is not the same as itself.
+        // As text: what is not a number is not the same as itself.
         prop_assert_eq!(format!("{again:?}"), format!("{passages:?}"));
     }
 
@@ -170,7 +170,7 @@ fn what_is_no_recording_is_refused_in_words() {
     let head = header(&Header::new(false, false));
     let after = |lines: &str| refused(&format!("{head}{lines}\n"));
     assert_eq!(after(r#"{"n":1,"asks":"clock.now","answer":1}"#), "line 2: it belongs to no call");
-    assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick"}"#), "line 2: 't' is no time");
+    assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick"}"#), "line 2: 't' is not a time");
     let tick = r#"{"n":1,"t":1.5,"clock":1,"call":"on-tick"}"#;
     assert_eq!(after(&format!("{tick}\n{tick}")), "line 3: the call before this one does not end");
     let save = r#"{"n":1,"returns":"handover.save","state":{}}"#;

@@ -1,9 +1,9 @@
 //! A plugin is exchanged while it runs: what carries over, what does not, and what happens when the
 //! new version, or any version, fails. Time is the test's; processes and files are in end_to_end.
 
-use glassbox::running::{Running, Setup, Step, Turn};
-use glassbox::system::{ManualClock, Record, Recording};
+use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, Step};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
+use glassbox_sandbox::fake::{ManualClock, Record, Recording};
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{SANDBOX, counter};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn version(word: &str) -> Arc<Plugin> {
 
 /// A running counter and its clock.
 struct Host {
-    running: Running,
+    running: RunningPlugin,
     clock: ManualClock,
     seq: u64,
 }
@@ -43,7 +43,7 @@ impl Host {
             keep_state: Box::new(|_| ()),
             saved,
         };
-        let running = Running::start(setup, SECOND).unwrap();
+        let running = RunningPlugin::start(setup, SECOND).unwrap();
         Self { running, clock, seq: 0 }
     }
 
@@ -152,7 +152,10 @@ fn a_version_that_fails_in_its_first_calls_is_rolled_back() {
             assert_eq!(host.count().turns, []);
         }
         let step = host.count();
-        assert_eq!(step.turns, [Turn::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]);
+        assert_eq!(
+            step.turns,
+            [LifecycleEvent::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]
+        );
         assert!(step.notes[1].starts_with("the version before it ("), "{:?}", step.notes);
         assert_eq!(host.report(), reported("first", calls + 1, 0), "the old one handled what the new one could not");
     }
@@ -166,7 +169,7 @@ fn a_version_that_cannot_be_saved_sends_nothing_and_the_old_one_does_it() {
     assert_eq!(step.sent.len(), 1);
     assert_eq!(
         step.turns,
-        [Turn::RolledBack("handover.save: it panicked".into(), version("trap-save").digest.clone())]
+        [LifecycleEvent::RolledBack("handover.save: it panicked".into(), version("trap-save").digest.clone())]
     );
     assert_eq!(host.report().0, "first");
     let mut host = Host::start("trap-save");
@@ -181,7 +184,10 @@ fn two_bad_versions_in_a_row_leave_the_good_one() {
     host.count();
     let word = "trap-event";
     host.replace(word).unwrap();
-    assert_eq!(host.count().turns, [Turn::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]);
+    assert_eq!(
+        host.count().turns,
+        [LifecycleEvent::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]
+    );
     assert_eq!(host.report(), reported("first", 3, 0));
 }
 
@@ -214,14 +220,14 @@ fn after_probation_there_is_no_way_back() {
     for _ in 0..20 {
         assert_eq!(host.count().turns, []);
     }
-    assert_eq!(host.tick().turns, [Turn::Failed("on-tick: it panicked".into())]);
+    assert_eq!(host.tick().turns, [LifecycleEvent::Failed("on-tick: it panicked".into())]);
     assert_eq!(host.report(), reported("trap-tick", 40, 0));
 }
 
 #[test]
 fn a_plugin_that_fails_rests_longer_and_longer_until_it_is_quarantined() {
     let mut host = Host::start("trap-event");
-    let failed = Turn::Failed("on-event: it panicked".into());
+    let failed = LifecycleEvent::Failed("on-event: it panicked".into());
     assert_eq!(host.count().turns, std::slice::from_ref(&failed), "the first failure is made good at once");
     for rest in [1, 5, 30] {
         assert_eq!(host.count().turns, std::slice::from_ref(&failed));
@@ -233,7 +239,7 @@ fn a_plugin_that_fails_rests_longer_and_longer_until_it_is_quarantined() {
         assert!(step.notes[0].contains("it missed 1 events while it rested"), "{:?}", step.notes);
     }
     let step = host.count();
-    assert_eq!(step.turns, [Turn::Quarantined("on-event: it panicked".into())]);
+    assert_eq!(step.turns, [LifecycleEvent::Quarantined("on-event: it panicked".into())]);
     assert!(step.notes[1].contains("it failed 5 times and is quarantined: another version of its file"));
     assert_eq!(host.running.next_tick(), None, "nothing wakes it");
     host.later(3600 * SECOND);
@@ -248,20 +254,20 @@ fn a_plugin_that_fails_rests_longer_and_longer_until_it_is_quarantined() {
 #[test]
 fn changed_settings_end_quarantine_as_well() {
     let mut host = Host::start("trap-event");
-    while host.count().turns.last() != Some(&Turn::Quarantined("on-event: it panicked".into())) {
+    while host.count().turns.last() != Some(&LifecycleEvent::Quarantined("on-event: it panicked".into())) {
         host.later(60 * SECOND);
     }
     let mut settings = host.running.settings().clone();
     settings.set("new", true.into()).unwrap();
     host.running.change_settings(settings, host.clock.get()).unwrap();
-    assert_eq!(host.count().turns, [Turn::Failed("on-event: it panicked".into())]);
+    assert_eq!(host.count().turns, [LifecycleEvent::Failed("on-event: it panicked".into())]);
 }
 
 #[test]
 fn old_failures_are_forgotten() {
     let mut host = Host::start("trap-event");
     for _ in 0..20 {
-        assert_eq!(host.count().turns, [Turn::Failed("on-event: it panicked".into())]);
+        assert_eq!(host.count().turns, [LifecycleEvent::Failed("on-event: it panicked".into())]);
         host.later(300 * SECOND);
     }
 }

@@ -2,8 +2,8 @@
 //! the comparison must know why it differs from what OctoPrint would send.
 #![allow(missing_docs)]
 
-use glassbox::conformance::case::{Case, Event, Request};
-use glassbox::conformance::{Reason, Verdict, replay};
+use glassbox_audit::conformance::case::{Case, Event, Request};
+use glassbox_audit::conformance::{Reason, Verdict, replay};
 use glassbox_tests::{ID, TRACKING, settings};
 use serde_json::{Map, Value, json};
 

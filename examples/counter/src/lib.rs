@@ -148,7 +148,7 @@ impl handover::Guest for Counter {
     fn restore(state: String, age_ns: u64) -> Result<(), String> {
         fail_in("restore");
         let numbers = numbers(&state);
-        let [count, last, wrong, left] = numbers[..] else { return Err("that is no state of a counter".into()) };
+        let [count, last, wrong, left] = numbers[..] else { return Err("that is not a state of a counter".into()) };
         let due = if left > 0 { clock::now() + left.saturating_sub(age_ns).max(1) } else { 0 };
         STATE.set(State { count, last, wrong, due });
         Ok(())

@@ -1,6 +1,7 @@
 //! What can go wrong between a plugin's file and a call into it: one variant per stage, in words
 //! for the person who put the file there.
 
+use crate::text::printable;
 use std::fmt;
 
 /// Where it went wrong.
@@ -8,7 +9,7 @@ use std::fmt;
 pub enum Stage {
     /// The file could not be read.
     Read,
-    /// It is no component for this world.
+    /// It is not a component for this world.
     Check,
     /// Its manifest cannot be used.
     Manifest,
@@ -50,7 +51,7 @@ impl Error {
         match self.stage {
             Stage::Read => "look at the file: its name, what it is, and whether you may read it",
             Stage::Check => "get a tracker built for this version of glassbox, or build it against its wit/ folder",
-            Stage::Manifest => "the plugin's author must mend its manifest",
+            Stage::Manifest => "the plugin's author must fix its manifest",
             Stage::Compile => "the file is damaged, or its code is such as no tracker needs",
             Stage::Link => "build the plugin against this version's wit/ folder",
             Stage::Instantiate | Stage::Call => {
@@ -88,14 +89,6 @@ impl std::error::Error for Error {}
 /// As much of a reason is shown, and so many of them: somebody is to read it.
 const LINES: usize = 20;
 const LINE: usize = 600;
-
-/// Text of a plugin's author for a terminal or a log: one line, of which nothing is hidden and
-/// nothing steers the terminal.
-#[must_use]
-pub fn printable(text: &str, most: usize) -> String {
-    let hidden = |c: char| c.escape_debug().len() > 1 && !"\\\"'".contains(c);
-    text.chars().take(most).map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
-}
 
 /// A line of a reason can only look like one.
 fn indented(reason: &str) -> String {

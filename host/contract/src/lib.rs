@@ -8,9 +8,11 @@
 
 mod effort;
 mod error;
+mod text;
 mod types;
 mod world;
 
 pub use effort::{Effort, effort};
-pub use error::{Error, Stage, printable};
+pub use error::{Error, Stage};
+pub use text::{hex, is_hidden, printable};
 pub use world::{Inspection, inspect};

@@ -13,7 +13,7 @@ const LONGEST: usize = 500;
 
 /// A function that is imported or exported, or what is there instead.
 pub struct Function {
-    /// Its name; empty for one that is no part of an interface.
+    /// Its name; empty for one that is not a part of an interface.
     pub name: String,
     /// Its type.
     pub ty: String,

@@ -78,7 +78,7 @@ pub struct Inspection {
 /// Compare a component with the world.
 ///
 /// # Errors
-/// When it is no component at all: empty, text, a core module, cut off, damaged.
+/// When it is not a component at all: empty, text, a core module, cut off, damaged.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
     if bytes.is_empty() {
         return Err("the file is empty".into());

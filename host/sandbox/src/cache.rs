@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use crate::check::compilable;
-use crate::engine::{digest, hex};
+use crate::{digest, hex};
 use sha2::{Digest, Sha256};
 use std::fs::Metadata;
 use std::hash::{Hash, Hasher};

@@ -7,7 +7,7 @@ use glassbox_contract::{Inspection, effort};
 /// Inspect a component.
 ///
 /// # Errors
-/// When it is no component at all: empty, text, a core module, cut off.
+/// When it is not a component at all: empty, text, a core module, cut off.
 pub fn inspect(plugin: &str, bytes: &[u8]) -> Result<Inspection, Error> {
     let fail = |reason: String| Error::new(plugin, Stage::Check, reason);
     if bytes.len() > limits::COMPONENT {

@@ -3,8 +3,7 @@
 
 use crate::bindings::TrackerPre;
 use crate::instance::State;
-use crate::{Error, Inspection, Policy, Stage, bindings, cache, check, limits, manifest::Manifest};
-use sha2::{Digest, Sha256};
+use crate::{Error, Inspection, Policy, Stage, bindings, cache, check, digest, limits, manifest::Manifest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -51,16 +50,6 @@ pub fn examine(name: &str, bytes: &[u8]) -> Result<Policy, Error> {
         manifest.and_then(|manifest| Policy::new(manifest).map_err(|all| all.into_iter().for_each(wrong)).ok());
     let stage = if fits { Stage::Manifest } else { Stage::Check };
     policy.filter(|_| reasons.is_empty()).ok_or(Error { plugin: name.into(), stage, reasons })
-}
-
-/// SHA-256 in hex.
-#[must_use]
-pub fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Sandbox {

@@ -174,7 +174,7 @@ impl Instance {
         let state = self.bounded("handover.save", state, limits::HANDOVER)?;
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&state) {
             self.dead = true;
-            let reason = format!("handover.save returned what is no JSON: {error}");
+            let reason = format!("handover.save returned what is not JSON: {error}");
             return Err(Error::new(&self.plugin.name, Stage::Call, reason));
         }
         Ok(state)

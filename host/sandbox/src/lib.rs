@@ -18,9 +18,12 @@ mod cache;
 pub mod capabilities;
 mod check;
 pub mod consent;
+pub mod describe;
+mod digest;
 mod encode;
 #[cfg(feature = "engine")]
 mod engine;
+pub mod fake;
 mod gate;
 mod grant;
 #[cfg(feature = "engine")]
@@ -34,11 +37,12 @@ mod settings;
 
 pub use check::inspect;
 pub use consent::Consent;
+pub use digest::digest;
 pub use encode::percent_encode;
 #[cfg(feature = "engine")]
-pub use engine::{Plugin, Sandbox, config, digest, examine};
+pub use engine::{Plugin, Sandbox, config, examine};
 pub use gate::{Blocked, Method, Outgoing, Request, pass};
-pub use glassbox_contract::{Error, Inspection, Stage, printable};
+pub use glassbox_contract::{Error, Inspection, Stage, hex, is_hidden, printable};
 #[cfg(feature = "engine")]
 pub use instance::{Instance, Outcome};
 pub use manifest::Manifest;

@@ -73,6 +73,10 @@ pub const ID: usize = 64;
 /// Requests that one call may send: the start of a server run makes three.
 pub const REQUESTS_PER_CALL: usize = 32;
 
+/// Requests that may wait to be sent. An instance makes a handful an hour; more than this means that the network is
+/// away, and what is late is wrong anyway.
+pub const QUEUE: usize = 256;
+
 /// Requests that an instance may send without a pause, and how fast that much comes back. A busy
 /// OctoPrint sends a handful an hour; an evil component would use the server's time, or write a
 /// message in how often it sends.

@@ -44,7 +44,7 @@ impl Settings {
     /// Set the value at a path, making objects on the way.
     ///
     /// # Errors
-    /// When something on the way is no object.
+    /// When something on the way is not an object.
     pub fn set(&mut self, path: &str, value: Value) -> Result<(), String> {
         let mut object = &mut self.0;
         let mut keys = path.split('.').peekable();
@@ -69,7 +69,7 @@ impl Settings {
     /// and only while the user has said yes. `reserved` keys are the user's alone.
     ///
     /// # Errors
-    /// When the text is no JSON object, or the document would be too long; nothing is taken then.
+    /// When the text is not a JSON object, or the document would be too long; nothing is taken then.
     pub fn add_absent(&mut self, asked: &str, reserved: &[&str]) -> Result<(), String> {
         let asked = Self::parse(asked)?;
         if !self.enabled() {

@@ -12,7 +12,7 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// More signatures than this are under no statement of ours; each takes time.
 const SIGNATURES: usize = 4;
 
-/// An envelope. Keys that are not known are passed over, as the format demands.
+/// An envelope. Keys that are not known are ignored, as the format demands.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
@@ -44,9 +44,10 @@ impl Envelope {
     /// Read one line.
     ///
     /// # Errors
-    /// When it is no envelope of ours; the message says why.
+    /// When it is not an envelope of ours; the message says why.
     pub fn parse(line: &str) -> Result<Self, String> {
-        let envelope: Self = serde_json::from_str(line).map_err(|error| format!("it is no DSSE envelope: {error}"))?;
+        let envelope: Self =
+            serde_json::from_str(line).map_err(|error| format!("it is not a DSSE envelope: {error}"))?;
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(format!("its payload is no {PAYLOAD_TYPE}"));
         }

@@ -2,23 +2,15 @@
 //! of several auditors can be put together with `cat`.
 
 use super::dsse::Envelope;
-use crate::home::{read_bounded, write_atomically};
 use anyhow::{Context, Result, bail};
+use glassbox_util::files::{read_bounded, write_atomically};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The longest file. One that is longer is refused as a whole: what is at its end may be a no.
 const LONGEST: usize = 1 << 20;
 /// The most lines; of each the signatures are checked, which takes time.
 const LINES: usize = 64;
-
-/// The attestations of a component's file.
-#[must_use]
-pub fn beside(component: &Path) -> PathBuf {
-    let mut name = component.as_os_str().to_owned();
-    name.push(".intoto.jsonl");
-    name.into()
-}
 
 /// All lines that are not empty, with their numbers; none where there is no file.
 ///

@@ -1,11 +1,10 @@
 //! Keys of auditors: Ed25519, in the files that `openssl genpkey -algorithm ed25519` and `openssl pkey
 //! -pubout` write.
 
-use crate::home::read_bounded;
-use crate::octoprint::key::only_ours;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use glassbox_util::files::{must_be_private, read_bounded};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
@@ -46,7 +45,7 @@ impl PublicKey {
         };
         match der.strip_prefix(&SPKI).map(<[u8; 32]>::try_from) {
             Some(Ok(key)) => Ok(Self(key)),
-            _ => bail!("it is no Ed25519 key"),
+            _ => bail!("it is not an Ed25519 key"),
         }
     }
 
@@ -94,7 +93,7 @@ impl SecretKey {
         })?;
         // OpenSSL leaves the public half out, which is what is unchecked.
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
-        Ok(Self(pair.map_err(|error| anyhow!("it is no Ed25519 key: {error}"))?))
+        Ok(Self(pair.map_err(|error| anyhow!("it is not an Ed25519 key: {error}"))?))
     }
 
     /// From a file that nobody else can read.
@@ -102,7 +101,7 @@ impl SecretKey {
     /// # Errors
     /// When it cannot be read, others can read it too, or it holds none; the message says what to do.
     pub fn read(file: &Path) -> Result<Self> {
-        only_ours(file, "the signing key")?;
+        must_be_private(file, "the signing key")?;
         let text = read_bounded(file, LONGEST).map_err(anyhow::Error::from);
         let key = text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)));
         key.with_context(|| format!("the signing key in {}", file.display()))
@@ -155,16 +154,16 @@ MC4CAQAwBQYDK2VwBCIEIE8sFCnTYAqYuBvgVAVhbEV4B8AzgEDdYYk4uCdLuNX2
             ("", "there is no PRIVATE KEY in it"),
             ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "there is no PRIVATE KEY"),
             ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "it is encrypted"),
-            (rsa, "it is no Ed25519 key"),
+            (rsa, "it is not an Ed25519 key"),
         ] {
             let error = format!("{:#}", SecretKey::parse(text).unwrap_err());
             assert!(error.starts_with(words) && !error.contains("E8sFCn"), "{error}");
         }
         for (text, words) in [
-            ("MCowBQYDK2VuAyEA4NDtdGmLVr1d3jcIvRvIX1nVSTRfJpMhWlFVPVdNYw4=", "it is no Ed25519 key"),
+            ("MCowBQYDK2VuAyEA4NDtdGmLVr1d3jcIvRvIX1nVSTRfJpMhWlFVPVdNYw4=", "it is not an Ed25519 key"),
             ("%", "it is neither PEM nor base64"),
             (SECRET, "there is no PUBLIC KEY in it"),
-            ("", "it is no Ed25519 key"),
+            ("", "it is not an Ed25519 key"),
         ] {
             let error = format!("{:#}", PublicKey::parse(text).unwrap_err());
             assert!(error.starts_with(words), "{error}");

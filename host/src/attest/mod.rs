@@ -1,28 +1,28 @@
 //! Attestations: signed statements of auditors that lie beside a plugin, and the operator's rule of how
 //! many of whom must vouch for a component before it is loaded. What an audit is made of is in
-//! [`crate::audit`]; what a plugin may do once it is loaded, in [`crate::grants`].
+//! [`glassbox_audit`]; what a plugin may do once it is loaded, in [`crate::home::grants`].
 
 pub mod dsse;
 pub mod file;
 pub mod key;
-pub mod policy;
 pub mod rule;
 pub mod statement;
+pub mod trusted_keys;
 
 pub use key::{PublicKey, SecretKey};
-pub use policy::Policy;
 pub use rule::{Subject, Vouching};
 pub use statement::Statement;
 
 use crate::home::Home;
+use crate::home::config::audit_policy::AuditPolicy;
 use jiff::Timestamp;
-use policy::Keys;
+use trusted_keys::TrustedKeys;
 
 /// How a plugin's component stands with what the operator requires, by the files as they are now.
 #[must_use]
-pub fn standing(home: &Home, policy: Option<&Policy>, plugin: &str, digest: &str) -> Vouching {
+pub fn standing(home: &Home, policy: Option<&AuditPolicy>, plugin: &str, digest: &str) -> Vouching {
     let Some(policy) = policy else { return Vouching::default() };
-    let keys = Keys::read(home.root(), policy);
+    let keys = TrustedKeys::read(home.root(), policy);
     let subject = Subject { plugin, digest, now: Timestamp::now() };
     let path = home.attestations_file(plugin);
     let mut vouching = match file::read(&path) {

@@ -2,8 +2,8 @@
 //! that anybody else said in its name, about another component, or for another time.
 
 use super::dsse::Envelope;
-use super::policy::Keys;
 use super::statement::Statement;
+use super::trusted_keys::TrustedKeys;
 use glassbox_sandbox::printable;
 use jiff::{SignedDuration, Timestamp};
 
@@ -83,7 +83,7 @@ impl Vouching {
 
 /// Judge the lines of a file. How many are required the caller knows.
 #[must_use]
-pub fn judge(lines: &[(usize, String)], keys: &Keys, subject: &Subject) -> Vouching {
+pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, subject: &Subject) -> Vouching {
     let mut vouching = Vouching::default();
     let mut newest: Vec<Option<Word>> = keys.known.iter().map(|_| None).collect();
     for (number, line) in lines {
@@ -135,7 +135,7 @@ impl Vouching {
 }
 
 /// What a line says about the subject, and which keys say it. Nothing in it is believed before that.
-fn hear(line: &str, keys: &Keys, subject: &Subject) -> Result<(Vec<usize>, Statement), String> {
+fn hear(line: &str, keys: &TrustedKeys, subject: &Subject) -> Result<(Vec<usize>, Statement), String> {
     let (body, by) = Envelope::parse(line)?.open(keys.known.iter().map(|(_, key)| key))?;
     if by.is_empty() {
         return Err("none of the keys has signed it, or it was altered since".into());

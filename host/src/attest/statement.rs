@@ -2,19 +2,19 @@
 //! component's digest to what an audit found. Who signed it, and whether that counts, is elsewhere.
 
 use crate::VERSION;
-use crate::audit::Report;
-use crate::audit::verdict::Holds;
 use anyhow::{Context, Result};
+use glassbox_audit::Report;
+use glassbox_audit::verdict::Holds;
 use glassbox_sandbox::{digest, printable};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The format.
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
-/// What it says of its subject: an audit, as this program makes it. The name is no address.
+/// What it says of its subject: an audit, as this program makes it. The name is not an address.
 pub const PREDICATE: &str = "urn:glassbox:audit:v1";
 
-/// A statement. Keys that are not known are passed over, as the format demands.
+/// A statement. Keys that are not known are ignored, as the format demands.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
@@ -76,7 +76,7 @@ pub struct Tool {
 pub struct Claim {
     /// The claim.
     pub claim: String,
-    /// What became of it. A word that is not among these is no statement of ours.
+    /// What became of it. A word that is not among these is not a statement of ours.
     pub verdict: Holds,
 }
 
@@ -86,7 +86,7 @@ impl Statement {
     /// # Errors
     /// When it is about nothing that has a name.
     pub fn of(report: &Report, text: &[u8], time: Timestamp, lasts: SignedDuration) -> Result<Self> {
-        let manifest = report.manifest.as_ref().context("it has no manifest, so it is no plugin to vouch for")?;
+        let manifest = report.manifest.as_ref().context("it has no manifest, so it is not a plugin to vouch for")?;
         let plugin = manifest.plugin.name.clone();
         Ok(Self {
             kind: STATEMENT.into(),
@@ -106,7 +106,7 @@ impl Statement {
     /// Read what was signed.
     ///
     /// # Errors
-    /// When it is no statement of ours; the message says why.
+    /// When it is not a statement of ours; the message says why.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         // First what it is: another kind of predicate is not a damaged one of ours.
         #[derive(Deserialize)]
@@ -116,7 +116,7 @@ impl Statement {
             kind: String,
             predicate_type: String,
         }
-        let what = |error: serde_json::Error| format!("it is no statement of an audit: {error}");
+        let what = |error: serde_json::Error| format!("it is not a statement of an audit: {error}");
         let kind: Kind = serde_json::from_slice(body).map_err(what)?;
         for (is, ours) in [(&kind.kind, STATEMENT), (&kind.predicate_type, PREDICATE)] {
             if is != ours {

@@ -7,7 +7,7 @@
 use super::crossing::{Asked, Back, Call, Moment, Passage, SHOWN, Sent, Start};
 use super::reader::Recording;
 use super::report::Comparison;
-use super::stage::Stages;
+use super::scenario::Scenarios;
 use glassbox_sandbox::{Plugin, Request, printable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ const TICKS: usize = 10_000;
 pub fn compare(recording: &Recording, other: &Arc<Plugin>) -> Comparison {
     let starts = recording.starts();
     let ours = |life: &u64| starts.get(life).filter(|start| start.plugin == other.name).copied();
-    let mut stages = Stages::default();
-    stages.foresee(recording.passages.iter().map(|(_, passage)| passage));
+    let mut scenarios = Scenarios::default();
+    scenarios.foresee(recording.passages.iter().map(|(_, passage)| passage));
     let report = Comparison { other: other.digest.clone(), ..Comparison::default() };
-    let mut run = Run { other, stages, seats: BTreeMap::new(), report };
+    let mut run = Run { other, scenarios, seats: BTreeMap::new(), report };
     for (line, passage) in &recording.passages {
         if let Some(start) = ours(&passage.life) {
             run.report.recorded.insert(start.digest.clone());
@@ -44,7 +44,7 @@ pub fn compare(recording: &Recording, other: &Arc<Plugin>) -> Comparison {
 
 struct Run<'a> {
     other: &'a Arc<Plugin>,
-    stages: Stages,
+    scenarios: Scenarios,
     /// By whose events they hear.
     seats: BTreeMap<Option<String>, Seat>,
     report: Comparison,
@@ -187,7 +187,7 @@ impl Run<'_> {
     }
 
     fn perform(&mut self, seat: &mut Seat, passage: &Passage) -> Option<Passage> {
-        let made = self.stages.perform(self.other, passage);
+        let made = self.scenarios.perform(self.other, passage);
         if let Some(Passage { back: Back::Loaded(Err(reason)), .. }) = &made {
             let reason = printable(reason, SHOWN);
             self.report.failures.entry(format!("it does not accept the settings: {reason}")).or_insert((0, 0)).1 += 1;

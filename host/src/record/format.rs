@@ -15,14 +15,14 @@ pub struct Header {
     /// The program that wrote it, and its version.
     pub made_by: String,
     /// Whether texts are stand-ins for what was there.
-    pub scrubbed: bool,
+    pub redacted: bool,
     /// Whether it holds the last calls before a failure, and not a whole run.
     pub trap: bool,
 }
 
 /// Any line.
 #[derive(Clone, Debug)]
-pub enum Line {
+pub enum RecordLine {
     /// The first.
     Header(Header),
     /// A call into an instance.
@@ -38,8 +38,8 @@ pub enum Line {
 impl Header {
     /// Of a recording that this program writes now.
     #[must_use]
-    pub fn new(scrubbed: bool, trap: bool) -> Self {
-        Self { made_by: concat!("glassbox ", env!("CARGO_PKG_VERSION")).into(), scrubbed, trap }
+    pub fn new(redacted: bool, trap: bool) -> Self {
+        Self { made_by: concat!("glassbox ", env!("CARGO_PKG_VERSION")).into(), redacted, trap }
     }
 }
 
@@ -61,9 +61,9 @@ fn line(value: &Value) -> String {
 /// The first line.
 #[must_use]
 pub fn header(header: &Header) -> String {
-    let Header { made_by, scrubbed, trap } = header;
+    let Header { made_by, redacted, trap } = header;
     let of = if *trap { "the last calls before a failure" } else { "a run" };
-    let texts = if *scrubbed { "stand-ins" } else { "as they were" };
+    let texts = if *redacted { "stand-ins" } else { "as they were" };
     line(&json!({"glassbox_recording": VERSION, "made_by": made_by, "of": of, "texts": texts}))
 }
 
@@ -195,27 +195,27 @@ fn machine_value(machine: &Machine) -> Value {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(text: &str) -> Result<Line, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-    let Value::Object(object) = value else { return Err("it is no JSON object".into()) };
+pub fn parse(text: &str) -> Result<RecordLine, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let Value::Object(object) = value else { return Err("it is not a JSON object".into()) };
     let fields = Fields(&object);
     if let Some(version) = object.get("glassbox_recording") {
-        return read_header(version, &fields).map(Line::Header);
+        return read_header(version, &fields).map(RecordLine::Header);
     }
     if object.contains_key("end") {
-        return Ok(Line::End(fields.text("end")?));
+        return Ok(RecordLine::End(fields.text("end")?));
     }
     let life = fields.number("n")?;
     if object.contains_key("call") {
         let seconds = object.get("t").and_then(Value::as_f64).filter(|t| (0.0..1e9).contains(t));
-        let t = (seconds.ok_or("'t' is no time")? * 1e6).round() as u64;
+        let t = (seconds.ok_or("'t' is not a time")? * 1e6).round() as u64;
         let made_up = object.get("made_up") == Some(&Value::Bool(true));
-        return Ok(Line::Call(life, Moment { t, clock: fields.number("clock")?, made_up }, read_call(&fields)?));
+        return Ok(RecordLine::Call(life, Moment { t, clock: fields.number("clock")?, made_up }, read_call(&fields)?));
     }
     if object.contains_key("asks") {
-        return Ok(Line::Asked(life, read_asked(&fields)?));
+        return Ok(RecordLine::Asked(life, read_asked(&fields)?));
     }
-    Ok(Line::Back(life, read_back(&fields)?, fields.optional("fuel", Fields::number)?))
+    Ok(RecordLine::Back(life, read_back(&fields)?, fields.optional("fuel", Fields::number)?))
 }
 
 fn read_header(version: &Value, fields: &Fields) -> Result<Header, String> {
@@ -223,7 +223,7 @@ fn read_header(version: &Value, fields: &Fields) -> Result<Header, String> {
         return Err(format!("it is of version {version} of the format, and this program reads version {VERSION}"));
     }
     let trap = fields.text("of")? != "a run";
-    Ok(Header { made_by: fields.text("made_by")?, scrubbed: fields.text("texts")? == "stand-ins", trap })
+    Ok(Header { made_by: fields.text("made_by")?, redacted: fields.text("texts")? == "stand-ins", trap })
 }
 
 fn read_call(fields: &Fields) -> Result<Call, String> {
@@ -252,10 +252,10 @@ fn read_asked(fields: &Fields) -> Result<Asked, String> {
         "hardware.probe" => Asked::Probe(Box::new(read_machine(answer)?)),
         "throttle.query" => {
             let number = answer.map(|_| fields.number("answer")).transpose()?;
-            Asked::Query(number.map(u32::try_from).transpose().map_err(|_| "'answer' is no mask")?)
+            Asked::Query(number.map(u32::try_from).transpose().map_err(|_| "'answer' is not a mask")?)
         }
         "random" => {
-            let bytes = |answer: &Value| answer.as_str().and_then(unhex).ok_or("'answer' is no hex");
+            let bytes = |answer: &Value| answer.as_str().and_then(unhex).ok_or("'answer' is not hex");
             Asked::Random(answer.map(bytes).transpose()?)
         }
         "too much to keep" => Asked::Lost(fields.number("answer")?),
@@ -266,9 +266,9 @@ fn read_asked(fields: &Fields) -> Result<Asked, String> {
 fn read_sent(fields: &Fields) -> Result<Sent, String> {
     let pairs = serde_json::from_value(fields.get("fields")?.clone());
     let request = Request {
-        method: method(&fields.text("method")?).ok_or("'method' is no method")?,
+        method: method(&fields.text("method")?).ok_or("'method' is not a method")?,
         name: fields.text("name")?,
-        fields: pairs.map_err(|_| "'fields' is no list of names and values")?,
+        fields: pairs.map_err(|_| "'fields' is not a list of names and values")?,
         user_agent: fields.text("user_agent")?,
     };
     let refused = match fields.text("answer")? {
@@ -280,7 +280,7 @@ fn read_sent(fields: &Fields) -> Result<Sent, String> {
 }
 
 fn read_machine(value: Option<&Value>) -> Result<Machine, String> {
-    let object = value.and_then(Value::as_object).ok_or("'answer' is no machine")?;
+    let object = value.and_then(Value::as_object).ok_or("'answer' is not a machine")?;
     let fields = Fields(object);
     let text = |key| fields.optional(key, Fields::text);
     let small = |key| {
@@ -293,7 +293,7 @@ fn read_machine(value: Option<&Value>) -> Result<Machine, String> {
         platform: text("platform")?,
         bits: small("bits")?,
         cores: small("cores")?,
-        frequency_mhz: frequency.transpose().map_err(|_| "'frequency_mhz' is no number")?,
+        frequency_mhz: frequency.transpose().map_err(|_| "'frequency_mhz' is not a number")?,
         memory_bytes: fields.optional("memory_bytes", Fields::number)?,
         pi_model: text("pi_model")?,
         octopi_version: text("octopi_version")?,
@@ -330,11 +330,11 @@ impl Fields<'_> {
     }
 
     fn text(&self, key: &str) -> Result<String, String> {
-        self.get(key)?.as_str().map(Into::into).ok_or_else(|| format!("'{key}' is no text"))
+        self.get(key)?.as_str().map(Into::into).ok_or_else(|| format!("'{key}' is not text"))
     }
 
     fn number(&self, key: &str) -> Result<u64, String> {
-        self.get(key)?.as_u64().ok_or_else(|| format!("'{key}' is no number from 0"))
+        self.get(key)?.as_u64().ok_or_else(|| format!("'{key}' is not a number from 0"))
     }
 
     fn embedded(&self, key: &str) -> Result<String, String> {

@@ -2,7 +2,7 @@
 //! when the host was killed, is told and left out.
 
 use super::crossing::{Back, Call, Passage, Start};
-use super::format::{Header, Line, parse};
+use super::format::{Header, RecordLine, parse};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Recording {
     /// Read a file.
     ///
     /// # Errors
-    /// When it cannot be read or is no recording; the message names file and line.
+    /// When it cannot be read or is not a recording; the message names file and line.
     pub fn read(file: &Path) -> Result<Self> {
         let bytes = std::fs::read(file).with_context(|| format!("reading the recording {}", file.display()))?;
         Self::parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("the recording {}", file.display()))
@@ -55,7 +55,7 @@ impl Recording {
         let mut lines = whole.lines().enumerate().map(|(i, line)| (i + 1, line));
         let Some((_, first)) = lines.next() else { bail!("it is empty, or its first line is not complete") };
         let header = match parse(first) {
-            Ok(Line::Header(header)) => header,
+            Ok(RecordLine::Header(header)) => header,
             Ok(_) => bail!("line 1: it does not begin as a recording does"),
             Err(reason) => bail!("line 1: {reason}"),
         };
@@ -90,22 +90,22 @@ struct Reading {
 }
 
 impl Reading {
-    fn add(&mut self, number: usize, line: Line) -> Result<(), String> {
+    fn add(&mut self, number: usize, line: RecordLine) -> Result<(), String> {
         if self.end.is_some() {
             return Err("there is something after the end".into());
         }
         match line {
-            Line::Header(_) => return Err("another recording begins in the middle of this one".into()),
-            Line::End(why) => self.end = Some(why),
-            Line::Call(life, moment, call) => {
+            RecordLine::Header(_) => return Err("another recording begins in the middle of this one".into()),
+            RecordLine::End(why) => self.end = Some(why),
+            RecordLine::Call(life, moment, call) => {
                 if self.open.is_some() {
                     return Err("the call before this one does not end".into());
                 }
                 let passage = Passage { life, moment, call, asked: Vec::new(), back: Back::Started, fuel: None };
                 self.open = Some((number, passage));
             }
-            Line::Asked(life, asked) => self.opened(life)?.asked.push(asked),
-            Line::Back(life, back, fuel) => {
+            RecordLine::Asked(life, asked) => self.opened(life)?.asked.push(asked),
+            RecordLine::Back(life, back, fuel) => {
                 let passage = self.opened(life)?;
                 if !fits(&passage.call, &back) {
                     return Err(format!("that is not how {} ends", passage.call.export()));

@@ -3,8 +3,8 @@
 
 use super::crossing::{Call, Passage};
 use super::format::{self, Header};
+use super::redact::Redactor;
 use super::ring::Ring;
-use super::scrub::Scrubber;
 use super::sink::{Sink, write_privately};
 use glassbox_sandbox::{Plugin, Policy};
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ struct Inner {
     /// For the log.
     label: String,
     sink: Option<Sink>,
-    scrubber: Option<Mutex<Scrubber>>,
+    scrubber: Option<Mutex<Redactor>>,
     trap_file: PathBuf,
     since: Instant,
     lives: AtomicU64,

@@ -5,7 +5,7 @@ use super::components::Components;
 use super::crossing::{Asked, Back, Passage};
 use super::format::{asked_value, back_value};
 use super::reader::Recording;
-use super::stage::Stages;
+use super::scenario::Scenarios;
 use anyhow::{Context, Result};
 use std::fmt;
 
@@ -45,15 +45,15 @@ pub fn replay(recording: &Recording, components: &mut Components) -> Result<Repl
     let starts = recording.starts();
     let from_the_middle = recording.passages.iter().any(|(_, passage)| passage.moment.made_up);
     let mut replay = Replay { calls: 0, instances: starts.len(), from_the_middle, failure: None, divergence: None };
-    let mut stages = Stages::default();
-    stages.foresee(recording.passages.iter().map(|(_, passage)| passage));
+    let mut scenarios = Scenarios::default();
+    scenarios.foresee(recording.passages.iter().map(|(_, passage)| passage));
     let last = recording.passages.len().saturating_sub(1);
     for (i, (line, recorded)) in recording.passages.iter().enumerate() {
         let start = starts
             .get(&recorded.life)
             .with_context(|| format!("line {line}: instance {} was never started in this recording", recorded.life))?;
         let plugin = components.get(&start.plugin, &start.digest)?;
-        let replayed = stages.perform(&plugin, recorded);
+        let replayed = scenarios.perform(&plugin, recorded);
         replay.calls += 1;
         if from_the_middle && i < last || recorded.moment.made_up {
             continue;

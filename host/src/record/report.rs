@@ -134,9 +134,9 @@ fn fields(request: &Request) -> String {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let recorded: Vec<_> = self.recorded.iter().map(|digest| crate::running::short(digest)).collect();
+        let recorded: Vec<_> = self.recorded.iter().map(|digest| crate::home::short_digest(digest)).collect();
         writeln!(f, "recorded  {}", printable(&recorded.join(", "), SHOWN))?;
-        writeln!(f, "other     {}", crate::running::short(&self.other))?;
+        writeln!(f, "other     {}", crate::home::short_digest(&self.other))?;
         let (had, made) = self.ticks;
         writeln!(
             f,

@@ -94,7 +94,7 @@ impl Script {
 
 impl Http for Script {
     fn room(&self) -> usize {
-        self.answers().room.give().unwrap_or(crate::outbox::CAPACITY)
+        self.answers().room.give().unwrap_or(glassbox_sandbox::limits::QUEUE)
     }
     fn queue(&mut self, _: Vec<Outgoing>) {}
 }

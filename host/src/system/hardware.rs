@@ -55,7 +55,7 @@ impl SystemHardware {
         }
     }
 
-    /// The file's content, cut at the limit; none if it cannot be read or is no file.
+    /// The file's content, cut at the limit; none if it cannot be read or is not a regular file.
     fn read(&self, name: &str, limit: u64) -> Option<String> {
         let path = self.root.join(name);
         // Opening a named pipe would wait for somebody to write to it.
@@ -139,7 +139,7 @@ impl Hardware for SystemHardware {
     }
 }
 
-/// psutil's `cpu_count()`: the logical processors. A list that was cut off is no count.
+/// psutil's `cpu_count()`: the logical processors. A list that was cut off is not a count.
 fn cores(cpuinfo: Option<&str>) -> Option<u32> {
     let listed = cpuinfo.filter(|text| (text.len() as u64) < CPUINFO).map_or(0, |text| {
         text.lines().filter(|line| line.split_once(':').is_some_and(|(key, _)| key.trim_end() == "processor")).count()

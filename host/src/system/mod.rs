@@ -6,17 +6,17 @@
 //! the manifest does not list. For an OctoPrint on another machine the host hands out the sandbox's
 //! `Deny` in place of [`SystemHardware`] and [`VcGenCmd`].
 
+mod boot;
 mod clock;
 mod hardware;
 mod process;
 mod random;
-mod recording;
 #[cfg(test)]
 mod scratch;
 pub mod throttle;
 
-pub use clock::{ManualClock, MonotonicClock};
+pub use boot::Now;
+pub use clock::MonotonicClock;
 pub use hardware::SystemHardware;
 pub use random::SystemRandom;
-pub use recording::{Record, Recording, Use};
-pub use throttle::{ManualThrottle, VcGenCmd};
+pub use throttle::VcGenCmd;

@@ -5,7 +5,7 @@ use super::process::{Failure, Limits, run};
 use glassbox_sandbox::capabilities::Throttle;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// It answers in some milliseconds with 20 bytes; what exceeds this is broken.
@@ -143,30 +143,6 @@ fn shown(output: &[u8]) -> String {
     if start.is_empty() { "nothing".into() } else { format!("{start:?}") }
 }
 
-/// A throttle state that is set by hand, for players, audits and tests. None at first; clones share
-/// one state.
-#[derive(Clone, Debug, Default)]
-pub struct ManualThrottle(Arc<Mutex<Option<u32>>>);
-
-impl ManualThrottle {
-    /// One that answers this.
-    #[must_use]
-    pub fn new(mask: Option<u32>) -> Self {
-        Self(Arc::new(Mutex::new(mask)))
-    }
-
-    /// Answer this from now on: the bit mask of `vcgencmd get_throttled`, or none.
-    pub fn set(&self, mask: Option<u32>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mask;
-    }
-}
-
-impl Throttle for ManualThrottle {
-    fn query(&self) -> Option<u32> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,16 +190,6 @@ mod tests {
             assert_eq!(parse(output), None, "{output:?}");
         }
     }
-
-    #[test]
-    fn manual_state_is_what_was_set_and_clones_share_it() {
-        let throttle = ManualThrottle::default();
-        let given: Box<dyn Throttle> = Box::new(throttle.clone());
-        assert_eq!(given.query(), None);
-        throttle.set(Some(0x50005));
-        assert_eq!(given.query(), Some(0x50005));
-        assert_eq!(ManualThrottle::new(Some(1)).query(), Some(1));
-    }
 }
 
 #[cfg(all(test, unix))]
@@ -232,6 +198,7 @@ mod process_tests {
     use super::*;
     use std::fs;
     use std::process::Command;
+    use std::sync::Arc;
     use tracing::field::{Field, Visit};
     use tracing::{Event, Level, Metadata, Subscriber, span};
 

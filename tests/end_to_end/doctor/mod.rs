@@ -6,7 +6,7 @@ mod wrong;
 use crate::octoprint::key_file;
 use crate::push_server::{KEY, PushServer};
 use crate::support::{Home, LONG, Output, names, receiver};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

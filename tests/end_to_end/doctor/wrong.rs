@@ -13,7 +13,7 @@ use std::sync::Arc;
 fn what_is_wrong_with_a_home() {
     let set_up = SetUp::new();
     set_up.home.0.write("home/state", "");
-    set_up.is("fail", "home", "state is no folder", "put it aside");
+    set_up.is("fail", "home", "state is not a folder", "put it aside");
     fs::remove_file(set_up.home.root().join("state")).unwrap();
     set_up.chmod("home/plugins", 0o777);
     set_up.is("fail", "home", "everybody on this machine may write to", "chmod o-w ");
@@ -21,7 +21,7 @@ fn what_is_wrong_with_a_home() {
     set_up.configure(&set_up.server.url(), "ca_file = \"none.pem\"");
     set_up.is("fail", "config", "none.pem", "put an authority's certificate there as PEM");
     set_up.home.0.write("home/glassbox.toml", "colour = 3");
-    set_up.is("fail", "config", "glassbox.toml, line 1: unknown field `colour`", "mend it, or remove the file");
+    set_up.is("fail", "config", "glassbox.toml, line 1: unknown field `colour`", "fix it, or remove the file");
 
     let elsewhere = set_up.home.0.path("elsewhere");
     let run = set_up.home.command(&["doctor", "--home"]).arg(&elsewhere).run();
@@ -42,7 +42,7 @@ fn what_is_wrong_with_plugins() {
     set_up.is("fail", "plugin tracking", "tracking", "'glassbox audit FILE' says more");
     set_up.home.0.write("home/plugins/tracking.wasm", &good);
     set_up.home.write_settings("{\"enabled\": true,");
-    set_up.is("fail", "plugin tracking", "is damaged: ", "mend it, or run 'glassbox opt-in' or 'opt-out'");
+    set_up.is("fail", "plugin tracking", "is damaged: ", "fix it, or run 'glassbox opt-in' or 'opt-out'");
     set_up.home.write_settings("{\"ping\": \"often\", \"enabled\": false}");
     set_up.is("fail", "plugin tracking", "does not accept its settings: ping must be", "'glassbox settings tracking'");
     set_up.home.write_settings("{}");

@@ -138,7 +138,7 @@ pub enum Arrange {
 pub enum Stage {
     /// It cannot be read: `opt-in`, `list`, `audit` and `run` say so.
     Read,
-    /// It is no tracker, or its manifest cannot be used: as before, and the audit has a report.
+    /// It is not a tracker, or its manifest cannot be used: as before, and the audit has a report.
     Check,
     /// It is not compiled or linked: as before, once it was granted what it asks for.
     Compile,

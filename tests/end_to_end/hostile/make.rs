@@ -138,7 +138,7 @@ fn module(kind: &str, size: usize) -> String {
             format!("(module {})", function.repeat(size))
         }
         "results" => format!("(module (func (result {}) unreachable))", "i64 ".repeat(size)),
-        _ => panic!("{kind} is no kind of module"),
+        _ => panic!("{kind} is not a kind of module"),
     }
 }
 
@@ -159,7 +159,7 @@ fn manifest(kind: &str, size: usize) -> String {
         "deep-path" => format!("[[sees]]\nevent = \"PrintStarted\"\nfields = [\"{}a\"]\n", "a.".repeat(size)),
         "deep-array" => format!("[[sees]]\nevent = {}1{}\n", "[".repeat(size), "]".repeat(size)),
         "deep-key" => format!("[{}a]\n", "a.".repeat(size)),
-        _ => panic!("{kind} is no kind of manifest"),
+        _ => panic!("{kind} is not a kind of manifest"),
     };
     text
 }

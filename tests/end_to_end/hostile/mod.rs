@@ -8,8 +8,8 @@ mod place;
 
 use crate::support::{ENVIRONMENT, Home, LONG, Output, PRINT, Process, STARTED, program, receiver};
 use case::{Case, Stage};
-use glassbox::conformance::Request;
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;

@@ -33,7 +33,7 @@ fn compiled(name: &str, component: &[u8]) -> (String, Vec<u8>) {
 
 /// The plugin's file, for the case's name of it.
 pub fn file(case: &Case, home: &Home) -> PathBuf {
-    // `\xNN` is a byte, for names that are no text.
+    // `\xNN` is a byte, for names that are not text.
     let mut parts = case.file.split("\\x");
     let mut name = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

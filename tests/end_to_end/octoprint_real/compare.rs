@@ -1,9 +1,9 @@
 //! What OctoPrint's own tracker reported and what ours did, kind by kind and in order: the same
 //! bytes, or a difference on a closed list, each of which has a condition to meet. The list is that
-//! of `glassbox::conformance::Reason`, as far as it can happen here, and what only a living server
+//! of `glassbox_audit::conformance::Reason`, as far as it can happen here, and what only a living server
 //! brings about.
 
-use glassbox::conformance::Request;
+use glassbox_audit::conformance::Request;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why ours may differ.

@@ -5,7 +5,7 @@ use super::{Both, count, wait_long};
 use crate::octoprint::follow;
 use crate::proxy::proxy;
 use crate::support::{Home, LONG, SILENCE, receiver};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::json;
 
 /// What must have been reported in the course of it.

@@ -3,7 +3,7 @@
 
 use super::compare::{Comparison, Why, compare};
 use super::server::ID;
-use glassbox::conformance::Request;
+use glassbox_audit::conformance::Request;
 use std::collections::BTreeMap;
 
 fn request(kind: &str, fields: &str) -> Request {

@@ -3,7 +3,7 @@
 use super::VERY_LONG;
 use crate::push_server::KEY;
 use crate::support::{Home, Process, dead_port, without_a_say};
-use glassbox::receiver::Receiver;
+use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;

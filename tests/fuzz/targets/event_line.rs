@@ -1,12 +1,12 @@
 //! Any bytes as a stream of events, as a file or a pipe brings them.
 #![no_main]
 
-#[path = "../../../host/src/source.rs"]
-mod source;
+#[path = "../../../host/src/sources/jsonl/lines.rs"]
+mod lines;
 
 use libfuzzer_sys::fuzz_target;
+use lines::{JsonLine, LINE, Lines, parse};
 use serde_json::Value;
-use source::{LINE, Line, Lines, parse};
 use std::io::BufReader;
 
 /// In a short input this byte stands for many, if it is the first as well: lines beyond the limit come
@@ -33,14 +33,14 @@ fuzz_target!(|data: &[u8]| {
         }
         let next = found.next_line().unwrap().expect("every line is reported");
         if line.len() > LINE {
-            assert!(matches!(&next, Line::Bad(at, reason) if *at == number && reason.contains("longer than")));
+            assert!(matches!(&next, JsonLine::Bad(at, reason) if *at == number && reason.contains("longer than")));
             continue;
         }
         match parse(line) {
-            Err(reason) => assert_eq!(next, Line::Bad(number, reason)),
+            Err(reason) => assert_eq!(next, JsonLine::Bad(number, reason)),
             Ok((event, payload)) => {
                 is_in(line, &event, &payload);
-                assert_eq!(next, Line::Event(event, payload));
+                assert_eq!(next, JsonLine::Event(event, payload));
             }
         }
         // Once for what is so long.

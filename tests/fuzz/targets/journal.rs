@@ -2,11 +2,8 @@
 //! the hashes is reached. What is sound must not be so with any byte altered.
 #![no_main]
 
-#[path = "../../../host/src/journal/chain/mod.rs"]
-#[allow(dead_code, clippy::wrong_self_convention)] // what is public there is not here
-mod chain;
-
-use chain::{Chained, FILE, Head, Link, Verified, check, hash, hex};
+use glassbox_journal::chain::{Chained, FILE, Head, Link, Verified, check, hash};
+use glassbox_util::text::hex;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use std::collections::HashMap;

@@ -1,9 +1,9 @@
 //! A host that is killed: wherever it was, the next one goes on, and nothing that was whole is lost.
-//! What is not from a crash is not mended.
+//! What is not from a crash is not repaired.
 
 use crate::support::{Bytes, Clock, DAY, Folder, MORNING, entry, rules, whats};
-use glassbox::journal::chain::Head;
-use glassbox::journal::{Journal, Reader, broken_folders};
+use glassbox_journal::chain::Head;
+use glassbox_journal::{Journal, Reader, broken_folders};
 use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -1,7 +1,7 @@
 //! A journal that cannot be written for a while, and one that is changed while its host runs.
 
 use crate::support::{Bytes, Clock, Folder, entry, rules, whats};
-use glassbox::journal::{Entry, Journal, What};
+use glassbox_journal::{Journal, JournalEntry, What};
 use std::fs;
 use std::process::Command;
 
@@ -99,7 +99,7 @@ fn child_on_a_full_disk() {
         Command::new("prlimit").args(["--fsize=unlimited", "--pid", &std::process::id().to_string()]).status().unwrap();
     assert!(let_go.success());
     journal.write(&entry(8));
-    journal.write(&Entry { what: What::Stopped, ..Entry::default() });
+    journal.write(&JournalEntry { what: What::Stopped, ..JournalEntry::default() });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A folder for one test, a clock that goes as it is told, and a journal as bytes.
 
-use glassbox::journal::chain::{self, Broken, Verified};
-use glassbox::journal::{Entry, Journal, Request, Rules, What};
+use glassbox_journal::chain::{self, Broken, Verified};
+use glassbox_journal::{Journal, JournalEntry, JournalRequest, Rules, What};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl Folder {
     }
 
     pub fn verify(&self) -> Result<Verified, Broken> {
-        glassbox::journal::verify(&self.journal()).unwrap()
+        glassbox_journal::verify(&self.journal()).unwrap()
     }
 }
 
@@ -69,19 +69,19 @@ pub fn rules(clock: &Clock, file: u64, total: u64) -> Rules {
 }
 
 /// The n-th of many.
-pub fn entry(number: usize) -> Entry {
-    Entry {
+pub fn entry(number: usize) -> JournalEntry {
+    JournalEntry {
         what: What::Sent,
         plugin: "tracking".into(),
         event: Some("PrintStarted".into()),
-        request: Some(Request {
+        request: Some(JournalRequest {
             name: "print_started".into(),
             method: "GET".into(),
             path: "/track/{id}/print_started/".into(),
             fields: vec![("number".into(), number.to_string())],
         }),
         status: Some(200),
-        ..Entry::default()
+        ..JournalEntry::default()
     }
 }
 

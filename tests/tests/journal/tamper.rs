@@ -1,7 +1,7 @@
 //! Whatever is changed is found, and named; and what cannot be found.
 
 use crate::support::{Bytes, Clock, Folder, MORNING, entry};
-use glassbox::journal::chain::{self, Head, Link};
+use glassbox_journal::chain::{self, Head, Link};
 use proptest::prelude::*;
 
 type Lines = Vec<(usize, Vec<u8>)>;
@@ -104,8 +104,11 @@ fn a_line_that_is_put_in_and_chained_well_is_found() {
     let journal = journal();
     let lines = journal.lines();
     for i in 0..=lines.len() {
-        let before =
-            if i == 0 { "0".repeat(64) } else { chain::hex(&chain::hash(&lines[i - 1].1[..lines[i - 1].1.len() - 1])) };
+        let before = if i == 0 {
+            "0".repeat(64)
+        } else {
+            glassbox_util::text::hex(&chain::hash(&lines[i - 1].1[..lines[i - 1].1.len() - 1]))
+        };
         let line =
             format!("{{\"n\":{},\"t\":\"2026-07-27T10:00:00.000Z\",\"what\":\"sent\",\"prev\":\"{before}\"}}\n", i + 1);
         let mut more = lines.clone();
@@ -200,7 +203,7 @@ fn what_is_wrong_is_said_in_words_and_with_its_place() {
         "2026-07-27-4.jsonl, line 3: it is not the line that the head knows by its hash: one of the two was altered"
     );
     let none = changed(&|lines| lines[4].1 = b"# a remark\n".to_vec());
-    assert_eq!(none, "2026-07-27-2.jsonl, line 2: it is no line of the journal: it does not begin with its number");
+    assert_eq!(none, "2026-07-27-2.jsonl, line 2: it is not a line of the journal: it does not begin with its number");
     let secret = changed(&|lines| lines[4].1 = b"{\"n\":\"my secret\"}\n".to_vec());
     assert!(!secret.contains("secret") && secret.contains("n, t or prev is missing or of the wrong kind"), "{secret}");
 
@@ -215,7 +218,7 @@ fn what_is_wrong_is_said_in_words_and_with_its_place() {
 
 #[test]
 fn who_writes_lines_and_head_anew_is_not_found() {
-    // That is what `glassbox log --verify` says that it cannot show.
+    // That is what `glassbox journal --verify` says that it cannot show.
     let journal = journal();
     let mut forged = journal.clone();
     forged.files.truncate(1);

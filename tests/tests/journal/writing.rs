@@ -2,8 +2,8 @@
 //! and whoever else writes.
 
 use crate::support::{Bytes, Clock, DAY, Folder, MORNING, entry, rules};
-use glassbox::journal::chain::LINE;
-use glassbox::journal::{Entry, Journal, Reader, Request, What, scrub};
+use glassbox_journal::chain::LINE;
+use glassbox_journal::{Journal, JournalEntry, JournalRequest, Reader, What, redact};
 use proptest::prelude::*;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -13,16 +13,21 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z_]{0,20}", any::<String>(), "[\\PC\u{0}-\u{1f}\u{80}-\u{9f}\u{202a}-\u{202e}]{0,9}"]
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request() -> impl Strategy<Value = JournalRequest> {
     let fields = prop::collection::vec((text(), text()), 0..6);
-    (text(), text(), text(), fields).prop_map(|(name, method, path, fields)| Request { name, method, path, fields })
+    (text(), text(), text(), fields).prop_map(|(name, method, path, fields)| JournalRequest {
+        name,
+        method,
+        path,
+        fields,
+    })
 }
 
-fn any_entry() -> impl Strategy<Value = Entry> {
+fn any_entry() -> impl Strategy<Value = JournalEntry> {
     let what = prop::sample::select(vec![What::Queued, What::Blocked, What::RolledBack, What::Loaded]);
     let option = || prop::option::of(text());
     (what, option(), text(), option(), option(), prop::option::of(request()), any::<Option<u16>>(), option()).prop_map(
-        |(what, octoprint, plugin, component, event, request, status, reason)| Entry {
+        |(what, octoprint, plugin, component, event, request, status, reason)| JournalEntry {
             what,
             octoprint,
             plugin,
@@ -54,7 +59,7 @@ proptest! {
         let bytes = Bytes::read(&folder.journal());
         for ((number, line), (entry, ..)) in bytes.values().iter().enumerate().zip(&entries) {
             prop_assert_eq!(&line["n"], &json!(number + 1));
-            prop_assert_eq!(&serde_json::from_value::<Entry>(line.clone()).unwrap(), entry);
+            prop_assert_eq!(&serde_json::from_value::<JournalEntry>(line.clone()).unwrap(), entry);
         }
         for (_, line) in bytes.lines() {
             let text = String::from_utf8(line).unwrap();
@@ -71,20 +76,20 @@ proptest! {
             2 => format!("%{:02x}", c as u8),
             _ => format!("%{:02X}", c.to_ascii_uppercase() as u8),
         }).collect();
-        let entry = Entry {
+        let entry = JournalEntry {
             event: Some(format!("{before}{encoded}")),
-            request: Some(Request { path: format!("/track/{encoded}/x"), fields: vec![(encoded.clone(), format!("{before}{encoded}{after}"))], ..Request::default() }),
+            request: Some(JournalRequest { path: format!("/track/{encoded}/x"), fields: vec![(encoded.clone(), format!("{before}{encoded}{after}"))], ..JournalRequest::default() }),
             reason: Some(format!("{encoded}{after}")),
-            ..Entry::default()
+            ..JournalEntry::default()
         };
-        let scrubbed = entry.scrubbed(&[("{id}", id)]);
-        prop_assert_eq!(scrubbed.reason.as_deref(), Some(&*format!("{{id}}{}", scrub(&after, &[("{id}", id)]))));
-        let request = scrubbed.request.unwrap();
+        let redacted = entry.redacted(&[("{id}", id)]);
+        prop_assert_eq!(redacted.reason.as_deref(), Some(&*format!("{{id}}{}", redact(&after, &[("{id}", id)]))));
+        let request = redacted.request.unwrap();
         prop_assert_eq!(&request.path, "/track/{id}/x");
         prop_assert_eq!(&request.fields[0].0, "{id}");
         let value = &request.fields[0].1;
         prop_assert!(value.contains("{id}") && !value.contains(&encoded), "{}", value);
-        let event = scrubbed.event.unwrap();
+        let event = redacted.event.unwrap();
         prop_assert!(event.ends_with("{id}"), "{}", event);
     }
 }
@@ -93,7 +98,7 @@ proptest! {
 fn a_line_says_what_is_known_and_no_more() {
     let folder = Folder::new();
     let journal = folder.open(&Clock::new());
-    journal.write(&Entry { what: What::RolledBack, plugin: "tracking".into(), ..Entry::default() });
+    journal.write(&JournalEntry { what: What::RolledBack, plugin: "tracking".into(), ..JournalEntry::default() });
     journal.write(&entry(7));
     let lines = Bytes::read(&folder.journal()).lines();
     let zeros = "0".repeat(64);

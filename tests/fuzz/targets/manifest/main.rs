@@ -2,13 +2,11 @@
 //! enforced is compared with a plain model of what a manifest means.
 #![no_main]
 
-#[path = "../../../../host/src/describe.rs"]
-mod describe;
 mod model;
 mod payload;
 mod requests;
 
-use glassbox_sandbox::{Manifest, Policy, printable};
+use glassbox_sandbox::{Manifest, Policy, describe, printable};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

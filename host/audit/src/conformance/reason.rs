@@ -1,0 +1,316 @@
+//! The closed list of reasons for which a tracker may send something else than OctoPrint did, each
+//! with a predicate that the case, OctoPrint's request and ours must meet.
+
+use super::case::{Case, Request, decode};
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt;
+
+/// Why ours may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// JSON null is "not known".
+    Null,
+    /// A list or an object is not a value.
+    NotAScalar,
+    /// JSON has no word for NaN and infinity.
+    NanOrInfinity,
+    /// The throttle mask is not a number.
+    WrongType,
+    /// A value that no OctoPrint produces, and that the manifest does not allow.
+    OddValue,
+    /// A reason that cannot stand in a path.
+    OddReason,
+    /// A number or a text beyond what the manifest allows.
+    OddNumberOrLength,
+    /// OctoPrint's own handler fails on such a payload.
+    OctoprintRaises,
+    /// Firmware Check's warnings have a new name, which OctoPrint's tracker does not know.
+    HeardUnderBothNames,
+    /// OctoPrint 1.11 always says `unknown`.
+    SlicerBug,
+    /// The throttle query answers with something else than a mask.
+    ThrottleQueryBroken,
+    /// Start and end of the server are told by events of their own.
+    LifecycleComesAsEvents,
+    /// The id is not a version 4 UUID.
+    IdIsMinted,
+    /// OctoPrint 2.1 fires one firmware error twice.
+    ErrorFiredTwice,
+    /// OctoPrint 2.1's tracker fails when the connection is lost in a print.
+    LostConnection,
+    /// OctoPrint from 1.12 on forgets to cancel the timer of a connection that is gone.
+    OrphanedTimer,
+}
+
+impl Reason {
+    /// The reason by its name in a corpus.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "null" => Self::Null,
+            "not-a-scalar" => Self::NotAScalar,
+            "nan-or-infinity" => Self::NanOrInfinity,
+            "wrong-type" => Self::WrongType,
+            "odd-value" => Self::OddValue,
+            "odd-reason" => Self::OddReason,
+            "odd-number-or-length" => Self::OddNumberOrLength,
+            "octoprint-raises" => Self::OctoprintRaises,
+            "heard-under-both-names" => Self::HeardUnderBothNames,
+            "1.11-slicer-bug" => Self::SlicerBug,
+            "throttle-query-broken" => Self::ThrottleQueryBroken,
+            "lifecycle-comes-as-events" => Self::LifecycleComesAsEvents,
+            "id-is-minted" => Self::IdIsMinted,
+            _ => return None,
+        })
+    }
+
+    /// In words, for a table.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Null => "null is 'not known' and left out; OctoPrint sends the word None",
+            Self::NotAScalar => "a list or an object is not a value and left out",
+            Self::NanOrInfinity => "JSON has no NaN and no infinity: not known, left out",
+            Self::WrongType => "the throttle mask must be a number",
+            Self::OddValue => "no OctoPrint produces this value; the manifest does not allow it",
+            Self::OddReason => "the error's reason must be one word; OctoPrint puts anything into the path",
+            Self::OddNumberOrLength => "no OctoPrint produces this number or text; the manifest does not allow it",
+            Self::OctoprintRaises => "OctoPrint's own handler fails on this payload",
+            Self::HeardUnderBothNames => "Firmware Check's warning is heard under today's name too",
+            Self::SlicerBug => "OctoPrint 1.11 always says 'unknown'; here the slicer is named",
+            Self::ThrottleQueryBroken => "a broken throttle query counts as none",
+            Self::LifecycleComesAsEvents => "start and end of the server come as events of their own",
+            Self::IdIsMinted => "an id that is not a version 4 UUID is refused; OctoPrint replaces it",
+            Self::ErrorFiredTwice => "OctoPrint 2.1 fires one error twice; here it is reported once",
+            Self::OrphanedTimer => "OctoPrint reports a connection once more, on a timer that it did not cancel",
+            Self::LostConnection => "OctoPrint 2.1 reports nothing when the connection is lost in a print",
+        }
+    }
+
+    /// Whether this reason explains the difference between OctoPrint's requests and ours.
+    #[must_use]
+    pub fn explains(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+        match self {
+            Self::Null | Self::NotAScalar | Self::NanOrInfinity | Self::OddValue | Self::OddNumberOrLength => {
+                self.left_out(case, theirs, ours) || self.refused(case, theirs, ours)
+            }
+            Self::OddReason => odd_reason(case, ours),
+            Self::WrongType => self.refused(case, theirs, ours),
+            Self::OctoprintRaises => {
+                malformed(case) && ours.len() <= 1 && (theirs.is_empty() || Self::Null.left_out(case, theirs, ours))
+            }
+            Self::HeardUnderBothNames => {
+                theirs.is_empty() && case.last_event() == "plugin_firmware_check_warning" && is_warning(case, ours)
+            }
+            Self::SlicerBug => {
+                let ([their], [our]) = (theirs, ours) else { return false };
+                same_but_fields(their, our)
+                    && their.fields() == [("slicer", "unknown")]
+                    && our.value("slicer") == case.last_payload().get("slicer").and_then(text)
+            }
+            Self::ThrottleQueryBroken => {
+                case.throttled.is_some()
+                    && case.throttled.as_deref().and_then(super::replay::mask).is_none()
+                    && pairwise(theirs, ours, |their, our| {
+                        let rest = without(their, |name, _| name.starts_with("throttled_"));
+                        same_but_fields(their, our) && rest == our.fields()
+                    })
+            }
+            Self::LifecycleComesAsEvents => matches!(case.last_event(), "Startup" | "Shutdown") && ours.is_empty(),
+            Self::IdIsMinted => {
+                // Refused, or minted by us where there was none.
+                !case.settings.get("unique_id").and_then(Value::as_str).is_some_and(is_uuid)
+                    && ours.iter().all(|our| our.path.split('/').any(is_uuid))
+            }
+            // These are about sequences of events: see `session`.
+            Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
+        }
+    }
+
+    /// Ours is theirs, but some fields that the reason is about are missing.
+    fn left_out(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+        let about = |name: &str, value: &str| self.is_about(sources(name), value, case);
+        // Where OctoPrint has a default for a missing key, null gets it too.
+        let default = |value: &str| self == Self::Null && value == "unknown";
+        pairwise(theirs, ours, |their, our| {
+            let mut left = our.fields().into_iter().peekable();
+            let explained = their.fields().into_iter().all(|(name, value)| match left.peek() {
+                Some(own) if *own == (name, value) => left.next().is_some(),
+                Some((own, text)) if *own == name && default(text) && about(name, value) => left.next().is_some(),
+                _ => about(name, value),
+            });
+            same_but_fields(their, our) && explained && left.next().is_none()
+        })
+    }
+
+    /// Ours is not sent at all, since a field that it cannot do without is one that the reason is
+    /// about.
+    fn refused(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+        let needed = ["system_throttled", "system_unthrottled", "webui_load"];
+        let about = |their: &Request| {
+            let fields = their.fields();
+            needed.contains(&their.kind())
+                && fields.iter().any(|(name, value)| self.is_about(sources(name), value, case))
+        };
+        ours.is_empty() && (theirs.len() == 1 && about(&theirs[0]) || odd_reason(case, ours))
+    }
+
+    /// Whether a field of OctoPrint's may be missing from ours for this reason.
+    fn is_about(self, sources: &[&str], value: &str, case: &Case) -> bool {
+        let null = Value::Null;
+        // The payload that the field was made from: for a connection, that of an earlier event.
+        let mut events = case.events.iter().rev();
+        let source = events.find_map(|event| sources.iter().find_map(|key| event.payload.get(key))).unwrap_or(&null);
+        let flag = sources.iter().any(|key| key.starts_with("current_") || key.starts_with("past_"));
+        match self {
+            Self::Null => source.is_null() && value == "None",
+            Self::NotAScalar => (source.is_array() || source.is_object()) && !is_float(source),
+            Self::NanOrInfinity => is_float(source),
+            Self::WrongType if sources == ["raw_value"] => !source.is_u64(),
+            Self::WrongType => flag && !source.is_boolean(),
+            Self::OddValue if sources == ["origin"] => {
+                !["local", "sdcard", "printer"].map(Value::from).contains(source)
+            }
+            Self::OddValue | Self::OddNumberOrLength if sources == ["baudrate"] => !source.is_u64(),
+            Self::OddValue => !source.is_null() && !is_word(Some(source)),
+            Self::OddNumberOrLength => {
+                let odd_time = sources == ["time"] && !source.as_f64().is_some_and(|time| (1.0..1e15).contains(&time));
+                let odd_mask = sources == ["raw_value"] && source.as_u64().is_none_or(|mask| mask >= 10_000_000_000);
+                let large = source.as_f64().is_some_and(|number| number.abs() >= 1e16);
+                let long = source.as_str().is_some_and(|text| text.chars().count() > 256);
+                odd_time || odd_mask || large || long
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// The payload keys that a field is made from.
+fn sources(field: &str) -> &'static [&'static str] {
+    match field {
+        "commerror_text" => &["error"],
+        "elapsed" => &["time"],
+        "printer_connector" => &["connector"],
+        "plugin" => &["id"],
+        "plugin_version" => &["version"],
+        "firmware_name" => &["name"],
+        "printer_port" => &["port"],
+        "printer_baudrate" => &["baudrate"],
+        "printer_safety_warning_type" => &["warning_type"],
+        "printer_safety_check_name" => &["check_name"],
+        "achievement" => &["key"],
+        "reason" => &["reason"],
+        "origin" => &["origin"],
+        "slicer" => &["slicer"],
+        "throttled_mask" => &["raw_value"],
+        "throttled_now" => &["current_issue"],
+        "throttled_past" => &["past_issue"],
+        "throttled_voltage_now" => &["current_undervoltage"],
+        "throttled_voltage_past" => &["past_undervoltage"],
+        "throttled_overheat_now" => &["current_overheat"],
+        "throttled_overheat_past" => &["past_overheat"],
+        "browser_name" => &["browser_name"],
+        "browser_version" => &["browser_version"],
+        "os_name" => &["os_name"],
+        "os_version" => &["os_version"],
+        "target" => &["target"],
+        "from_version" => &["from_version"],
+        "to_version" => &["to_version"],
+        _ => &[],
+    }
+}
+
+fn same_but_fields(their: &Request, our: &Request) -> bool {
+    their.method == our.method && their.path == our.path && their.user_agent == our.user_agent
+}
+
+fn without(request: &Request, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
+    request.fields().into_iter().filter(|(name, value)| !leave_out(name, value)).collect()
+}
+
+fn pairwise(theirs: &[Request], ours: &[Request], same: impl Fn(&Request, &Request) -> bool) -> bool {
+    theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(their, our)| same(their, our))
+}
+
+/// An error whose reason cannot stand in a path is not reported.
+fn odd_reason(case: &Case, ours: &[Request]) -> bool {
+    case.last_event() == "Error" && ours.is_empty() && !is_word(case.last_payload().get("reason"))
+}
+
+/// A scalar as it is reported.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(true) => Some("True".into()),
+        Value::Bool(false) => Some("False".into()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null => Some("unknown".into()),
+        _ => None,
+    }
+}
+
+/// One word of letters, digits, `_`, `.`, `-`.
+fn is_word(value: Option<&Value>) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    value.and_then(Value::as_str).is_some_and(|text| (1..=64).contains(&text.len()) && text.chars().all(plain))
+}
+
+fn is_float(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key("$float"))
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').collect();
+    let lengths = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]);
+    let hex = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    lengths && hex && parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b', 'A', 'B'])
+}
+
+/// Whether an event of the case lacks what OctoPrint's handler takes for granted.
+fn malformed(case: &Case) -> bool {
+    case.events.iter().any(|event| {
+        let required: &[&str] = match event.event.as_str() {
+            "PrintStarted" | "PrintDone" | "PrintFailed" | "PrintCancelled" => &["path", "origin"],
+            "Connected" => &["port", "baudrate"],
+            "FirmwareData" => &["name"],
+            "plugin_pi_support_throttle_state" => &[
+                "raw_value",
+                "current_issue",
+                "past_issue",
+                "current_undervoltage",
+                "past_undervoltage",
+                "current_overheat",
+                "past_overheat",
+            ],
+            _ => &[],
+        };
+        let payload = &event.payload;
+        let path = payload.get("path").is_some_and(|path| !path.is_string());
+        let infinite = payload.get("time").is_some_and(is_float);
+        let missing = required.iter().any(|key| payload.get(key).is_none_or(Value::is_null));
+        !payload.is_object() || path || infinite || missing
+    })
+}
+
+fn is_warning(case: &Case, ours: &[Request]) -> bool {
+    let [our] = ours else { return false };
+    let expected = |key: &str| {
+        let value = case.last_payload().get(key).and_then(Value::as_str);
+        value.unwrap_or("unknown").to_string()
+    };
+    let fields: Vec<_> = our.fields().into_iter().map(|(name, value)| (name, decode(value))).collect();
+    our.kind() == "printer_safety_warning"
+        && fields
+            == [
+                ("printer_safety_warning_type", expected("warning_type")),
+                ("printer_safety_check_name", expected("check_name")),
+            ]
+}

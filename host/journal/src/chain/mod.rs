@@ -1,0 +1,244 @@
+//! The chain: how lines, files and the head hang together, and the check that finds where they do
+//! not. It works on bytes in memory; reading files is next door. Nothing here depends on the rest of
+//! the program, so that it can be read, and fuzzed, by itself.
+//!
+//! Each line is a JSON object with a running number `n`, the time `t`, and `prev`, the SHA-256 of the
+//! line before it without its line feed; `prev` of the very first line is all zeros. The head holds the
+//! number and the hash of the last line, and the number and the `prev` of the first line that is kept:
+//! where the oldest files were removed for their size, it says so, and any other removal shows.
+
+mod parts;
+
+pub use parts::{Chained, FILE, Head, LINE, Link, NOTHING, Name, hash};
+
+use std::fmt;
+
+/// A journal that hangs together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Files with lines.
+    pub files: usize,
+    /// Whole lines.
+    pub lines: u64,
+    /// The number and the time of the first line.
+    pub first: Option<(u64, String)>,
+    /// The number and the time of the last line.
+    pub last: Option<(u64, String)>,
+    /// The last line's number and hash; those that the head says where there is none.
+    pub tail: Link,
+    /// Whole lines that the head does not know yet: the host was killed, or is writing.
+    pub behind: u64,
+    /// Bytes of a line that is not whole, at the end: the same.
+    pub incomplete: usize,
+    /// Files in front of the first line that is kept: the host was killed before it had removed them.
+    pub stale: usize,
+    /// The last file, and how many of its bytes are whole lines.
+    pub end: Option<(Name, usize)>,
+}
+
+/// Where a journal does not hang together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The file.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// Check a whole journal: its files, in any order, and its head.
+///
+/// # Errors
+/// The first place where it does not hang together.
+pub fn check(files: &[(&str, &[u8])], head: &[u8]) -> Result<Verified, Broken> {
+    let mut files = files.to_vec();
+    files.sort_by_key(|(name, _)| Name::parse(name));
+    let mut checker = Checker::new(head)?;
+    files.iter().try_for_each(|(name, bytes)| checker.file(name, bytes))?;
+    checker.end()
+}
+
+/// Checks a journal file by file, and keeps no more than one at a time.
+#[derive(Debug)]
+pub struct Checker {
+    head: Head,
+    found: Verified,
+    /// Whether the line was there that is the first of all by the head.
+    begun: bool,
+    /// Whether the line was there that is the last of all by the head.
+    ended: bool,
+    /// Lines in the last file.
+    count: u64,
+    /// What was behind the last file's last line feed.
+    rest: Vec<u8>,
+}
+
+impl Checker {
+    /// Begin with the head.
+    ///
+    /// # Errors
+    /// When it is no head.
+    pub fn new(head: &[u8]) -> Result<Self, Broken> {
+        let broken = |what: &str| Broken { file: "head".into(), line: None, what: what.into() };
+        let head = Head::parse(head).ok_or_else(|| broken("it is not as a host writes it: it was altered or cut"))?;
+        let none_yet = head.last.number.checked_add(1) == Some(head.first.number);
+        if head.first.number == 0
+            || head.last.number.saturating_add(1) < head.first.number
+            || (none_yet && head.last.hash != head.first.hash)
+        {
+            return Err(broken("its two lines do not fit together: it was altered"));
+        }
+        let found = Verified { tail: head.last, ..Verified::default() };
+        Ok(Self { head, found, begun: false, ended: none_yet, count: 0, rest: Vec::new() })
+    }
+
+    /// The next file, in the order of names.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, or with the file before it, as it turns out now.
+    pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), Broken> {
+        let broken = |what: &str| Broken { file: name.into(), line: None, what: what.into() };
+        let parsed = Name::parse(name).ok_or_else(|| broken("it is not a file of the journal: its name is no date"))?;
+        if let Some((before, _)) = &self.found.end {
+            if *before >= parsed {
+                return Err(broken("it is there twice, or out of order"));
+            }
+            if self.count == 0 || !self.rest.is_empty() {
+                return Err(self.at_end("the file has no whole line here, though a later file follows: it was cut"));
+            }
+        }
+        if bytes.len() > FILE {
+            return Err(broken("it is larger than a host makes its files"));
+        }
+        let before = self.found.end.replace((parsed, 0)).map(|(name, _)| name);
+        self.count = 0;
+        let mut rest = bytes;
+        while let Some(feed) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, next) = (&rest[..feed], &rest[feed + 1..]);
+            self.count += 1;
+            self.line(line, before.as_ref()).map_err(|what| Broken {
+                file: name.into(),
+                line: Some(self.count),
+                what,
+            })?;
+            rest = next;
+        }
+        self.rest = rest.to_vec();
+        self.found.end = self.found.end.take().map(|(name, _)| (name, bytes.len() - rest.len()));
+        if self.count > 0 {
+            self.found.files += usize::from(self.begun);
+            self.found.stale += usize::from(!self.begun);
+        }
+        Ok(())
+    }
+
+    /// After the last file.
+    ///
+    /// # Errors
+    /// What is missing at the end.
+    pub fn end(mut self) -> Result<Verified, Broken> {
+        if !self.begun && (!self.ended || self.found.last.is_some()) {
+            let first = self.head.first.number;
+            return Err(self.at_end(&format!("the journal begins with number {first}, by the head, and it is gone")));
+        }
+        if !self.ended {
+            let last = self.head.last.number;
+            let next = self.found.tail.number.saturating_add(1);
+            let missing = if next >= last { format!("line {last}") } else { format!("the lines {next} to {last}") };
+            let what = format!("{missing}, by the number, should follow here: the head knows of it, and it is gone");
+            return Err(self.at_end(&what));
+        }
+        if !self.rest.is_empty() {
+            let start = format!("{{\"n\":{},\"t\":\"", self.found.tail.number.saturating_add(1));
+            let both = start.len().min(self.rest.len());
+            if self.rest.len() > LINE || start.as_bytes()[..both] != self.rest[..both] {
+                return Err(self.at_end("what follows here is not a beginning of a line: it was put there"));
+            }
+            self.found.incomplete = self.rest.len();
+        }
+        Ok(self.found)
+    }
+
+    fn line(&mut self, bytes: &[u8], before: Option<&Name>) -> Result<(), String> {
+        let line = Chained::parse(bytes).map_err(|reason| format!("it is not a line of the journal: {reason}"))?;
+        if self.count == 1 {
+            self.name_fits(&line, before)?;
+        }
+        if self.found.last.is_some() {
+            self.follows(&line)?;
+        }
+        if line.number == self.head.first.number {
+            if line.prev != self.head.first.hash {
+                return Err("its prev is not what the head knows of the first line: one of the two was altered".into());
+            }
+            if self.count != 1 {
+                return Err("the journal begins with it, by the head, but it is not the first in its file".into());
+            }
+            self.begun = true;
+        } else if !self.begun && line.number > self.head.first.number {
+            let (first, number) = (self.head.first.number, line.number);
+            return Err(format!(
+                "it has number {number}, but the journal begins with {first}: what was before is gone"
+            ));
+        }
+        let hash = hash(bytes);
+        if line.number == self.head.last.number {
+            if hash != self.head.last.hash {
+                return Err("it is not the line that the head knows by its hash: one of the two was altered".into());
+            }
+            self.ended = true;
+        } else if self.begun && self.ended {
+            self.found.behind += 1;
+        }
+        self.found.tail = Link { number: line.number, hash };
+        let known = (line.number, line.time);
+        if self.begun {
+            self.found.lines += 1;
+            self.found.first.get_or_insert_with(|| known.clone());
+        }
+        self.found.last = Some(known);
+        Ok(())
+    }
+
+    /// Whether the line follows the one before it.
+    fn follows(&self, line: &Chained) -> Result<(), String> {
+        let before = self.found.tail;
+        let (number, last) = (line.number, before.number);
+        if last.checked_add(1) != Some(number) {
+            let gone = if number > last { "what was between is gone" } else { "it was put in, or moved" };
+            return Err(format!("it has number {number} and follows number {last}: {gone}, or a number was altered"));
+        }
+        if line.prev != before.hash {
+            return Err(format!("its prev is not the hash of line {last}, by the number: one of the two was altered"));
+        }
+        Ok(())
+    }
+
+    /// Whether the file's name is what comes of its first line's time and the file before it.
+    fn name_fits(&self, line: &Chained, before: Option<&Name>) -> Result<(), String> {
+        let Some((name, _)) = &self.found.end else { return Ok(()) };
+        let fits = match before {
+            Some(before) => *name == before.next(line.date()),
+            None => !name.is_before(line.date()),
+        };
+        if fits { Ok(()) } else { Err("the file's name is not what its first line makes it: it was renamed".into()) }
+    }
+
+    fn at_end(&self, what: &str) -> Broken {
+        let Some((name, _)) = &self.found.end else {
+            return Broken { file: "head".into(), line: None, what: what.into() };
+        };
+        Broken { file: name.to_string(), line: Some(self.count + 1), what: what.into() }
+    }
+}

@@ -1,0 +1,157 @@
+//! The journal's folder: which files are in it, reading them within bounds, the check of all of them,
+//! and putting aside what is broken.
+
+use super::chain::{Broken, Checker, FILE, Head, Name, Verified};
+use super::open_file::Lock;
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// The head file.
+pub(super) const HEAD: &str = "head";
+
+/// What is kept of broken journals, in bytes, besides the last of them: as much as of a good one.
+const ASIDE: u64 = super::TOTAL;
+
+/// The files that could be the journal's, in the order of their lines.
+pub(super) fn files(folder: &Path) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
+        entries => entries?,
+    };
+    for entry in entries {
+        if let Ok(name) = entry?.file_name().into_string()
+            && name.ends_with(".jsonl")
+        {
+            files.push(name);
+        }
+    }
+    files.sort_by_key(|name| Name::parse(name));
+    Ok(files)
+}
+
+/// The bytes of the head file; none where there is no such file.
+pub(super) fn head(folder: &Path) -> Result<Option<Vec<u8>>> {
+    let file = folder.join(HEAD);
+    match read(&file, Head::SIZE) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => Ok(Some(read.with_context(|| format!("reading {}", file.display()))?)),
+    }
+}
+
+/// A file, or a little more than so many bytes of it. What is not a regular file has none: nobody waits for a pipe.
+pub(super) fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if fs::metadata(file)?.is_file() {
+        File::open(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Check the journal in a folder. A host may be writing to it.
+///
+/// # Errors
+/// When it cannot be read; a journal that is broken is no such error.
+pub fn verify(folder: &Path) -> Result<Result<Verified, Broken>> {
+    // The head first: lines that come later are just not known to it.
+    let found = check(folder, head(folder)?.as_deref())?;
+    if found.is_ok() {
+        return Ok(found);
+    }
+    // A host may have removed its oldest file while we read; now it has to wait. Where nothing can be
+    // locked, nothing can be written.
+    let _lock = Lock::file(folder).and_then(Lock::take);
+    check(folder, head(folder)?.as_deref())
+}
+
+/// Check the journal in a folder against this head.
+pub(super) fn check(folder: &Path, head: Option<&[u8]>) -> Result<Result<Verified, Broken>> {
+    let files = files(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let broken = |file: &str, what: &str| Broken { file: file.into(), line: None, what: what.into() };
+    let Some(head) = head else {
+        return Ok(match files.first() {
+            None => Ok(Verified::default()),
+            Some(_) => Err(broken(HEAD, "it is missing, though there are lines")),
+        });
+    };
+    let mut checker = match Checker::new(head) {
+        Ok(checker) => checker,
+        Err(broken) => return Ok(Err(broken)),
+    };
+    for name in files {
+        let path = folder.join(&name);
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Ok(Err(broken(&name, "it is not a regular file")));
+        }
+        let bytes = match read(&path, FILE) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(broken(&name, "it is gone"))),
+            bytes => bytes.with_context(|| format!("reading {}", path.display()))?,
+        };
+        if let Err(broken) = checker.file(&name, &bytes) {
+            return Ok(Err(broken));
+        }
+    }
+    Ok(checker.end())
+}
+
+/// Make the folder, for its owner alone.
+pub(super) fn make(folder: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("making the folder {}", folder.display()))
+}
+
+/// Move the head and all files of lines into a folder `broken-N`; its name is returned. Older ones are
+/// removed where they take too much room.
+pub(super) fn put_aside(folder: &Path) -> Result<String> {
+    let numbers = broken_folders(folder)?;
+    let name = format!("broken-{}", numbers.last().map_or(0, |(number, _)| *number) + 1);
+    let aside = folder.join(&name);
+    make(&aside)?;
+    // The head last: what is left without one is broken still, if we are stopped here.
+    for file in files(folder)?.into_iter().chain([HEAD.to_string()]) {
+        match fs::rename(folder.join(&file), aside.join(&file)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            moved => moved.with_context(|| format!("moving {file} of {} into {name}", folder.display()))?,
+        }
+    }
+    trim(&numbers);
+    Ok(name)
+}
+
+/// Remove the oldest of what was put aside, where it takes too much room.
+fn trim(folders: &[(u64, PathBuf)]) {
+    let mut room = ASIDE;
+    for (_, old) in folders.iter().rev() {
+        room = room.saturating_sub(size(old));
+        if room == 0 {
+            tracing::warn!("{} is removed: what is kept of broken journals has its limit", old.display());
+            if let Err(error) = fs::remove_dir_all(old) {
+                tracing::warn!("{} cannot be removed: {error}", old.display());
+            }
+        }
+    }
+}
+
+/// The folders that hold what was broken, by their number.
+pub fn broken_folders(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(number) = name.strip_prefix("broken-").and_then(|number| number.parse::<u32>().ok()) {
+            found.push((number.into(), path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn size(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}

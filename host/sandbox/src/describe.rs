@@ -1,0 +1,92 @@
+//! A manifest in plain words: what is recorded, and what a component sees and uses.
+
+use crate::manifest::{Field, Rule};
+use crate::{Manifest, Method};
+use std::fmt::Write;
+
+/// What is recorded, for a terminal.
+#[must_use]
+pub fn in_words(manifest: &Manifest) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write_words(&mut out, manifest);
+    out
+}
+
+fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let capabilities = &manifest.capabilities;
+    writeln!(out, "{} - {}", manifest.plugin.name, manifest.plugin.description)?;
+    if let Some(http) = &capabilities.http {
+        writeln!(out, "\nIt sends to {}", http.url)?;
+        if let Some(setting) = &http.url_setting {
+            writeln!(out, "  (the setting '{setting}' names another server; only you can change it)")?;
+        }
+        writeln!(out, "  with the setting '{}' as {{id}}, as user agent {}", http.id_setting, capabilities.user_agent)?;
+    }
+    writeln!(out, "\nIt may report:")?;
+    for says in &manifest.says {
+        let switch = says.switch.as_ref().map(|switch| format!(" [off: {switch}=false]")).unwrap_or_default();
+        let method = if says.method == Method::Post { " (POST)" } else { "" };
+        writeln!(out, "  {}{method}{switch}", says.request)?;
+        if let Some(rule) = &says.variable {
+            writeln!(out, "      in its name: {}", rule_in_words(rule).join("; "))?;
+        }
+        for field in &says.fields {
+            writeln!(out, "      {}: {}", field.name, field_in_words(field))?;
+        }
+    }
+    writeln!(out, "\nOf OctoPrint's events it sees:")?;
+    for sees in &manifest.sees {
+        let fields = if sees.fields.is_empty() { "that it happened".into() } else { sees.fields.join(", ") };
+        writeln!(out, "  {}: {fields}", sees.event)?;
+    }
+    let fields: Vec<_> = capabilities.hardware.iter().map(|field| field.name()).collect();
+    let hardware = if fields.is_empty() { "nothing".into() } else { fields.join(", ") };
+    writeln!(
+        out,
+        "\nOf this machine it sees: {hardware}{}",
+        if capabilities.throttle { ", throttle state" } else { "" }
+    )?;
+    writeln!(out, "It can touch nothing else: no files, no network of its own, no wall clock.")
+}
+
+/// What is recorded, as the README's table.
+#[must_use]
+pub fn as_markdown(manifest: &Manifest) -> String {
+    let mut out = String::from("| report | what it says | switch |\n|---|---|---|\n");
+    for says in &manifest.says {
+        let fields: Vec<_> = says.fields.iter().map(|field| format!("`{}`", field.name)).collect();
+        let fields = if fields.is_empty() { "nothing but that it happened".into() } else { fields.join(", ") };
+        let switch = says.switch.as_deref().map_or("none".into(), |switch| format!("`{switch}`"));
+        let _ = writeln!(out, "| `{}` | {fields} | {switch} |", says.request);
+    }
+    out
+}
+
+fn field_in_words(field: &Field) -> String {
+    let mut parts = rule_in_words(&field.rule);
+    if field.optional {
+        parts.push("may be missing".into());
+    }
+    if let Some(switch) = &field.switch {
+        parts.push(format!("off: {switch}=false"));
+    }
+    parts.join("; ")
+}
+
+fn rule_in_words(rule: &Rule) -> Vec<String> {
+    let Rule { constant, one_of, pattern, max_length } = rule;
+    let mut parts = Vec::new();
+    if let Some(constant) = constant {
+        parts.push(format!("always {constant}"));
+    }
+    if let Some(values) = one_of {
+        parts.push(format!("one of {}", values.join(", ")));
+    }
+    match (pattern, max_length) {
+        (Some(pattern), _) => parts.push(format!("text like {pattern}")),
+        (None, Some(length)) => parts.push(format!("text of at most {length} characters")),
+        (None, None) => {}
+    }
+    parts
+}

@@ -1,0 +1,255 @@
+//! `demo`: a recorded session of a real OctoPrint, through the installed component, over real HTTP,
+//! compared with what OctoPrint sent.
+
+mod player;
+
+use anyhow::{Context, Result, bail};
+use glassbox::delivery::send_queue::SendQueue;
+use glassbox::home::instance_journal::InstanceJournal;
+use glassbox::home::{BUNDLED_NAME, Home};
+use glassbox::net::tls_trust::TlsTrust;
+use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
+use glassbox::plugins::worker::keep;
+use glassbox::system::SystemRandom;
+use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::receiver::Receiver;
+use glassbox_audit::conformance::session::{self, EVENTS, Kind, Ours};
+use glassbox_sandbox::capabilities::{Capabilities, Deny};
+use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
+use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
+use glassbox_util::files::write_atomically;
+use player::{Moment, Player};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// The session that comes with this program.
+const REQUESTS: &str = include_str!("../../../../examples/sessions/octoprint-1.11.8.requests.jsonl");
+
+/// The id and the salt under which the sessions were recorded: with `file_salt` equal to the id,
+/// file hashes are OctoPrint's.
+const RECORDED_ID: &str = "11111111-2222-4333-8444-555555555555";
+
+/// Play; false if anything differs without a reason.
+pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u16) -> Result<bool> {
+    if !(0.0..=1e6).contains(&speed) {
+        bail!("--speed must be between 0 and 1000000");
+    }
+    let scratch = Scratch::new()?;
+    let (events, requests) = match recording {
+        Some(events) => (events.to_path_buf(), beside(events)?),
+        None => scratch.write_session()?,
+    };
+    let script = session::read_events(&events)?;
+    let recorded = session::read_requests(&requests)?;
+    let home = Home::at(scratch.0.join("home"));
+    home.init()?;
+    let installed = match given {
+        Some(given) => take_plugin(&Home::at(given), &home)?,
+        None => home.plugin_file(BUNDLED_NAME),
+    };
+    let receiver = Receiver::start(port)?;
+    let screen = Screen::new(script.last().map_or(0.0, |entry| entry.t));
+    screen.line(&format!("home      {}", home.root().display()))?;
+    screen.line(&format!("component {}", installed.display()))?;
+    screen.line(&format!("receiver  {}", receiver.url()))?;
+    home.change_settings(BUNDLED_NAME, |settings| opt_in(settings, &receiver.url()))?;
+    let end = recorded.last().map_or(0.0, |request| request.t).max(script.last().map_or(0.0, |entry| entry.t));
+    let speed = if speed == 0.0 { f64::INFINITY } else { speed };
+    let (clock, throttle) = (ManualClock::default(), ManualThrottle::default());
+    let player = Player { clock, throttle, home: &home, speed, stop: stop_on_signal()? };
+    let outbox = SendQueue::new(BUNDLED_NAME, &InstanceJournal::new(None, BUNDLED_NAME), TlsTrust::default());
+    let mut running = start(&home, &player, &outbox)?;
+    let mut causes = Vec::new();
+    let finished = player.play(&mut running, &script, end, |moment| {
+        // Whoever read it has had enough: that ends it too.
+        let shown = screen.moment(moment).is_ok();
+        let cause = moment.event.map(|(event, payload)| (event.to_string(), payload.clone()));
+        causes.extend(moment.sent.iter().map(|sent| (Request::from(sent), cause.clone())));
+        shown
+    })?;
+    let tally = outbox.drain(Duration::from_secs(10));
+    let received = receiver.wait_for(causes.len(), Duration::from_secs(2));
+    if !finished {
+        screen.line(&format!("stopped; {} reports had been sent", tally.sent))?;
+        return Ok(true);
+    }
+    screen.done()?;
+    let ours = attribute(&received, causes)?;
+    let theirs: Vec<_> = recorded.into_iter().map(|recorded| recorded.request).collect();
+    report(&session::compare(&ours, &theirs), &screen)
+}
+
+/// Take the plugin of a home that somebody uses; their settings are not the demo's to change.
+fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
+    if !from.plugins().is_dir() {
+        from.init()?;
+    }
+    write_atomically(&to.plugin_file(BUNDLED_NAME), &from.read_plugin(BUNDLED_NAME)?)?;
+    Ok(from.plugin_file(BUNDLED_NAME))
+}
+
+/// Opt in, with the settings under which the session was recorded.
+fn opt_in(settings: &mut Settings, server: &str) -> Result<()> {
+    let changes: [(&str, Value); 6] = [
+        ("enabled", true.into()),
+        ("unique_id", RECORDED_ID.into()),
+        ("file_salt", RECORDED_ID.into()),
+        ("server", server.into()),
+        ("ping", json!(20)),
+        ("pong", json!(60)),
+    ];
+    changes.into_iter().try_for_each(|(key, value)| settings.set(key, value).map_err(anyhow::Error::msg))
+}
+
+/// The installed file is what runs.
+fn start(home: &Home, player: &Player, outbox: &SendQueue) -> Result<RunningPlugin> {
+    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
+    let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
+    let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), outbox.clone());
+    let supply = Box::new(move |_: &Plugin| Capabilities {
+        http: Box::new(queue.clone()),
+        clock: Box::new(clock.clone()),
+        // The session says what its machine was.
+        hardware: Box::new(Deny),
+        throttle: Box::new(throttle.clone()),
+        random: Box::new(SystemRandom),
+    });
+    let keep = keep(home, BUNDLED_NAME);
+    // CI and the like say no to reports that leave the machine; these go to our own receiver.
+    RunningPlugin::start(
+        Setup { plugin, settings, veto: None, supply, keep, keep_state: Box::new(|_| ()), saved: None },
+        0,
+    )
+}
+
+fn stop_on_signal() -> Result<mpsc::Receiver<()>> {
+    let (stop, stopped) = mpsc::channel();
+    ctrlc::set_handler(move || stop.send(()).unwrap_or_default()).context("listening for signals")?;
+    Ok(stopped)
+}
+
+/// What came over the wire must be what was sent, in order; then each has its cause.
+fn attribute(received: &[Request], causes: Vec<(Request, Option<(String, Value)>)>) -> Result<Vec<Ours>> {
+    if !received.iter().eq(causes.iter().map(|(request, _)| request)) {
+        bail!("the receiver got {} requests, not the {} that were sent, in order", received.len(), causes.len());
+    }
+    Ok(causes.into_iter().map(|(request, cause)| Ours { request, cause }).collect())
+}
+
+fn report(kinds: &BTreeMap<String, Kind>, screen: &Screen) -> Result<bool> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{:24} {:>5} {:>9} {:>10}  why it differs", "report", "here", "OctoPrint", "same bytes")?;
+    let (mut here, mut there, mut same, mut unexplained) = (0, 0, 0, 0);
+    for (name, kind) in kinds {
+        let mut reasons: Vec<_> = kind.reasons.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+        if !kind.unexplained.is_empty() {
+            reasons.push(screen.red(&format!("{}: NO REASON", kind.unexplained.len())));
+        }
+        writeln!(out, "{name:24} {:>5} {:>9} {:>10}  {}", kind.here, kind.there, kind.same, reasons.join("; "))?;
+        (here, there, same) = (here + kind.here, there + kind.there, same + kind.same);
+        unexplained += kind.unexplained.len();
+    }
+    writeln!(out, "{:24} {here:>5} {there:>9} {same:>10}", "all")?;
+    for (name, kind) in kinds {
+        for difference in &kind.unexplained {
+            writeln!(out, "\n{name}\n{difference}")?;
+        }
+    }
+    let verdict = match unexplained {
+        0 => "every difference has a reason".to_string(),
+        count => screen.red(&format!("{count} differences have no reason")),
+    };
+    writeln!(out, "\n{verdict}")?;
+    Ok(unexplained == 0)
+}
+
+/// `x.events.jsonl` and `x.requests.jsonl` lie side by side.
+fn beside(events: &Path) -> Result<PathBuf> {
+    let name = events.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".events.jsonl"));
+    let name = name.context("a session's file is called NAME.events.jsonl")?;
+    Ok(events.with_file_name(format!("{name}.requests.jsonl")))
+}
+
+/// A folder that is gone when the demo is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("glassbox-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    fn write_session(&self) -> Result<(PathBuf, PathBuf)> {
+        let files = (self.0.join("session.events.jsonl"), self.0.join("session.requests.jsonl"));
+        std::fs::write(&files.0, EVENTS)?;
+        std::fs::write(&files.1, REQUESTS)?;
+        Ok(files)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Colour and a progress line on a terminal, plain lines in a pipe.
+struct Screen {
+    terminal: bool,
+    end: f64,
+}
+
+impl Screen {
+    fn new(end: f64) -> Self {
+        Self { terminal: super::colours(), end: end.max(1.0) }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.terminal { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+    }
+
+    fn red(&self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    fn line(&self, text: &str) -> io::Result<()> {
+        let clear = if self.terminal { "\r\x1b[K" } else { "" };
+        writeln!(io::stdout(), "{clear}{text}")
+    }
+
+    fn moment(&self, moment: &Moment) -> io::Result<()> {
+        let time = format!("{:8.3} s", moment.t);
+        if !moment.sent.is_empty() || moment.what.starts_with("settings") {
+            self.line(&format!("{time}  {}", self.paint("1", moment.what)))?;
+        }
+        for request in moment.sent {
+            self.line(&format!("            -> {} {}", self.paint("32", &request.name), fields(request)))?;
+        }
+        for note in moment.notes {
+            self.line(&format!("{time}  {}", self.red(note)))?;
+        }
+        if self.terminal {
+            let done = (moment.t / self.end).clamp(0.0, 1.0);
+            let bar = "#".repeat((done * 30.0) as usize);
+            write!(io::stdout(), "\r\x1b[K[{bar:30}] {time}  {}", moment.what.chars().take(40).collect::<String>())?;
+            io::stdout().flush()?;
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> io::Result<()> {
+        if self.terminal { write!(io::stdout(), "\r\x1b[K") } else { Ok(()) }
+    }
+}
+
+fn fields(request: &Outgoing) -> String {
+    let fields: Vec<_> = request.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    fields.join(" ")
+}

@@ -1,0 +1,72 @@
+//! `replay`.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use glassbox::home::Home;
+use glassbox::record::{self, Components, Ending, Recording, Redactor, Sink, compare};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What can be said of a replay.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The recording, of 'run --record' or of a failure (state/NAME.trap.jsonl).
+    file: PathBuf,
+    /// A component that was recorded, if it is not in the home any more; may be given several times.
+    #[arg(long, value_name = "FILE.wasm")]
+    component: Vec<PathBuf>,
+    /// Compare with this version: what would it have sent?
+    #[arg(long, value_name = "OTHER.wasm")]
+    with: Option<PathBuf>,
+    /// Write the same recording without secrets: with stand-ins for all texts.
+    #[arg(long, value_name = "NEW.jsonl", conflicts_with = "with")]
+    scrub: Option<PathBuf>,
+}
+
+/// Replay a recording; false if something is different.
+pub fn replay(home: &Home, options: &Options) -> Result<bool> {
+    let recording = Recording::read(&options.file)?;
+    let mut out = std::io::stdout().lock();
+    match &recording.ending {
+        Ending::Stopped => {}
+        Ending::Full => writeln!(out, "the recording had reached its limit: what came later is not in it")?,
+        Ending::Torn(place) => writeln!(out, "the recording ends {place}: what is not whole is left out")?,
+    }
+    if recording.header.redacted {
+        writeln!(out, "texts in it are stand-ins for what was there")?;
+    }
+    if recording.passages.is_empty() {
+        bail!("there is no whole call in the recording {}", options.file.display());
+    }
+    let mut components = Components::find(home, &options.component, recording.is_metered())?;
+    if let Some(other) = &options.with {
+        let other = components.load(other)?;
+        if !recording.starts().values().any(|start| start.plugin == other.name) {
+            bail!("the plugin '{}' is not in this recording", other.name);
+        }
+        let comparison = compare::compare(&recording, &other);
+        write!(out, "{comparison}")?;
+        return Ok(comparison.is_same());
+    }
+    if let Some(new) = &options.scrub {
+        scrub(&recording, &mut components, new)?;
+        writeln!(out, "{} is the same without secrets; it is a run with stand-ins for all texts", new.display())?;
+        return Ok(true);
+    }
+    let replay = record::replay(&recording, &mut components)?;
+    write!(out, "{replay}")?;
+    Ok(replay.divergence.is_none())
+}
+
+fn scrub(recording: &Recording, components: &mut Components, new: &std::path::Path) -> Result<()> {
+    let starts = recording.starts();
+    let sink = Sink::create(new, u64::MAX, true)?;
+    let mut scrubber = Redactor::default();
+    scrubber.foresee(recording);
+    for (line, passage) in &recording.passages {
+        let start = starts.get(&passage.life).with_context(|| format!("line {line}: it was never started"))?;
+        let plugin = components.get(&start.plugin, &start.digest)?;
+        sink.write(&record::lines(&scrubber.stand_in(&plugin, passage)));
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `run`.
+
+use anyhow::{Context, Result, bail};
+use glassbox::daemon::{self, Source};
+use glassbox::home::ApiKey;
+use glassbox::home::Home;
+use glassbox::home::config::mqtt;
+use glassbox::home::config::octoprint::{self, Target};
+use glassbox::net::{Address, Peer};
+use glassbox::record::{LIMIT, Sink};
+use std::fs::File;
+use std::io::{BufReader, stdin};
+use std::path::{Path, PathBuf};
+
+/// Whether it is recorded.
+#[derive(Debug, clap::Args)]
+pub struct Record {
+    /// Write all that crosses the boundary of plugins into this new file, for 'glassbox replay'.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The recording ends when it has so many bytes.
+    #[arg(long, value_name = "BYTES", requires = "record", default_value_t = LIMIT)]
+    record_limit: u64,
+    /// With stand-ins for all texts: no id, no salt, no path.
+    #[arg(long, requires = "record")]
+    record_scrub: bool,
+}
+
+/// Run all plugins until the events end or a signal comes.
+pub fn run(
+    home: &Home,
+    octoprint: Option<&str>,
+    key: Option<&Path>,
+    events: Option<&Path>,
+    record: &Record,
+) -> Result<()> {
+    let source = match (octoprint, events) {
+        (Some(url), _) => {
+            let address = Address::parse(url, Peer::OctoPrint)?;
+            Source::OctoPrints(vec![Target { name: None, address, key: ApiKey::find(key)? }], Vec::new())
+        }
+        (None, Some(events)) => lines(events)?,
+        (None, None) => {
+            home.must_exist()?;
+            let (config, file) = (home.config()?, home.config_file());
+            config.names(&file)?;
+            let brokers = mqtt::brokers(&config.mqtt, home.root(), &file)?;
+            let targets = match config.octoprint.is_empty() && !brokers.is_empty() {
+                true => Vec::new(),
+                false => octoprint::targets(&config.octoprint, home.root(), &file)?,
+            };
+            Source::OctoPrints(targets, brokers)
+        }
+    };
+    let create = |file: &PathBuf| Sink::create(file, record.record_limit, record.record_scrub);
+    let recording = record.record.as_ref().map(create).transpose()?;
+    let tally = daemon::run(home, source, recording)?.tally;
+    tracing::info!("{} reports sent, {} failed, {} dropped", tally.sent, tally.failed, tally.dropped);
+    Ok(())
+}
+
+fn lines(events: &Path) -> Result<Source> {
+    if events == Path::new("-") {
+        return Ok(Source::Lines(Box::new(BufReader::new(stdin()))));
+    }
+    let file = File::open(events).with_context(|| format!("the events cannot be read from {}", events.display()))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        bail!("the events cannot be read from {}: it is a folder", events.display());
+    }
+    Ok(Source::Lines(Box::new(BufReader::new(file))))
+}

@@ -1,0 +1,109 @@
+//! The API key: where it comes from, and that it never shows.
+
+use anyhow::{Context, Result, bail};
+use glassbox_util::files::must_be_private;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The variable that may hold it.
+pub const VARIABLE: &str = "GLASSBOX_API_KEY";
+/// Its name among systemd's credentials.
+pub const CREDENTIAL: &str = "octoprint-api-key";
+
+/// What it is called where something is wrong with it.
+pub const WHAT: &str = "the API key";
+/// Nobody's key is longer.
+const LONGEST: usize = 256;
+
+/// An API key. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(an API key)")
+    }
+}
+
+impl ApiKey {
+    /// Take a text for a key.
+    ///
+    /// # Errors
+    /// When it cannot be one; the message does not repeat it.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            bail!("it is empty; put an OctoPrint API key there");
+        }
+        if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            bail!("what is there is no API key: one is a single word of letters and digits");
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// From a file that nobody else can read.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it too, or it holds no key; the message says what to do.
+    pub fn read(file: &Path) -> Result<Self> {
+        must_be_private(file, WHAT)?;
+        Self::from_file(file)
+    }
+
+    fn from_file(file: &Path) -> Result<Self> {
+        let read = || -> Result<Self> {
+            let mut text = String::new();
+            File::open(file)?.take(4096).read_to_string(&mut text)?;
+            Self::parse(&text)
+        };
+        read().with_context(|| format!("the API key in {}", file.display()))
+    }
+
+    /// From the file that was named, or else from where a service gets it.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used; the message says what to do.
+    pub fn find(file: Option<&Path>) -> Result<Self> {
+        if let Some(file) = file {
+            return Self::read(file);
+        }
+        if let Some(key) = std::env::var_os(VARIABLE).filter(|key| !key.is_empty()) {
+            return Self::parse(&key.to_string_lossy()).with_context(|| format!("the API key in ${VARIABLE}"));
+        }
+        if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
+            // systemd looks after who may read it.
+            let file = PathBuf::from(folder).join(CREDENTIAL);
+            if file.exists() {
+                return Self::from_file(&file);
+            }
+        }
+        bail!(
+            "there is no API key; make one in OctoPrint (Settings > Application Keys), put it into a file that only \
+             you can read, and name that with --api-key-file; or set ${VARIABLE}, or give systemd's credential \
+             {CREDENTIAL}"
+        )
+    }
+
+    /// The key itself, for OctoPrint.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_word_and_is_never_shown() {
+        let key = ApiKey::parse(" 0123ABC-_\n").unwrap();
+        assert_eq!(key.reveal(), "0123ABC-_");
+        assert_eq!(format!("{key:?}"), "(an API key)");
+        for text in ["", " \n", "two words", "k\u{e9}y", "a\0b", &"x".repeat(300)] {
+            let error = format!("{:#}", ApiKey::parse(text).unwrap_err());
+            assert!(text.trim().is_empty() || !error.contains(text), "{error}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The configuration as it is now, for everybody in a running host: it changes when `glassbox.toml` does.
+
+use super::Config;
+use super::audit_policy::AuditPolicy;
+use crate::net::TlsTrust;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The configuration, and whom it trusts. Clones share it.
+#[derive(Clone)]
+pub struct LiveConfig(Arc<Mutex<(Config, TlsTrust)>>);
+
+impl LiveConfig {
+    /// As it is at the start.
+    #[must_use]
+    pub fn new(config: Config, trust: TlsTrust) -> Self {
+        Self(Arc::new(Mutex::new((config, trust))))
+    }
+
+    /// Who may vouch for a server now.
+    #[must_use]
+    pub fn trust(&self) -> TlsTrust {
+        self.lock().1.clone()
+    }
+
+    /// Which auditors must vouch for a component now.
+    #[must_use]
+    pub fn policy(&self) -> Option<AuditPolicy> {
+        self.lock().0.policy.clone()
+    }
+
+    /// The program that is asked for the throttle state now.
+    #[must_use]
+    pub fn vcgencmd(&self) -> PathBuf {
+        self.lock().0.vcgencmd.clone()
+    }
+
+    /// Take this one from now on; returns the one before it, or none if it is the same.
+    pub fn replace(&self, config: Config, trust: TlsTrust) -> Option<Config> {
+        let mut now = self.lock();
+        if now.0 == config {
+            return None;
+        }
+        Some(std::mem::replace(&mut *now, (config, trust)).0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Config, TlsTrust)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,38 @@
+//! The home folder: plain files that people and the running host share. What each holds, and how it is
+//! changed without losing what was there. Who acts on a change is in other rooms.
+
+pub mod api_key;
+pub mod config;
+pub mod grants;
+pub mod import;
+pub mod instance_journal;
+mod layout;
+mod lock;
+mod plugin_files;
+pub mod settings;
+pub mod settings_schema;
+pub mod state;
+
+pub use api_key::ApiKey;
+pub use config::{Config, LiveConfig, UNNAMED};
+pub use layout::{Home, attestations_beside};
+pub use plugin_files::{BUNDLED, BUNDLED_NAME, read_component, short_digest};
+
+use anyhow::{Result, bail};
+use glassbox_sandbox::{manifest, printable};
+use glassbox_util::Advised;
+use std::path::Path;
+
+fn check_name(name: &str) -> Result<()> {
+    if !manifest::is_name(name) {
+        bail!("'{}' is not a plugin name: 1 to 64 lower-case letters, digits and '-'", printable(name, 80));
+    }
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let what = format!("making the folder {}", folder.display());
+        Advised::new(what, "choose another home with --home, or make it writable").because(error).into()
+    })
+}

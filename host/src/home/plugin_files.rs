@@ -1,0 +1,78 @@
+//! The files in `plugins/`: the bundled tracker, the names that there are, and the bytes of each.
+
+use super::{Home, check_name, config, make_folder};
+use anyhow::{Context, Result};
+use glassbox_sandbox::{Error, limits};
+use glassbox_util::files::{read_bounded, write_atomically};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The tracker that comes with this program.
+pub const BUNDLED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracking.wasm"));
+/// Its name.
+pub const BUNDLED_NAME: &str = "tracking";
+
+impl Home {
+    /// Make what is missing: folders, configuration, the bundled plugin. What is there stays.
+    /// Returns the files that were made.
+    ///
+    /// # Errors
+    /// When something cannot be written; the message names it.
+    pub fn init(&self) -> Result<Vec<PathBuf>> {
+        for folder in [self.root().to_path_buf(), self.plugins(), self.grants(), self.settings_folder()] {
+            make_folder(&folder)?;
+        }
+        let files = [(self.config_file(), config::INITIAL.as_bytes()), (self.plugin_file(BUNDLED_NAME), BUNDLED)];
+        let mut made = Vec::new();
+        for (file, content) in files {
+            if !file.exists() {
+                write_atomically(&file, content)?;
+                made.push(file);
+            }
+        }
+        Ok(made)
+    }
+
+    /// Names of all plugins in the folder, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn plugin_names(&self) -> Result<Vec<String>> {
+        let folder = self.plugins();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+            let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+            if path.extension().is_some_and(|extension| extension == "wasm")
+                && let Some(name) = path.file_stem()
+            {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// A plugin's bytes.
+    ///
+    /// # Errors
+    /// As a plugin's failure of stage `Read`, also for names that are no plugin names.
+    pub fn read_plugin(&self, name: &str) -> Result<Vec<u8>, Error> {
+        check_name(name).map_err(|error| Error::read(name, error.to_string()))?;
+        read_component(name, &self.plugin_file(name))
+    }
+}
+
+/// A component's bytes, wherever the file lies.
+///
+/// # Errors
+/// As a plugin's failure of stage `Read`.
+pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
+    // Its size is not left to the check: a digest of the part that was read would be the digest of no file.
+    read_bounded(file, limits::COMPONENT).map_err(|error| Error::read(name, format!("{}: {error}", file.display())))
+}
+
+/// The beginning of a component's digest, for people: 12 digits.
+#[must_use]
+pub fn short_digest(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

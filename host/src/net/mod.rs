@@ -1,0 +1,15 @@
+//! Reaching others over the network: where they are, whom to trust, a connection with or without TLS, and why
+//! none came about. What is said over a connection belongs to the room that says it.
+
+pub mod address;
+pub mod connect_error;
+pub mod reach;
+pub mod stream;
+pub mod timeouts;
+pub mod tls_trust;
+pub mod waker;
+
+pub use address::{Address, Peer};
+pub use connect_error::ConnectError;
+pub use timeouts::Timeouts;
+pub use tls_trust::TlsTrust;

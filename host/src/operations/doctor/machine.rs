@@ -1,0 +1,99 @@
+//! The machine: its clock, and a Raspberry Pi's throttle state.
+
+use super::Examined;
+use super::finding::Finding;
+use crate::plugins::locality::Locality;
+use crate::system::{SystemHardware, throttle};
+use glassbox_journal::Reader;
+use glassbox_sandbox::capabilities::Hardware;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+/// No clock that is right shows less: this program is younger.
+const YOUNGEST: &str = "2024-01-01T00:00:00Z";
+
+/// What a clock that is set over the network may jump back.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// Look.
+pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
+    findings.push(clock(Timestamp::now(), last_entry(examined)));
+    findings.push(throttled(examined));
+}
+
+/// When the journal was last written to.
+fn last_entry(examined: &Examined<'_>) -> Option<Timestamp> {
+    let mut last = None;
+    let read = Reader::new(examined.home.journal()).read(|line| {
+        last = Some(line.to_vec());
+        Ok(())
+    });
+    let line: Value = serde_json::from_slice(&last.filter(|_| read.is_ok())?).ok()?;
+    line.get("time")?.as_str()?.parse().ok()
+}
+
+fn clock(now: Timestamp, journal: Option<Timestamp>) -> Finding {
+    let set = "set it: 'timedatectl set-ntp true', and wait until 'timedatectl' says that it is synchronized; a Raspberry \
+               Pi has no clock of its own, and starts with an old time";
+    let youngest: Timestamp = YOUNGEST.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    if now < youngest {
+        let says =
+            format!("this machine's clock says {now:.0}, which is wrong: no certificate of a server is valid then");
+        return Finding::fail("clock", says, set);
+    }
+    match journal {
+        Some(journal) if journal > now + SLACK => {
+            let says = format!(
+                "this machine's clock says {now:.0}, but the journal was written to at {journal:.0}: it jumped"
+            );
+            Finding::warn("clock", says, set)
+        }
+        _ => Finding::ok("clock", format!("it is {now:.0}, as far as this machine knows")),
+    }
+}
+
+fn throttled(examined: &Examined<'_>) -> Finding {
+    let given = examined
+        .options
+        .octoprint
+        .as_deref()
+        .and_then(|url| crate::net::Address::parse(url, crate::net::Peer::OctoPrint).ok());
+    let mut servers =
+        given.iter().chain(examined.config.octoprint.iter().map(|entry| &entry.url)).map(Locality::at).peekable();
+    if servers.peek().is_some() && servers.all(|server| server == Locality::Elsewhere) {
+        return Finding::skipped("throttle", "OctoPrint runs on another machine, so this one is not asked");
+    }
+    let program = examined.config.vcgencmd.display();
+    let hint = format!(
+        "run '{program} get_throttled' as the user that glassbox runs as; that user may have to be in the group 'video'"
+    );
+    match throttle::ask(&examined.config.vcgencmd) {
+        Ok(Some(mask)) => Finding::ok("throttle", format!("'{program} get_throttled' says 0x{mask:x}")),
+        Ok(None) if SystemHardware::new("/").probe().pi_model.is_none() => {
+            Finding::ok("throttle", format!("there is no {program}: nothing to ask, as this is not a Raspberry Pi"))
+        }
+        Ok(None) => Finding::warn(
+            "throttle",
+            format!("there is no {program}, so throttling is not reported"),
+            "install it, or name it as vcgencmd in glassbox.toml",
+        ),
+        Err(reason) => Finding::warn("throttle", format!("no answer from '{program} get_throttled': {reason}"), hint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Severity;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_or_jumped_is_seen() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let verdict = |now: &str, journal: Option<&str>| clock(at(now), journal.map(at)).severity;
+        assert_eq!(verdict("1970-01-01T00:01:00Z", None), Severity::Fail);
+        assert_eq!(verdict("2023-12-31T23:59:59Z", None), Severity::Fail);
+        assert_eq!(verdict("2026-02-01T00:00:00Z", None), Severity::Ok);
+        assert_eq!(verdict("2026-02-01T00:00:00Z", Some("2026-02-01T00:00:59Z")), Severity::Ok);
+        assert_eq!(verdict("2026-02-01T00:00:00Z", Some("2026-02-01T00:02:00Z")), Severity::Warn);
+    }
+}

@@ -1,0 +1,76 @@
+//! The brokers: whether each lets us listen, and whether its OctoPrints are there.
+
+use super::Examined;
+use super::finding::Finding;
+use crate::home::UNNAMED;
+use crate::home::config::mqtt::{self, Broker};
+use crate::net::{ConnectError, Timeouts};
+use crate::sources::mqtt::client::Client;
+use crate::sources::mqtt::topics::{Presence, Topic};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What a broker has kept comes at once; this is for slow networks.
+const SOON: Duration = Duration::from_secs(2);
+
+const SEE: &str = "see 'OctoPrints that publish at a broker' in the README";
+
+/// Look at all of them, unless just one OctoPrint is asked about.
+pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
+    if examined.options.octoprint.is_some() {
+        return;
+    }
+    let (root, file) = (examined.home.root(), examined.home.config_file());
+    for entry in &examined.config.mqtt {
+        let check = format!("broker {}", entry.url);
+        match mqtt::brokers(std::slice::from_ref(entry), root, &file) {
+            Ok(brokers) => brokers.iter().for_each(|broker| one(examined, broker, &check, findings)),
+            Err(error) => findings.push(Finding::error(check, &format!("{error:#}"), SEE)),
+        }
+    }
+}
+
+fn one(examined: &Examined<'_>, broker: &Broker, check: &str, findings: &mut Vec<Finding>) {
+    let heard = Client::connect(broker, &examined.roots, Timeouts::default()).and_then(|mut client| {
+        findings.push(Finding::ok(check, "it is reached, and lets us listen"));
+        kept(&mut client, broker)
+    });
+    let presences = match heard {
+        Ok(presences) => presences,
+        Err(ConnectError::Wrong(reason)) => return findings.push(Finding::fail(check, reason, SEE)),
+        Err(trouble) => {
+            let advice = "start the broker, if it does not run; check its address, port and log";
+            return findings.push(Finding::fail(check, trouble.reason(), advice));
+        }
+    };
+    for (name, base) in &broker.octoprints {
+        let check = format!("octoprint {}", name.as_deref().unwrap_or(UNNAMED));
+        findings.push(match presences.get(base) {
+            Some(Presence::Here) => Finding::ok(check, format!("it is at the broker, and publishes under {base}")),
+            Some(Presence::Gone) => {
+                let advice = "start OctoPrint, if it does not run, and look at its plugin OctoPrint-MQTT";
+                Finding::warn(check, format!("it was at the broker, under {base}, and is no more"), advice)
+            }
+            None => {
+                let advice = format!("compare {base} with the base topic in the settings of its plugin OctoPrint-MQTT");
+                Finding::warn(check, format!("nothing says that one publishes under {base}"), advice)
+            }
+        });
+    }
+}
+
+/// What the broker has kept of each OctoPrint's presence, by base topic.
+fn kept(client: &mut Client, broker: &Broker) -> Result<BTreeMap<String, Presence>, ConnectError> {
+    let mut presences = BTreeMap::new();
+    let until = Instant::now() + SOON;
+    while presences.len() < broker.octoprints.len() && Instant::now() < until {
+        let Some(message) = client.next(Some(until))? else { continue };
+        if let Some(Topic::Presence { base }) = Topic::of(&message.topic)
+            && let Some(presence) = Presence::of(&message.payload)
+            && broker.octoprints.iter().any(|(_, ours)| ours == base)
+        {
+            presences.insert(base.to_string(), presence);
+        }
+    }
+    Ok(presences)
+}

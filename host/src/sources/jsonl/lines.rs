@@ -1,0 +1,165 @@
+//! Events as JSON Lines: `{"event": .., "payload": ..}`, one a line. The fuzz target `event_line` builds this
+//! file alone.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::io::{self, BufRead};
+
+/// A longer line is ignored. OctoPrint's largest events have some ten thousand bytes.
+pub const LINE: usize = 1 << 20;
+
+/// One line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum JsonLine {
+    /// An event, and its payload as JSON text.
+    Event(String, String),
+    /// A line that is not an event: its number, and what is wrong with it.
+    Bad(u64, String),
+}
+
+/// Reads lines. Lines that are not events are reported and ignored; empty ones are just ignored.
+pub struct Lines<R> {
+    input: R,
+    number: u64,
+}
+
+#[derive(Deserialize)]
+struct EventLine<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Read from here.
+    pub fn new(input: R) -> Self {
+        Self { input, number: 0 }
+    }
+
+    /// The next line; none at the end.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn next_line(&mut self) -> io::Result<Option<JsonLine>> {
+        loop {
+            let mut line = Vec::new();
+            let whole = match read_bounded(&mut self.input, &mut line)? {
+                Read::End => return Ok(None),
+                Read::Line => true,
+                Read::TooLong => false,
+            };
+            self.number += 1;
+            if !whole {
+                let reason = format!("it is longer than {} KiB", LINE >> 10);
+                return Ok(Some(JsonLine::Bad(self.number, reason)));
+            }
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            return Ok(Some(match parse(&line) {
+                Ok((event, payload)) => JsonLine::Event(event, payload),
+                Err(reason) => JsonLine::Bad(self.number, reason),
+            }));
+        }
+    }
+}
+
+/// Read one event.
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn parse(line: &[u8]) -> Result<(String, String), String> {
+    let text = std::str::from_utf8(line).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    // Serde would take a list for the fields in their order, too.
+    if text.trim_start().starts_with('[') {
+        return Err("it is not {\"event\": .., \"payload\": ..}: it is a list".into());
+    }
+    let event: EventLine = serde_json::from_str(text).map_err(|error| {
+        let hint =
+            if text.contains("NaN") || text.contains("Infinity") { "; NaN and Infinity are not JSON" } else { "" };
+        format!("it is not {{\"event\": .., \"payload\": ..}}: {error}{hint}")
+    })?;
+    let payload = event.payload.map_or("null", RawValue::get);
+    Ok((event.event.into_owned(), payload.into()))
+}
+
+enum Read {
+    End,
+    Line,
+    TooLong,
+}
+
+/// Read up to a line feed; of a line that is too long, nothing is kept.
+fn read_bounded(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Read> {
+    let mut any = false;
+    let mut too_long = false;
+    loop {
+        let buffer = match input.fill_buf() {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if buffer.is_empty() {
+            break;
+        }
+        any = true;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        too_long |= line.len() + part.len() > LINE;
+        if too_long {
+            line.clear();
+        } else {
+            line.extend_from_slice(part);
+        }
+        let used = end.map_or(buffer.len(), |end| end + 1);
+        input.consume(used);
+        if end.is_some() {
+            break;
+        }
+    }
+    Ok(match (any, too_long) {
+        (false, _) => Read::End,
+        (true, true) => Read::TooLong,
+        (true, false) => Read::Line,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &[u8]) -> Vec<JsonLine> {
+        let mut lines = Lines::new(text);
+        std::iter::from_fn(|| lines.next_line().unwrap()).collect()
+    }
+
+    #[test]
+    fn events_come_with_their_payload_as_it_was_written() {
+        let text = b"{\"event\": \"A\", \"payload\": {\"x\":1.0}}\n\n{\"payload\":null,\"event\":\"B\",\"t\":3}\r\n{\"event\":\"C\"}";
+        let event = |name: &str, payload: &str| JsonLine::Event(name.into(), payload.into());
+        assert_eq!(all(text), [event("A", "{\"x\":1.0}"), event("B", "null"), event("C", "null")]);
+    }
+
+    #[test]
+    fn bad_lines_are_named_and_passed_over() {
+        let mut text = b"no\n\xff\xfe\n[1]\n{\"event\":3}\n{\"event\":\"A\",\"payload\":{\"x\":NaN}}\n".to_vec();
+        text.extend(std::iter::repeat_n(b'x', LINE + 1));
+        text.extend(b"\n{\"event\":\"last\"}\n");
+        let lines = all(&text);
+        assert_eq!(lines.len(), 7);
+        for (i, line) in lines[..6].iter().enumerate() {
+            assert!(matches!(line, JsonLine::Bad(number, _) if *number == i as u64 + 1), "{line:?}");
+        }
+        let JsonLine::Bad(_, nan) = &lines[4] else { panic!() };
+        assert!(nan.contains("NaN and Infinity are not JSON"), "{nan}");
+        assert_eq!(lines[6], JsonLine::Event("last".into(), "null".into()));
+    }
+
+    #[test]
+    fn a_payload_of_any_depth_is_only_skipped() {
+        let deep = format!("{{\"event\":\"A\",\"payload\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(matches!(all(deep.as_bytes())[0], JsonLine::Event(..)));
+    }
+}

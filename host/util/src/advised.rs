@@ -1,0 +1,73 @@
+//! An error for people: what happened, and what to do about it.
+
+use std::error::Error;
+use std::fmt;
+
+/// What happened, to which file, and what to do about it. The two are kept apart, so that whoever shows it
+/// can lay them out.
+///
+/// ```
+/// use glassbox_util::Advised;
+///
+/// let error = Advised::new("/etc/key can be read by others", "run 'chmod 600 /etc/key'");
+/// assert_eq!(error.to_string(), "/etc/key can be read by others; run 'chmod 600 /etc/key'");
+///
+/// let error = anyhow::Error::from(error).context("reading the API key");
+/// let (what, advice) = Advised::split(&error);
+/// assert_eq!(what, "reading the API key: /etc/key can be read by others");
+/// assert_eq!(advice.as_deref(), Some("run 'chmod 600 /etc/key'"));
+/// ```
+#[derive(Debug)]
+pub struct Advised {
+    /// What happened, and to what. No full stop at the end.
+    pub what: String,
+    /// What to do, as an instruction; none where there is nothing to say.
+    pub advice: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Advised {
+    /// What happened, and what to do about it.
+    #[must_use]
+    pub fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { what: what.into(), advice: Some(advice.into()), source: None }
+    }
+
+    /// The same, with what it comes from; that is not repeated in `what`.
+    #[must_use]
+    pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    /// Take an error apart: all that happened, from the outermost context to the innermost cause, and what
+    /// to do, where one of them says that.
+    #[must_use]
+    pub fn split(error: &anyhow::Error) -> (String, Option<String>) {
+        let mut advice = None;
+        let causes = error.chain().map(|cause| match cause.downcast_ref::<Self>() {
+            Some(advised) => {
+                advice = advice.take().or_else(|| advised.advice.clone());
+                advised.what.clone()
+            }
+            None => cause.to_string(),
+        });
+        let what = causes.collect::<Vec<_>>().join(": ");
+        (what, advice)
+    }
+}
+
+impl fmt::Display for Advised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        match &self.advice {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Advised {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}

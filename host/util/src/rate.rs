@@ -1,0 +1,54 @@
+//! A limit of so many in a minute, which counts what it turns away.
+
+use std::time::{Duration, Instant};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Lets so many through in each minute.
+///
+/// ```
+/// let mut limit = glassbox_util::PerMinute::new(2);
+/// assert!(limit.allows() && limit.allows());
+/// assert!(!limit.allows() && !limit.allows());
+/// assert_eq!(limit.take_left_out(), 2);
+/// ```
+#[derive(Clone, Debug)]
+pub struct PerMinute {
+    most: u32,
+    passed: u32,
+    left_out: u64,
+    since: Instant,
+}
+
+impl PerMinute {
+    /// `most` in a minute.
+    #[must_use]
+    pub fn new(most: u32) -> Self {
+        Self { most, passed: 0, left_out: 0, since: Instant::now() }
+    }
+
+    /// Whether one more may pass now; one that may not is counted.
+    pub fn allows(&mut self) -> bool {
+        if self.since.elapsed() >= MINUTE {
+            (self.passed, self.since) = (0, Instant::now());
+        }
+        let allows = self.passed < self.most;
+        if allows {
+            self.passed += 1;
+        } else {
+            self.left_out += 1;
+        }
+        allows
+    }
+
+    /// Whether this minute's share is used up.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.passed >= self.most && self.since.elapsed() < MINUTE
+    }
+
+    /// How many were turned away since this was last asked.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
+    }
+}
