@@ -139,5 +139,5 @@ fn systemd_understands_the_unit_and_calls_it_tight() {
     };
     // A later systemd may look at more than the one that was asked for the README.
     assert!(exposure(&said) <= exposure(&deployed("README.md")) + 0.3, "{said}");
-    assert!(fs::read_to_string(workspace("README.md")).unwrap().contains("exposure level of 1.3"));
+    assert!(fs::read_to_string(workspace("host/docs/install.md")).unwrap().contains("exposure level of 1.3"));
 }

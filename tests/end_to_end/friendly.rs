@@ -1,4 +1,4 @@
-//! The friendly example: the README's chapter as a newcomer types it, and the plugin that comes of it
+//! The friendly example: its README's chapter as a newcomer types it, and the plugin that comes of it
 //! beside the tracker in one process.
 
 use crate::support::{
@@ -15,9 +15,9 @@ const BUILD: Duration = Duration::from_secs(900);
 const DONE: &str =
     r#"{"event":"PrintDone","payload":{"path":"a.gcode","name":"a.gcode","origin":"local","time":5400.2}}"#;
 
-/// The commands of the README's chapter, block by block.
+/// The commands of its README's chapter, block by block.
 static CHAPTER: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let readme = fs::read_to_string(workspace("README.md")).unwrap();
+    let readme = fs::read_to_string(workspace("examples/print-hours/README.md")).unwrap();
     let (_, chapter) = readme.split_once("\n## Write a plugin\n").unwrap();
     let (chapter, _) = chapter.split_once("\n## ").unwrap();
     chapter.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0.into()).collect()
@@ -68,7 +68,7 @@ fn the_readme_leads_from_nothing_to_a_plugin_that_reloads() {
     let summary = &receiver.requests()[0];
     // What the README shows.
     assert_eq!(summary.query, "done=2&failed=0&cancelled=1&hours=3.7");
-    let readme = fs::read_to_string(workspace("README.md")).unwrap();
+    let readme = fs::read_to_string(workspace("examples/print-hours/README.md")).unwrap();
     assert!(readme.contains(&format!("GET /?{} HTTP/1.1", summary.query)));
     // Another version, while the host runs; then what the script has written for it.
     run_in(&home.0, &CHAPTER[5]);

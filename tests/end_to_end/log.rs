@@ -38,7 +38,7 @@ fn entry(what: What, plugin: &str, event: &str, name: &str, fields: &[(&str, &st
     }
 }
 
-/// What the README shows.
+/// What the journal's document shows.
 fn example(home: &Home) -> Journal {
     let journal = journal(home, 287);
     let print = [("origin", "local"), ("file", "b44986aa01e436f3e1043c14f835436322477b3b")];
@@ -53,13 +53,13 @@ fn example(home: &Home) -> Journal {
 }
 
 #[test]
-fn the_table_is_that_of_the_readme() {
+fn the_table_is_that_of_the_document() {
     let home = Home::new();
     example(&home);
     let out = home.run(&["log"]).good();
     assert!(out.starts_with(HEADING) && out.lines().count() == 5, "{out}");
-    let readme = fs::read_to_string(workspace("README.md")).unwrap();
-    assert!(readme.contains(&format!("```text\n{out}```\n")), "put this into the README:\n{out}");
+    let document = fs::read_to_string(workspace("host/docs/journal.md")).unwrap();
+    assert!(document.contains(&format!("```text\n{out}```\n")), "put this into host/docs/journal.md:\n{out}");
     assert!(!out.contains('\u{1b}'), "colour is for terminals");
 }
 

@@ -13,6 +13,7 @@ mod consent;
 mod demo;
 mod deploy;
 mod disk;
+mod docs;
 mod doctor;
 mod farm;
 mod faulty;
