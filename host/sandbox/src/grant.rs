@@ -8,7 +8,7 @@ impl Manifest {
     /// What this manifest asks for beyond `granted`; nothing if it asks for no more. What cannot
     /// be compared, as two patterns, counts as more: better asked once too often.
     #[must_use]
-    pub fn beyond(&self, granted: &Self) -> Vec<String> {
+    pub fn exceeds(&self, granted: &Self) -> Vec<String> {
         let mut more = Vec::new();
         self.capabilities_beyond(granted, &mut more);
         for sees in &self.sees {
@@ -32,7 +32,7 @@ impl Manifest {
                     let fields: Vec<_> = says.fields.iter().map(|field| field.name.as_str()).collect();
                     more.push(format!("report {} ({})", says.request, listed(&fields)));
                 }
-                Some(before) => says.beyond(before, &mut more),
+                Some(before) => says.exceeds(before, &mut more),
             }
         }
         self.names_beyond(granted, &mut more);
@@ -105,7 +105,7 @@ impl Manifest {
 }
 
 impl Says {
-    fn beyond(&self, before: &Self, more: &mut Vec<String>) {
+    fn exceeds(&self, before: &Self, more: &mut Vec<String>) {
         let request = &self.request;
         if self.method != before.method {
             more.push(format!("report {request} with {} instead of {}", self.method, before.method));
@@ -192,7 +192,7 @@ mod tests {
 
     fn more(change: impl Fn(String) -> String) -> Vec<String> {
         let base = Manifest::parse(BASE).unwrap();
-        Manifest::parse(&change(BASE.into())).unwrap().beyond(&base)
+        Manifest::parse(&change(BASE.into())).unwrap().exceeds(&base)
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(more(|text| text.replace(from, to)), [""; 0], "{to}");
         }
         let nothing = Manifest::parse("[plugin]\nname = \"p\"").unwrap();
-        assert_eq!(nothing.beyond(&Manifest::parse(BASE).unwrap()), [""; 0]);
+        assert_eq!(nothing.exceeds(&Manifest::parse(BASE).unwrap()), [""; 0]);
     }
 
     #[test]
@@ -228,14 +228,14 @@ mod tests {
             let says: String = names.iter().map(|name| says(name)).collect();
             Manifest::parse(&format!("[plugin]\nname = \"p\"\n{says}")).unwrap()
         };
-        let beyond = |new: &[&str], old: &[&str]| manifest(new).beyond(&manifest(old));
-        assert_eq!(beyond(&["re{x}"], &["report", "re{x}"]), ["report report by the rules of re{x}"]);
-        assert_eq!(beyond(&["re{x}", "report"], &["report", "re{x}"]), [""; 0], "a whole name wins in any place");
-        assert_eq!(beyond(&["re{x}"], &["b", "re{x}"]), [""; 0]);
+        let beyond = |new: &[&str], old: &[&str]| manifest(new).exceeds(&manifest(old));
+        assert_eq!(exceeds(&["re{x}"], &["report", "re{x}"]), ["report report by the rules of re{x}"]);
+        assert_eq!(exceeds(&["re{x}", "report"], &["report", "re{x}"]), [""; 0], "a whole name wins in any place");
+        assert_eq!(exceeds(&["re{x}"], &["b", "re{x}"]), [""; 0]);
         let order = ["choose the names of reports in another way (re{x}, rep{x})"];
-        assert_eq!(beyond(&["re{x}", "rep{x}"], &["rep{x}", "re{x}"]), order);
-        assert_eq!(beyond(&["re{x}"], &["rep{x}", "re{x}"]), ["choose the names of reports in another way (re{x})"]);
-        assert_eq!(beyond(&[], &["rep{x}", "re{x}"]), [""; 0]);
+        assert_eq!(exceeds(&["re{x}", "rep{x}"], &["rep{x}", "re{x}"]), order);
+        assert_eq!(exceeds(&["re{x}"], &["rep{x}", "re{x}"]), ["choose the names of reports in another way (re{x})"]);
+        assert_eq!(exceeds(&[], &["rep{x}", "re{x}"]), [""; 0]);
         let variable = |mut manifest: Manifest, texts: &[&str]| {
             let texts = texts.iter().map(|text| (*text).into()).collect();
             manifest.says[0].variable = Some(Rule { one_of: Some(texts), ..Rule::default() });
@@ -244,11 +244,11 @@ mod tests {
         let two = |texts: &[&str]| variable(manifest(&["rep{x}", "re{x}"]), texts);
         let one = |texts: &[&str]| variable(manifest(&["rep{x}"]), texts);
         let less = ["choose the names of reports in another way (rep{x}, re{x})"];
-        assert_eq!(two(&["a"]).beyond(&two(&["a", "b"])), less, "repb is left to the other");
-        assert_eq!(one(&["a"]).beyond(&one(&["a", "b"])), [""; 0], "there is no other");
+        assert_eq!(two(&["a"]).exceeds(&two(&["a", "b"])), less, "repb is left to the other");
+        assert_eq!(one(&["a"]).exceeds(&one(&["a", "b"])), [""; 0], "there is no other");
         let own = |text: String| text.replace("id_setting", "url_setting = \"u\", id_setting");
         let base = Manifest::parse(&own(BASE.into())).unwrap();
-        let found = Manifest::parse(BASE).unwrap().beyond(&base);
+        let found = Manifest::parse(BASE).unwrap().exceeds(&base);
         assert_eq!(found, ["send to https://a.example/{id}/{event}, whatever server the setting 'u' names"]);
     }
 
@@ -278,7 +278,7 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains(words), "{to}: {found:?}");
         }
         let nothing = Manifest::parse("[plugin]\nname = \"p\"").unwrap();
-        let all = Manifest::parse(BASE).unwrap().beyond(&nothing);
+        let all = Manifest::parse(BASE).unwrap().exceeds(&nothing);
         assert_eq!(all.len(), 5, "{all:?}");
     }
 
@@ -287,9 +287,9 @@ mod tests {
         let old = Manifest::parse(&BASE.replace("\"2\"", &format!("{:?}", "x".repeat(300)))).unwrap();
         let mut new = old.clone();
         new.says[0].fields[0].rule.max_length = Some(300);
-        assert_eq!(new.beyond(&old), ["report in r other values of f"]);
+        assert_eq!(new.exceeds(&old), ["report in r other values of f"]);
         new = old.clone();
         new.says[0].fields[1].rule.max_length = Some(limits::VALUE_CHARS);
-        assert_eq!(new.beyond(&old), [""; 0], "as many as by default");
+        assert_eq!(new.exceeds(&old), [""; 0], "as many as by default");
     }
 }

@@ -61,7 +61,7 @@ pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
 #[must_use]
 pub fn standing(asked: &Manifest, granted: Option<&Manifest>) -> Standing {
     let Some(granted) = granted else { return Standing::Waiting };
-    let more = asked.beyond(granted);
+    let more = asked.exceeds(granted);
     if more.is_empty() { Standing::Granted } else { Standing::More(more) }
 }
 

@@ -92,18 +92,18 @@ impl Watched {
     ///
     /// # Errors
     /// As [`Instance::hear`].
-    pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
+    pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
         // In full, until it is written down: what the component does not see is cut off only then.
         let call = || Call::Event { name: name.into(), payload: payload.into() };
-        self.watch(call, |instance| instance.hear(name, payload), |outcome| outcome.as_ref().map(done))
+        self.watch(call, |instance| instance.dispatch(name, payload), |outcome| outcome.as_ref().map(done))
     }
 
-    /// As [`Instance::hear_tick`].
+    /// As [`Instance::dispatch_tick`].
     ///
     /// # Errors
-    /// As [`Instance::hear_tick`].
-    pub fn hear_tick(&mut self) -> Result<Outcome, Error> {
-        self.watch(|| Call::Tick, Instance::hear_tick, |outcome| Some(done(outcome)))
+    /// As [`Instance::dispatch_tick`].
+    pub fn dispatch_tick(&mut self) -> Result<Outcome, Error> {
+        self.watch(|| Call::Tick, Instance::dispatch_tick, |outcome| Some(done(outcome)))
     }
 
     /// As [`Instance::save`].

@@ -2,7 +2,7 @@
 //! the hashes is reached. What is sound must not be so with any byte altered.
 #![no_main]
 
-use glassbox_journal::chain::{Chained, FILE, Head, Link, Verified, check, hash};
+use glassbox_journal::chain::{self, Chained, FILE, Head, Link, Verified, check, hash};
 use glassbox_util::text::hex;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;

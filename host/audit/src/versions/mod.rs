@@ -114,7 +114,7 @@ fn touched(report: &Report) -> Vec<String> {
 
 fn manifests(old: Option<&Manifest>, new: Option<&Manifest>) -> Changes {
     let (Some(old), Some(new)) = (old, new) else { return Changes::default() };
-    let mut changes = Changes { more: new.beyond(old), less: old.beyond(new) };
+    let mut changes = Changes { more: new.exceeds(old), less: old.exceeds(new) };
     if old.plugin.name != new.plugin.name {
         changes.more.insert(0, format!("be another plugin: '{}' instead of '{}'", new.plugin.name, old.plugin.name));
     }

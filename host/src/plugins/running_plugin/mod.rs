@@ -118,8 +118,8 @@ enum Call<'a> {
 impl Call<'_> {
     fn make(self, instance: &mut Watched) -> Result<Option<Outcome>, Error> {
         match self {
-            Self::Event(name, payload) => instance.hear(name, payload),
-            Self::Tick => instance.hear_tick().map(Some),
+            Self::Event(name, payload) => instance.dispatch(name, payload),
+            Self::Tick => instance.dispatch_tick().map(Some),
         }
     }
 }

@@ -18,13 +18,13 @@ fuzz_target!(|data: &[u8]| {
     let _ = (describe::in_words(&manifest), describe::as_markdown(&manifest));
     let Ok(policy) = Policy::new(manifest.clone()) else { return };
     can_be_shown(&describe::in_words(&manifest));
-    assert_eq!(manifest.beyond(&manifest), [""; 0], "it asks for more than itself");
+    assert_eq!(manifest.exceeds(&manifest), [""; 0], "it asks for more than itself");
 
     let granted = Manifest::parse(granted).ok().filter(|granted| {
         if Policy::new(granted.clone()).is_err() {
             return false;
         }
-        let more = manifest.beyond(granted);
+        let more = manifest.exceeds(granted);
         more.iter().for_each(|more| can_be_shown(more));
         more.is_empty()
     });
