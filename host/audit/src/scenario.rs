@@ -112,7 +112,7 @@ pub fn run(plugin: &Arc<Plugin>, scene: &Scene) -> Result<Option<Run>, Error> {
     let before = std::mem::take(&mut stage.calls);
     stage.began = stage.clock.get();
     match &scene.event {
-        Some((name, payload)) => stage.hear(name, payload),
+        Some((name, payload)) => stage.dispatch(name, payload),
         None => stage.calls.push(Call { wait: stage.wait(), ..Call::default() }),
     }
     scene.after.iter().for_each(|step| stage.step(step));
@@ -152,7 +152,7 @@ impl Stage<'_> {
             Step::Quiet(time) => self.pass(*time),
             Step::Event(name, payload) => {
                 self.advance();
-                self.hear(name, payload);
+                self.dispatch(name, payload);
             }
             Step::Restart => self.restart(),
         }
@@ -185,7 +185,7 @@ impl Stage<'_> {
         self.clock.set(then);
     }
 
-    fn hear(&mut self, name: &str, payload: &Value) {
+    fn dispatch(&mut self, name: &str, payload: &Value) {
         let outcome = self.instance.on_event(name, &payload.to_string());
         match outcome.transpose() {
             Some(outcome) => self.keep(outcome),

@@ -228,7 +228,7 @@ mod tests {
             let says: String = names.iter().map(|name| says(name)).collect();
             Manifest::parse(&format!("[plugin]\nname = \"p\"\n{says}")).unwrap()
         };
-        let beyond = |new: &[&str], old: &[&str]| manifest(new).exceeds(&manifest(old));
+        let exceeds = |new: &[&str], old: &[&str]| manifest(new).exceeds(&manifest(old));
         assert_eq!(exceeds(&["re{x}"], &["report", "re{x}"]), ["report report by the rules of re{x}"]);
         assert_eq!(exceeds(&["re{x}", "report"], &["report", "re{x}"]), [""; 0], "a whole name wins in any place");
         assert_eq!(exceeds(&["re{x}"], &["b", "re{x}"]), [""; 0]);

@@ -121,7 +121,7 @@ impl Instance {
     /// # Errors
     /// When the call fails; nothing that it sent has left.
     pub fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let outcome = self.hear(name, payload)?;
+        let outcome = self.dispatch(name, payload)?;
         outcome.iter().for_each(|outcome| self.release(outcome));
         Ok(outcome)
     }
@@ -131,7 +131,7 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Self::on_event`].
-    pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
+    pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
         let outcome = match self.plugin.policy.cut(name, payload) {
             Ok(None) => return Ok(None),
             Ok(Some(payload)) => {
@@ -150,7 +150,7 @@ impl Instance {
     /// # Errors
     /// As [`Self::on_event`].
     pub fn on_tick(&mut self) -> Result<Outcome, Error> {
-        let outcome = self.hear_tick()?;
+        let outcome = self.dispatch_tick()?;
         self.release(&outcome);
         Ok(outcome)
     }
@@ -159,7 +159,7 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Self::on_event`].
-    pub fn hear_tick(&mut self) -> Result<Outcome, Error> {
+    pub fn dispatch_tick(&mut self) -> Result<Outcome, Error> {
         let answer = self.call("on-tick", true, |world, store| world.call_on_tick(store))?;
         Ok(self.outcome(answer))
     }

@@ -101,8 +101,8 @@ impl Scenario {
                 Err(reason) => Ok(Some(Back::Loaded(Err(format!("the recorded settings are none: {reason}"))))),
             },
             Call::Restore { state, age } => instance.restore(state, *age).map(|back| Some(Back::Restored(back))),
-            Call::Event { name, payload } => instance.hear(name, payload).map(|outcome| outcome.as_ref().map(done)),
-            Call::Tick => instance.hear_tick().map(|outcome| Some(done(&outcome))),
+            Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
+            Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Back::Saved(state))),
         };
         self.fuel = instance.fuel();

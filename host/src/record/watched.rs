@@ -88,10 +88,10 @@ impl Watched {
         self.watch(call, |instance| instance.restore(state, age), |back| Some(Back::Restored(back.clone())))
     }
 
-    /// As [`Instance::hear`].
+    /// As [`Instance::dispatch`].
     ///
     /// # Errors
-    /// As [`Instance::hear`].
+    /// As [`Instance::dispatch`].
     pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
         // In full, until it is written down: what the component does not see is cut off only then.
         let call = || Call::Event { name: name.into(), payload: payload.into() };
