@@ -5,7 +5,7 @@ use super::octoprints::One;
 use super::status::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
-use crate::sources::octoprint::connection::{self, Connection};
+use crate::sources::octoprint::connection_status::{self, ConnectionStatus};
 use crate::sources::octoprint::own_tracker::SWITCH;
 use anyhow::Result;
 use glassbox_util::text::printable;
@@ -14,7 +14,7 @@ use std::io::Write;
 /// Say it of these; without one that was asked for, also of one that the configuration does not name.
 pub fn write(home: &Home, asked: Option<&str>, octoprints: &[One], out: &mut impl Write) -> Result<()> {
     let running = home.is_running();
-    for (name, connection) in connection::all(home) {
+    for (name, connection) in connection_status::all(home) {
         let one = octoprints.iter().find(|one| one.called() == name);
         if one.is_none() && asked.is_some() {
             continue;
@@ -37,9 +37,10 @@ pub fn write(home: &Home, asked: Option<&str>, octoprints: &[One], out: &mut imp
 /// Whether ours is on, and by the configuration that was imported OctoPrint's own tracker still is, unless
 /// the connection has told of it.
 pub fn imported(home: &Home, one: &One) -> Option<String> {
-    let told = |(name, connection): &(String, Connection)| name == one.called() && connection.own_tracker == Some(true);
+    let told =
+        |(name, connection): &(String, ConnectionStatus)| name == one.called() && connection.own_tracker == Some(true);
     let file = import::still_on(&one.home, BUNDLED_NAME)?;
-    if !is_on(&one.home, BUNDLED_NAME) || connection::all(home).iter().any(told) {
+    if !is_on(&one.home, BUNDLED_NAME) || connection_status::all(home).iter().any(told) {
         return None;
     }
     Some(format!(
@@ -49,8 +50,8 @@ pub fn imported(home: &Home, one: &One) -> Option<String> {
 }
 
 /// Whether it is heard, in words.
-pub fn heard(connection: &Connection, running: bool) -> String {
-    let Connection { url, version, heard, since, reason, .. } = connection;
+pub fn heard(connection: &ConnectionStatus, running: bool) -> String {
+    let ConnectionStatus { url, version, heard, since, reason, .. } = connection;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let since = printable(since, usize::MAX);
     let octoprint = printable(&version, usize::MAX);
@@ -66,13 +67,13 @@ pub fn heard(connection: &Connection, running: bool) -> String {
 }
 
 /// What does not come from it. What never comes is said only of one that was ever heard.
-pub fn not_heard(connection: &Connection) -> Vec<String> {
+pub fn not_heard(connection: &ConnectionStatus) -> Vec<String> {
     let never = connection.version.as_ref().map(|_| "webui_load, which never comes over the push API".to_string());
     connection.missing.iter().map(ToString::to_string).chain(never).collect()
 }
 
 /// Whether everything is, or may be, counted twice where our own tracker is on.
-pub fn twice(connection: &Connection) -> Option<String> {
+pub fn twice(connection: &ConnectionStatus) -> Option<String> {
     match connection.own_tracker {
         _ if connection.version.is_none() => None,
         Some(true) => Some(format!(

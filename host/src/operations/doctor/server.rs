@@ -56,12 +56,12 @@ fn reach(examined: &Examined<'_>, check: String, address: &Address) -> Finding {
             Ok(_) => {
                 Finding::ok(check, format!("goes through the proxy {place}, which is reached; nothing was reported"))
             }
-            Err(reason) => Finding::fail(check, format!("goes through the proxy {place}, and {reason}"), advice),
+            Err(error) => Finding::fail(check, format!("goes through the proxy {place}, and {}", error.what()), advice),
         };
     }
     let how = if address.is_tls() { " over TLS, with a certificate that is trusted" } else { "" };
     match reach::reach(address, &examined.roots) {
         Ok(()) => Finding::ok(check, format!("is reached{how}; nothing was reported by that")),
-        Err(reason) => Finding::fail(check, reason, advice),
+        Err(error) => Finding::fail(check, error.what(), error.advice().unwrap_or(advice)),
     }
 }

@@ -4,7 +4,7 @@
 use crate::delivery::send_queue::{SendQueue, Tally};
 use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
-use crate::events::event_queue::{EventQueue, Item};
+use crate::events::event_queue::{EventQueue, QueueItem};
 use crate::home::Home;
 use crate::home::instance_journal::InstanceJournal;
 use crate::home::settings::Stored;
@@ -122,7 +122,7 @@ impl WorkerThread {
         let same_run = saved.as_ref().is_some_and(|saved| {
             // Where the server outlives us, the source tells if it has ended meanwhile.
             let goes_on = if site.server.outlives_us() { saved.server_run } else { saved.same_run };
-            goes_on && !site.router.turned_within(saved.age)
+            goes_on && !site.router.run_changed_within(saved.age)
         });
         let server_run = Arc::new(AtomicBool::new(same_run));
         let setup = Setup {
@@ -168,17 +168,19 @@ impl WorkerThread {
     pub(super) fn run(mut self) -> Tally {
         let deliver = loop {
             match self.inbox.next(self.patience()) {
-                Item::Order(order) => match self.obey(order) {
+                QueueItem::Order(order) => match self.obey(order) {
                     Next::On => {}
                     Next::Ended { deliver } => break deliver,
                 },
-                Item::Event(event, came) => {
+                QueueItem::Event(event, came) => {
                     self.event(&event);
                     self.latency.add(came.elapsed());
                 }
-                Item::Timeout => self.due(),
-                Item::End if self.site.server.outlives_us() || !self.server_run.load(Ordering::SeqCst) => break true,
-                Item::End => {
+                QueueItem::Timeout => self.due(),
+                QueueItem::End if self.site.server.outlives_us() || !self.server_run.load(Ordering::SeqCst) => {
+                    break true;
+                }
+                QueueItem::End => {
                     self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
                     break true;
                 }
