@@ -141,7 +141,7 @@ fn aged(event: &Event, since: Instant) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::event_queue::{EventQueue, Item};
+    use crate::events::event_queue::{EventQueue, QueueItem};
     use glassbox_sandbox::{Manifest, Policy};
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         router.deliver(event("A", "2"));
         router.end();
         let mut heard = Vec::new();
-        while let Item::Event(event, _) = queue.next(None) {
+        while let QueueItem::Event(event, _) = queue.next(None) {
             heard.push((event.name.clone(), event.payload.clone(), event.made_up));
         }
         assert_eq!(heard.len(), 3, "{heard:?}");
