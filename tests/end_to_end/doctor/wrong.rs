@@ -112,8 +112,8 @@ fn what_is_wrong_with_an_octoprint() {
     odd(
         "/sockjs/websocket",
         ("400 BAD REQUEST", ""),
-        "no WebSocket",
-        "have the proxy before OctoPrint pass WebSockets on",
+        "answered 400 instead of opening a WebSocket",
+        "let the proxy in front of OctoPrint pass WebSockets on",
     );
     set_up.server.how().version = "1.7.3";
     set_up.is("fail", "octoprint octoprint", "is OctoPrint 1.7.3, which is too old", "update it to 1.8 or later");
@@ -127,7 +127,7 @@ fn what_is_wrong_with_an_octoprint() {
     );
     set_up.server.how().own_tracker = false.into();
     set_up.server.how().roles = vec!["settings"];
-    set_up.is("fail", "octoprint octoprint", "may not hear events", "give it the permission STATUS");
+    set_up.is("fail", "octoprint octoprint", "may not see events", "give it the permission STATUS");
     set_up.server.kill();
     set_up.is("fail", "reach octoprint", "Connection refused", "start OctoPrint, if it does not run");
 }
