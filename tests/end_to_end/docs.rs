@@ -6,6 +6,7 @@ use crate::push_server::PushServer;
 use crate::reload::with_manifest;
 use crate::support::{Folder, Home, LONG, receiver, shell, workspace};
 use glassbox::home::BUNDLED;
+use glassbox_tests::skip;
 use regex::Regex;
 use std::fs;
 use std::ops::Range;
@@ -126,7 +127,7 @@ fn check(document: &Path) -> (Vec<String>, Vec<String>) {
     let mut wrong = Vec::new();
     let is_missing = |tool: &&String| Command::new(tool).arg("version").output().is_err();
     if let Some(tool) = script.needs.iter().find(is_missing) {
-        eprintln!("SKIPPED: {} needs {tool}", document.display());
+        skip(&format!("{} needs {tool}", document.display()));
         return (wrong, text);
     }
     let (home, receiver) = (set_up(), receiver());

@@ -1,5 +1,5 @@
 //! OctoPrints that publish at a broker: the broker is a real mosquitto, what they publish is written as
-//! the plugin OctoPrint-MQTT writes it. Skipped with a word where there is no mosquitto.
+//! the plugin OctoPrint-MQTT writes it. Skipped where there is no mosquitto.
 
 use crate::faulty::certificate_file;
 use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
@@ -7,6 +7,7 @@ use glassbox::net::tls_trust::TlsTrust;
 use glassbox::net::{Address, ConnectError, Peer, Timeouts};
 use glassbox::sources::mqtt::client::Client;
 use glassbox_audit::conformance::receiver::Receiver;
+use glassbox_tests::skip;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -25,7 +26,7 @@ fn mosquitto() -> Option<&'static str> {
         |name: &&str| Command::new(name).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     let found = MOSQUITTO.into_iter().find(is_there);
     if found.is_none() {
-        eprintln!("SKIPPED: there is no mosquitto; on Debian: apt-get install mosquitto mosquitto-clients");
+        skip("there is no mosquitto; on Debian: apt-get install mosquitto mosquitto-clients");
     }
     found
 }

@@ -2,6 +2,9 @@
 
 pub mod load;
 pub mod octoprints;
+mod skip;
+
+pub use skip::skip;
 
 use glassbox_audit::conformance::{Cases, case};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
