@@ -109,7 +109,13 @@ fn both_trackers_are_warned_of_until_one_is_off() {
     }
     fs::remove_file(&file).unwrap();
     assert!(!status().contains(TWICE));
-    home.0.write("home/state/tracking.import.json", "{\"file\": 3}");
+    // Nor is there where it is not known any more which file that was.
+    fs::write(&file, &text).unwrap();
+    assert!(status().contains(TWICE));
+    let memory = home.root().join("state/tracking.import.json");
+    let mut source: Value = serde_json::from_slice(&fs::read(&memory).unwrap()).unwrap();
+    source["file"] = 3.into();
+    fs::write(memory, source.to_string()).unwrap();
     assert!(!status().contains(TWICE));
 }
 

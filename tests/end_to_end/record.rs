@@ -3,6 +3,7 @@
 
 use crate::support::{ENVIRONMENT, Home, PRINT, Process, STARTED, kinds, receiver, wait_until, workspace};
 use glassbox::record::Recording;
+use glassbox_sandbox::Settings;
 use glassbox_tests::{MISFIT, counter};
 use serde_json::{Value, json};
 use std::fs;
@@ -25,9 +26,11 @@ fn mode(file: &Path) -> u32 {
 }
 
 fn settings(home: &Home, plugin: &str, settings: &Value) {
-    // As the host writes it.
-    let text = serde_json::to_string_pretty(settings).unwrap();
-    fs::write(home.root().join("settings").join(plugin).with_extension("json"), text).unwrap();
+    let changed = glassbox::home::Home::at(home.root()).change_settings(plugin, |document| {
+        *document = Settings::parse(&settings.to_string()).unwrap();
+        Ok(())
+    });
+    assert_eq!(changed.unwrap().1, None);
 }
 
 fn text(path: &Path) -> &str {

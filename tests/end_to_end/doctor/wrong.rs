@@ -47,14 +47,16 @@ fn what_is_wrong_with_plugins() {
     set_up.is("fail", "plugin tracking", "does not accept its settings: ping must be", "'glassbox settings tracking'");
     set_up.home.write_settings("{}");
     set_up.is("warn", "sending tracking", "nobody has opted in yet", "glassbox opt-in tracking");
-    set_up.home.0.write("home/grants/tracking.toml", "[[[");
+    let grant = set_up.home.root().join("grants/tracking.toml");
+    let granted = fs::read_to_string(&grant).unwrap();
+    fs::write(&grant, granted + "[[[").unwrap();
     set_up.is(
         "fail",
         "grant tracking",
         "is damaged, so nothing new is loaded",
         "'glassbox grant tracking' writes it anew",
     );
-    fs::remove_file(set_up.home.root().join("grants/tracking.toml")).unwrap();
+    fs::remove_file(&grant).unwrap();
     set_up.is(
         "warn",
         "grant tracking",
