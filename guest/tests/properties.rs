@@ -252,7 +252,7 @@ proptest! {
         let [a, b] = values.map(|value| {
             payload[key] = value.clone();
             let said = fields("2.1.0", event, &payload).1;
-            (glassbox_tracker::text(&value), said)
+            (glassbox_tracker::python::text(&value), said)
         });
         prop_assert_eq!(differences(&a.1, &b.1), [field]);
         for (text, said) in [a, b] {
@@ -262,7 +262,7 @@ proptest! {
 
     #[test]
     fn floats_print_as_they_are(value in float()) {
-        let text = glassbox_tracker::text(&Value::from(value));
+        let text = glassbox_tracker::python::text(&Value::from(value));
         // Beyond 2^64 it may have been an integer.
         prop_assert_eq!(text.is_none(), value.abs() >= 18_446_744_073_709_551_616.0);
         if let Some(text) = text {

@@ -4,12 +4,12 @@
 mod common;
 
 use common::{Bench, ID, settings};
-use glassbox_tracker::SCHEMA;
+use glassbox_tracker::SETTINGS_SCHEMA;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 fn schema() -> Value {
-    serde_json::from_str(SCHEMA).unwrap()
+    serde_json::from_str(SETTINGS_SCHEMA).unwrap()
 }
 
 /// Every property of the schema, those in `events` too.

@@ -1,7 +1,7 @@
 //! A fake world with a clock that only the test moves, and a tracker in it.
 #![allow(dead_code)] // every test file uses a part of it
 
-use glassbox_tracker::{Capabilities, Machine, Method, Request, Tracker};
+use glassbox_tracker::{Capabilities, Machine, Method, Report, Tracker};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -61,12 +61,12 @@ impl Capabilities for World {
         Ok([self.random_asked.get(); 16])
     }
 
-    fn send(&self, request: Request) {
+    fn send(&self, report: Report) {
         let sent = Sent {
-            method: request.method,
-            name: request.name.into(),
-            fields: request.fields.iter().map(|(name, value)| (*name, value.to_string())).collect(),
-            user_agent: request.user_agent.into(),
+            method: report.method,
+            name: report.name.into(),
+            fields: report.fields.iter().map(|(name, value)| (*name, value.to_string())).collect(),
+            user_agent: report.user_agent.into(),
         };
         self.sent.borrow_mut().push((self.now(), sent));
     }
