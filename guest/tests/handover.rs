@@ -1,4 +1,4 @@
-//! The next instance, under another clock, carries on where the last one stopped.
+//! The next instance carries on where the last one stopped, even if its clock counts from another moment.
 #![allow(missing_docs)]
 
 mod common;
