@@ -1,4 +1,4 @@
-//! What is known about the OctoPrint that is tracked: merged from `environment` events, completed
+//! What is known about the tracked OctoPrint: merged from `environment` events, completed
 //! with the hardware probe, and reported in `startup` and `pong`.
 
 use crate::capabilities::Machine;

@@ -1,4 +1,4 @@
-//! `commerror_<reason>`: errors of the connection to the printer.
+//! `commerror_<reason>`: errors in the connection to the printer.
 
 use crate::context::Context;
 use crate::fields::{ERROR_CHARS, Fields, Payload, bounded_text, word};

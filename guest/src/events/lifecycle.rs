@@ -26,7 +26,7 @@ pub fn stopping(cx: &mut Context) {
     cx.state.end_server_run();
 }
 
-/// Whether the server has started, and `ping`, `pong` and `startup` have not told of it yet.
+/// Whether the server has started, and `ping`, `pong` and `startup` are still to be sent for that.
 pub fn is_start_due(cx: &Context) -> bool {
     cx.state.server_start.is_some() && !cx.state.start_reported
 }
@@ -39,7 +39,7 @@ pub fn report_start(cx: &mut Context) {
     }
 }
 
-/// Now, if the start is to be reported.
+/// Now, if the start is still to be reported.
 pub fn next_tick(cx: &Context) -> Option<Instant> {
     is_start_due(cx).then(|| cx.now())
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub struct State {
     /// When the server started; none until it has said so.
     pub server_start: Option<Instant>,
-    /// Whether ping, pong and startup were sent for this run of the server.
+    /// Whether `ping`, `pong` and `startup` were sent for this run of the server.
     pub start_reported: bool,
     /// When the next ping is due.
     pub next_ping: Option<Instant>,
@@ -31,7 +31,7 @@ pub struct State {
     pub last_error: Option<CommError>,
     /// What is known about throttling.
     pub throttle: Throttle,
-    /// What is known about the OctoPrint.
+    /// What is known about the tracked OctoPrint.
     pub environment: Environment,
 }
 
