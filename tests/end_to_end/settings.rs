@@ -5,7 +5,7 @@ use glassbox_sandbox::Settings;
 use serde_json::json;
 use std::fs;
 
-const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file lies, its salted hash, how long it took.\n";
+const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file is stored, its salted hash, how long it took.\n";
 const PING: &str = "    Seconds between pings (default 900)\n    A ping says that this installation is running, for how long, and the printer's state. 0: never.\n";
 
 #[test]
