@@ -55,9 +55,9 @@ fn a_full_disk_stops_no_report() {
         assert_eq!(log.matches(message).count(), 1, "{log}");
     }
     assert_eq!(home.settings(), settings);
-    let out = home.run(&["log", "--json"]).good();
+    let out = home.run(&["journal", "--json"]).good();
     assert_eq!(out.matches("\"what\":\"gap\"").count(), 1, "{out}");
-    assert!(home.run(&["log", "--verify"]).good().starts_with("sound: "));
+    assert!(home.run(&["journal", "--verify"]).good().starts_with("sound: "));
 }
 
 #[test]

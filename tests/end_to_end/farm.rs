@@ -149,7 +149,7 @@ fn one_whose_settings_are_damaged_is_named_and_the_others_run() {
     assert_eq!(reported(&receiver, 9)[&id(&home, 1)].len(), 3);
     let log = stop(host);
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
-    let journal = home.run(&["log", "--octoprint", "shop-1"]).good();
+    let journal = home.run(&["journal", "--octoprint", "shop-1"]).good();
     assert!(journal.contains("shop-1/tracking  refused "), "{journal}");
 }
 
@@ -179,17 +179,17 @@ fn the_journal_and_the_commands_say_whose_it_is() {
     assert_eq!(reported(&receiver, 6).len(), 2);
     print(&octoprints, 1, "PrintStarted");
     reported(&receiver, 7);
-    let table = || home.run(&["log", "--octoprint", "shop-1"]).good();
+    let table = || home.run(&["journal", "--octoprint", "shop-1"]).good();
     wait_until("it was written down", || {
         table().contains("shop-1/tracking  sent         PrintStarted -> print_started")
     });
     assert!(!table().contains("shop-0"), "{}", table());
-    let json = home.run(&["log", "--json"]).good();
+    let json = home.run(&["journal", "--json"]).good();
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let sent = |of: &str| lines.iter().filter(|line| line["octoprint"] == of && line["what"] == "sent").count();
     assert_eq!((sent("shop-0"), sent("shop-1"), sent("shop-2")), (3, 4, 0));
     assert_eq!(lines[0]["octoprint"], Value::Null, "the host itself is nobody's");
-    home.run(&["log", "--verify"]).good();
+    home.run(&["journal", "--verify"]).good();
 
     let status = home.run(&["status"]).good();
     assert!(status.contains("shop-1/tracking: reports are sent while the host runs: "), "{status}");

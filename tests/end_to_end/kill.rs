@@ -78,7 +78,7 @@ fn killed_two_hundred_times_it_starts_again_by_itself() {
         assert_sound(&home, round);
     }
     // It was killed when it was at work, not before.
-    let log = home.run(&["log", "--json"]).good();
+    let log = home.run(&["journal", "--json"]).good();
     let count = |what: &str| log.matches(&format!("\"what\":\"{what}\"")).count();
     println!("{} starts, {} loads, {} requests queued", count("started"), count("loaded"), count("queued"));
     assert!(

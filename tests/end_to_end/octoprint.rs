@@ -1,5 +1,5 @@
 //! Following an OctoPrint: what is asked of it, what is reported, and what is an end of its server
-//! and what is not. The server is a stand-in; a real one is in `octoprint_real.rs`.
+//! and what is not. The server is a stand-in; a real one is in `octoprint_real`.
 
 use crate::faulty::{certificate_file, server_config};
 use crate::push_server::{KEY, PushServer};

@@ -59,7 +59,7 @@ pub fn counter(word: &str) -> Vec<u8> {
     marked(COUNTER, b"counter-version:", word)
 }
 
-/// The friendly example, as anybody would build it.
+/// The example plugin print-hours, as anybody would build it.
 pub const PRINT_HOURS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/print-hours.wasm"));
 
 /// The id under which everything was recorded.
@@ -74,7 +74,7 @@ pub static TRACKING: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("tracking"
 /// The component that misbehaves.
 pub static MISFIT_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("misfit", MISFIT));
 
-/// The friendly example.
+/// The example plugin print-hours.
 pub static PRINT_HOURS_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("print-hours", PRINT_HOURS));
 
 fn prepare(name: &str, bytes: &[u8]) -> Arc<Plugin> {

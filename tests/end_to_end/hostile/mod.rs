@@ -297,10 +297,10 @@ fn wait_for_prints(case: &Case, host: &Process, receiver: &Receiver, count: usiz
 
 /// The settings are the user's, and the journal says what was tried.
 fn kept(case: &Case, home: &Home) {
-    let journal = home.run(&["log", "--json"]).good();
+    let journal = home.run(&["journal", "--json"]).good();
     assert!(journal.contains(&case.journal), "{}: expected\n{}\nin\n{journal}", case.about, case.journal);
     assert!([ID, TRACKING_ID, SECRET].iter().all(|secret| !journal.contains(secret)), "{journal}");
-    home.run(&["log", "--verify"]).good();
+    home.run(&["journal", "--verify"]).good();
     let file = home.root().join("settings").join(case.plugin()).with_extension("json");
     if case.settings_after.is_empty() && case.absent_after.is_empty() {
         return;
