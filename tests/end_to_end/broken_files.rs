@@ -1,4 +1,4 @@
-//! Files of the home that are broken: each is named, with advice, and the rest works.
+//! Broken files in the home: each is named, with advice, and everything else works.
 
 use crate::support::{ENVIRONMENT, Home, Output, PRINT, STARTED, kinds, program, receiver};
 use glassbox::home::BUNDLED;
@@ -74,7 +74,7 @@ fn an_audit_says_what_is_wrong() {
         let output = program(&["audit", "--quick"]).arg(home.plugin(name)).run();
         let text = format!("{}{}", output.out, output.err);
         match name {
-            // An auditor may call the file as they like.
+            // An auditor may give the file any name.
             "renamed" => assert_eq!(output.status, Some(0), "{text}"),
             "big" | "folder" => {
                 let message = output.error();

@@ -1,5 +1,5 @@
-//! Several OctoPrints in one host: each has plugins of its own, with settings, id and state, and what one
-//! of them does or does not do is nobody else's affair.
+//! Several OctoPrints in one host: each has its own plugins with settings, id and state, and none affects
+//! another.
 
 use crate::support::{Home, LONG, Process, SILENCE, START, names, receiver, wait_until};
 use glassbox_audit::conformance::receiver::Receiver;
@@ -84,7 +84,7 @@ fn each_has_its_own_id_settings_and_state() {
     // What one hears, the others do not.
     print(&octoprints, 2, "PrintDone");
     assert_eq!(reported(&receiver, 20)[&id(&home, 2)][3..], ["print_started", "print_done"]);
-    // A switch of one takes effect at once, and for that one only.
+    // Opting one out takes effect at once, and for that one only.
     home.run(&["opt-in", "tracking", "--octoprint", "shop-4"]).good();
     home.run(&["settings", "tracking", "events.printjob=false", "--octoprint", "shop-0"]).good();
     assert_eq!(reported(&receiver, 23)[&id(&home, 4)], expected);
@@ -97,7 +97,7 @@ fn each_has_its_own_id_settings_and_state() {
     let before: Vec<_> = (0..6).map(|number| id(&home, number)).collect();
     stop(host);
 
-    // Each carries on where it was; the server of one was started anew meanwhile.
+    // Each carries on where it was; one server was restarted meanwhile.
     octoprints.start_anew(3);
     let host = home.command(&["run", "-v"]).start();
     assert!(octoprints.wait_for_listeners(6, LONG), "{}", host.log());
@@ -144,7 +144,7 @@ fn one_whose_settings_are_damaged_is_named_and_the_others_run() {
     let host = home.command(&["run"]).start();
     host.wait_for_log(&format!("ERROR shop-1: the settings file {} is damaged", file.display()));
     assert_eq!(reported(&receiver, 6).len(), 2);
-    // Mended, it runs at once.
+    // Once it is fixed, it runs at once.
     fs::write(&file, json!({"enabled": true, "server": receiver.url()}).to_string()).unwrap();
     assert_eq!(reported(&receiver, 9)[&id(&home, 1)].len(), 3);
     let log = stop(host);

@@ -71,7 +71,7 @@ fn json_is_the_lines_as_they_are() {
     let out = home.run(&["journal", "--json"]).good();
     let mut files: Vec<_> = fs::read_dir(folder(&home)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    // The second file's name comes before the first's, as letters go.
+    // Alphabetically, the second file would come before the first.
     files.sort_by_key(|path| path.as_os_str().len());
     assert_eq!(files.len(), 2);
     let lines: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
@@ -134,7 +134,7 @@ fn following_goes_over_files_and_ends_on_a_signal() {
         process.wait_for_out(&format!(" tick -> ping number={number}\n"));
     }
     assert!(folder(&home).join("2026-07-27-2.jsonl").exists(), "there is more than one file");
-    // Not INT: who runs the tests in the background of a script has that ignored, and so has what they start.
+    // Not INT: it is ignored by the tests and what they start if a script runs them in the background.
     process.signal("TERM");
     let output = process.wait(LONG);
     assert!(output.out.starts_with(HEADING) && output.out.lines().count() == 13, "{}", output.out);
@@ -210,7 +210,7 @@ fn a_sound_journal_is_called_so_with_what_that_does_not_show() {
     assert!(out.contains("Not cleanly closed: 0 lines after what the head knows, 21 bytes of a line "), "{out}");
     assert_eq!(home.run(&["journal"]).good().lines().count(), 5);
 
-    // Enough to reach the largest size.
+    // Enough to reach the journal's limit.
     (0..400).for_each(|_| journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[])));
     let out = home.run(&["journal", "--verify"]).good();
     assert!(out.contains("\nLines before number ") && out.contains(" were removed by the host: "), "{out}");
@@ -228,7 +228,7 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
     let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of line 1, by the number: one of the two was altered\n";
     assert!(output.out.starts_with(broken), "{}", output.out);
 
-    // The next host begins a new one, and the old one is there to be looked at.
+    // The next host begins a new one and keeps the old one.
     drop(journal);
     example(&home);
     let out = home.run(&["journal", "--verify"]).good();

@@ -1,5 +1,5 @@
-//! `--log json`: what a collector of logs reads. Each line is a JSON object of its own, whatever
-//! plugins, servers and files put into it, and none has a secret in it.
+//! `--log json`, for programs that collect logs: each line is one JSON object, whatever plugins, servers
+//! and files put into it, and none holds a secret.
 
 use crate::octoprint::key_file;
 use crate::push_server::{KEY, PushServer};

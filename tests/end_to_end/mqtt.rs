@@ -1,5 +1,5 @@
-//! OctoPrints that publish at a broker: the broker is a real mosquitto, what they publish is written as
-//! the plugin OctoPrint-MQTT writes it. Skipped where there is no mosquitto.
+//! OctoPrints that publish to an MQTT broker: the broker is a real Mosquitto, and the messages are those of
+//! the plugin OctoPrint-MQTT. Skipped where there is no mosquitto.
 
 use crate::faulty::certificate_file;
 use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
@@ -231,11 +231,11 @@ fn a_restart_is_a_new_run_and_a_lost_broker_is_not() {
     assert_eq!(kinds(receiver, 9)[8], "shutdown");
     let log = stop(host);
     assert_eq!(log.matches("WARN").count(), 1, "one line for the outage: {log}");
-    // The next host knows that it had ended.
+    // The next host knows that the server run had ended.
     let host = home.command(&["run", "-v"]).start();
     assert_eq!(kinds(receiver, 12)[9..], START);
     stop(host);
-    // And the one after that, that it runs.
+    // And the one after that knows that it goes on.
     let host = home.command(&["run", "-v"]).start();
     host.wait_for_log("hears OctoPrint at");
     broker.print("octoPrint/", "PrintDone");
@@ -264,7 +264,7 @@ fn over_tls_and_with_the_wrong_password() {
     let Some(broker) = Broker::start() else { return };
     broker.presence("octoPrint/", true);
     let url = format!("mqtts://127.0.0.1:{}", broker.tls_port);
-    // Nobody whom we trust has signed it: nothing is said to it.
+    // Its certificate is not signed by a trusted CA: nothing is sent to it.
     let (home, _receivers) = home_of_one(&url, "");
     let host = home.command(&["run"]).start();
     host.wait_for_log("is not heard, and tried again: invalid peer certificate");
@@ -288,7 +288,7 @@ fn home_of_one(url: &str, more: &str) -> (Home, Vec<Receiver>) {
 
 #[test]
 fn what_is_no_broker_is_tried_again() {
-    // Something that speaks first, and another language.
+    // Something that speaks first, and not MQTT.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

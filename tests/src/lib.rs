@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-/// The component that misbehaves as its settings say.
+/// The component that misbehaves as its settings tell it.
 pub const MISFIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misfit.wasm"));
 
-/// A misfit that acts by this word where it has no settings: it is written over its mark.
+/// A misfit that does what this word says where it has no settings: the word is written over its mark.
 ///
 /// # Panics
 /// When the word is too long.
@@ -29,7 +29,7 @@ pub fn misfit(word: &str) -> Vec<u8> {
 /// The component that leaks.
 const LEAKY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaky.wasm"));
 
-/// A component that leaks what it sees in the way that the word says.
+/// A component that leaks what it sees, in the way that the word names.
 ///
 /// # Panics
 /// When the word is too long.
@@ -49,8 +49,7 @@ fn marked(component: &[u8], mark: &[u8], word: &str) -> Vec<u8> {
 /// The component that counts.
 const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"));
 
-/// A version of the component that counts: the word, which some versions act by, is written over
-/// its mark.
+/// A version of the component that counts: the word is written over its mark. Some words make it misbehave.
 ///
 /// # Panics
 /// When the word is too long.
@@ -109,11 +108,11 @@ pub fn settings(changes: &[(&str, Value)]) -> Settings {
     settings
 }
 
-/// An instance, and the controls of what it is given.
+/// An instance, and the controls of the capabilities that it was given.
 pub struct Bench {
     /// The instance.
     pub instance: Instance,
-    /// What it used.
+    /// Which capabilities it used, and how.
     pub record: Record,
     /// Its clock.
     pub clock: ManualClock,

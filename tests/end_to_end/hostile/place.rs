@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// The compiled tracker as a host left it in its cache, so that not every case compiles it anew;
+/// The compiled tracker as a host left it in its cache, so that not every case has to compile it;
 /// and a compiled misfit, for cases that put it in the tracker's place.
 static TRACKER: LazyLock<(String, Vec<u8>)> = LazyLock::new(|| compiled("tracking", BUNDLED));
 static MISFIT: LazyLock<(String, Vec<u8>)> = LazyLock::new(|| compiled("misfit", glassbox_tests::MISFIT));
@@ -45,7 +45,7 @@ pub fn file(case: &Case, home: &Home) -> PathBuf {
     home.root().join("plugins").join(OsString::from_vec(name))
 }
 
-/// Everything.
+/// Put all of a case's files in place.
 pub fn place(case: &Case, home: &Home) {
     let cache = home.root().join("cache");
     fs::create_dir(&cache).unwrap();

@@ -1,5 +1,5 @@
-//! A real OctoPrint, with its virtual printer and its own tracker on: both trackers hear the same
-//! day, and what they report is compared. Skipped where there is no OctoPrint.
+//! A real OctoPrint, with its virtual printer and its own tracker on: both trackers follow the same
+//! day, and their reports are compared. Skipped where there is no OctoPrint.
 
 mod compare;
 mod day;
@@ -119,7 +119,7 @@ impl Both {
     }
 }
 
-/// Wait until it is so, longer than for anything that is our own.
+/// Wait until this is true, longer than for anything of our own.
 #[track_caller]
 fn wait_long(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + VERY_LONG;
