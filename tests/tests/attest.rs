@@ -130,7 +130,7 @@ fn what_was_altered_or_signed_by_somebody_else_is_refused() {
     refused(with("/signatures/0/sig", STANDARD.encode(&signature[..63]).into()), nobody);
     refused(with("/signatures/0/sig", "".into()), nobody);
     refused(with("/signatures", json!([])), nobody);
-    refused(with("/payloadType", "application/json".into()), "its payload is no application/vnd.in-toto+json");
+    refused(with("/payloadType", "application/json".into()), "its payload is not an application/vnd.in-toto+json");
     // What was signed without saying what it is does not count as what it might be.
     let body = statement().to_string();
     let mut bare: Value = serde_json::from_str(&sealed(&statement(), 1)).unwrap();
