@@ -148,7 +148,7 @@ fn following_shows_a_journal_that_was_begun_anew() {
     process.wait_for_out("Connection refused");
     fs::remove_dir_all(folder(&home)).unwrap();
     journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[]));
-    process.wait_for_out("the lines up to number 4 that this host wrote are not here any more");
+    process.wait_for_out("the lines up to number 4 that this host wrote are no longer here");
     process.wait_for_out("\"n\":2,\"t\":\"2026-07-27T10:15:03.539Z\",\"what\":\"sent\"");
     process.wait_for_log("the journal was begun anew");
 }
@@ -224,7 +224,7 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
     fs::write(&file, text.replace("origin\",\"local", "origin\",\"sdcard")).unwrap();
     let output = home.run(&["log", "--verify"]);
     assert_eq!((output.status, output.err.as_str()), (Some(1), ""));
-    let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of line 1, by the number: one of the two was altered\n";
+    let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of number 1: one of the two was altered\n";
     assert!(output.out.starts_with(broken), "{}", output.out);
 
     // The next host begins a new one, and the old one is there to be looked at.
@@ -239,7 +239,7 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
         "{out}"
     );
     let out = home.run(&["log"]).good();
-    assert!(out.contains("  gap          the journal before this one is broken, and is kept in broken-1: "), "{out}");
+    assert!(out.contains("  gap          the journal before this one is broken and is kept in broken-1: "), "{out}");
 
     // Damaged so that it cannot be shown.
     fs::write(folder(&home).join("2026-07-27.jsonl"), "\u{1b}[2J\n").unwrap();
