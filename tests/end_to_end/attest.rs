@@ -239,7 +239,7 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     // A new version without an attestation waits, also while its key is not there; then it is taken.
     put(&home, &counter("second"));
     process.wait_for_log(&format!("and 0 do; what they say belongs into {FILE}"));
-    process.wait_for_log(&format!("; version {} runs on\n", short("first")));
+    process.wait_for_log(&format!("; version {} keeps running\n", short("first")));
     sign_version(&home, &bob, "second");
     assert_eq!(version(&mut process, &receiver), "first");
     fs::create_dir(home.root().join("keys")).unwrap();
@@ -249,11 +249,12 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
 
     // Its key is taken away: it runs on, and says so; what the key vouches for is taken no more.
     require(&home, &[&alice.line], 1);
-    process.wait_for_log(&format!("version {} runs on, but is not loaded again: waiting: ", short("second")));
+    process
+        .wait_for_log(&format!("version {} keeps running, but would not be loaded again: waiting: ", short("second")));
     assert!(home.run(&["status"]).good().contains("counter: waiting: "));
     sign_version(&home, &bob, "third");
     put(&home, &counter("third"));
-    process.wait_for_log(&format!("; version {} runs on\n", short("second")));
+    process.wait_for_log(&format!("; version {} keeps running\n", short("second")));
     assert_eq!(version(&mut process, &receiver), "second");
     require(&home, &[&alice.line, "keys/bob.pub"], 1);
     process.wait_for_log(&format!(" INFO counter: version {}", short("third")));
@@ -264,7 +265,8 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     let corpus = home.0.write("short.jsonl", corpus.lines().take(3).collect::<Vec<_>>().join("\n"));
     let worse = bob.sign(&home.plugin("counter"), &["--corpus", corpus.to_str().unwrap()]);
     assert!(worse.status == Some(1) && worse.out.contains(": fails: It does what was recorded"), "{worse:?}");
-    process.wait_for_log(&format!("version {} runs on, but is not loaded again: waiting: ", short("third")));
+    process
+        .wait_for_log(&format!("version {} keeps running, but would not be loaded again: waiting: ", short("third")));
     assert_eq!(version(&mut process, &receiver), "third");
     process.signal("TERM");
     let log = process.wait(LONG).log();

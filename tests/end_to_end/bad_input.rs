@@ -137,7 +137,7 @@ fn a_settings_file_that_is_damaged_meanwhile_changes_nothing() {
         let other = home.0.write("half", content);
         fs::rename(other, home.settings_file()).unwrap();
     };
-    let damaged = format!(" WARN {} is damaged, the last good settings hold: ", home.settings_file().display());
+    let damaged = format!(" WARN {} is damaged; keeping the last good settings: ", home.settings_file().display());
     let complaints = |log: &str| log.matches(&damaged).count();
     damage("{\"enabled\": fal");
     host.wait_for_log(&damaged);

@@ -93,7 +93,7 @@ fn what_waits_when_the_user_opts_out_is_thrown_away() {
     home.run(&["opt-out", "tracking"]).good();
     // The first of the four is being carried (or, on a slow machine, not yet, or has been given up): it is not
     // tried again, though somebody listens now.
-    host.wait_for_log(" waiting reports were thrown away\n");
+    host.wait_for_log(" waiting reports were discarded\n");
     let receiver = Receiver::start(port).unwrap();
     assert!(receiver.wait_for(1, Duration::from_millis(1500)).is_empty());
     let began = Instant::now();

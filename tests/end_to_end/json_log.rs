@@ -55,7 +55,7 @@ fn every_line_is_json_whatever_happens() {
     server.event("PrintStarted", json!({"path": "a\u{1b}\n\"b.gcode", "origin": "local"}));
     host.wait_for_log("nothing is sent: nobody has opted in yet");
     home.0.write("home/glassbox.toml", "[[octoprint]]\n\u{202e}url = \"\n");
-    host.wait_for_log("the last good configuration holds");
+    host.wait_for_log("keeping the last good configuration");
     home.0.write("home/settings/tracking.json", "{\"enabled\": tru");
     host.wait_for_log("tracking.json");
     server.lose_connections();

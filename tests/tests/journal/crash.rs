@@ -109,7 +109,7 @@ fn what_is_broken_is_kept_aside_and_the_new_journal_says_so() {
         assert!(fs::read(kept.join("head")).unwrap() == broken.head);
         let lines = Bytes::read(&folder.journal()).values();
         assert_eq!((lines.len(), &lines[0]["n"], &lines[0]["what"]), (1, &1.into(), &"gap".into()));
-        let said = format!("the journal before this one is broken, and is kept in {aside}: {reason}");
+        let said = format!("the journal before this one is broken and is kept in {aside}: {reason}");
         assert_eq!(lines[0]["reason"], said);
         assert!(!said.contains(folder.journal().to_str().unwrap()), "no path is shown to anybody");
         journal.write(&entry(0));
