@@ -1,86 +1,49 @@
-//! `init`, `list`, `policy`: what is there, and what it may do.
+//! `list`: the plugins, what they are, and whether they send anything.
 
 use anyhow::Result;
 use glassbox::attest::Vouching;
-use glassbox::home::grants::Standing;
-use glassbox::home::{BUNDLED_NAME, Home};
-use glassbox::operations::octoprints;
-use glassbox::operations::plugins::load_or_bundled;
-use glassbox::operations::status::{standing, verdict, vouching};
-use glassbox_sandbox::describe;
-use glassbox_sandbox::{Sandbox, digest, examine, printable};
+use glassbox::home::Home;
+use glassbox::operations::octoprints::list_names;
+use glassbox::operations::plugins::{self, PluginDetails};
+use glassbox_util::text::printable;
 use std::io::Write;
-
-/// Make the home.
-pub fn init(home: &Home) -> Result<()> {
-    let made = home.init()?;
-    let mut out = std::io::stdout().lock();
-    for file in &made {
-        writeln!(out, "made {}", file.display())?;
-    }
-    if made.is_empty() {
-        writeln!(out, "{} was complete; nothing was changed", home.root().display())?;
-    }
-    writeln!(out, "Nothing is sent until you opt in. What would be recorded:")?;
-    Ok(writeln!(out, "  glassbox policy {BUNDLED_NAME}\n  glassbox opt-in {BUNDLED_NAME}")?)
-}
 
 /// List the plugins.
 pub fn list(home: &Home) -> Result<()> {
-    home.must_exist()?;
-    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    let plugins = plugins::list(home)?;
     let mut out = std::io::stdout().lock();
-    let names = home.plugin_names()?;
-    let octoprints = octoprints::all(home)?;
-    if names.is_empty() {
+    if plugins.is_empty() {
         writeln!(out, "no plugins in {}", home.plugins().display())?;
     }
-    for name in names {
-        let bytes = home.read_plugin(&name);
-        // One that waits is not compiled: that takes time, and nobody wants it yet.
-        let vouching = bytes.as_ref().ok().and_then(|bytes| vouching(home, &name, bytes).ok());
-        let enough = vouching.as_ref().is_some_and(Vouching::is_enough);
-        let loaded = bytes.and_then(|bytes| match standing(home, &name, &bytes)? {
-            Ok(Standing::Granted) if enough => {
-                sandbox.prepare(&name, &bytes).map(|plugin| (plugin.policy.as_ref().manifest().clone(), bytes))
-            }
-            _ => Ok((examine(&name, &bytes)?.manifest().clone(), bytes)),
-        });
-        match loaded {
-            Ok((manifest, bytes)) => {
-                writeln!(out, "{name}  {}", manifest.plugin.description)?;
-                writeln!(out, "    {} bytes, sha256 {}", bytes.len(), digest(&bytes))?;
-                if let Some(words) = vouching.as_ref().and_then(Vouching::in_words) {
-                    writeln!(out, "    {words}")?;
-                }
-                // Hundreds of OctoPrints have a few verdicts between them.
-                let mut verdicts: Vec<(String, Vec<&str>)> = Vec::new();
-                let option = if octoprints.len() > 1 { " --octoprint NAME" } else { "" };
-                for one in &octoprints {
-                    let verdict = verdict(&one.home, &name, option);
-                    match verdicts.iter_mut().find(|(found, _)| *found == verdict) {
-                        Some((_, of)) => of.push(one.called()),
-                        None => verdicts.push((verdict, vec![one.called()])),
-                    }
-                }
-                for (verdict, of) in verdicts {
-                    let of = match octoprints.len() {
-                        1 => String::new(),
-                        _ => format!("{}: ", octoprints::told(of.iter().copied())),
-                    };
-                    writeln!(out, "    {of}{verdict}")?;
-                }
-            }
-            Err(error) => writeln!(out, "{}  not loaded\n    {error}", printable(&name, 80))?,
+    for plugin in plugins {
+        match plugin.details {
+            Ok(details) => write(&plugin.name, &details, &mut out)?,
+            Err(error) => writeln!(out, "{}  not loaded\n    {error}", printable(&plugin.name, 80))?,
         }
     }
     Ok(())
 }
 
-/// Show what a plugin records.
-pub fn policy(home: &Home, name: &str, markdown: bool) -> Result<()> {
-    let plugin = load_or_bundled(home, name)?;
-    let manifest = plugin.policy.manifest();
-    let text = if markdown { describe::as_markdown(manifest) } else { describe::in_words(manifest) };
-    Ok(write!(std::io::stdout().lock(), "{text}")?)
+fn write(name: &str, details: &PluginDetails, out: &mut impl Write) -> Result<()> {
+    writeln!(out, "{name}  {}", details.description)?;
+    writeln!(out, "    {} bytes, sha256 {}", details.size, details.digest)?;
+    if let Some(words) = details.vouching.as_ref().and_then(Vouching::in_words) {
+        writeln!(out, "    {words}")?;
+    }
+    // Hundreds of OctoPrints share a few answers: each is printed once, with the names that it holds for.
+    let mut answers: Vec<(String, Vec<&str>)> = Vec::new();
+    let one_of_many = details.sending.len() > 1;
+    let option = if one_of_many { " --octoprint NAME" } else { "" };
+    for (octoprint, sending) in &details.sending {
+        let answer = sending.in_words(name, option);
+        match answers.iter_mut().find(|(found, _)| *found == answer) {
+            Some((_, names)) => names.push(octoprint.display_name()),
+            None => answers.push((answer, vec![octoprint.display_name()])),
+        }
+    }
+    for (answer, names) in answers {
+        let names = if one_of_many { format!("{}: ", list_names(names.into_iter())) } else { String::new() };
+        writeln!(out, "    {names}{answer}")?;
+    }
+    Ok(())
 }
