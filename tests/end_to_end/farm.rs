@@ -259,7 +259,9 @@ fn who_adds_a_second_one_keeps_what_the_first_had() {
     write_config(&home, &octoprints.entries());
     let status = home.run(&["status"]).good();
     let moved = home.root().join("settings/shop-0");
-    assert!(status.contains("are no OctoPrint's, as all have a name now") && status.contains(moved.to_str().unwrap()));
+    assert!(
+        status.contains("belong to no OctoPrint, as all have a name now") && status.contains(moved.to_str().unwrap())
+    );
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn what_is_not_asked_for_is_left_out() {
     assert_eq!(out, format!("no entry matches ({})\n", folder(&home).display()));
 
     let output = home.run(&["journal", "--since", "yesteryear"]);
-    let said = "error: invalid value 'yesteryear' for '--since <WHEN>': say a date (2026-07-27), a time (10:30, ";
+    let said = "error: invalid value 'yesteryear' for '--since <WHEN>': give a date (2026-07-27), a time (10:30, ";
     assert!(output.status == Some(2) && output.err.starts_with(said), "{}", output.err);
     assert_eq!(home.run(&["journal", "--verify", "--json"]).status, Some(2));
 }
@@ -151,7 +151,7 @@ fn following_shows_a_journal_that_was_begun_anew() {
     journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[]));
     process.wait_for_out("the lines up to number 4 that this host wrote are no longer here");
     process.wait_for_out("\"n\":2,\"t\":\"2026-07-27T10:15:03.539Z\",\"what\":\"sent\"");
-    process.wait_for_log("the journal was begun anew");
+    process.wait_for_log("a new journal was begun");
 }
 
 #[test]

@@ -358,12 +358,12 @@ fn doctor_looks_at_brokers_and_who_is_there() {
         }
         assert_eq!(output.status, Some(status), "{}", output.out);
     };
-    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it is reached, and lets us listen\n", broker.port);
+    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it can be reached, and lets us listen\n", broker.port);
     let there = "ok       octoprint mk3: it is at the broker, and publishes under octoPrint/\n";
     let nothing = "warn     octoprint mk4: nothing says that one publishes under farm/mk4/\n         do: compare ";
     doctor(0, &[&reached, there, nothing]);
     broker.presence("farm/mk4/", false);
-    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and is no more\n"]);
+    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and has gone\n"]);
     let password = home.root().join("mqtt-password");
     fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
     doctor(1, &["others can read the broker's password in ", "do: run 'chmod 600 "]);
@@ -371,7 +371,7 @@ fn doctor_looks_at_brokers_and_who_is_there() {
     home.0.write("home/mqtt-password", "another");
     doctor(1, &["does not let us in: set user and password_file of its [[mqtt]] entry to a user that it knows\n"]);
     broker.kill();
-    doctor(1, &["Connection refused", "do: start the broker, if it does not run"]);
+    doctor(1, &["Connection refused", "do: start the broker if it is not running"]);
 }
 
 #[test]
