@@ -1,6 +1,6 @@
 //! A throw-away home, and the program as a child process that is never waited for in vain.
 
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
@@ -364,7 +364,7 @@ pub fn kinds(receiver: &Receiver, count: usize) -> Vec<String> {
     names(&requests)
 }
 
-pub fn names(requests: &[Request]) -> Vec<String> {
+pub fn names(requests: &[RecordedRequest]) -> Vec<String> {
     requests.iter().map(|request| request.kind().into()).collect()
 }
 

@@ -2,8 +2,10 @@
 //! printed, and the log's format. What a command does is in `operations`.
 
 pub mod arguments;
+#[cfg(feature = "audit")]
 pub mod audit;
 mod consent;
+#[cfg(feature = "audit")]
 mod demo;
 pub mod doctor;
 mod import;
@@ -14,11 +16,14 @@ mod plugins;
 pub mod replay;
 pub mod run;
 mod settings;
+#[cfg(feature = "audit")]
 mod sign;
 mod status;
 
+#[cfg(feature = "audit")]
 pub use audit::audit;
 pub use consent::{grant, opt_in, opt_out, revoke};
+#[cfg(feature = "audit")]
 pub use demo::demo;
 pub use doctor::doctor;
 pub use import::import;
@@ -28,6 +33,7 @@ pub use plugins::{init, list, policy};
 pub use replay::replay;
 pub use run::run;
 pub use settings::settings;
+#[cfg(feature = "audit")]
 pub use sign::Sign;
 pub use status::status;
 
