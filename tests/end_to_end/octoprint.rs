@@ -1,5 +1,5 @@
-//! Following an OctoPrint: what is asked of it, what is reported, and what is an end of its server
-//! and what is not. The server is a stand-in; a real one is in `octoprint_real.rs`.
+//! Following an OctoPrint: what is requested from it, what is reported, and what counts as the end of its
+//! server. The server is a stand-in; a real one is in `octoprint_real`.
 
 use crate::faulty::{certificate_file, server_config};
 use crate::push_server::{KEY, PushServer};
@@ -333,7 +333,7 @@ fn a_peer_that_fell_silent_is_noticed() {
 
 #[test]
 fn a_connection_that_does_not_come_about_is_given_up() {
-    // Connections come about, and nobody takes them.
+    // Connections are made, but never accepted.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for scheme in ["http", "https"] {
         let url = format!("{scheme}://{}", silent.local_addr().unwrap());

@@ -8,7 +8,7 @@ use glassbox::record::{
     Components, Ending, Recorder, Recording, Redactor, Replay, Sink, compare, header, lines, replay,
 };
 use glassbox::system::{SystemHardware, SystemRandom};
-use glassbox_audit::conformance::session::{What, read_events};
+use glassbox_audit::conformance::session::{SessionInput, read_events};
 use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording as Recorded};
@@ -37,15 +37,15 @@ impl Host {
             plugin: plugin.clone(),
             settings: Settings::parse(&settings.to_string()).unwrap(),
             veto: None,
-            supply: Box::new(move |_| Capabilities {
+            make_capabilities: Box::new(move |_| Capabilities {
                 http: Box::new(Recorded(Deny, Record::default())),
                 clock: Box::new(own.clone()),
                 hardware: Box::new(SystemHardware::new("/")),
                 throttle: Box::new(query.clone()),
                 random: Box::new(SystemRandom),
             }),
-            keep: Box::new(|_| Ok(())),
-            keep_state: Box::new(|_| ()),
+            save_settings: Box::new(|_| Ok(())),
+            save_state: Box::new(|_| ()),
             saved: None,
         };
         let sink = Sink::create(&folder.0.join("recording.jsonl"), 1 << 26, scrub).unwrap();
@@ -55,7 +55,7 @@ impl Host {
     }
 
     fn event(&mut self, name: &str, payload: &str) -> Vec<LifecycleEvent> {
-        self.running.event(name, payload, self.clock.get()).turns
+        self.running.event(name, payload, self.clock.get()).lifecycle
     }
 
     /// Let time pass, with the ticks that are asked for.
@@ -88,9 +88,9 @@ fn session(name: &str, scrub: bool) -> (Folder, PathBuf) {
     for entry in read_events(&file).unwrap() {
         host.until(SECOND + (entry.t * 1e9) as u64);
         match entry.what {
-            What::Event(name, payload) => drop(host.event(&name, &case::payload_text(&payload))),
-            What::Throttled(answer) => host.throttle.set(answer.as_deref().and_then(mask)),
-            What::Settings(changes) => {
+            SessionInput::Event(name, payload) => drop(host.event(&name, &case::payload_text(&payload))),
+            SessionInput::Throttled(answer) => host.throttle.set(answer.as_deref().and_then(mask)),
+            SessionInput::Settings(changes) => {
                 let mut settings = host.running.settings().clone();
                 changes.into_iter().for_each(|(key, value)| settings.set(&key, value).unwrap());
                 host.running.change_settings(settings, host.clock.get()).unwrap();
