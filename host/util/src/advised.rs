@@ -43,13 +43,19 @@ impl Advised {
     /// to do, where one of them says that.
     #[must_use]
     pub fn split(error: &anyhow::Error) -> (String, Option<String>) {
+        // One that was added as a context is hidden in its place in the chain, and found only this way.
+        let context = error.downcast_ref::<Self>();
         let mut advice = None;
-        let causes = error.chain().map(|cause| match cause.downcast_ref::<Self>() {
-            Some(advised) => {
-                advice = advice.take().or_else(|| advised.advice.clone());
-                advised.what.clone()
+        let causes = error.chain().map(|cause| {
+            let text = cause.to_string();
+            let advised = cause.downcast_ref::<Self>();
+            match advised.or_else(|| context.filter(|context| context.to_string() == text)) {
+                Some(advised) => {
+                    advice = advice.take().or_else(|| advised.advice.clone());
+                    advised.what.clone()
+                }
+                None => text,
             }
-            None => cause.to_string(),
         });
         let what = causes.collect::<Vec<_>>().join(": ");
         (what, advice)
@@ -69,5 +75,26 @@ impl fmt::Display for Advised {
 impl Error for Advised {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_found_wherever_it_is() {
+        let advised = || Advised::new("what", "do it");
+        let cause = || anyhow::anyhow!("cause");
+        for (error, what) in [
+            (advised().into(), "what"),
+            (anyhow::Error::from(advised()).context("outside"), "outside: what"),
+            (cause().context(advised()), "what: cause"),
+            (cause().context(advised()).context("outside"), "outside: what: cause"),
+            (advised().because(cause()).into(), "what: cause"),
+        ] {
+            assert_eq!(Advised::split(&error), (what.into(), Some("do it".into())), "{error:#}");
+        }
+        assert_eq!(Advised::split(&cause()), ("cause".into(), None));
     }
 }
