@@ -131,7 +131,7 @@ fn what_is_wrong_with_an_octoprint() {
     );
     set_up.server.how().own_tracker = false.into();
     set_up.server.how().roles = vec!["settings"];
-    set_up.is("fail", "octoprint octoprint", "may not hear events", "give it the permission STATUS");
+    set_up.is("fail", "octoprint octoprint", "may not see events", "give it the permission STATUS");
     set_up.server.kill();
     set_up.is("fail", "reach octoprint", "Connection refused", "start OctoPrint if it is not running");
 }
