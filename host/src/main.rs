@@ -56,7 +56,9 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Replay(options) => return cli::replay(&home()?, &options),
         Command::Journal(options) => return cli::journal(&home()?, &options),
+        #[cfg(feature = "audit")]
         Command::Audit(options) => return cli::audit(&options),
+        #[cfg(feature = "audit")]
         Command::Demo { speed, session, port } => {
             return cli::demo(given.as_deref(), speed, session.as_deref(), port);
         }

@@ -264,7 +264,7 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     let corpus = fs::read_to_string(workspace("tests/corpora/octoprint-1.11.8.jsonl")).unwrap();
     let corpus = home.0.write("short.jsonl", corpus.lines().take(3).collect::<Vec<_>>().join("\n"));
     let worse = bob.sign(&home.plugin("counter"), &["--corpus", corpus.to_str().unwrap()]);
-    assert!(worse.status == Some(1) && worse.out.contains(": fails: It does what was recorded"), "{worse:?}");
+    assert!(worse.status == Some(1) && worse.out.contains(": fails: It does what the real OctoPrint did"), "{worse:?}");
     process
         .wait_for_log(&format!("version {} keeps running, but would not be loaded again: waiting: ", short("third")));
     assert_eq!(version(&mut process, &receiver), "third");

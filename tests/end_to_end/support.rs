@@ -1,6 +1,6 @@
 //! What end-to-end tests share: a throw-away home, and the program as a child process; every wait has a limit.
 
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
@@ -363,7 +363,7 @@ pub fn kinds(receiver: &Receiver, count: usize) -> Vec<String> {
     names(&requests)
 }
 
-pub fn names(requests: &[Request]) -> Vec<String> {
+pub fn names(requests: &[RecordedRequest]) -> Vec<String> {
     requests.iter().map(|request| request.kind().into()).collect()
 }
 

@@ -6,7 +6,7 @@ mod skip;
 
 pub use skip::skip;
 
-use glassbox_audit::conformance::{Cases, case};
+use glassbox_audit::conformance::{Corpus, corpus};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
@@ -88,9 +88,9 @@ pub fn workspace() -> PathBuf {
 
 /// The recorded corpora.
 #[must_use]
-pub fn corpora() -> [Cases; 2] {
+pub fn corpora() -> [Corpus; 2] {
     ["octoprint-1.11.8.jsonl", "octoprint-dev-744c8359.jsonl"]
-        .map(|name| case::read(&workspace().join("tests/corpora").join(name)).unwrap())
+        .map(|name| corpus::read(&workspace().join("tests/corpora").join(name)).unwrap())
 }
 
 /// Settings in which tracking is on, with these changes.

@@ -288,7 +288,7 @@ fn a_report_becomes_a_statement_that_counts() {
     assert_eq!(judge(&[(1, line)], &keys(&[1]), &subject).by.len(), 1);
     // One that does not do what was recorded.
     let other = audit(&glassbox_tests::counter("first"), one).unwrap();
-    assert!(other.fails().unwrap().starts_with("fails: It does what was recorded"), "{:?}", other.fails());
+    assert!(other.fails().unwrap().starts_with("fails: It does what the real OctoPrint did"), "{:?}", other.fails());
     assert!(audit(b"garbage", &[]).unwrap_err().to_string().starts_with("it has no manifest"));
 }
 

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use glassbox_audit::audit;
-use glassbox_audit::conformance::case;
+use glassbox_audit::conformance::corpus;
 use glassbox_sandbox::{Manifest, Outcome, Settings};
 use glassbox_tests::{Bench, Folder, MISFIT, MISFIT_PLUGIN, SANDBOX, bench, settings};
 use serde_json::json;
@@ -69,7 +69,7 @@ fn an_audit_catches_one_field_more_than_is_declared() {
         })
     };
     std::fs::write(&corpus, case("extra-field", json!([])).to_string()).unwrap();
-    let report = audit(&SANDBOX, Path::new("misfit.wasm"), MISFIT, &[case::read(&corpus).unwrap()]);
+    let report = audit(&SANDBOX, Path::new("misfit.wasm"), MISFIT, &[corpus::read(&corpus).unwrap()]);
     assert!(!report.passed());
     let failure = &report.corpora[0].failures[0];
     let expected = "it tried to send hello, which was blocked: it has a field that the manifest does not declare";

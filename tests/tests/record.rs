@@ -8,7 +8,7 @@ use glassbox::record::{
     Components, Ending, Recorder, Recording, Redactor, Replay, Sink, compare, header, lines, replay,
 };
 use glassbox::system::{SystemHardware, SystemRandom};
-use glassbox_audit::conformance::session::{What, read_events};
+use glassbox_audit::conformance::session::{SessionInput, read_events};
 use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording as Recorded};
@@ -88,9 +88,9 @@ fn session(name: &str, scrub: bool) -> (Folder, PathBuf) {
     for entry in read_events(&file).unwrap() {
         host.until(SECOND + (entry.t * 1e9) as u64);
         match entry.what {
-            What::Event(name, payload) => drop(host.event(&name, &case::payload_text(&payload))),
-            What::Throttled(answer) => host.throttle.set(answer.as_deref().and_then(mask)),
-            What::Settings(changes) => {
+            SessionInput::Event(name, payload) => drop(host.event(&name, &case::payload_text(&payload))),
+            SessionInput::Throttled(answer) => host.throttle.set(answer.as_deref().and_then(mask)),
+            SessionInput::Settings(changes) => {
                 let mut settings = host.running.settings().clone();
                 changes.into_iter().for_each(|(key, value)| settings.set(&key, value).unwrap());
                 host.running.change_settings(settings, host.clock.get()).unwrap();

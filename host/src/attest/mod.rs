@@ -1,6 +1,6 @@
 //! Attestations: signed statements of auditors that lie beside a plugin, and the operator's rule of how
-//! many of whom must vouch for a component before it is loaded. What an audit is made of is in
-//! [`glassbox_audit`]; what a plugin may do once it is loaded, in [`crate::home::grants`].
+//! many of whom must vouch for a component before it is loaded. How a component is audited is the crate
+//! `glassbox-audit`; what a plugin may do once it is loaded, [`crate::home::grants`].
 
 pub mod dsse;
 pub mod file;

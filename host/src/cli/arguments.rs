@@ -1,5 +1,6 @@
 //! The command line's arguments, and the help that teaches them.
 
+#[cfg(feature = "audit")]
 use crate::cli::audit::Options as Audit;
 use crate::cli::doctor;
 use crate::cli::journal::Options as Journal;
@@ -8,15 +9,27 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// The first line of [`Cli`]'s first steps, where there is a demo.
+#[cfg(feature = "audit")]
+macro_rules! demo_step {
+    () => {
+        "  glassbox demo                     watch a recorded day of a real OctoPrint go through the box\n"
+    };
+}
+#[cfg(not(feature = "audit"))]
+macro_rules! demo_step {
+    () => {
+        ""
+    };
+}
+
 /// Opt-in usage tracking in a glass box.
 ///
 /// A tracker is a WebAssembly component that can see what its manifest lists, say what its
 /// manifest lists, and touch nothing else. This program runs it, and sends nothing until you opt in.
 #[derive(Debug, Parser)]
-#[command(version = glassbox::VERSION, after_help = "\
-First steps:
-  glassbox demo                     watch a recorded day of a real OctoPrint go through the box
-  glassbox init                     make a home with the bundled tracker
+#[command(version = glassbox::VERSION, after_help = concat!("First steps:\n", demo_step!(), "\
+\x20 glassbox init                     make a home with the bundled tracker
   glassbox opt-in tracking          read what it records, and agree
   glassbox run --octoprint URL      follow your OctoPrint (--api-key-file FILE)
   glassbox run --events FILE        or read events from a file; - for standard input
@@ -25,7 +38,7 @@ First steps:
   glassbox journal                  what was sent, when, and which event caused it
   glassbox opt-out tracking         change your mind; it stops at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, journal --verify, replay), 2 an error.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, journal --verify, replay), 2 an error."))]
 pub struct Cli {
     /// The home folder, with plugins and settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
@@ -159,11 +172,13 @@ pub enum Command {
     /// that send nothing: which input can change what it says, whether secrets turn up in any form, and,
     /// with a corpus of recorded cases, whether it does what OctoPrint did. At the end a verdict for each
     /// claim: holds, fails, or not shown. About a minute; --quick runs nothing.
+    #[cfg(feature = "audit")]
     Audit(Audit),
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///
     /// Makes a throw-away home, opts in there, and sends to a receiver on a loopback port: nothing
     /// leaves this machine. Ends with a table: every report, here and as OctoPrint sent it.
+    #[cfg(feature = "audit")]
     Demo {
         /// How many seconds of the session to play in one second; 0 for as fast as possible.
         #[arg(long, default_value_t = 16.0)]

@@ -2,8 +2,10 @@
 //! command does is in `operations`.
 
 pub mod arguments;
+#[cfg(feature = "audit")]
 pub mod audit;
 mod completions;
+#[cfg(feature = "audit")]
 mod demo;
 pub mod doctor;
 mod grant;
@@ -20,11 +22,14 @@ pub mod replay;
 mod revoke;
 pub mod run;
 mod settings;
+#[cfg(feature = "audit")]
 mod sign;
 mod status;
 
+#[cfg(feature = "audit")]
 pub use audit::audit;
 pub use completions::completions;
+#[cfg(feature = "audit")]
 pub use demo::demo;
 pub use doctor::doctor;
 pub use grant::grant;
@@ -40,6 +45,7 @@ pub use replay::replay;
 pub use revoke::revoke;
 pub use run::run;
 pub use settings::settings;
+#[cfg(feature = "audit")]
 pub use sign::Sign;
 pub use status::status;
 

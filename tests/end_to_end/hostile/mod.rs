@@ -8,7 +8,7 @@ mod place;
 
 use crate::support::{ENVIRONMENT, Home, LONG, Output, PRINT, Process, STARTED, program, receiver};
 use case::{Case, Stage};
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -288,7 +288,8 @@ fn ran(case: &Case, home: &Home, receiver: &Receiver) {
 /// Wait for so many prints in the good plugin's reports.
 fn wait_for_prints(case: &Case, host: &Process, receiver: &Receiver, count: usize, longest: Duration) {
     let end = Instant::now() + longest;
-    let tracked = |requests: &[Request]| requests.iter().filter(|request| request.kind() == "print_started").count();
+    let tracked =
+        |requests: &[RecordedRequest]| requests.iter().filter(|request| request.kind() == "print_started").count();
     while tracked(&receiver.requests()) < count {
         assert!(Instant::now() < end, "{}: the good plugin is not heard:\n{}", case.about, host.log());
         std::thread::sleep(Duration::from_millis(5));
@@ -315,11 +316,11 @@ fn kept(case: &Case, home: &Home) {
 }
 
 /// Only what may leave has left: the good plugin's reports, and those of the other one that it declares.
-fn left(case: &Case, requests: &[Request]) {
+fn left(case: &Case, requests: &[RecordedRequest]) {
     let mut others = BTreeMap::new();
     let mut tracked = Vec::new();
     for request in requests {
-        let Request { method, path, query, body, user_agent } = request;
+        let RecordedRequest { method, path, query, body, user_agent } = request;
         let (of_tracking, of_other) = (format!("/track/{TRACKING_ID}/"), format!("/track/{ID}/"));
         let whole = format!("{method} {path}?{query} {body} {user_agent}");
         assert_eq!(whole.matches(TRACKING_ID).count() + whole.matches(ID).count(), 1, "an id in its place: {whole}");

@@ -9,7 +9,7 @@ mod server;
 use crate::octoprint::follow;
 use crate::support::{Home, LONG, Process, SILENCE, names, receiver};
 use compare::{Comparison, Why, compare};
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::skip;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ fn wait_long(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn count(requests: &[Request], kind: &str) -> usize {
+fn count(requests: &[RecordedRequest], kind: &str) -> usize {
     requests.iter().filter(|request| request.kind() == kind).count()
 }
 

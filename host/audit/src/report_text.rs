@@ -1,19 +1,20 @@
-//! The report in words; with `{:#}` in colour, for a terminal.
+//! The report as plain text, for people: what `{}` prints; `{:#}` adds colour, for a terminal. Also the flow
+//! matrix as rows, from which the HTML page is made too ([`super::report_html`]).
 
 use super::Report;
-use super::canaries::{Canaries, Find, HEADINGS, Judgement};
-use super::flow::{Cell, Flow, Influence, Words};
+use super::canaries::{Canaries, Finding, HEADINGS, Judgement};
+use super::flow::{Cell, Constants, Flow, Influence};
 use super::inputs::Input;
-use super::verdict::{Holds, Verdict};
+use super::verdict::{ClaimStatus, ClaimVerdict};
 use glassbox_sandbox::describe;
 use glassbox_sandbox::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What changes an output in so few of its trials is told with an example: it is where to look.
+/// An influence seen in one of so many trials, or fewer, is shown with an example: that is where to look.
 const RARE: usize = 20;
 
-/// Lines of the matrix are no longer, if it can be helped.
+/// Lines of the matrix are broken before so many characters, where possible.
 const WIDTH: usize = 120;
 
 impl fmt::Display for Report {
@@ -24,13 +25,13 @@ impl fmt::Display for Report {
         writeln!(f, "imports  {}", list(&self.imports))?;
         writeln!(f, "exports  {}", list(&self.exports))?;
         if let Some(manifest) = &self.manifest {
-            let version = self.hearsay.version.iter().map(|version| format!(" {version}")).collect::<String>();
-            writeln!(f, "name     {}{version} (as it says itself)", manifest.plugin.name)?;
+            let version = self.self_description.version.iter().map(|version| format!(" {version}")).collect::<String>();
+            writeln!(f, "name     {}{version} (its own claim)", manifest.plugin.name)?;
         }
         let producers: Vec<_> =
-            self.hearsay.producers.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
+            self.self_description.producers.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
         if !producers.is_empty() {
-            writeln!(f, "made by  {} (as it says itself)", producers.join(", "))?;
+            writeln!(f, "made by  {} (its own claim)", producers.join(", "))?;
         }
         if let Some(rebuilt) = &self.source {
             write!(f, "{rebuilt}")?;
@@ -39,7 +40,7 @@ impl fmt::Display for Report {
             writeln!(f, "\n{error}")?;
             return verdicts(f, self);
         }
-        writeln!(f, "touches  nothing but the imports above: all of them are the contract's\n")?;
+        writeln!(f, "touches  nothing but the imports above, all of which are part of the contract\n")?;
         if let Some(manifest) = &self.manifest {
             writeln!(f, "{}", describe::in_words(manifest))?;
         }
@@ -63,13 +64,13 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join("\n         ") }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for ClaimVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = match self.verdict {
             _ if !f.alternate() => "",
-            Holds::Holds => "\x1b[32m",
-            Holds::Fails => "\x1b[31m",
-            Holds::NotShown => "\x1b[33m",
+            ClaimStatus::Holds => "\x1b[32m",
+            ClaimStatus::Fails => "\x1b[31m",
+            ClaimStatus::NotShown => "\x1b[33m",
         };
         let off = if on.is_empty() { "" } else { "\x1b[0m" };
         writeln!(f, "  {on}{:10}{off} {}", self.verdict, self.claim)?;
@@ -77,18 +78,19 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// An input, and all that it can change.
+/// A row of the flow matrix: an input, and everything that it can change.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
-    /// The input; none for the first line of an event.
+    /// The input, as it is shown.
     pub input: String,
-    /// Pairs of runs.
+    /// Pairs of runs that differed in this input only.
     pub trials: usize,
-    /// By output.
+    /// The outputs that differed, by name.
     pub outputs: BTreeMap<String, Influence>,
 }
 
-/// The matrix as rows: those of each event, and those that have nothing to do with the event together.
+/// The matrix as rows: first those of each event, under its name; then, for all events together, those of
+/// inputs that do not belong to an event (settings, clock, hardware).
 #[must_use]
 pub fn rows(flow: &Flow) -> (Vec<(String, Vec<Row>)>, Vec<Row>) {
     let mut events: Vec<(String, Vec<Row>)> = Vec::new();
@@ -122,7 +124,7 @@ impl Row {
         }
     }
 
-    /// Its outputs in words.
+    /// Its outputs, as they are shown.
     fn outputs(&self) -> Vec<String> {
         if self.outputs.is_empty() {
             return vec![format!("nothing, in {} trials", self.trials)];
@@ -134,7 +136,7 @@ impl Row {
         all.collect()
     }
 
-    /// What was seen so seldom that it is worth a look.
+    /// The outputs that differed so rarely that they deserve a closer look.
     pub fn rare(&self) -> impl Iterator<Item = (&String, &Influence)> {
         self.outputs.iter().filter(|(_, influence)| influence.count() * RARE <= self.trials)
     }
@@ -142,14 +144,14 @@ impl Row {
 
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "flow     each event run twice, with one input changed: what came out differently, and in")?;
-        writeln!(f, "         how many of how many trials; 'later' is in calls after the event's own")?;
+        writeln!(f, "flow     each event run twice, with one input changed: which outputs differed, and in how")?;
+        writeln!(f, "         many of the trials; 'later' means in a call after the event's own")?;
         write!(f, "         {} trials for each input of each event, {} pairs of runs,", self.reached, self.pairs)?;
         writeln!(f, " seed {}", self.seed)?;
-        let Words { found, tried } = self.words;
+        let Constants { found, tried } = self.constants;
         writeln!(f, "         and {tried} of {found} texts and numbers from the file, for each payload field")?;
         if let Some(why) = &self.ended_early {
-            writeln!(f, "         it ended early, short of {} trials: {why}", self.asked)?;
+            writeln!(f, "         it stopped before {} trials were done: {why}", self.asked)?;
         }
         let (events, general) = rows(self);
         for (event, rows) in &events {
@@ -159,7 +161,7 @@ impl fmt::Display for Flow {
         for (why, count) in self.failed.iter().take(5) {
             writeln!(f, "\n  {count} runs failed: {}", printable(why, 300))?;
         }
-        writeln!(f, "\n  whatever the event")?;
+        writeln!(f, "\n  any event")?;
         general.iter().try_for_each(|row| line(f, row))?;
         writeln!(f)?;
         self.limits.iter().try_for_each(|limit| writeln!(f, "  {limit}"))?;
@@ -183,7 +185,7 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
         let ((from, to), (before, after)) = (&example.input, &example.output);
         writeln!(
             f,
-            "        e.g. {} from {before} to {after}, when it is {to} and not {from}",
+            "        e.g. {} from {before} to {after}, when the input is {to} instead of {from}",
             printable(output, 100)
         )?;
     }
@@ -194,7 +196,7 @@ impl fmt::Display for Canaries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "canaries {} marked secrets, {} runs, {} requests, looked for as they are,",
+            "canaries {} marked secrets, {} runs, {} requests, searched for as they are,",
             self.secrets, self.runs, self.requests
         )?;
         writeln!(f, "         percent-encoded, in base64, in hex, reversed, hashed, and in pieces\n")?;
@@ -217,7 +219,7 @@ impl fmt::Display for Canaries {
     }
 }
 
-fn place(find: &Find) -> String {
+fn place(find: &Finding) -> String {
     match find.judgement {
         Judgement::Open | Judgement::Salted => find.place.to_string(),
         _ => format!("{} {}", find.place, find.form),

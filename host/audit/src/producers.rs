@@ -1,11 +1,11 @@
-//! What a component is: its bytes, and what its tools wrote into them of themselves. The latter is
-//! hearsay: anybody can write anything there.
+//! What a component says about itself: the sections `producers` and `version`, which its tools wrote. None of
+//! it is proof of anything, as anybody can write anything there.
 
 use serde::Serialize;
 use std::collections::BTreeSet;
 use wasmparser::{KnownCustom, Parser, Payload};
 
-/// A tool or language that is said to have made it.
+/// A tool or language with which the component claims to be made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Producer {
     /// `language`, `processed-by` or `sdk`.
@@ -16,21 +16,21 @@ pub struct Producer {
     pub version: String,
 }
 
-/// What it says of itself.
+/// What a component claims about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Hearsay {
-    /// What it is said to be made with.
+pub struct SelfDescription {
+    /// The tools and languages, sorted.
     pub producers: Vec<Producer>,
-    /// Its version, if it has one.
+    /// Its version, if it names one.
     pub version: Option<String>,
 }
 
-/// More than this is nobody's tools.
+/// The most producers that are read.
 const MOST: usize = 32;
 
-/// Read it; what is damaged is left out.
+/// Read the claims of a component; damaged sections are left out.
 #[must_use]
-pub fn hearsay(component: &[u8]) -> Hearsay {
+pub fn read(component: &[u8]) -> SelfDescription {
     let (mut producers, mut version) = (BTreeSet::new(), None);
     for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {
         let Payload::CustomSection(section) = payload else { continue };
@@ -48,7 +48,7 @@ pub fn hearsay(component: &[u8]) -> Hearsay {
             }
         }
     }
-    Hearsay { producers: producers.into_iter().take(MOST).collect(), version }
+    SelfDescription { producers: producers.into_iter().take(MOST).collect(), version }
 }
 
 fn cut(text: &str) -> String {

@@ -1,42 +1,42 @@
-//! Generated values: payloads, settings and machines like those of real OctoPrints, and unlike them.
-//! They come from what was recorded, from what the manifest and the settings' schema suggest, and from
-//! what the component's own bytes hold ([`super::constants`]).
+//! Generates values for a component's inputs: payloads and machines like those of real OctoPrints, and unlike
+//! them. They are based on recorded ones, on what the manifest names, and on constants from the component's own
+//! bytes ([`super::component_constants`]). Also reads and writes values in payloads by their paths.
 
-use super::prng::Chance;
+use super::prng::Prng;
 use crate::conformance::{Case, session};
 use glassbox_sandbox::Manifest;
 use glassbox_sandbox::capabilities::Machine;
 use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 
-/// Fields that no tracker should see; part of every payload, wherever the manifest does not list them.
+/// Fields that no tracker should see. Every payload has them, unless the manifest lists them.
 pub const PRIVATE: [&str; 3] = ["owner", "user", "name"];
 
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const SIGNS: &str = "abcXYZ019 ._-/\\:%&=?#+\"'<>{}[]äß漢💡\n";
 
-/// Longest generated text, in characters.
+/// The length of the longest generated text, in characters.
 const LONG: usize = 3000;
 
-/// What values are made of.
+/// What values are generated from.
 #[derive(Debug, Default)]
-pub struct Values {
-    /// Payloads that were recorded, by event.
+pub struct ValueGenerator {
+    /// Recorded payloads, by event.
     payloads: BTreeMap<String, Vec<Map<String, Value>>>,
-    /// Values that were recorded, by the last name of their path.
+    /// Recorded values, by the last key of their path.
     fields: BTreeMap<String, Vec<Value>>,
     /// Texts that the manifest names.
     named: Vec<Value>,
-    /// What the component's bytes hold.
-    pub words: Vec<Value>,
+    /// Constants from the component's bytes.
+    pub constants: Vec<Value>,
 }
 
-impl Values {
-    /// From the recorded session that comes with this program, the cases of the audit's corpora, a manifest,
-    /// and what was mined.
+impl ValueGenerator {
+    /// A generator based on the recorded session that comes with this program, recorded cases, a manifest, and
+    /// constants from the component's bytes.
     #[must_use]
-    pub fn new(manifest: &Manifest, cases: &[Case], words: Vec<Value>) -> Self {
-        let mut values = Self { words, ..Self::default() };
+    pub fn new(manifest: &Manifest, cases: &[Case], constants: Vec<Value>) -> Self {
+        let mut values = Self { constants, ..Self::default() };
         for line in session::EVENTS.lines() {
             let Ok(Value::Object(mut line)) = serde_json::from_str(line) else { continue };
             if let (Some(Value::String(event)), Some(payload)) = (line.remove("event"), line.remove("payload")) {
@@ -79,96 +79,96 @@ impl Values {
         }
     }
 
-    /// Payloads of other events than these, as they were recorded.
+    /// Recorded payloads of all events but these, each with its event.
     #[must_use]
     pub fn others(&self, seen: &[String]) -> Vec<(String, Value)> {
         let others = self.payloads.iter().filter(|(event, _)| !seen.contains(event));
         others.flat_map(|(event, all)| all.iter().map(|one| (event.clone(), one.clone().into()))).collect()
     }
 
-    /// A payload like a real one, with all that the manifest lists in it, and what it does not list.
-    pub fn payload(&self, chance: &mut Chance, event: &str, fields: &[String]) -> Value {
-        let recorded = self.payloads.get(event).and_then(|all| chance.pick(all)).cloned();
+    /// A payload like a real one: the fields that the manifest lists, and some that it does not.
+    pub fn payload(&self, prng: &mut Prng, event: &str, fields: &[String]) -> Value {
+        let recorded = self.payloads.get(event).and_then(|all| prng.pick(all)).cloned();
         let known = recorded.is_some();
         let mut payload = Value::Object(recorded.unwrap_or_default());
         for field in fields {
             let missing = get(&payload, field).is_none();
-            if (missing && !(known && chance.one_in(2))) || chance.one_in(8) {
-                set(&mut payload, field, self.likely(chance, field));
+            if (missing && !(known && prng.one_in(2))) || prng.one_in(8) {
+                set(&mut payload, field, self.likely(prng, field));
             }
         }
         for name in PRIVATE.into_iter().filter(|name| !fields.iter().any(|field| first(field) == *name)) {
-            set(&mut payload, name, chance.text(8, LETTERS).into());
+            set(&mut payload, name, prng.text(8, LETTERS).into());
         }
         payload
     }
 
-    /// A value that a field may well have.
-    pub fn likely(&self, chance: &mut Chance, field: &str) -> Value {
-        match self.fields.get(last(field)).and_then(|all| chance.pick(all)) {
-            Some(known) if !chance.one_in(4) => known.clone(),
-            Some(Value::Number(number)) if number.is_u64() => chance.below(100_000).into(),
-            Some(Value::Number(_)) => json!(chance.below(1_000_000) as f64 / 10.0),
-            Some(Value::Bool(_)) => chance.one_in(2).into(),
-            _ if chance.one_in(4) => chance.pick(&self.named).cloned().unwrap_or_default(),
+    /// A realistic value for a field.
+    pub fn likely(&self, prng: &mut Prng, field: &str) -> Value {
+        match self.fields.get(last(field)).and_then(|all| prng.pick(all)) {
+            Some(known) if !prng.one_in(4) => known.clone(),
+            Some(Value::Number(number)) if number.is_u64() => prng.below(100_000).into(),
+            Some(Value::Number(_)) => json!(prng.below(1_000_000) as f64 / 10.0),
+            Some(Value::Bool(_)) => prng.one_in(2).into(),
+            _ if prng.one_in(4) => prng.pick(&self.named).cloned().unwrap_or_default(),
             _ => {
-                let length = 1 + chance.below(20);
-                chance.text(length, LETTERS).into()
+                let length = 1 + prng.below(20);
+                prng.text(length, LETTERS).into()
             }
         }
     }
 
-    /// Any value at all for a field that has this one.
-    pub fn any(&self, chance: &mut Chance, field: &str, now: &Value) -> Value {
-        match chance.below(20) {
-            0..6 => self.likely(chance, field),
-            6..9 => changed(chance, now),
+    /// Any value at all for a field that has the value `now`.
+    pub fn any(&self, prng: &mut Prng, field: &str, now: &Value) -> Value {
+        match prng.below(20) {
+            0..6 => self.likely(prng, field),
+            6..9 => changed(prng, now),
             9 => Value::Null,
-            10 => json!([true, false, "", [], 0, -1, 1, 0.5])[chance.below(8)].clone(),
-            11 => Number::from_f64(f64::from_bits(chance.next())).into(),
-            12 => chance.below(1 << chance.clone().below(40)).into(),
-            13 => chance.pick(&self.named).cloned().unwrap_or_default(),
-            14 => chance.pick(&self.words).cloned().unwrap_or_default(),
+            10 => json!([true, false, "", [], 0, -1, 1, 0.5])[prng.below(8)].clone(),
+            11 => Number::from_f64(f64::from_bits(prng.next())).into(),
+            12 => prng.below(1 << prng.clone().below(40)).into(),
+            13 => prng.pick(&self.named).cloned().unwrap_or_default(),
+            14 => prng.pick(&self.constants).cloned().unwrap_or_default(),
             15 => {
-                let length = chance.below(LONG);
-                chance.text(length, LETTERS).into()
+                let length = prng.below(LONG);
+                prng.text(length, LETTERS).into()
             }
             16 => {
-                let length = chance.below(60);
-                chance.text(length, SIGNS).into()
+                let length = prng.below(60);
+                prng.text(length, SIGNS).into()
             }
-            17 => json!([self.likely(chance, field), self.likely(chance, field)]),
+            17 => json!([self.likely(prng, field), self.likely(prng, field)]),
             // Another text of the same length.
-            18 => chance.text(now.as_str().map_or(12, |text| text.chars().count()), LETTERS).into(),
+            18 => prng.text(now.as_str().map_or(12, |text| text.chars().count()), LETTERS).into(),
             _ => {
-                let length = 1 + chance.below(40);
-                chance.text(length, LETTERS).into()
+                let length = 1 + prng.below(40);
+                prng.text(length, LETTERS).into()
             }
         }
     }
 
-    /// A machine with all that can be known of one; some of it missing now and then.
-    pub fn machine(&self, chance: &mut Chance) -> Machine {
+    /// A machine; each of its fields is unknown with a probability of 1 in 8.
+    pub fn machine(&self, prng: &mut Prng) -> Machine {
         let mut machine = Machine::default();
         for field in MACHINE {
-            self.vary_machine(chance, &mut machine, field);
+            self.vary_machine(prng, &mut machine, field);
         }
         machine
     }
 
-    /// Give one field of a machine another value, one in eight times none.
-    pub fn vary_machine(&self, chance: &mut Chance, machine: &mut Machine, field: &str) {
-        let some = !chance.one_in(8);
-        let text = match chance.below(4) {
-            0 => chance.pick(&self.words).and_then(Value::as_str).unwrap_or("Raspberry Pi 5").into(),
-            1 => ["linux", "windows", "macos", "freebsd"][chance.below(4)].into(),
-            2 => chance.text(1 + chance.clone().below(30), SIGNS),
-            _ => chance.text(1 + chance.clone().below(30), LETTERS),
+    /// Give one field of a machine another value; none with a probability of 1 in 8.
+    pub fn vary_machine(&self, prng: &mut Prng, machine: &mut Machine, field: &str) {
+        let some = !prng.one_in(8);
+        let text = match prng.below(4) {
+            0 => prng.pick(&self.constants).and_then(Value::as_str).unwrap_or("Raspberry Pi 5").into(),
+            1 => ["linux", "windows", "macos", "freebsd"][prng.below(4)].into(),
+            2 => prng.text(1 + prng.clone().below(30), SIGNS),
+            _ => prng.text(1 + prng.clone().below(30), LETTERS),
         };
-        let word = chance.pick(&self.words).and_then(Value::as_u64);
-        let number = word.filter(|_| chance.one_in(4)).unwrap_or_else(|| chance.next() >> chance.below(64));
+        let constant = prng.pick(&self.constants).and_then(Value::as_u64);
+        let number = constant.filter(|_| prng.one_in(4)).unwrap_or_else(|| prng.next() >> prng.below(64));
         let small = u32::try_from(number & 0xffff_ffff).unwrap_or_default();
-        let small = if chance.one_in(2) { [32, 64, 4, 1][chance.below(4)] } else { small };
+        let small = if prng.one_in(2) { [32, 64, 4, 1][prng.below(4)] } else { small };
         match field {
             "os" => machine.os = some.then_some(text),
             "platform" => machine.platform = some.then_some(text),
@@ -183,20 +183,20 @@ impl Values {
     }
 
     /// An answer of the throttle query.
-    pub fn mask(&self, chance: &mut Chance) -> Option<u32> {
-        let word = chance.pick(&self.words).and_then(Value::as_u64).and_then(|word| u32::try_from(word).ok());
-        match chance.below(8) {
+    pub fn mask(&self, prng: &mut Prng) -> Option<u32> {
+        let constant = prng.pick(&self.constants).and_then(Value::as_u64).and_then(|word| u32::try_from(word).ok());
+        match prng.below(8) {
             0 => None,
             1 => Some(0),
-            2 => word.or(Some(0x5_0005)),
-            3 => Some(1 << chance.below(32)),
-            4 => u32::try_from(chance.next() & 0xffff_ffff).ok(),
-            _ => Some([0x5_0000, 0x5_0005, 0x1, 0x2_0002, 0x8_0008, 0x7_0000][chance.below(6)]),
+            2 => constant.or(Some(0x5_0005)),
+            3 => Some(1 << prng.below(32)),
+            4 => u32::try_from(prng.next() & 0xffff_ffff).ok(),
+            _ => Some([0x5_0000, 0x5_0005, 0x1, 0x2_0002, 0x8_0008, 0x7_0000][prng.below(6)]),
         }
     }
 }
 
-/// One field of a machine, in words.
+/// One field of a machine, as it is shown.
 #[must_use]
 pub fn machine_field(machine: &Machine, field: &str) -> String {
     let text = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
@@ -214,7 +214,7 @@ pub fn machine_field(machine: &Machine, field: &str) -> String {
     shown.unwrap_or_else(|| "(not there)".into())
 }
 
-/// Every field of a machine, by its name in a manifest.
+/// All fields of a machine, by their names in a manifest.
 pub const MACHINE: [&str; 9] = [
     "os",
     "platform",
@@ -227,25 +227,25 @@ pub const MACHINE: [&str; 9] = [
     "octopiuptodate-build",
 ];
 
-/// The same with one small change.
-fn changed(chance: &mut Chance, value: &Value) -> Value {
+/// The same value with one small change.
+fn changed(prng: &mut Prng, value: &Value) -> Value {
     match value {
         Value::Bool(flag) => (!flag).into(),
         Value::Number(number) => match number.as_u64() {
-            Some(number) => (number ^ (1 << chance.below(20))).into(),
+            Some(number) => (number ^ (1 << prng.below(20))).into(),
             None => Number::from_f64(number.as_f64().unwrap_or_default() + 1.0).into(),
         },
         Value::String(text) if !text.is_empty() => {
             let mut characters: Vec<char> = text.chars().collect();
-            let at = chance.below(characters.len());
-            characters[at] = chance.text(1, LETTERS).chars().next().unwrap_or('x');
+            let at = prng.below(characters.len());
+            characters[at] = prng.text(1, LETTERS).chars().next().unwrap_or('x');
             characters.into_iter().collect::<String>().into()
         }
-        _ => chance.text(6, LETTERS).into(),
+        _ => prng.text(6, LETTERS).into(),
     }
 }
 
-/// The first name of a path.
+/// The first key of a path.
 #[must_use]
 pub fn first(path: &str) -> &str {
     path.split('.').next().unwrap_or_default()
@@ -255,7 +255,7 @@ fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or_default()
 }
 
-/// The value at a path; of a list of objects, that of the first.
+/// The value at a path (`a.b`); a list on the way stands for its first entry.
 #[must_use]
 pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, key| match value {
@@ -264,7 +264,7 @@ pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-/// Set the value at a path, making objects on the way; in a list of objects, in the first.
+/// Set the value at a path, making objects on the way; a list on the way stands for its first entry.
 pub fn set(value: &mut Value, path: &str, new: Value) {
     let mut at = value;
     for key in path.split('.') {
@@ -282,7 +282,7 @@ pub fn set(value: &mut Value, path: &str, new: Value) {
     *at = new;
 }
 
-/// Remove the value at a path.
+/// Remove the value at a path, from all entries of a list.
 pub fn remove(value: &mut Value, path: &str) {
     let (before, key) = path.rsplit_once('.').map_or((None, path), |(before, key)| (Some(before), key));
     let pointer: String = before.into_iter().flat_map(|path| path.split('.')).map(|key| format!("/{key}")).collect();

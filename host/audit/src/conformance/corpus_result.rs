@@ -1,6 +1,6 @@
-//! Conformance as a part of the report: what came of each corpus of recorded cases.
+//! Conformance as a part of the report: how a component did in the cases of a corpus, family by family.
 
-use crate::conformance::{Cases, Reason, Request, Verdict, replay};
+use super::{CaseVerdict, Corpus, Reason, RecordedRequest, replay};
 use glassbox_sandbox::Plugin;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -8,60 +8,60 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How many failures of a corpus are reported in full.
+/// How many failed cases of a corpus are reported in full.
 const IN_FULL: usize = 5;
 
-/// What came of one corpus.
+/// How a component did in the cases of one corpus.
 #[derive(Debug, Default, Serialize)]
-pub struct Corpus {
-    /// The file.
+pub struct CorpusResult {
+    /// The corpus's file.
     pub file: PathBuf,
-    /// By family.
-    pub families: BTreeMap<String, Family>,
-    /// The first failures in full.
-    pub failures: Vec<Failure>,
-    /// Failed cases that had to be exact.
+    /// The results, by family.
+    pub families: BTreeMap<String, FamilyResult>,
+    /// The first five failed cases, in full.
+    pub failures: Vec<FailedCase>,
+    /// How many cases failed that had to be the same bytes.
     pub exact_failed: usize,
 }
 
-/// What came of one family of cases.
+/// How a component did in one family of cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Family {
-    /// Same bytes.
+pub struct FamilyResult {
+    /// Cases in which it sent the same bytes.
     pub matched: usize,
-    /// Something else, for a documented reason.
+    /// Cases in which it sent something else, for a documented reason.
     pub differing: BTreeMap<Reason, usize>,
-    /// Something else.
+    /// Cases in which it sent something else, without one.
     pub failed: usize,
 }
 
 /// A failed case.
 #[derive(Debug, Serialize)]
-pub struct Failure {
+pub struct FailedCase {
     /// Its name.
     pub case: String,
     /// What is wrong.
     pub reason: String,
     /// What OctoPrint sent.
-    pub expected: Vec<Request>,
+    pub expected: Vec<RecordedRequest>,
     /// What the component sent.
-    pub sent: Vec<Request>,
+    pub sent: Vec<RecordedRequest>,
 }
 
-/// Run all its cases.
-pub fn run(plugin: &Arc<Plugin>, recorded: &Cases) -> Corpus {
-    let mut corpus = Corpus { file: recorded.file.clone(), ..Corpus::default() };
+/// Run all cases of a corpus through a component.
+pub fn run(plugin: &Arc<Plugin>, recorded: &Corpus) -> CorpusResult {
+    let mut corpus = CorpusResult { file: recorded.file.clone(), ..CorpusResult::default() };
     for case in &recorded.cases {
         let run = replay::run(plugin, case);
         let family = corpus.families.entry(case.family().into()).or_default();
         match run.verdict {
-            Verdict::Matched => family.matched += 1,
-            Verdict::Differs(reason) => *family.differing.entry(reason).or_default() += 1,
-            Verdict::Failed(reason) => {
+            CaseVerdict::Matched => family.matched += 1,
+            CaseVerdict::Differs(reason) => *family.differing.entry(reason).or_default() += 1,
+            CaseVerdict::Failed(reason) => {
                 family.failed += 1;
                 corpus.exact_failed += usize::from(case.exact);
                 if corpus.failures.len() < IN_FULL {
-                    corpus.failures.push(Failure {
+                    corpus.failures.push(FailedCase {
                         case: case.name.clone(),
                         reason,
                         expected: case.expect.clone(),
@@ -74,11 +74,11 @@ pub fn run(plugin: &Arc<Plugin>, recorded: &Cases) -> Corpus {
     corpus
 }
 
-impl Corpus {
-    /// All families together.
+impl CorpusResult {
+    /// The sum of all families.
     #[must_use]
-    pub fn total(&self) -> Family {
-        let mut total = Family::default();
+    pub fn total(&self) -> FamilyResult {
+        let mut total = FamilyResult::default();
         for family in self.families.values() {
             total.matched += family.matched;
             total.failed += family.failed;
@@ -90,7 +90,7 @@ impl Corpus {
     }
 }
 
-impl fmt::Display for Corpus {
+impl fmt::Display for CorpusResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "corpus {}\n", self.file.display())?;
         writeln!(f, "  {:24} {:>8} {:>10} {:>7}", "family", "matched", "differing", "failed")?;

@@ -1,4 +1,4 @@
-//! The comparison in words, for a terminal.
+//! The comparison of two versions as plain text, for people.
 
 use super::{Behaviour, Changes, Side, Versions};
 use glassbox_sandbox::printable;
@@ -11,8 +11,8 @@ impl fmt::Display for Versions {
         if self.old.digest == self.new.digest {
             writeln!(f, "         the same bytes")?;
         }
-        changes(f, "touches", "no other imports and exports", &self.touches)?;
-        changes(f, "manifest", "it asks for what the old one asks for", &self.manifest)?;
+        changes(f, "touches", "the same imports and exports", &self.touches)?;
+        changes(f, "manifest", "it asks for the same as the old version", &self.manifest)?;
         self.flow.iter().try_for_each(|flow| write!(f, "{flow}"))?;
         self.behaviour.iter().try_for_each(|behaviour| write!(f, "{behaviour}"))?;
         let failed = self.old.error.is_some() || self.new.error.is_some();
@@ -20,12 +20,12 @@ impl fmt::Display for Versions {
             f,
             "\nverdict  {}",
             match self.more {
-                true if failed => "not all could be compared",
-                true => "the new version sees or says more, or otherwise",
+                true if failed => "not everything could be compared",
+                true => "the new version sees or says something new",
                 false if self.behaviour.is_empty() && self.flow.is_none() => {
-                    "the new version asks for nothing more; what it does was not looked at"
+                    "the new version asks for nothing new; what it does was not examined"
                 }
-                false => "nothing that is newly seen or said",
+                false => "the new version sees and says nothing new",
             }
         )
     }
