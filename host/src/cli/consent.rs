@@ -128,7 +128,7 @@ fn must_be_known(home: &Home, name: &str) -> Result<()> {
 fn decide(chosen: &[One], name: &str, enabled: bool, out: &mut impl Write) -> Result<Vec<Settings>> {
     let mut all = Vec::new();
     for one in chosen {
-        let change = |settings: &mut Settings| settings.set("enabled", enabled.into()).map_err(anyhow::Error::msg);
+        let change = |settings: &mut Settings| Ok(settings.set("enabled", enabled.into())?);
         let changed = one.home.change_settings(name, change);
         let (settings, aside) = match (changed, all.len()) {
             (changed, 0) => changed?,

@@ -112,7 +112,7 @@ fn take(changes: &[Change], settings: &mut Settings, force: bool, out: &mut impl
             None => writeln!(out, "{path} = {value}")?,
             Some(before) => writeln!(out, "{path} = {value} (it was {before})")?,
         }
-        settings.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+        settings.set(path, value.clone())?;
     }
     if refused {
         bail!("{differ} of your settings differ from OctoPrint's, so nothing was changed; --force takes OctoPrint's");

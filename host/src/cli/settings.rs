@@ -41,7 +41,7 @@ pub fn settings(home: &Home, name: &str, arguments: &[String], octoprint: Option
         }
         let (changed, _) = one.home.change_settings(name, |settings| {
             for (path, value) in &changes {
-                settings.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+                settings.set(path, value.clone())?;
             }
             accepted(&mut instance, settings)
         })?;
@@ -64,7 +64,7 @@ pub fn schema_of(home: &Home, name: &str) -> Result<(Value, Instance)> {
 pub fn accepted(instance: &mut Instance, settings: &Settings) -> Result<()> {
     let mut asked = settings.clone();
     if asked.enabled() {
-        asked.set("enabled", false.into()).map_err(anyhow::Error::msg)?;
+        asked.set("enabled", false.into())?;
     }
     match instance.load(&asked)? {
         Ok(_) => Ok(()),

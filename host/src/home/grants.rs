@@ -48,7 +48,7 @@ pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
-    let granted = Manifest::parse(&text).map_err(anyhow::Error::msg).with_context(|| {
+    let granted = Manifest::parse(&text).with_context(|| {
         format!(
             "the grant {} is damaged, so nothing new is loaded; 'glassbox grant {name}' writes it anew",
             file.display()
