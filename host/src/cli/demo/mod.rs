@@ -9,7 +9,7 @@ use glassbox::home::instance_journal::InstanceJournal;
 use glassbox::home::{BUNDLED_NAME, Home};
 use glassbox::net::tls_trust::TlsTrust;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
-use glassbox::plugins::worker::keep;
+use glassbox::plugins::worker::save_settings;
 use glassbox::system::SystemRandom;
 use glassbox_audit::conformance::Request;
 use glassbox_audit::conformance::receiver::Receiver;
@@ -111,7 +111,7 @@ fn start(home: &Home, player: &Player, outbox: &SendQueue) -> Result<RunningPlug
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
     let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), outbox.clone());
-    let supply = Box::new(move |_: &Plugin| Capabilities {
+    let make_capabilities = Box::new(move |_: &Plugin| Capabilities {
         http: Box::new(queue.clone()),
         clock: Box::new(clock.clone()),
         // The session says what its machine was.
@@ -119,12 +119,11 @@ fn start(home: &Home, player: &Player, outbox: &SendQueue) -> Result<RunningPlug
         throttle: Box::new(throttle.clone()),
         random: Box::new(SystemRandom),
     });
-    let keep = keep(home, BUNDLED_NAME);
+    let (save_settings, save_state) = (save_settings(home, BUNDLED_NAME), Box::new(|_: &str| ()));
     // CI and the like say no to reports that leave the machine; these go to our own receiver.
-    RunningPlugin::start(
-        Setup { plugin, settings, veto: None, supply, keep, keep_state: Box::new(|_| ()), saved: None },
-        0,
-    )
+    let veto = None;
+    let setup = Setup { plugin, settings, veto, make_capabilities, save_settings, save_state, saved: None };
+    RunningPlugin::start(setup, 0)
 }
 
 fn stop_on_signal() -> Result<mpsc::Receiver<()>> {
