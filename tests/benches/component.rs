@@ -85,7 +85,7 @@ impl glassbox_tracker::Capabilities for Native {
         Ok([7; 16])
     }
     /// As over the boundary: whoever queues a request has it to keep.
-    fn send(&self, request: glassbox_tracker::Request) {
+    fn send(&self, request: glassbox_tracker::Report) {
         let owned = http::Request {
             method: http::Method::Get,
             name: request.name.into(),
@@ -131,15 +131,15 @@ fn running() -> RunningPlugin {
     let sandbox = Sandbox::new(None).unwrap();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     let settings = Settings::parse(SETTINGS).unwrap();
-    let supply = Box::new(|_: &Plugin| Capabilities::deny());
+    let make_capabilities = Box::new(|_: &Plugin| Capabilities::deny());
     RunningPlugin::start(
         Setup {
             plugin,
             settings,
             veto: None,
-            supply,
-            keep: Box::new(|_| Ok(())),
-            keep_state: Box::new(|_| ()),
+            make_capabilities,
+            save_settings: Box::new(|_| Ok(())),
+            save_state: Box::new(|_| ()),
             saved: None,
         },
         0,

@@ -52,9 +52,9 @@ fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> RunningPlugin {
         plugin: plugin.clone(),
         settings: Settings::parse(SETTINGS).unwrap(),
         veto: None,
-        supply: Box::new(|_: &Plugin| Capabilities::deny()),
-        keep: Box::new(|_| Ok(())),
-        keep_state: Box::new(|_| ()),
+        make_capabilities: Box::new(|_: &Plugin| Capabilities::deny()),
+        save_settings: Box::new(|_| Ok(())),
+        save_state: Box::new(|_| ()),
         saved: None,
     };
     RunningPlugin::start_recorded(setup, 0, recorder).unwrap()

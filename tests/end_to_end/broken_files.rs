@@ -1,4 +1,4 @@
-//! Files of the home that are broken: each is named, with advice, and the rest works.
+//! Broken files in the home: each is named, with advice, and everything else works.
 
 use crate::support::{ENVIRONMENT, Home, Output, PRINT, STARTED, kinds, program, receiver};
 use glassbox::home::BUNDLED;
@@ -74,7 +74,7 @@ fn an_audit_says_what_is_wrong() {
         let output = program(&["audit", "--quick"]).arg(home.plugin(name)).run();
         let text = format!("{}{}", output.out, output.err);
         match name {
-            // An auditor may call the file as they like.
+            // An auditor may give the file any name.
             "renamed" => assert_eq!(output.status, Some(0), "{text}"),
             "big" | "folder" => {
                 let message = output.error();
@@ -111,7 +111,7 @@ fn damaged_settings_are_named_with_what_to_do() {
         }
         let out = home.run(&["status"]).good();
         let expected = format!(
-            "tracking: nothing is sent: the settings file {} is damaged: {reason} (fix it, or glassbox opt-in tracking to begin anew)\n",
+            "tracking: nothing is sent: the settings file {} is damaged: {reason} (fix it, or start over with: glassbox opt-in tracking)\n",
             file.display()
         );
         assert!(out.contains(&expected), "{out}");
@@ -158,7 +158,7 @@ fn a_home_that_cannot_be_made_is_an_error() {
         }
         let message = program(&["init", "--home"]).arg(&root).run().error();
         let advice = "choose another home with --home, or make it writable";
-        assert_eq!(message, format!("making the folder {}; {advice}: {reason}", root.display()));
+        assert_eq!(message, format!("making the folder {}: {reason}; {advice}", root.display()));
     }
 }
 

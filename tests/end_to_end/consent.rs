@@ -93,7 +93,7 @@ fn what_waits_when_the_user_opts_out_is_thrown_away() {
     home.run(&["opt-out", "tracking"]).good();
     // The first of the four is being carried (or, on a slow machine, not yet, or has been given up): it is not
     // tried again, though somebody listens now.
-    host.wait_for_log(" waiting reports were thrown away\n");
+    host.wait_for_log(" waiting reports were discarded\n");
     let receiver = Receiver::start(port).unwrap();
     assert!(receiver.wait_for(1, Duration::from_millis(1500)).is_empty());
     let began = Instant::now();
@@ -142,7 +142,7 @@ fn opting_out_of_a_name_that_is_not_there_does_not_pretend() {
     let home = Home::opted_in("http://127.0.0.1:9/");
     let message = home.run(&["opt-out", "trackin"]).error();
     let expected =
-        "there is no plugin 'trackin' here, so nothing was changed; 'glassbox list' names those that there are";
+        "there is no plugin 'trackin' here, so nothing was changed; 'glassbox list' shows which plugins there are";
     assert_eq!(message, expected);
     assert_eq!(files(&home.root().join("settings")), [home.settings_file()]);
 

@@ -1,5 +1,5 @@
 //! A tracking server over real sockets, with or without TLS, that misbehaves as its script says and
-//! keeps what it heard. What is to be expected of whom it misbehaves to is not here.
+//! keeps what it received. What the program must do about it is tested in `network.rs` and `tls.rs`.
 
 use crate::support::LONG;
 use glassbox_audit::conformance::RecordedRequest;

@@ -1,5 +1,5 @@
-//! OctoPrints that publish at a broker: the broker is a real mosquitto, what they publish is written as
-//! the plugin OctoPrint-MQTT writes it. Skipped with a word where there is no mosquitto.
+//! OctoPrints that publish to an MQTT broker: the broker is a real Mosquitto, and the messages are those of
+//! the plugin OctoPrint-MQTT. Skipped where there is no mosquitto.
 
 use crate::faulty::certificate_file;
 use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
@@ -7,6 +7,7 @@ use glassbox::net::tls_trust::TlsTrust;
 use glassbox::net::{Address, ConnectError, Peer, Timeouts};
 use glassbox::sources::mqtt::client::Client;
 use glassbox_audit::conformance::receiver::Receiver;
+use glassbox_tests::skip;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -25,7 +26,7 @@ fn mosquitto() -> Option<&'static str> {
         |name: &&str| Command::new(name).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     let found = MOSQUITTO.into_iter().find(is_there);
     if found.is_none() {
-        eprintln!("SKIPPED: there is no mosquitto; on Debian: apt-get install mosquitto mosquitto-clients");
+        skip("there is no mosquitto; on Debian: apt-get install mosquitto mosquitto-clients");
     }
     found
 }
@@ -230,11 +231,11 @@ fn a_restart_is_a_new_run_and_a_lost_broker_is_not() {
     assert_eq!(kinds(receiver, 9)[8], "shutdown");
     let log = stop(host);
     assert_eq!(log.matches("WARN").count(), 1, "one line for the outage: {log}");
-    // The next host knows that it had ended.
+    // The next host knows that the server run had ended.
     let host = home.command(&["run", "-v"]).start();
     assert_eq!(kinds(receiver, 12)[9..], START);
     stop(host);
-    // And the one after that, that it runs.
+    // And the one after that knows that it goes on.
     let host = home.command(&["run", "-v"]).start();
     host.wait_for_log("hears OctoPrint at");
     broker.print("octoPrint/", "PrintDone");
@@ -263,7 +264,7 @@ fn over_tls_and_with_the_wrong_password() {
     let Some(broker) = Broker::start() else { return };
     broker.presence("octoPrint/", true);
     let url = format!("mqtts://127.0.0.1:{}", broker.tls_port);
-    // Nobody whom we trust has signed it: nothing is said to it.
+    // Its certificate is not signed by a trusted CA: nothing is sent to it.
     let (home, _receivers) = home_of_one(&url, "");
     let host = home.command(&["run"]).start();
     host.wait_for_log("is not heard, and tried again: invalid peer certificate");
@@ -287,7 +288,7 @@ fn home_of_one(url: &str, more: &str) -> (Home, Vec<Receiver>) {
 
 #[test]
 fn what_is_no_broker_is_tried_again() {
-    // Something that speaks first, and another language.
+    // Something that speaks first, and not MQTT.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -357,12 +358,12 @@ fn doctor_looks_at_brokers_and_who_is_there() {
         }
         assert_eq!(output.status, Some(status), "{}", output.out);
     };
-    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it is reached, and lets us listen\n", broker.port);
+    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it can be reached, and lets us listen\n", broker.port);
     let there = "ok       octoprint mk3: it is at the broker, and publishes under octoPrint/\n";
     let nothing = "warn     octoprint mk4: nothing says that one publishes under farm/mk4/\n         do: compare ";
     doctor(0, &[&reached, there, nothing]);
     broker.presence("farm/mk4/", false);
-    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and is no more\n"]);
+    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and has gone\n"]);
     let password = home.root().join("mqtt-password");
     fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
     doctor(1, &["others can read the broker's password in ", "do: run 'chmod 600 "]);
@@ -370,7 +371,7 @@ fn doctor_looks_at_brokers_and_who_is_there() {
     home.0.write("home/mqtt-password", "another");
     doctor(1, &["does not let us in: set user and password_file of its [[mqtt]] entry to a user that it knows\n"]);
     broker.kill();
-    doctor(1, &["Connection refused", "do: start the broker, if it does not run"]);
+    doctor(1, &["Connection refused", "do: start the broker if it is not running"]);
 }
 
 #[test]

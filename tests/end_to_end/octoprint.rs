@@ -1,5 +1,5 @@
-//! Following an OctoPrint: what is asked of it, what is reported, and what is an end of its server
-//! and what is not. The server is a stand-in; a real one is in `octoprint_real.rs`.
+//! Following an OctoPrint: what is requested from it, what is reported, and what counts as the end of its
+//! server. The server is a stand-in; a real one is in `octoprint_real`.
 
 use crate::faulty::{certificate_file, server_config};
 use crate::push_server::{KEY, PushServer};
@@ -283,7 +283,7 @@ fn over_tls_and_below_a_path() {
     let home = Home::opted_in(&receiver.url());
     fs::copy(certificate_file("authority.pem"), home.root().join("mine.pem")).unwrap();
     let url = server.url().replace("http:", "https:") + "/";
-    // Nobody whom we trust has signed it: nothing is said to it.
+    // Its certificate is not signed by a trusted CA: nothing is sent to it.
     let host = home.command(&["run", "--octoprint", &url]).env("GLASSBOX_API_KEY", KEY).start();
     host.wait_for_log("is not heard, and tried again: ");
     stop(host);
@@ -333,7 +333,7 @@ fn a_peer_that_fell_silent_is_noticed() {
 
 #[test]
 fn a_connection_that_does_not_come_about_is_given_up() {
-    // Connections come about, and nobody takes them.
+    // Connections are made, but never accepted.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for scheme in ["http", "https"] {
         let url = format!("{scheme}://{}", silent.local_addr().unwrap());

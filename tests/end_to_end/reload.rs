@@ -186,7 +186,7 @@ fn a_no_holds_at_once_also_for_a_plugin_that_is_busy() {
         std::thread::sleep(Duration::from_millis(300));
         let command: &[&str] = if revoke { &["revoke", "counter"] } else { &["opt-out", "counter"] };
         host.home.run(command).good();
-        let message = if revoke { "its grant was taken back" } else { "counter: nothing is sent" };
+        let message = if revoke { "its grant was revoked" } else { "counter: nothing is sent" };
         host.log(message);
         std::thread::sleep(Duration::from_millis(1500));
         assert_eq!(host.receiver.requests().len(), before, "{}", host.process.log());
@@ -235,7 +235,7 @@ fn a_bad_version_never_takes_the_good_one_down() {
         fs::write(host.file(), bytes).unwrap();
         host.count(1);
         host.log(reason);
-        host.log("runs on)");
+        host.log("keeps running)");
         assert_eq!(host.version(), "first", "{reason}");
     }
     // One that starts well and fails later.
@@ -243,7 +243,7 @@ fn a_bad_version_never_takes_the_good_one_down() {
     host.log(TAKEN);
     host.count(1);
     assert_eq!(host.version(), "first");
-    host.log("the version before it (");
+    host.log("it was rolled back to version ");
     // What failed is not tried again, what is new is.
     host.rename("second");
     wait_for_version(&mut host, "second");
@@ -257,7 +257,7 @@ fn a_quarantined_plugin_recovers_when_its_file_changes() {
     host.rename("trap-tick");
     host.log(TAKEN);
     // It is ticked after it was loaded, and so rolled back at once.
-    host.log("the version before it (");
+    host.log("it was rolled back to version ");
     fs::remove_file(host.file()).unwrap();
     host.log("its file is gone");
     host.rename("loop-event");
@@ -334,7 +334,7 @@ fn grants_decide_what_runs_at_once() {
     assert!(list.contains("counter  Counts what it hears, for tests\n"), "{list}");
 
     home.run(&["revoke", "counter"]).good();
-    host.wait_for_log("counter: its grant was taken back, and it was stopped");
+    host.wait_for_log("counter: its grant was revoked, and it was stopped");
     host.send(r#"{"event":"Report"}"#);
     assert_eq!(receiver.wait_for(5, SILENCE).len(), 4);
     let status = home.run(&["status"]).good();
@@ -395,7 +395,7 @@ fn a_changed_configuration_is_taken_up_and_a_wrong_one_is_not() {
     host.count(1);
     let config = host.home.root().join("glassbox.toml");
     fs::write(&config, "vcgencmd = 3").unwrap();
-    host.log("the last good configuration holds: ");
+    host.log("keeping the last good configuration: ");
     fs::write(&config, "vcgencmd = \"/nowhere/vcgencmd\"").unwrap();
     host.log("INFO the configuration changed");
     host.count(1);

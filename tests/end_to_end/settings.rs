@@ -5,7 +5,7 @@ use glassbox_sandbox::Settings;
 use serde_json::json;
 use std::fs;
 
-const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file lies, its salted hash, how long it took.\n";
+const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file is stored, its salted hash, how long it took.\n";
 const PING: &str = "    Seconds between pings (default 900)\n    A ping says that this installation is running, for how long, and the printer's state. 0: never.\n";
 
 #[test]
@@ -131,8 +131,8 @@ fn plugins_that_are_not_there_are_errors() {
     assert_eq!(fs::read_dir(home.root().join("settings")).unwrap().count(), 0);
 }
 
-/// The host adds what a tracker asks for while somebody may be writing the file: half of it is nobody's
-/// old file, to be put aside, but theirs.
+/// The host adds what a tracker asks for while somebody may be writing the file: a half-written file is
+/// theirs, and not a damaged one to be moved away.
 #[test]
 fn an_addition_leaves_a_file_that_is_gone_or_half_written_alone() {
     let home = Home::new();

@@ -30,7 +30,7 @@ fn a_print_says_what_the_machine_suffers_from() {
     // The first answer is reported as well, now or a moment later.
     assert_eq!(names(&receiver.wait_for(3, LONG))[..3], START);
     let text = |value: &str| Some(value.to_string());
-    // Nothing, an issue now, one in the past only, and all bits: each print asks anew.
+    // Nothing, an issue now, one in the past only, and all bits: each print asks again.
     for (mask, expected) in [
         ("0x0", [None, None, None]),
         ("0x50005", [text("True"), text("True"), text("327685")]),

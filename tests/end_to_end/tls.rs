@@ -1,5 +1,5 @@
-//! Delivery over TLS: whom the program believes, and that nobody else hears a word. Faults of other
-//! kinds are in `network.rs`.
+//! Delivery over TLS: which certificates the program trusts, and that no other server receives anything. Other
+//! faults are in `network.rs`.
 
 use crate::faulty::{Faulty, certificate_file};
 use crate::network::{CANNOT, ca_file, end, ended, expected, feed, plugins, start_with};

@@ -37,15 +37,15 @@ impl Host {
             plugin: plugin.clone(),
             settings: Settings::parse(&settings.to_string()).unwrap(),
             veto: None,
-            supply: Box::new(move |_| Capabilities {
+            make_capabilities: Box::new(move |_| Capabilities {
                 http: Box::new(Recorded(Deny, Record::default())),
                 clock: Box::new(own.clone()),
                 hardware: Box::new(SystemHardware::new("/")),
                 throttle: Box::new(query.clone()),
                 random: Box::new(SystemRandom),
             }),
-            keep: Box::new(|_| Ok(())),
-            keep_state: Box::new(|_| ()),
+            save_settings: Box::new(|_| Ok(())),
+            save_state: Box::new(|_| ()),
             saved: None,
         };
         let sink = Sink::create(&folder.0.join("recording.jsonl"), 1 << 26, scrub).unwrap();
@@ -55,7 +55,7 @@ impl Host {
     }
 
     fn event(&mut self, name: &str, payload: &str) -> Vec<LifecycleEvent> {
-        self.running.event(name, payload, self.clock.get()).turns
+        self.running.event(name, payload, self.clock.get()).lifecycle
     }
 
     /// Let time pass, with the ticks that are asked for.

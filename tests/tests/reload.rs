@@ -34,13 +34,13 @@ impl Host {
             plugin: version(word),
             settings: Settings::parse(r#"{"enabled": true, "id": "4711"}"#).unwrap(),
             veto: None,
-            supply: Box::new(move |_| Capabilities {
+            make_capabilities: Box::new(move |_| Capabilities {
                 http: Box::new(Recording(Deny, Record::default())),
                 clock: Box::new(own.clone()),
                 ..Capabilities::deny()
             }),
-            keep: Box::new(|_| Ok(())),
-            keep_state: Box::new(|_| ()),
+            save_settings: Box::new(|_| Ok(())),
+            save_state: Box::new(|_| ()),
             saved,
         };
         let running = RunningPlugin::start(setup, SECOND).unwrap();
@@ -149,14 +149,14 @@ fn a_version_that_fails_in_its_first_calls_is_rolled_back() {
         host.count();
         host.replace(word).unwrap();
         for _ in 1..calls {
-            assert_eq!(host.count().turns, []);
+            assert_eq!(host.count().lifecycle, []);
         }
         let step = host.count();
         assert_eq!(
-            step.turns,
+            step.lifecycle,
             [LifecycleEvent::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]
         );
-        assert!(step.notes[1].starts_with("the version before it ("), "{:?}", step.notes);
+        assert!(step.notes[1].starts_with("it was rolled back to version "), "{:?}", step.notes);
         assert_eq!(host.report(), reported("first", calls + 1, 0), "the old one handled what the new one could not");
     }
 }
@@ -168,7 +168,7 @@ fn a_version_that_cannot_be_saved_sends_nothing_and_the_old_one_does_it() {
     let step = host.event("octoprint_started", "{}");
     assert_eq!(step.sent.len(), 1);
     assert_eq!(
-        step.turns,
+        step.lifecycle,
         [LifecycleEvent::RolledBack("handover.save: it panicked".into(), version("trap-save").digest.clone())]
     );
     assert_eq!(host.report().0, "first");
@@ -185,7 +185,7 @@ fn two_bad_versions_in_a_row_leave_the_good_one() {
     let word = "trap-event";
     host.replace(word).unwrap();
     assert_eq!(
-        host.count().turns,
+        host.count().lifecycle,
         [LifecycleEvent::RolledBack("on-event: it panicked".into(), version(word).digest.clone())]
     );
     assert_eq!(host.report(), reported("first", 3, 0));
@@ -218,9 +218,9 @@ fn after_probation_there_is_no_way_back() {
     }
     host.replace("trap-tick").unwrap();
     for _ in 0..20 {
-        assert_eq!(host.count().turns, []);
+        assert_eq!(host.count().lifecycle, []);
     }
-    assert_eq!(host.tick().turns, [LifecycleEvent::Failed("on-tick: it panicked".into())]);
+    assert_eq!(host.tick().lifecycle, [LifecycleEvent::Failed("on-tick: it panicked".into())]);
     assert_eq!(host.report(), reported("trap-tick", 40, 0));
 }
 
@@ -228,18 +228,18 @@ fn after_probation_there_is_no_way_back() {
 fn a_plugin_that_fails_rests_longer_and_longer_until_it_is_quarantined() {
     let mut host = Host::start("trap-event");
     let failed = LifecycleEvent::Failed("on-event: it panicked".into());
-    assert_eq!(host.count().turns, std::slice::from_ref(&failed), "the first failure is made good at once");
+    assert_eq!(host.count().lifecycle, std::slice::from_ref(&failed), "the first failure is made good at once");
     for rest in [1, 5, 30] {
-        assert_eq!(host.count().turns, std::slice::from_ref(&failed));
+        assert_eq!(host.count().lifecycle, std::slice::from_ref(&failed));
         assert_eq!(host.running.next_tick(), Some(host.clock.get() + rest * SECOND), "it wants to be woken");
         host.later(rest * SECOND - 1);
-        assert_eq!(host.count().turns, [], "it rests");
+        assert_eq!(host.count().lifecycle, [], "it rests");
         host.later(1);
         let step = host.tick();
-        assert!(step.notes[0].contains("it missed 1 events while it rested"), "{:?}", step.notes);
+        assert!(step.notes[0].contains("it missed 1 events while it was paused"), "{:?}", step.notes);
     }
     let step = host.count();
-    assert_eq!(step.turns, [LifecycleEvent::Quarantined("on-event: it panicked".into())]);
+    assert_eq!(step.lifecycle, [LifecycleEvent::Quarantined("on-event: it panicked".into())]);
     assert!(step.notes[1].contains("it failed 5 times and is quarantined: another version of its file"));
     assert_eq!(host.running.next_tick(), None, "nothing wakes it");
     host.later(3600 * SECOND);
@@ -254,20 +254,20 @@ fn a_plugin_that_fails_rests_longer_and_longer_until_it_is_quarantined() {
 #[test]
 fn changed_settings_end_quarantine_as_well() {
     let mut host = Host::start("trap-event");
-    while host.count().turns.last() != Some(&LifecycleEvent::Quarantined("on-event: it panicked".into())) {
+    while host.count().lifecycle.last() != Some(&LifecycleEvent::Quarantined("on-event: it panicked".into())) {
         host.later(60 * SECOND);
     }
     let mut settings = host.running.settings().clone();
     settings.set("new", true.into()).unwrap();
     host.running.change_settings(settings, host.clock.get()).unwrap();
-    assert_eq!(host.count().turns, [LifecycleEvent::Failed("on-event: it panicked".into())]);
+    assert_eq!(host.count().lifecycle, [LifecycleEvent::Failed("on-event: it panicked".into())]);
 }
 
 #[test]
 fn old_failures_are_forgotten() {
     let mut host = Host::start("trap-event");
     for _ in 0..20 {
-        assert_eq!(host.count().turns, [LifecycleEvent::Failed("on-event: it panicked".into())]);
+        assert_eq!(host.count().lifecycle, [LifecycleEvent::Failed("on-event: it panicked".into())]);
         host.later(300 * SECOND);
     }
 }

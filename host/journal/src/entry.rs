@@ -1,5 +1,5 @@
-//! What an entry is, and how it becomes a line that can be shown to anybody: of bounded length, and
-//! without characters that a terminal or a reader does not show.
+//! What an entry is, and how it becomes a line that can be shown to anybody: of bounded length, and without
+//! characters that a terminal would obey or hide. The chain around it is in [`crate::chain`].
 
 use super::chain::LINE;
 use super::redact::redact;
@@ -8,100 +8,102 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter};
 use std::io;
 
-/// What happened.
+/// What happened, in an entry. In JSON its name is in kebab case, as `rolled-back`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// A host began to run.
+    /// The host started.
     #[default]
     Started,
-    /// A host ended.
+    /// The host stopped.
     Stopped,
-    /// A plugin was loaded.
+    /// A version of a plugin was loaded and runs.
     Loaded,
-    /// A plugin's file was not loaded.
+    /// A plugin's file was not loaded; the reason says why.
     Refused,
-    /// A plugin waits until somebody grants what it asks for.
+    /// A plugin waits until somebody grants what it asks for, or vouches for it.
     Waiting,
     /// What a plugin asks for was granted.
     Granted,
-    /// What was granted was taken back.
+    /// A grant was revoked.
     Revoked,
-    /// A plugin's file is gone.
+    /// A plugin's file was removed.
     Removed,
-    /// A plugin trapped, and a fresh instance carries on.
+    /// A plugin trapped and was restarted.
     Restarted,
-    /// A new version failed, and the old one carries on.
+    /// A new version of a plugin failed and was replaced by the previous one.
     RolledBack,
-    /// A plugin failed too often, and is stopped.
+    /// A plugin failed too often and was stopped.
     Quarantined,
-    /// A request got past the gate, and waits to be sent.
+    /// A request passed the gate and waits to be sent.
     Queued,
-    /// A request did not get past the gate.
+    /// A request did not pass the gate; the reason says why.
     Blocked,
-    /// A request was answered with 2xx.
+    /// The server answered a request with a status of 2xx.
     Sent,
-    /// A request was answered otherwise, or not at all though a connection was there.
+    /// The server answered a request with another status, or not at all over a connection that was made.
     Failed,
-    /// A request was given up.
+    /// A request was given up, unsent.
     Dropped,
-    /// Something is missing from the journal here; the reason says what.
+    /// Entries are missing here; the reason says which.
     Gap,
 }
 
-/// A request, as it can be shown.
+/// A request in an entry, in the form that may be shown to anybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalRequest {
     /// Its name, for example `print_started`.
     pub name: String,
     /// `GET` or `POST`.
     pub method: String,
-    /// With `{id}` in place of the id.
+    /// The URL's path, with `{id}` in place of the installation's id.
     pub path: String,
-    /// Names and values, in their order.
+    /// Names and values, in the order in which they were sent.
     pub fields: Vec<(String, String)>,
 }
 
-/// One thing that happened.
+/// One entry: something that happened. Its number, its time and its place in the chain are added when it is
+/// written. Fields that are empty are left out of the JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// What happened.
     pub what: What,
-    /// The OctoPrint, by its name; none for the one without a name, and for what concerns all.
+    /// The OctoPrint's name; none for one without a name, and for what concerns all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub octoprint: Option<String>,
-    /// The plugin; empty where the host itself is meant.
+    /// The plugin's name; empty for what concerns the host itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub plugin: String,
-    /// The digest of the plugin's component.
+    /// The SHA-256 of the plugin's component, as 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
-    /// The event that caused it, or `tick`.
+    /// The name of the event that caused it, or `tick`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
     /// The request that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<JournalRequest>,
-    /// What the server answered.
+    /// The HTTP status with which the server answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Why.
+    /// Why it happened, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Of how many this one entry tells; none for one.
+    /// How many things of this kind the entry stands for; none for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }
 
 impl JournalEntry {
-    /// Put placeholders in place of secrets, wherever they stand; see [`redact`].
+    /// The entry with placeholders in place of secrets, in all of its texts but the digest. `secrets` are pairs
+    /// of placeholder and secret; see [`redact`].
     #[must_use]
     pub fn redacted(&self, secrets: &[(&str, &str)]) -> Self {
-        self.each(&mut |text| redact(text, secrets))
+        self.map_texts(&mut |text| redact(text, secrets))
     }
 
-    /// The entry with each of its texts changed; the digest is none.
-    fn each(&self, change: &mut dyn FnMut(&str) -> String) -> Self {
+    /// The entry with each of its texts changed; not the digest.
+    fn map_texts(&self, change: &mut dyn FnMut(&str) -> String) -> Self {
         let mut entry = self.clone();
         let mut apply = |text: &mut String| *text = change(text);
         apply(&mut entry.plugin);
@@ -113,17 +115,17 @@ impl JournalEntry {
         entry
     }
 
-    /// The line, with its line feed. What does not fit is shortened, and says so.
+    /// The line, with its line feed. A text that does not fit is shortened, and says by how much.
     pub(super) fn to_line(&self, number: u64, time: &str, prev: &str) -> Vec<u8> {
         let whole = to_json(number, time, self, prev);
         if whole.len() <= LINE + 1 {
             return whole;
         }
         let mut line = whole;
-        // A character is at most six bytes in JSON, and so the last of these always fits: sixty-four
-        // fields, and some texts.
+        // A character takes at most six bytes in JSON, so the last of these always fits: 64 fields and a few
+        // other texts.
         for most in [8192, 1024, 48] {
-            let mut entry = self.each(&mut |text| shorten(text, most));
+            let mut entry = self.map_texts(&mut |text| shorten(text, most));
             entry.component = entry.component.map(|component| shorten(&component, most));
             if let Some(request) = &mut entry.request {
                 let fields = request.fields.len();
@@ -166,7 +168,7 @@ fn shorten(text: &str, most: usize) -> String {
     format!("{start}...[{} more bytes]", text.len() - start.len())
 }
 
-/// JSON, with more characters spelled out than it asks for.
+/// Writes JSON in which hidden characters are escaped too, not only those that must be.
 struct Visible(CompactFormatter);
 
 impl Formatter for Visible {

@@ -1,5 +1,5 @@
-//! The journal's folder: which files are in it, reading them within bounds, the check of all of them,
-//! and putting aside what is broken.
+//! The journal's folder: which files are in it, reading them within bounds, checking all of them, and moving a
+//! broken journal aside. What the files must contain is in [`crate::chain`].
 
 use super::chain::{Broken, Checker, FILE, Head, Name, Verified};
 use super::open_file::Lock;
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// The head file.
 pub(super) const HEAD: &str = "head";
 
-/// What is kept of broken journals, in bytes, besides the last of them: as much as of a good one.
-const ASIDE: u64 = super::TOTAL;
+/// The most that is kept of broken journals besides the last one, in bytes: as much as of a good one.
+const BROKEN: u64 = super::TOTAL;
 
 /// The files that could be the journal's, in the order of their lines.
 pub(super) fn files(folder: &Path) -> io::Result<Vec<String>> {
@@ -41,7 +41,9 @@ pub(super) fn head(folder: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// A file, or a little more than so many bytes of it. What is not a regular file has none: nobody waits for a pipe.
+/// A file's content, but at most one byte more than `most`: enough to see that it is too large. What is not a
+/// regular file has no content, as reading a pipe would block. (`glassbox_util::files::read_bounded` refuses
+/// both; here the check reports them as what they are, a journal that somebody tampered with.)
 pub(super) fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if fs::metadata(file)?.is_file() {
@@ -50,18 +52,19 @@ pub(super) fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Check the journal in a folder. A host may be writing to it.
+/// Check the whole journal in a folder. A host may be writing to it at the same time. `Ok(Err(..))` is the
+/// answer that the journal is broken, and where; an empty or missing folder is an empty journal.
 ///
 /// # Errors
-/// When it cannot be read; a journal that is broken is no such error.
+/// When a file cannot be read; the message names it.
 pub fn verify(folder: &Path) -> Result<Result<Verified, Broken>> {
     // The head first: lines that come later are just not known to it.
     let found = check(folder, head(folder)?.as_deref())?;
     if found.is_ok() {
         return Ok(found);
     }
-    // A host may have removed its oldest file while we read; now it has to wait. Where nothing can be
-    // locked, nothing can be written.
+    // A host may have removed its oldest file while we were reading, so try again with the host locked out. If
+    // the lock cannot be taken, nothing can be written either.
     let _lock = Lock::file(folder).and_then(Lock::take);
     check(folder, head(folder)?.as_deref())
 }
@@ -96,7 +99,7 @@ pub(super) fn check(folder: &Path, head: Option<&[u8]>) -> Result<Result<Verifie
     Ok(checker.end())
 }
 
-/// Make the folder, for its owner alone.
+/// Make the folder, accessible to its owner only.
 pub(super) fn make(folder: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -105,14 +108,14 @@ pub(super) fn make(folder: &Path) -> Result<()> {
     builder.create(folder).with_context(|| format!("making the folder {}", folder.display()))
 }
 
-/// Move the head and all files of lines into a folder `broken-N`; its name is returned. Older ones are
-/// removed where they take too much room.
-pub(super) fn put_aside(folder: &Path) -> Result<String> {
+/// Move the head and all files of lines into a folder `broken-N`, and return its name. Older such folders are
+/// removed if they take too much room.
+pub(super) fn move_aside(folder: &Path) -> Result<String> {
     let numbers = broken_folders(folder)?;
     let name = format!("broken-{}", numbers.last().map_or(0, |(number, _)| *number) + 1);
     let aside = folder.join(&name);
     make(&aside)?;
-    // The head last: what is left without one is broken still, if we are stopped here.
+    // The head last: if we are killed here, lines without a head are still recognized as broken.
     for file in files(folder)?.into_iter().chain([HEAD.to_string()]) {
         match fs::rename(folder.join(&file), aside.join(&file)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -123,13 +126,13 @@ pub(super) fn put_aside(folder: &Path) -> Result<String> {
     Ok(name)
 }
 
-/// Remove the oldest of what was put aside, where it takes too much room.
+/// Remove the oldest broken journals if they take too much room.
 fn trim(folders: &[(u64, PathBuf)]) {
-    let mut room = ASIDE;
+    let mut room = BROKEN;
     for (_, old) in folders.iter().rev() {
         room = room.saturating_sub(size(old));
         if room == 0 {
-            tracing::warn!("{} is removed: what is kept of broken journals has its limit", old.display());
+            tracing::warn!("removing {}: broken journals take too much room", old.display());
             if let Err(error) = fs::remove_dir_all(old) {
                 tracing::warn!("{} cannot be removed: {error}", old.display());
             }
@@ -137,7 +140,11 @@ fn trim(folders: &[(u64, PathBuf)]) {
     }
 }
 
-/// The folders that hold what was broken, by their number.
+/// The folders `broken-N` in a journal's folder, with N, in the order of N. Each holds a journal that was found
+/// broken and moved aside.
+///
+/// # Errors
+/// When the folder cannot be read; the message names it.
 pub fn broken_folders(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {

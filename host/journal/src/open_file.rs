@@ -1,5 +1,5 @@
-//! Files that stay open from line to line, since opening them costs more than writing a line; and
-//! whether what is open is still what lies in the folder.
+//! Files that stay open from line to line, since opening one costs more than writing a line; whether an open
+//! file is still the one in the folder; and the lock between processes.
 
 use super::folder;
 use anyhow::{Context, Result, bail};
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long another process may hold the lock: it writes two lines, or checks 32 MiB.
-const LOCK: Duration = Duration::from_secs(5);
+/// How long to wait for another process that has the lock: it writes two lines, or checks 32 MiB.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An open file, and its name.
+/// An open file and its path.
 pub(super) struct OpenFile {
     file: File,
     path: PathBuf,
-    /// What tells it from other files of that name.
+    /// Device and inode, to recognize another file of the same name.
     id: Option<(u64, u64)>,
 }
 
@@ -31,7 +31,7 @@ impl OpenFile {
         Ok(Self { file, path, id })
     }
 
-    /// Its length, if it is still what is found under its name.
+    /// Its length in bytes, if its path still leads to it.
     pub(super) fn length(&self) -> Option<u64> {
         let found = fs::metadata(&self.path).ok()?;
         (found.is_file() && id(&found) == self.id).then_some(found.len())
@@ -43,18 +43,18 @@ impl OpenFile {
         self.file.rewind().is_ok() && self.file.read_exact(&mut bytes).is_ok() && bytes == expected
     }
 
-    /// Write over its beginning, with one call.
+    /// Overwrite its beginning, with one call.
     pub(super) fn write_first(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.rewind().and_then(|()| self.file.write_all(bytes));
         written.with_context(|| format!("writing {}", self.path.display()))
     }
 
-    /// Write behind its end, if it was opened for that.
+    /// Append to it, with one call. It must have been opened for that.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).with_context(|| format!("writing {}", self.path.display()))
     }
 
-    /// Cut it off.
+    /// Truncate it to so many bytes.
     pub(super) fn cut(&self, length: u64) -> Result<()> {
         self.file.set_len(length).with_context(|| format!("cutting {}", self.path.display()))
     }
@@ -68,17 +68,17 @@ fn id(metadata: &Metadata) -> Option<(u64, u64)> {
     }
     #[cfg(not(unix))]
     {
-        // Names have to do.
+        // The path has to do.
         let _ = metadata;
         None
     }
 }
 
-/// The lock between processes, taken until this is dropped.
+/// The lock between processes, held until this is dropped.
 pub(super) struct Lock(Arc<File>);
 
 impl Lock {
-    /// The file that is locked; the folder is made where it is missing.
+    /// Open the file that is locked; the folder is made if it is missing.
     pub(super) fn file(folder: &Path) -> Result<Arc<File>> {
         let path = folder.join("lock");
         let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
@@ -93,12 +93,14 @@ impl Lock {
     }
 
     pub(super) fn take(file: Arc<File>) -> Result<Self> {
-        let end = Instant::now() + LOCK;
+        let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
                 Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
-                Err(TryLockError::WouldBlock) => bail!("another process has kept the journal locked for {LOCK:?}"),
+                Err(TryLockError::WouldBlock) => {
+                    bail!("another process has kept the journal locked for {LOCK_TIMEOUT:?}")
+                }
                 Err(TryLockError::Error(error)) => return Err(error).context("locking the journal"),
             }
         }
@@ -107,7 +109,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Where that fails it is closed with the file, at the latest.
+        // If that fails, closing the file unlocks it.
         let _ = self.0.unlock();
     }
 }

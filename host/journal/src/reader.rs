@@ -1,51 +1,51 @@
-//! Reads lines one after the other, also those that come later: for looking at them. Whether they hang
-//! together is not asked here.
+//! Reads lines one after the other, including those that are written later: for showing them. Whether the chain
+//! holds is not checked here, but by [`crate::verify`].
 
 use super::chain::{Chained, FILE, Link, Name, hash};
 use super::folder;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 
-/// Reads a journal, and knows how far it has come.
+/// Reads a journal, and remembers how far it has read.
 pub struct Reader {
     folder: PathBuf,
-    /// The file that we are in, and where.
+    /// The file that was read last, and how many bytes of it.
     at: Option<(Name, usize)>,
     /// The last line that was read.
     last: Option<Link>,
-    /// The head when we last came to the end.
+    /// The head when the end was last reached.
     head: Option<Vec<u8>>,
 }
 
 impl Reader {
-    /// From the first line on. The folder need not exist yet.
+    /// A reader that begins with the first line. The folder need not exist yet.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), at: None, last: None, head: None }
     }
 
-    /// Hand on all whole lines that were not yet. True if the journal was begun anew since; its lines
-    /// are handed on from the first.
+    /// Call `each` with every complete line since the last call, without its line feed. Returns true if a new
+    /// journal has begun since then; in that case all of its lines are passed, from the first.
     ///
     /// # Errors
-    /// When it cannot be read, or what it is handed on to fails.
+    /// When a file cannot be read or is too large to be the journal's, or when `each` fails.
     pub fn read(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         let head = folder::head(&self.folder)?;
         // One small file tells whether there is anything to do.
         if head.is_some() && head == self.head {
             return Ok(false);
         }
-        let anew = !self.go_on(&mut each)?;
-        if anew {
+        let is_new = !self.read_on(&mut each)?;
+        if is_new {
             (self.at, self.last) = (None, None);
-            self.go_on(&mut each)?;
+            self.read_on(&mut each)?;
         }
         self.head = head;
-        Ok(anew)
+        Ok(is_new)
     }
 
-    /// Read on; false, and nothing is handed on, if this is another journal than the one that was read.
-    fn go_on(&mut self, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+    /// Read from where we are; false, and nothing is passed on, if this is not the journal that was read before.
+    fn read_on(&mut self, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         let files = folder::files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
         let names: Vec<_> = files.iter().filter_map(|name| Name::parse(name)).collect();
         if self.at.as_ref().is_some_and(|(name, _)| names.last().is_none_or(|end| end < name)) {
@@ -60,7 +60,7 @@ impl Reader {
             };
             let path = self.folder.join(name.to_string());
             let bytes = match folder::read(&path, FILE) {
-                // The oldest one, removed just now.
+                // The oldest file, which was removed just now.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 bytes => bytes.with_context(|| format!("reading {}", path.display()))?,
             };
@@ -77,7 +77,7 @@ impl Reader {
             for line in bytes[from..whole].split_inclusive(|byte| *byte == b'\n') {
                 let line = &line[..line.len() - 1];
                 if let Ok(chained) = Chained::parse(line) {
-                    // Where files were removed for their size before we came to them, numbers have a gap.
+                    // Numbers have a gap if files were removed, for their size, before we had read them.
                     if before.take().is_some_and(|before| !is_later(&chained, before)) {
                         return Ok(false);
                     }
@@ -91,7 +91,7 @@ impl Reader {
     }
 }
 
-/// Whether the line comes after that one, in one journal.
+/// Whether the line can come after that one in the same journal.
 fn is_later(line: &Chained, before: Link) -> bool {
     match before.number.checked_add(1) {
         Some(next) if line.number == next => line.prev == before.hash,

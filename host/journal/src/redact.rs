@@ -1,8 +1,14 @@
-//! Takes secrets out of texts, also where they are written in another way: with other case, with
-//! percent signs, as a form, or without the dashes of an id.
+//! Takes secrets out of texts, however they are written: in other case, percent-encoded, form-encoded, or
+//! without the dashes of a UUID.
 
-/// Put a placeholder in place of every secret: `[("{id}", id), ("{salt}", salt)]`. Where two secrets
-/// begin at one place, the longer match goes. An empty secret is none.
+/// Replace every secret by its placeholder. `secrets` are pairs of placeholder and secret. Where two secrets
+/// begin at the same place, the longer match is replaced. An empty secret is ignored.
+///
+/// ```
+/// let secrets = [("{id}", "1234abcd-0000-4000-8000-00000000beef")];
+/// let path = "/track/1234ABCD000040008000%30%30%30%30%30%30%30%30beef/ping/";
+/// assert_eq!(glassbox_journal::redact(path, &secrets), "/track/{id}/ping/");
+/// ```
 #[must_use]
 pub fn redact(text: &str, secrets: &[(&str, &str)]) -> String {
     let mut patterns = Vec::new();
@@ -20,7 +26,7 @@ pub fn redact(text: &str, secrets: &[(&str, &str)]) -> String {
             let length = match_length(rest.as_bytes(), secret.as_bytes())?;
             Some((length, *placeholder))
         });
-        // What matched begins and ends with whole characters, as the secret does.
+        // A match begins and ends at character boundaries, as the secret does.
         let (length, replaced) = match matches.max_by_key(|(length, _)| *length) {
             Some((length, placeholder)) => (length, placeholder),
             None => (character.len_utf8(), &rest[..character.len_utf8()]),
@@ -31,7 +37,7 @@ pub fn redact(text: &str, secrets: &[(&str, &str)]) -> String {
     redacted
 }
 
-/// How many bytes of the text, from its start, are the secret.
+/// How many bytes at the beginning of the text are the secret; none if it does not begin with it.
 fn match_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     let mut at = 0;
     for &byte in secret {
@@ -44,11 +50,11 @@ fn match_length(text: &[u8], secret: &[u8]) -> Option<usize> {
             return None;
         }
     }
-    // A secret of dashes alone is not everywhere.
+    // A secret that consists of dashes must not match everywhere.
     (at > 0).then_some(at)
 }
 
-/// The byte that a percent sign and two digits stand for.
+/// The byte that a percent sign and two hexadecimal digits stand for.
 fn decode(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else { return None };
     let digit = |byte: &u8| char::from(*byte).to_digit(16);

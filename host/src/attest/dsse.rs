@@ -49,7 +49,7 @@ impl Envelope {
         let envelope: Self =
             serde_json::from_str(line).map_err(|error| format!("it is not a DSSE envelope: {error}"))?;
         if envelope.payload_type != PAYLOAD_TYPE {
-            return Err(format!("its payload is no {PAYLOAD_TYPE}"));
+            return Err(format!("its payload is not an {PAYLOAD_TYPE}"));
         }
         if envelope.signatures.len() > SIGNATURES {
             return Err(format!("it has more than {SIGNATURES} signatures"));

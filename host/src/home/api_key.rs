@@ -1,6 +1,7 @@
 //! The API key: where it comes from, and that it never shows.
 
 use anyhow::{Context, Result, bail};
+use glassbox_util::Advised;
 use glassbox_util::files::must_be_private;
 use std::fmt;
 use std::fs::File;
@@ -35,7 +36,7 @@ impl ApiKey {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
-            bail!("it is empty; put an OctoPrint API key there");
+            return Err(Advised::new("it is empty", "put an OctoPrint API key there").into());
         }
         if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("what is there is no API key: one is a single word of letters and digits");
@@ -79,11 +80,11 @@ impl ApiKey {
                 return Self::from_file(&file);
             }
         }
-        bail!(
-            "there is no API key; make one in OctoPrint (Settings > Application Keys), put it into a file that only \
-             you can read, and name that with --api-key-file; or set ${VARIABLE}, or give systemd's credential \
-             {CREDENTIAL}"
-        )
+        let advice = format!(
+            "make one in OctoPrint (Settings > Application Keys), put it into a file that only you can read, and name \
+             that with --api-key-file; or set ${VARIABLE}, or give systemd's credential {CREDENTIAL}"
+        );
+        Err(Advised::new("there is no API key", advice).into())
     }
 
     /// The key itself, for OctoPrint.

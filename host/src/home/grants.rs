@@ -4,6 +4,7 @@
 use crate::home::Home;
 use anyhow::{Context, Result};
 use glassbox_sandbox::{Manifest, examine, inspect};
+use glassbox_util::Advised;
 use glassbox_util::files::write_atomically;
 use std::fs;
 use std::io::ErrorKind;
@@ -48,11 +49,9 @@ pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
-    let granted = Manifest::parse(&text).map_err(anyhow::Error::msg).with_context(|| {
-        format!(
-            "the grant {} is damaged, so nothing new is loaded; 'glassbox grant {name}' writes it anew",
-            file.display()
-        )
+    let granted = Manifest::parse(&text).map_err(|reason| {
+        let what = format!("the grant {} is damaged, so nothing new is loaded", file.display());
+        Advised::new(what, format!("'glassbox grant {name}' writes it anew")).because(reason)
     })?;
     Ok(Some(granted))
 }

@@ -3,6 +3,7 @@
 
 use crate::home::Home;
 use anyhow::{Context, Result, anyhow, bail};
+use glassbox_util::Advised;
 use glassbox_util::files::{open_regular, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -49,7 +50,8 @@ pub fn read(file: &Path) -> Result<Theirs> {
     let name = file.display();
     let mut text = Vec::new();
     open_regular(file).and_then(|open| open.take(LARGEST + 1).read_to_end(&mut text)).map_err(|error| {
-        anyhow!("{name} cannot be read: {error}; OctoPrint's configuration is usually ~/.octoprint/config.yaml")
+        let what = format!("{name} cannot be read: {error}");
+        Advised::new(what, "OctoPrint's configuration is usually ~/.octoprint/config.yaml")
     })?;
     if text.len() as u64 > LARGEST {
         bail!("{name} has more than {} MiB: that is not a configuration of OctoPrint", LARGEST >> 20);

@@ -163,7 +163,7 @@ impl InstanceJournal {
     }
 
     /// What became of the plugin.
-    pub fn turn(&self, what: What, component: &str, reason: Option<String>) {
+    pub fn lifecycle(&self, what: What, component: &str, reason: Option<String>) {
         let component = Some(component.to_string()).filter(|component| !component.is_empty());
         self.write(JournalEntry { what, component, reason, ..JournalEntry::default() });
     }

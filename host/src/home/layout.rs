@@ -1,6 +1,7 @@
 //! Where each file of a home is. Nothing is read or written here.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use glassbox_util::Advised;
 use std::path::{Path, PathBuf};
 
 /// A home folder.
@@ -124,7 +125,8 @@ impl Home {
     /// When there is no plugin folder.
     pub fn must_exist(&self) -> Result<()> {
         if !self.plugins().is_dir() {
-            bail!("there is no glassbox home at {}; run 'glassbox init' to make one", self.root.display());
+            let what = format!("there is no glassbox home at {}", self.root.display());
+            return Err(Advised::new(what, "run 'glassbox init' to make one").into());
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! One host for each home: whether one runs, and how it keeps others away.
 
 use super::Home;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use glassbox_util::Advised;
 use std::fs;
 use std::path::PathBuf;
 
@@ -34,10 +35,10 @@ impl Home {
         }
         match locked {
             Ok(()) => Ok(lock),
-            Err(fs::TryLockError::WouldBlock) => bail!(
-                "another glassbox runs with the home {}; stop it, or choose another home with --home",
-                self.root().display()
-            ),
+            Err(fs::TryLockError::WouldBlock) => {
+                let what = format!("another glassbox runs with the home {}", self.root().display());
+                Err(Advised::new(what, "stop it, or choose another home with --home").into())
+            }
             Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
         }
     }

@@ -5,6 +5,7 @@ use super::make_folder;
 use crate::home::{Home, check_name};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::{Settings, limits};
+use glassbox_util::Advised;
 use glassbox_util::files::write_atomically;
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -30,11 +31,11 @@ impl Stored {
         match self {
             Self::Missing => Ok(Settings::default()),
             Self::Good(settings) => Ok(settings),
-            Self::Damaged(reason) => bail!(
-                "the settings file {} is damaged: {reason}; fix it, or run 'glassbox opt-in' or 'opt-out', \
-                 which put it aside and begin a new one",
-                file.display()
-            ),
+            Self::Damaged(reason) => {
+                let what = format!("the settings file {} is damaged: {reason}", file.display());
+                let advice = "fix it, or run 'glassbox opt-in' or 'opt-out', which put it aside and begin a new one";
+                Err(Advised::new(what, advice).into())
+            }
         }
     }
 }
@@ -125,5 +126,5 @@ fn put_aside(file: &Path) -> Result<PathBuf> {
             return Ok(aside);
         }
     }
-    bail!("there are a thousand damaged files beside {}; remove some", file.display())
+    Err(Advised::new(format!("there are a thousand damaged files beside {}", file.display()), "remove some").into())
 }

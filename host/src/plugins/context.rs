@@ -1,5 +1,6 @@
-//! Where plugins work: for one server, whose events they hear, with settings and states of its own. A
-//! farm is several of them in one host. What connects to the server is elsewhere.
+//! Where plugins run: the host's context, which all of them share, and one OctoPrint, for which each plugin has
+//! an instance with settings and state of its own. A farm is several OctoPrints in one host. What connects to an
+//! OctoPrint is in the room `sources`.
 
 use crate::events::{Feed, Router};
 use crate::home::Home;
@@ -10,61 +11,62 @@ use crate::record::Sink;
 use glassbox_journal::Journal;
 use std::sync::mpsc::Sender;
 
-/// What is one for all in a host.
+/// What all plugins of a host share.
 #[derive(Clone)]
 pub struct HostContext {
-    /// The home.
+    /// The home folder.
     pub home: Home,
-    /// The configuration as it is now, and whom it trusts.
+    /// The configuration as it is now, and which certificates it trusts.
     pub config: LiveConfig,
-    /// Where news goes.
+    /// Sends messages to the supervisor.
     pub control: Sender<Control>,
-    /// Where it is written down.
+    /// The journal that everything is written to.
     pub journal: Journal,
-    /// Where all calls go, if they are recorded.
+    /// Where all calls are recorded; none if they are not.
     pub recording: Option<Sink>,
 }
 
-/// One server, and all that is for its plugins only.
+/// One OctoPrint, and what belongs to its plugins only.
 #[derive(Clone)]
 pub struct OctoPrint {
-    /// Its number among all, from 0.
+    /// Its index among all OctoPrints of the host, from 0.
     pub number: usize,
-    /// Its name; none where there is but one, or for the one whose files lie in no folder of their own.
+    /// Its name; none if it is the only one, or the one whose files are not in a folder of their own.
     pub name: Option<String>,
-    /// The home with its settings and states.
+    /// The home folder, with this OctoPrint's settings and states.
     pub home: Home,
-    /// Whose events are heard.
-    pub server: Locality,
-    /// Where they come from.
+    /// On which machine it runs, as far as that matters to plugins.
+    pub locality: Locality,
+    /// Distributes its events to plugins.
     pub router: Router,
     /// What it shares with all others.
-    pub shared: HostContext,
+    pub host: HostContext,
 }
 
 impl OctoPrint {
-    /// A site that hears nothing yet.
+    /// An OctoPrint from which no events come yet.
     #[must_use]
-    pub fn new(number: usize, name: Option<String>, server: Locality, shared: &HostContext) -> Self {
-        let home = shared.home.of(name.as_deref());
-        Self { number, name, home, server, router: Router::default(), shared: shared.clone() }
+    pub fn new(number: usize, name: Option<String>, locality: Locality, host: &HostContext) -> Self {
+        let home = host.home.of(name.as_deref());
+        Self { number, name, home, locality, router: Router::default(), host: host.clone() }
     }
 
     /// What its source of events is given.
     #[must_use]
     pub fn feed(&self) -> Feed {
-        Feed::new(self.name.clone(), &self.shared.home, &self.router, &self.shared.config)
+        Feed::new(self.name.clone(), &self.host.home, &self.router, &self.host.config)
     }
 
-    /// What a plugin is called here, for the log.
+    /// What a plugin's instance for this OctoPrint is called in the log.
     #[must_use]
     pub fn label(&self, plugin: &str) -> String {
         label(self.name.as_deref(), plugin)
     }
 }
 
-/// A plugin and whose it is, as its files are named.
+/// `octoprint/plugin`, as the plugin's settings and state files are named; only `plugin` for an OctoPrint without
+/// a name.
 #[must_use]
-pub fn label(site: Option<&str>, plugin: &str) -> String {
-    site.map_or_else(|| plugin.into(), |site| format!("{site}/{plugin}"))
+pub fn label(octoprint: Option<&str>, plugin: &str) -> String {
+    octoprint.map_or_else(|| plugin.into(), |octoprint| format!("{octoprint}/{plugin}"))
 }

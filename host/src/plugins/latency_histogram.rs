@@ -1,13 +1,13 @@
-//! How long events waited until they were handled: one line of the log at `-v`, which the benchmark reads.
+//! How long it took until events were handled: one line of the log at `-v`, which a benchmark reads.
 
 use hdrhistogram::Histogram;
 use std::fmt;
 use std::time::Duration;
 
-/// The longest wait that is told apart from longer ones, in microseconds: an hour.
+/// The longest time that is told apart from longer ones, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
-/// Counts of waits. It takes some kilobytes, however many are counted.
+/// The distribution of latencies. It takes a few kilobytes, however many are counted.
 pub struct LatencyHistogram(Histogram<u32>);
 
 impl Default for LatencyHistogram {
@@ -18,9 +18,9 @@ impl Default for LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// Count one.
-    pub fn add(&mut self, wait: Duration) {
-        self.0.saturating_record(u64::try_from(wait.as_micros()).unwrap_or(LONGEST));
+    /// Count one event that was handled this long after it came.
+    pub fn add(&mut self, latency: Duration) {
+        self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_most_were_below() {
+    fn says_within_which_time_most_were_handled() {
         let mut histogram = LatencyHistogram::default();
         (0..998).for_each(|_| histogram.add(Duration::from_micros(3)));
         histogram.add(Duration::from_millis(5));

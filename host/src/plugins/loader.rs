@@ -1,6 +1,6 @@
-//! Makes plugins ready, on one thread beside everything else: reads the file, compares what it
-//! asks for with what was granted, compiles it, and has it rehearse its start where it can touch
-//! nothing. What fails here never comes near a plugin that runs.
+//! Loads plugins, on a thread of its own: reads the file, checks who vouches for it and whether what it asks for
+//! was granted, compiles it, and rehearses its start in a sandbox that can touch nothing. What fails here never
+//! affects a plugin that runs. Which files to load is up to the supervisor.
 
 use super::messages::{Answer, Control, Job, LoadOutcome};
 use crate::attest;
@@ -16,16 +16,17 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Weak};
 
-/// Start the thread. It ends when the returned sender is gone. `homes`: those of all sites, by number.
+/// Start the thread, which ends when the returned sender is dropped. `homes` holds each OctoPrint's view of the
+/// home, by index. Answers go to `control`, one for each job.
 ///
 /// # Errors
-/// When there is no thread to be had.
+/// When the system cannot start a thread.
 pub fn start(homes: Vec<Home>, sandbox: Sandbox, control: Sender<Control>) -> Result<Sender<Job>> {
-    let (jobs, todo) = mpsc::channel::<Job>();
+    let (jobs, received) = mpsc::channel::<Job>();
     std::thread::Builder::new().name("loader".into()).spawn(move || {
-        let mut loader = Loader { homes, sandbox, made: BTreeMap::new() };
-        for job in todo {
-            if control.send(Control::Loaded(loader.look(job))).is_err() {
+        let mut loader = Loader { homes, sandbox, compiled: BTreeMap::new() };
+        for job in received {
+            if control.send(Control::Loaded(loader.load(job))).is_err() {
                 break;
             }
         }
@@ -36,24 +37,25 @@ pub fn start(homes: Vec<Home>, sandbox: Sandbox, control: Sender<Control>) -> Re
 struct Loader {
     homes: Vec<Home>,
     sandbox: Sandbox,
-    /// What was made of each file, as long as it runs somewhere.
-    made: BTreeMap<String, Weak<Plugin>>,
+    /// The last version of each plugin that was compiled, as long as it runs somewhere.
+    compiled: BTreeMap<String, Weak<Plugin>>,
 }
 
 impl Loader {
-    fn look(&mut self, job: Job) -> Answer {
-        let Job { name, sites, policy } = job;
-        // The file is the same for all.
+    fn load(&mut self, job: Job) -> Answer {
+        let Job { name, octoprints, policy } = job;
+        // The file is the same for all OctoPrints.
         let Some(bytes) = self.homes.first().map(|home| home.read_plugin(&name)) else {
-            return Answer { name, digest: None, sites: Vec::new(), outcome: LoadOutcome::Known(None) };
+            return Answer { name, digest: None, octoprints: Vec::new(), outcome: LoadOutcome::Known(None) };
         };
         let digest = bytes.as_ref().ok().map(|bytes| glassbox_sandbox::digest(bytes));
-        let known = |known: &[String]| digest.as_ref().is_some_and(|digest| known.contains(digest));
-        let sites: Vec<_> = sites.into_iter().filter(|(_, of)| !known(of)).map(|(number, _)| number).collect();
+        let is_new = |known: &[String]| digest.as_ref().is_none_or(|digest| !known.contains(digest));
+        let octoprints: Vec<_> =
+            octoprints.into_iter().filter(|(_, known)| is_new(known)).map(|(number, _)| number).collect();
         let outcome = match (bytes, &digest) {
             (Err(error), _) => LoadOutcome::Failed(error.into()),
-            (Ok(bytes), Some(digest)) if !sites.is_empty() => {
-                self.judge(&name, &bytes, digest, &sites, policy.as_ref()).unwrap_or_else(LoadOutcome::Failed)
+            (Ok(bytes), Some(digest)) if !octoprints.is_empty() => {
+                self.prepare(&name, &bytes, digest, &octoprints, policy.as_ref()).unwrap_or_else(LoadOutcome::Failed)
             }
             (Ok(_), Some(digest)) => {
                 let vouching = attest::standing(&self.homes[0], policy.as_ref(), &name, digest);
@@ -61,18 +63,18 @@ impl Loader {
             }
             _ => LoadOutcome::Known(None),
         };
-        Answer { name, digest, sites, outcome }
+        Answer { name, digest, octoprints, outcome }
     }
 
-    fn judge(
+    fn prepare(
         &mut self,
         name: &str,
         bytes: &[u8],
         digest: &str,
-        sites: &[usize],
+        octoprints: &[usize],
         policy: Option<&AuditPolicy>,
     ) -> Result<LoadOutcome> {
-        // Before it is compiled: that takes time in proportion to what somebody dropped here.
+        // Checks come before compiling, which takes time in proportion to the file that somebody dropped here.
         let asked = examine(name, bytes)?;
         let vouching = attest::standing(&self.homes[0], policy, name, digest);
         if let Some(advice) = vouching.advice(name) {
@@ -83,22 +85,23 @@ impl Loader {
         if let Some(advice) = standing.advice(name) {
             return Ok(LoadOutcome::Waiting(advice));
         }
-        let made = self.made.get(name).and_then(Weak::upgrade).filter(|made| made.digest == digest);
-        let plugin = match made {
+        let compiled = self.compiled.get(name).and_then(Weak::upgrade).filter(|plugin| plugin.digest == digest);
+        let plugin = match compiled {
             Some(plugin) => plugin,
             None => Arc::new(self.sandbox.prepare(name, bytes)?),
         };
-        self.made.insert(name.into(), Arc::downgrade(&plugin));
-        let refused = sites.iter().filter_map(|number| Some((*number, rehearse(&self.homes[*number], &plugin).err()?)));
+        self.compiled.insert(name.into(), Arc::downgrade(&plugin));
+        let refused =
+            octoprints.iter().filter_map(|number| Some((*number, rehearse(&self.homes[*number], &plugin).err()?)));
         let refused = refused.collect();
         Ok(LoadOutcome::Ready(plugin, refused))
     }
 }
 
-/// Start it as it will be started, and throw it away: nothing is sent, nothing is kept.
+/// Start a plugin as a worker would, and discard it again: nothing is sent or stored.
 ///
 /// # Errors
-/// What it fails at.
+/// When it traps, its settings file cannot be read or is damaged, or it does not accept its settings.
 pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
     let capabilities = Capabilities { random: Box::new(crate::system::SystemRandom), ..Capabilities::deny() };
     let mut instance = Instance::new(plugin, capabilities, consent::process_veto())?;
@@ -107,7 +110,7 @@ pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
         return Err(anyhow::anyhow!(reason).context(format!("plugin '{}' does not accept its settings", plugin.name)));
     }
     if let Some(saved) = state::read(home, &plugin.name, &Now::system()) {
-        // Whether it likes the state is its own affair; that it survives it is ours.
+        // It may reject the state, but it must not trap on it.
         let _ = instance.restore(&saved.state, 0)?;
     }
     instance.save()?;

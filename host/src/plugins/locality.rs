@@ -1,5 +1,5 @@
-//! Whose events a host hears: what that means for the end of the host, and for what plugins may ask
-//! of the machine.
+//! On which machine an OctoPrint runs. That decides two things: whether it ends together with the host, and
+//! whether what we know of this machine's hardware is true for it.
 
 use crate::net::Address;
 use crate::system::{SystemHardware, VcGenCmd};
@@ -7,19 +7,19 @@ use glassbox_sandbox::capabilities::{Deny, Hardware, Throttle};
 use std::net::IpAddr;
 use std::path::Path;
 
-/// The server whose events are heard.
+/// Where an OctoPrint runs, seen from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locality {
-    /// Known by a stream of events only, and over when that is.
+    /// It is known only by a stream of events, and ends when that does.
     Stream,
-    /// An OctoPrint on this machine, which outlives us.
+    /// On this machine. It keeps running when the host ends.
     Here,
-    /// An OctoPrint on another machine, which outlives us; of that machine we know nothing.
+    /// On another machine, of which we know nothing. It keeps running when the host ends.
     Elsewhere,
 }
 
 impl Locality {
-    /// The OctoPrint at this address.
+    /// That of the OctoPrint at this address.
     #[must_use]
     pub fn at(address: &Address) -> Self {
         let host = address.host();
@@ -27,19 +27,19 @@ impl Locality {
         if is_loopback || host.eq_ignore_ascii_case("localhost") { Self::Here } else { Self::Elsewhere }
     }
 
-    /// Whether it runs on when we end.
+    /// Whether the OctoPrint keeps running when the host ends.
     #[must_use]
-    pub fn outlives_us(self) -> bool {
+    pub fn outlives_host(self) -> bool {
         self != Self::Stream
     }
 
-    /// What plugins hear of its machine.
+    /// The capability that tells plugins about its hardware; it knows nothing of another machine.
     #[must_use]
     pub fn hardware(self) -> Box<dyn Hardware> {
         if self == Self::Elsewhere { Box::new(Deny) } else { Box::new(SystemHardware::new("/")) }
     }
 
-    /// What plugins hear of its throttling.
+    /// The capability that tells plugins about throttling; it knows nothing of another machine.
     #[must_use]
     pub fn throttle(self, vcgencmd: &Path) -> Box<dyn Throttle> {
         if self == Self::Elsewhere { Box::new(Deny) } else { Box::new(VcGenCmd::new(vcgencmd)) }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_loopback_address_is_surely_this_machine() {
+    fn only_a_loopback_address_is_certainly_this_machine() {
         let at = |url: &str| Locality::at(&Address::parse(url, crate::net::Peer::OctoPrint).unwrap());
         for url in ["http://127.0.0.1:5000", "http://[::1]", "http://LocalHost/octoprint"] {
             assert_eq!(at(url), Locality::Here, "{url}");

@@ -1,47 +1,37 @@
-//! What a plugin says in the log: its own messages, and what was blocked. One that complains all the
-//! time is heard so often, and no more.
+//! A plugin's share of the log: its own messages, and what was blocked. However much it complains, only so many
+//! messages a minute are logged.
 
+use glassbox_util::PerMinute;
 use glassbox_util::text::printable;
-use std::time::{Duration, Instant};
 
-/// Messages of a plugin in a minute: nobody reads more, and a disk is soon full of them.
+/// Messages of a plugin in a minute. Nobody reads more, and more would soon fill a disk.
 const MESSAGES: u32 = 60;
-const MINUTE: Duration = Duration::from_secs(60);
 
-/// A plugin's share of the log.
+/// Logs what a plugin says, within its limit.
 pub struct LogLimit {
-    name: String,
-    said: u32,
-    left_out: u64,
-    since: Instant,
+    label: String,
+    limit: PerMinute,
 }
 
 impl LogLimit {
-    /// Of this plugin.
+    /// For the plugin with this label.
     #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self { name: name.into(), said: 0, left_out: 0, since: Instant::now() }
+    pub fn new(label: &str) -> Self {
+        Self { label: label.into(), limit: PerMinute::new(MESSAGES) }
     }
 
-    /// Say it, with what a terminal would take for a command spelled out; unless too much was said.
-    pub fn say(&mut self, what: &str) {
-        if self.since.elapsed() >= MINUTE {
-            if self.left_out > 0 {
-                tracing::warn!(plugin = self.name, "{} messages were left out", self.left_out);
-            }
-            (self.said, self.left_out, self.since) = (0, 0, Instant::now());
-        }
-        if self.said >= MESSAGES {
-            self.left_out += 1;
+    /// Log a message, with everything hidden in it escaped; not if this minute's share is used up.
+    pub fn say(&mut self, message: &str) {
+        if !self.limit.allows() {
             return;
         }
-        self.said += 1;
-        tracing::warn!(plugin = self.name, "{}", printable(what, usize::MAX));
-        if self.said == MESSAGES {
-            tracing::warn!(
-                plugin = self.name,
-                "more than {MESSAGES} messages in a minute; the rest of them is left out"
-            );
+        let left_out = self.limit.take_left_out();
+        if left_out > 0 {
+            tracing::warn!(plugin = self.label, "{left_out} messages were left out");
+        }
+        tracing::warn!(plugin = self.label, "{}", printable(message, usize::MAX));
+        if self.limit.is_used_up() {
+            tracing::warn!(plugin = self.label, "more than {MESSAGES} messages in a minute; the rest is left out");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! What the threads of a host say to each other: news for the supervisor, jobs for the loader and its answers,
-//! orders for a worker.
+//! The messages between the threads of a host: [`Control`] to the supervisor, [`Job`] to the loader and its
+//! [`Answer`], [`Order`] to a worker. Events travel in event queues, which are in the room `events`.
 
 use crate::home::config::audit_policy::AuditPolicy;
 use anyhow::Result;
 use glassbox_sandbox::Plugin;
 use std::sync::Arc;
 
-/// A folder of the home.
+/// A folder of the home in which something can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folder {
     /// `plugins/`
@@ -15,79 +15,106 @@ pub enum Folder {
     Grants,
     /// `settings/`
     Settings,
-    /// `keys/`: those of auditors, where there is one.
+    /// `keys/`, with auditors' public keys. It need not exist.
     Keys,
-    /// The home itself: `glassbox.toml`.
+    /// The home itself, with `glassbox.toml`.
     Root,
 }
 
-/// News for the supervisor.
+/// A message to the supervisor. OctoPrints are given by their index, components by their digest.
 pub enum Control {
-    /// Something in a folder changed; in that of the site with this name only, if one is named.
+    /// Something changed in a folder; if an OctoPrint is named, only in its part of that folder.
     Changed(Folder, Option<String>),
-    /// The loader looked at a file.
+    /// The loader is done with a job.
     Loaded(Answer),
-    /// At the site with this number a plugin runs this version.
-    Runs(usize, String, Arc<Plugin>),
-    /// There the version with this digest failed, and this one runs on.
-    PutBack(usize, String, String, Arc<Plugin>),
-    /// There a plugin did not start.
-    Unstarted(usize, String, String, anyhow::Error),
-    /// The source of events has ended.
+    /// A worker runs this version.
+    Runs {
+        /// For which OctoPrint.
+        octoprint: usize,
+        /// The plugin's name.
+        name: String,
+        /// The version.
+        version: Arc<Plugin>,
+    },
+    /// A new version failed, and the worker has gone back to the version before.
+    RolledBack {
+        /// For which OctoPrint.
+        octoprint: usize,
+        /// The plugin's name.
+        name: String,
+        /// The digest of the version that failed.
+        failed: String,
+        /// The version that runs again.
+        version: Arc<Plugin>,
+    },
+    /// A worker has ended because its plugin did not start.
+    StartFailed {
+        /// For which OctoPrint.
+        octoprint: usize,
+        /// The plugin's name.
+        name: String,
+        /// The digest of the version that did not start.
+        digest: String,
+        /// Why.
+        error: anyhow::Error,
+    },
+    /// A source of events has ended.
     SourceEnded(Result<()>),
-    /// The user, or the system, wants an end.
+    /// The user or the system asks the host to stop.
     Signal,
 }
 
-/// A file to look at.
+/// A plugin's file for the loader to load.
 #[derive(Debug)]
 pub struct Job {
-    /// The plugin.
+    /// The plugin's name.
     pub name: String,
-    /// Those for whom it is looked at, by number, each with the digests of which nothing new is to be
-    /// said to it: the one that runs, and those that failed.
-    pub sites: Vec<(usize, Vec<String>)>,
-    /// Who must vouch for it.
+    /// The OctoPrints to load it for, by index. Each comes with the digests that need not be loaded for it: of
+    /// the version that runs there, and of versions that failed.
+    pub octoprints: Vec<(usize, Vec<String>)>,
+    /// Who must vouch for it; nobody if there is none.
     pub policy: Option<AuditPolicy>,
 }
 
-/// What came of it.
+/// The loader's answer to a job.
 pub struct Answer {
-    /// The plugin.
+    /// The plugin's name.
     pub name: String,
     /// The file's digest; none if it could not be read.
     pub digest: Option<String>,
-    /// For whom it is not known, by number.
-    pub sites: Vec<usize>,
-    /// Whether it can run.
+    /// The OctoPrints, by index, for which this version is new.
+    pub octoprints: Vec<usize>,
+    /// What came of it.
     pub outcome: LoadOutcome,
 }
 
 /// Whether a file can run.
 pub enum LoadOutcome {
-    /// Its content is known. If that runs, and would not be loaded now, why: nobody vouches for it any more.
+    /// Its content is known to all OctoPrints, so that it was not loaded. If it would be refused today, since
+    /// nobody vouches for it any more, this says what to do about that.
     Known(Option<String>),
-    /// It can, but for those sites whose settings or state it does not start with, and why.
+    /// It can run, but not for these OctoPrints, with whose settings or state it does not start.
     Ready(Arc<Plugin>, Vec<(usize, anyhow::Error)>),
-    /// Somebody has to grant something first, as this says.
+    /// Somebody has to grant it something first, as this says.
     Waiting(String),
-    /// Somebody has to vouch for it first, as this says, or perhaps only the clock has to be set.
+    /// Somebody has to vouch for it first, as this says. True if an attestation is there that would count later:
+    /// perhaps the clock is not set yet.
     Unvouched(String, bool),
-    /// It cannot, and why.
+    /// It cannot run.
     Failed(anyhow::Error),
 }
 
-/// What the host wants of a plugin.
+/// What the host wants a worker to do.
 #[derive(Clone)]
 pub enum Order {
-    /// Look at the settings file.
+    /// Read the settings file.
     Settings,
     /// Run this version from now on.
     Replace(Arc<Plugin>),
-    /// The configuration changed: begin afresh with it.
+    /// The configuration changed: restart the component with it.
     Config,
-    /// The file is gone: deliver what waits, and end.
+    /// The plugin's file is gone: deliver the reports that wait, and end.
     Remove,
-    /// It may not run any more: forget what waits, and end.
+    /// The plugin may not run any more: discard the reports that wait, and end.
     Revoke,
 }

@@ -1,15 +1,17 @@
-//! Tells the running host in which of the home's folders something changed. What it was, whoever
-//! is told finds out by looking. Of settings it also tells whose they are: there may be hundreds.
+//! Watches the home's folders, and tells the supervisor in which of them something changed; for settings also
+//! whose, as there may be hundreds of OctoPrints. What changed, the supervisor finds out by reading the files,
+//! which also is where rapid changes are debounced.
 
 use super::messages::{Control, Folder};
 use crate::home::Home;
 use anyhow::{Context, Result};
+use glassbox_util::files::make_folder;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 /// Watches a home until it is dropped.
-pub struct Watch {
+pub struct HomeWatcher {
     home: Home,
     control: Sender<Control>,
     watched: Vec<Watched>,
@@ -17,36 +19,35 @@ pub struct Watch {
 
 struct Watched {
     folder: Folder,
-    /// Which folder it was; another one may come in its place.
+    /// Identifies the folder that is watched, as another one may take its place.
     id: Option<Id>,
-    /// None for a folder that need not be there, and is not.
+    /// None for a folder that need not exist and does not.
     _watcher: Option<RecommendedWatcher>,
 }
 
-impl Watch {
-    /// Watch; `control` is told. `homes`: those of all sites.
+impl HomeWatcher {
+    /// Begin to watch, and send [`Control::Changed`] for each change. `homes` are the OctoPrints' views of the home.
     ///
     /// # Errors
-    /// When a folder cannot be watched.
+    /// When a folder cannot be made or watched.
     pub fn start(home: &Home, homes: &[Home], control: &Sender<Control>) -> Result<Self> {
-        // One that is not there yet would not be heard of when it comes.
-        for path in homes.iter().map(Home::settings_folder) {
-            std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
-        }
-        let mut watch = Self { home: home.clone(), control: control.clone(), watched: Vec::new() };
+        // A folder that is made later would not be noticed.
+        homes.iter().try_for_each(|home| make_folder(&home.settings_folder()))?;
+        let mut watcher = Self { home: home.clone(), control: control.clone(), watched: Vec::new() };
         for folder in [Folder::Plugins, Folder::Grants, Folder::Settings, Folder::Keys, Folder::Root] {
             let path = folder.path(home);
             if folder == Folder::Keys && !path.is_dir() {
-                watch.watched.push(Watched { folder, id: None, _watcher: None });
+                watcher.watched.push(Watched { folder, id: None, _watcher: None });
                 continue;
             }
-            std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
-            watch.watched.push(watch.watch(folder)?);
+            make_folder(&path)?;
+            watcher.watched.push(watcher.watch(folder)?);
         }
-        Ok(watch)
+        Ok(watcher)
     }
 
-    /// Something in the home changed: perhaps a whole folder was exchanged for another.
+    /// Call this when something in the home itself changed: a folder may have been replaced by another, which is
+    /// watched from now on.
     pub fn renew(&mut self) {
         for i in 0..self.watched.len() {
             let folder = self.watched[i].folder;
@@ -59,21 +60,20 @@ impl Watch {
                     self.watched[i] = watched;
                     let _ = self.control.send(Control::Changed(folder, None));
                 }
-                Err(error) => tracing::warn!("{error:#}; changes there are not noticed"),
+                Err(error) => tracing::warn!("{error:#}; changes in it will not be noticed"),
             }
         }
     }
 
     fn watch(&self, folder: Folder) -> Result<Watched> {
         let (path, control) = (folder.path(&self.home), self.control.clone());
-        let above = path.clone();
+        let watched = path.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
-            // Being read is no change; our own reading would wake us for ever.
+            // Reading is not a change, and our own reading would wake us forever.
             Ok(event) if event.kind.is_access() => {}
-            // Nor is it when we try to write, which may fail again and again.
-            Ok(event) if folder == Folder::Settings && is_aside(&event.paths) => {}
-            // Whatever it was: whoever is told looks for themselves.
-            event => drop(control.send(Control::Changed(folder, whose(&above, event.ok().as_ref())))),
+            // Neither is an attempt of ours to write, which may fail again and again.
+            Ok(event) if folder == Folder::Settings && is_temporary(&event.paths) => {}
+            event => drop(control.send(Control::Changed(folder, subfolder(&watched, event.ok().as_ref())))),
         })
         .context("watching files is not possible here")?;
         let id = id(&path);
@@ -95,17 +95,18 @@ impl Folder {
     }
 }
 
-/// Whether these are only what lies beside the files while they are written.
-fn is_aside(paths: &[PathBuf]) -> bool {
-    let aside = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "tmp") || path.ends_with(".lock");
-    !paths.is_empty() && paths.iter().all(aside)
+/// Whether these are only temporary files and the lock, which are there while a file is being written.
+fn is_temporary(paths: &[PathBuf]) -> bool {
+    let temporary = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "tmp") || path.ends_with(".lock");
+    !paths.is_empty() && paths.iter().all(temporary)
 }
 
-/// The one folder below in which all of it was; none if it was elsewhere, or that is not known.
-fn whose(above: &Path, event: Option<&notify::Event>) -> Option<String> {
+/// The one subfolder of `watched` in which everything changed; none if there is not exactly one, or if that is
+/// not known.
+fn subfolder(watched: &Path, event: Option<&notify::Event>) -> Option<String> {
     let mut found = None;
     for path in &event.filter(|event| !event.need_rescan())?.paths {
-        let mut parts = path.strip_prefix(above).ok()?.components();
+        let mut parts = path.strip_prefix(watched).ok()?.components();
         let folder = parts.next()?.as_os_str().to_str()?;
         parts.next()?;
         if found.replace(folder).is_some_and(|other| other != folder) {
@@ -115,7 +116,7 @@ fn whose(above: &Path, event: Option<&notify::Event>) -> Option<String> {
     found.map(Into::into)
 }
 
-/// When it was made, and its inode, which alone may be given to the next folder.
+/// When a folder was made, and its inode; the inode alone may be reused for the next folder.
 type Id = (Option<std::time::SystemTime>, u64);
 
 fn id(path: &Path) -> Option<Id> {

@@ -1,6 +1,7 @@
 //! Files that others may touch at the same time: reading within bounds, and writing so that a reader
 //! sees the old content or the new, and a crash loses neither.
 
+use crate::Advised;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -60,7 +61,8 @@ pub fn must_be_private(file: &Path, what: &str) -> Result<()> {
     let metadata = fs::metadata(file).with_context(|| format!("{what} in {}", file.display()))?;
     #[cfg(unix)]
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
-        bail!("others can read {what} in {}; run 'chmod 600 {}'", file.display(), file.display());
+        let wrong = format!("others can read {what} in {}", file.display());
+        return Err(Advised::new(wrong, format!("run 'chmod 600 {}'", file.display())).into());
     }
     if !metadata.is_file() {
         bail!("{what} in {}: it is not a regular file", file.display());

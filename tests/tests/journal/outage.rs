@@ -52,7 +52,7 @@ fn a_journal_that_is_removed_under_a_host_is_missed() {
     fs::remove_dir_all(folder.journal()).unwrap();
     journal.write(&entry(5));
     assert_eq!(whats(&folder.journal()), ["gap", "sent"]);
-    let lost = "the lines up to number 5 that this host wrote are not here any more";
+    let lost = "the lines up to number 5 that this host wrote are no longer here";
     assert_eq!(reasons(&folder), [lost]);
 
     // Also where an older journal takes its place, sound in itself.
@@ -77,8 +77,8 @@ fn a_journal_that_is_changed_under_a_host_is_put_aside() {
     assert_eq!(whats(&folder.journal()), ["gap", "sent"]);
     assert_eq!(
         reasons(&folder),
-        ["the journal before this one is broken, and is kept in broken-1: 2026-07-27.jsonl, line 3: line 3, by the \
-          number, should follow here: the head knows of it, and it is gone"]
+        ["the journal before this one is broken and is kept in broken-1: 2026-07-27.jsonl, line 3: number 3 should \
+          follow here: the head records that line, and it is gone"]
     );
     fs::remove_file(folder.file("head")).unwrap();
     journal.write(&entry(4));

@@ -168,31 +168,28 @@ fn what_is_wrong_is_said_in_words_and_with_its_place() {
         let text = String::from_utf8(lines[1].1.clone()).unwrap();
         lines[1].1 = text.replace("\"status\":200", "\"status\":404").into_bytes();
     });
-    assert_eq!(
-        altered,
-        "2026-07-27.jsonl, line 3: its prev is not the hash of line 2, by the number: one of the two was altered"
-    );
+    assert_eq!(altered, "2026-07-27.jsonl, line 3: its prev is not the hash of number 2: one of the two was altered");
     let removed = changed(&|lines| drop(lines.remove(1)));
     assert_eq!(
         removed,
-        "2026-07-27.jsonl, line 2: it has number 3 and follows number 1: what was between is gone, or a number was altered"
+        "2026-07-27.jsonl, line 2: it has number 3 and follows number 1: lines between them are gone, or a number was altered"
     );
     let moved = changed(&|lines| lines.swap(1, 2));
     assert!(moved.starts_with("2026-07-27.jsonl, line 2: it has number 3 and follows number 1: "), "{moved}");
     let repeated = changed(&|lines| lines.insert(1, lines[0].clone()));
     assert_eq!(
         repeated,
-        "2026-07-27.jsonl, line 2: it has number 1 and follows number 1: it was put in, or moved, or a number was altered"
+        "2026-07-27.jsonl, line 2: it has number 1 and follows number 1: it was inserted or moved, or a number was altered"
     );
     let cut = changed(&|lines| drop(lines.pop()));
     assert_eq!(
         cut,
-        "2026-07-27-4.jsonl, line 3: line 12, by the number, should follow here: the head knows of it, and it is gone"
+        "2026-07-27-4.jsonl, line 3: number 12 should follow here: the head records that line, and it is gone"
     );
     let cut = changed(&|lines| lines.truncate(lines.len() - 2));
     assert_eq!(
         cut,
-        "2026-07-27-4.jsonl, line 2: the lines 11 to 12, by the number, should follow here: the head knows of it, and it is gone"
+        "2026-07-27-4.jsonl, line 2: numbers 11 to 12 should follow here: the head records those lines, and they are gone"
     );
     let last = changed(&|lines| {
         let text = String::from_utf8(lines[11].1.clone()).unwrap();
@@ -200,7 +197,7 @@ fn what_is_wrong_is_said_in_words_and_with_its_place() {
     });
     assert_eq!(
         last,
-        "2026-07-27-4.jsonl, line 3: it is not the line that the head knows by its hash: one of the two was altered"
+        "2026-07-27-4.jsonl, line 3: its hash is not the one that the head records: one of the two was altered"
     );
     let none = changed(&|lines| lines[4].1 = b"# a remark\n".to_vec());
     assert_eq!(none, "2026-07-27-2.jsonl, line 2: it is not a line of the journal: it does not begin with its number");
@@ -209,15 +206,16 @@ fn what_is_wrong_is_said_in_words_and_with_its_place() {
 
     let mut first = journal.clone();
     first.files.remove(0);
-    let gone = "2026-07-27-2.jsonl, line 1: it has number 4, but the journal begins with 1: what was before is gone";
+    let gone =
+        "2026-07-27-2.jsonl, line 1: it has number 4, but the journal begins with 1: the lines before it are gone";
     assert_eq!(broken(&first, "it"), gone);
     let mut head = journal.clone();
     head.head[9] = b'x';
-    assert_eq!(broken(&head, "it"), "head: it is not as a host writes it: it was altered or cut");
+    assert_eq!(broken(&head, "it"), "head: it is not what a host writes: it was altered or cut");
 }
 
 #[test]
-fn who_writes_lines_and_head_anew_is_not_found() {
+fn rewriting_all_lines_and_the_head_is_not_found() {
     // That is what `glassbox journal --verify` says that it cannot show.
     let journal = journal();
     let mut forged = journal.clone();

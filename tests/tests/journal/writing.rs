@@ -168,7 +168,7 @@ fn files_and_all_of_them_have_a_largest_size_and_the_chain_goes_on() {
     // The oldest file that is left is missed if somebody else removes it.
     std::fs::remove_file(folder.file(&names(&folder)[0])).unwrap();
     let broken = folder.verify().unwrap_err().to_string();
-    assert!(broken.ends_with(": what was before is gone"), "{broken}");
+    assert!(broken.ends_with(": the lines before it are gone"), "{broken}");
 }
 
 #[test]

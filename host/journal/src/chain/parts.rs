@@ -1,5 +1,5 @@
-//! What a journal is made of: links, the head, names of files, and what chains a line to the others.
-//! Each is read strictly: what a host does not write is not one.
+//! What a journal is made of: links, the head, names of files, and the part of a line that links it to the
+//! others. Each is parsed strictly: only what a host writes is accepted.
 
 use glassbox_util::text::hex;
 use serde::Deserialize;
@@ -7,20 +7,20 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest line, in bytes, without its line feed. The gate lets a request of 32 KiB through; twice
-/// that leaves room for the rest, and for what JSON adds to it.
+/// The longest line, in bytes, without its line feed. The gate lets requests of up to 32 KiB through; twice that
+/// leaves room for the other fields and for what JSON adds.
 pub const LINE: usize = 64 << 10;
 
-/// The largest file, in bytes: what an editor opens at once, and what the check holds in memory.
+/// The largest file, in bytes: small enough for any editor, and to be checked in memory.
 pub const FILE: usize = 4 << 20;
 
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
-/// What `prev` of the first line of all is.
+/// `prev` of the very first line.
 pub const NOTHING: Hash = [0; 32];
 
-/// The hash of a line, without its line feed.
+/// The hash of a line, which is given without its line feed.
 #[must_use]
 pub fn hash(line: &[u8]) -> Hash {
     Sha256::digest(line).into()
@@ -38,39 +38,39 @@ fn unhex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// A number and a hash.
+/// A line's number with a hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// A line's number.
+    /// The line's number, from 1.
     pub number: u64,
-    /// Its own hash, or that of the line before it.
+    /// The line's own hash, or that of the line before it.
     pub hash: Hash,
 }
 
-/// What the head file says.
+/// What the head file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The last line and its hash.
+    /// The last line, with its hash.
     pub last: Link,
-    /// The first line that is kept, and the hash of the one before it.
+    /// The first line that is kept, with the hash of the line before it.
     pub first: Link,
 }
 
 impl Head {
-    /// How many bytes it has, always.
+    /// Its size in bytes, which is always the same.
     pub const SIZE: usize = 184;
 
-    /// Of a journal without a line.
+    /// The head of a journal without a line.
     pub const NEW: Self = Self { last: Link { number: 0, hash: NOTHING }, first: Link { number: 1, hash: NOTHING } };
 
-    /// As it is written: of one size, so that it can be overwritten where it lies.
+    /// Its text in the file. The size is fixed, so that the file can be overwritten in place.
     #[must_use]
     pub fn to_text(&self) -> String {
         let [last, first] = [self.last, self.first].map(|link| format!("{:020} {}", link.number, hex(&link.hash)));
         format!("last  {last}\nfirst {first}\n")
     }
 
-    /// Read it; only what [`to_text`](Self::to_text) writes is one.
+    /// Parse the file's content; none for anything that [`to_text`](Self::to_text) would not write.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (last, first) = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split_once('\n')?;
@@ -83,8 +83,8 @@ impl Head {
     }
 }
 
-/// The name of a file: `2026-07-27.jsonl`, and `2026-07-27-2.jsonl` where that one is full. Names are
-/// in the order of their lines.
+/// The name of a file: `2026-07-27.jsonl`, then `2026-07-27-2.jsonl` once that one is full. Names sort in the
+/// order of their lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     date: String,
@@ -92,13 +92,13 @@ pub struct Name {
 }
 
 impl Name {
-    /// The first file of a day.
+    /// The first file of a day, which is given as `2026-07-27`.
     #[must_use]
     pub fn new(date: &str) -> Self {
         Self { date: date.into(), number: 1 }
     }
 
-    /// Read a name; only what is written is one.
+    /// Parse a name; none for anything that its `Display` would not write.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let stem = name.strip_suffix(".jsonl")?;
@@ -108,7 +108,7 @@ impl Name {
         (is_date(date) && number > 0 && parsed.to_string() == name).then_some(parsed)
     }
 
-    /// The file after this one, on this date. Where the clock went back, the date stays.
+    /// The file that follows this one, on this date. If the clock went back, the date stays.
     #[must_use]
     pub fn next(&self, date: &str) -> Self {
         if self.is_before(date) {
@@ -117,7 +117,7 @@ impl Name {
         Self { date: self.date.clone(), number: self.number.saturating_add(1) }
     }
 
-    /// Whether its day is over on this date.
+    /// Whether its day is before this date.
     #[must_use]
     pub fn is_before(&self, date: &str) -> bool {
         self.date.as_str() < date
@@ -138,22 +138,23 @@ fn is_date(text: &str) -> bool {
     text.len() == 10 && text.bytes().zip(*b"0000-00-00").all(fits)
 }
 
-/// What chains a line to the others.
+/// The part of a line that links it to the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chained {
-    /// Its number.
+    /// Its number, from 1.
     pub number: u64,
-    /// When it was written.
+    /// When it was written: UTC, as `2026-07-27T10:00:00.000Z`.
     pub time: String,
     /// The hash of the line before it.
     pub prev: Hash,
 }
 
 impl Chained {
-    /// Read a line, without its line feed.
+    /// Parse a line, which is given without its line feed.
     ///
     /// # Errors
-    /// What is wrong with it; of what it says, nothing.
+    /// What is wrong with it, for people: the text ends up in [`Broken::what`](super::Broken::what), and repeats
+    /// nothing of the line.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Line<'a> {
@@ -166,11 +167,11 @@ impl Chained {
         if line.len() > LINE {
             return Err(format!("it is longer than {} KiB", LINE >> 10));
         }
-        // Serde would take a list, too.
+        // Serde would accept an array, too.
         if !line.starts_with(b"{\"n\":") {
             return Err("it does not begin with its number".into());
         }
-        // Serde passes over what is in the other texts.
+        // Serde does not look into the other texts.
         let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
         let parsed: Line = serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => "its n, t or prev is missing or of the wrong kind".to_string(),
@@ -183,7 +184,7 @@ impl Chained {
         Ok(Self { number: parsed.n, time: parsed.t.into_owned(), prev })
     }
 
-    /// The date of its time.
+    /// The date of its time, as `2026-07-27`.
     #[must_use]
     pub fn date(&self) -> &str {
         self.time.split_once('T').map_or("", |(date, _)| date)

@@ -10,7 +10,7 @@ use glassbox::home::instance_journal::InstanceJournal;
 use glassbox::home::{BUNDLED_NAME, Home};
 use glassbox::net::tls_trust::TlsTrust;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
-use glassbox::plugins::worker::keep;
+use glassbox::plugins::worker::save_settings;
 use glassbox::system::SystemRandom;
 use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
@@ -112,7 +112,7 @@ fn start(home: &Home, player: &Player, send_queue: &SendQueue) -> Result<Running
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
     let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), send_queue.clone());
-    let supply = Box::new(move |_: &Plugin| Capabilities {
+    let make_capabilities = Box::new(move |_: &Plugin| Capabilities {
         http: Box::new(queue.clone()),
         clock: Box::new(clock.clone()),
         // The session's own events describe its machine.
@@ -120,12 +120,11 @@ fn start(home: &Home, player: &Player, send_queue: &SendQueue) -> Result<Running
         throttle: Box::new(throttle.clone()),
         random: Box::new(SystemRandom),
     });
-    let keep = keep(home, BUNDLED_NAME);
+    let (save_settings, save_state) = (save_settings(home, BUNDLED_NAME), Box::new(|_: &str| ()));
     // No veto: CI and the like forbid reports that leave the machine, and these go to our own receiver.
-    RunningPlugin::start(
-        Setup { plugin, settings, veto: None, supply, keep, keep_state: Box::new(|_| ()), saved: None },
-        0,
-    )
+    let veto = None;
+    let setup = Setup { plugin, settings, veto, make_capabilities, save_settings, save_state, saved: None };
+    RunningPlugin::start(setup, 0)
 }
 
 fn stop_on_signal() -> Result<mpsc::Receiver<()>> {

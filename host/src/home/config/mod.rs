@@ -8,8 +8,9 @@ pub mod octoprint;
 pub use live::LiveConfig;
 
 use super::Home;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use audit_policy::{AuditPolicy, KEYS};
+use glassbox_util::Advised;
 use serde::Deserialize;
 use std::fs;
 use std::io::ErrorKind;
@@ -87,7 +88,8 @@ impl Config {
                 );
             }
             if names.iter().any(|other| other.as_deref().unwrap_or(UNNAMED) == called) {
-                bail!("{}: two OctoPrints are called '{called}'; give each a name of its own", file.display());
+                let what = format!("{}: two OctoPrints are called '{called}'", file.display());
+                return Err(Advised::new(what, "give each a name of its own").into());
             }
             names.push(name);
         }
@@ -114,7 +116,8 @@ impl Home {
         };
         let config: Config = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            anyhow!("{}, line {line}: {}; fix it, or remove the file", file.display(), error.message())
+            let what = format!("{}, line {line}: {}", file.display(), error.message());
+            Advised::new(what, "fix it, or remove the file")
         })?;
         if config.policy.as_ref().is_some_and(|policy| policy.require_audit_by.len() > KEYS) {
             bail!("{}: require_audit_by has more than {KEYS} keys, the most that are tried", file.display());

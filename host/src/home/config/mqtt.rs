@@ -2,6 +2,7 @@
 
 use crate::net::{Address, Peer};
 use anyhow::{Context, Result, bail};
+use glassbox_util::Advised;
 use glassbox_util::files::must_be_private;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -82,22 +83,21 @@ pub fn names(entries: &[MqttEntry], file: &Path) -> Result<Vec<Option<String>>> 
     let mut bases = BTreeMap::new();
     for entry in entries {
         if entry.octoprints().is_empty() {
-            bail!(
-                "{place}: the [[mqtt]] entry of {} names no OctoPrint; leave 'octoprints' out for one at {BASE}",
-                entry.url
-            );
+            let what = format!("{place}: the [[mqtt]] entry of {} names no OctoPrint", entry.url);
+            return Err(Advised::new(what, format!("leave 'octoprints' out for one at {BASE}")).into());
         }
         for (name, base) in entry.octoprints() {
             let wrong = base.len() > LONGEST || base == "/" || base.contains(['+', '#', '\0']);
             if wrong || base.starts_with('$') {
-                bail!("{place}: '{base}' is not a base topic; give what OctoPrint-MQTT's settings say, like {BASE}");
+                let what = format!("{place}: '{base}' is not a base topic");
+                let advice = format!("give what OctoPrint-MQTT's settings say, like {BASE}");
+                return Err(Advised::new(what, advice).into());
             }
             if let Some(other) = bases.insert((entry.url.to_string(), base.clone()), name.clone()) {
                 let called = |name: &Option<String>| name.clone().unwrap_or_else(|| "one without a name".into());
                 let (one, two) = (called(&other), called(&name));
-                bail!(
-                    "{place}: {one} and {two} have one base topic, {base}; give each its own in OctoPrint-MQTT's settings"
-                );
+                let what = format!("{place}: {one} and {two} have one base topic, {base}");
+                return Err(Advised::new(what, "give each its own in OctoPrint-MQTT's settings").into());
             }
             names.push(name);
         }

@@ -5,6 +5,7 @@ use crate::home::api_key::{self, ApiKey};
 use crate::net::{Address, Peer};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::manifest;
+use glassbox_util::Advised;
 use glassbox_util::files::must_be_private;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -81,24 +82,28 @@ pub fn names(entries: &[OctoPrintEntry], file: &Path) -> Result<Vec<Option<Strin
             );
         }
         if let Some((other, other_name)) = seen.insert(name.as_deref().unwrap_or(UNNAMED), (url, name)) {
-            match (name, other_name) {
+            let advised = match (name, other_name) {
                 (Some(name), Some(_)) => {
-                    bail!("{place}: two [[octoprint]] entries, {other} and {url}, are named '{name}'; rename one")
+                    let what = format!("{place}: two [[octoprint]] entries, {other} and {url}, are named '{name}'");
+                    Advised::new(what, "rename one")
                 }
-                (None, None) => bail!(
-                    "{place}: the [[octoprint]] entries of {other} and {url} have no name; of several, each needs a name \
-                     of its own, and only one may go without"
+                (None, None) => Advised::new(
+                    format!("{place}: the [[octoprint]] entries of {other} and {url} have no name"),
+                    "of several, each needs a name of its own, and only one may go without",
                 ),
-                _ => bail!(
-                    "{place}: an [[octoprint]] without a name is called '{UNNAMED}', and so is another; rename that"
+                _ => Advised::new(
+                    format!("{place}: an [[octoprint]] without a name is called '{UNNAMED}', and so is another"),
+                    "rename that",
                 ),
-            }
+            };
+            return Err(advised.into());
         }
     }
     for (number, entry) in entries.iter().enumerate() {
         // Each would be counted twice.
         if entries[..number].iter().any(|other| other.url == entry.url) {
-            bail!("{place}: two [[octoprint]] entries have the url {}; leave one", entry.url);
+            let what = format!("{place}: two [[octoprint]] entries have the url {}", entry.url);
+            return Err(Advised::new(what, "leave one").into());
         }
     }
     Ok(entries.iter().map(|entry| entry.name.clone()).collect())
@@ -124,7 +129,8 @@ pub fn targets(entries: &[OctoPrintEntry], home: &Path, file: &Path) -> Result<V
 fn target(entry: &OctoPrintEntry, name: Option<String>, home: &Path, file: &Path) -> Result<Target> {
     let key = match (&entry.api_key, &entry.api_key_file) {
         (Some(_), Some(_)) => {
-            bail!("{}: api_key and api_key_file are two places for one key; leave one", file.display())
+            let what = format!("{}: api_key and api_key_file are two places for one key", file.display());
+            return Err(Advised::new(what, "leave one").into());
         }
         (Some(found), None) => {
             must_be_private(file, api_key::WHAT)?;

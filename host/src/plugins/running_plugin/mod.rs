@@ -1,6 +1,6 @@
-//! A plugin that runs: its instance, the settings it was given, when it wants a tick, and how it is
-//! exchanged; what happens when a call fails is in [`rollback`]. Threads and files are elsewhere;
-//! time passes as the caller says.
+//! A plugin that runs: its instance, the settings in force, when it wants a tick, and how it is replaced by another
+//! version. What happens when a call fails is in [`rollback`]. There are no threads and files here, and no clock:
+//! the caller passes the time, in nanoseconds of a monotonic clock, as `now`.
 
 mod rollback;
 
@@ -9,61 +9,61 @@ use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, Rate, Settings};
 use std::sync::Arc;
 
-/// Calls after which a new version is trusted as the old one was.
+/// A new version is on probation for so many calls: if one of them fails, the version before it is put back.
 const PROBATION: u32 = 20;
 
-/// Between two ticks, in nanoseconds: a tracker counts in seconds.
+/// The shortest time between two ticks, in nanoseconds; a tracker counts in seconds.
 const SHORTEST_TICK: u64 = 100_000_000;
 
-/// Keeps what a plugin asked to have added to its settings. Called before anything is sent.
-pub type Keep = Box<dyn FnMut(&Settings) -> anyhow::Result<()> + Send>;
+/// Stores settings to which a plugin has added keys. Called before the plugin can use them.
+pub type SaveSettings = Box<dyn FnMut(&Settings) -> anyhow::Result<()> + Send>;
 
 /// Makes the capabilities of a new instance of this plugin.
-pub type Supply = Box<dyn FnMut(&Plugin) -> Capabilities + Send>;
+pub type MakeCapabilities = Box<dyn FnMut(&Plugin) -> Capabilities + Send>;
 
-/// Keeps a state. Called before what was sent with it leaves, so that nothing is said twice.
-pub type KeepState = Box<dyn FnMut(&str) + Send>;
+/// Stores a state. Called before the requests that belong to it are sent, so that after a crash none is sent twice.
+pub type SaveState = Box<dyn FnMut(&str) + Send>;
 
 /// What a plugin is started with.
 pub struct Setup {
-    /// The plugin.
+    /// The plugin, compiled.
     pub plugin: Arc<Plugin>,
     /// Its settings.
     pub settings: Settings,
-    /// The environment variable that forbids to send.
+    /// The environment variable that forbids sending; none if there is none.
     pub veto: Option<&'static str>,
-    /// Its capabilities.
-    pub supply: Supply,
-    /// Keeps additions to its settings.
-    pub keep: Keep,
-    /// Keeps its state.
-    pub keep_state: KeepState,
-    /// What an earlier run of the host saved, and its age in nanoseconds.
+    /// Makes the capabilities of each of its instances.
+    pub make_capabilities: MakeCapabilities,
+    /// Stores its settings.
+    pub save_settings: SaveSettings,
+    /// Stores its state.
+    pub save_state: SaveState,
+    /// The state that an earlier run of the host saved, and its age in nanoseconds.
     pub saved: Option<(String, u64)>,
 }
 
-/// A running plugin.
+/// A plugin that runs for one OctoPrint.
 pub struct RunningPlugin {
     plugin: Arc<Plugin>,
-    /// None while it rests after a failure, and in quarantine.
+    /// None during the pause after a failure, and in quarantine.
     instance: Option<Watched>,
     recorder: Option<Recorder>,
-    supply: Supply,
-    keep: Keep,
-    keep_state: KeepState,
+    make_capabilities: MakeCapabilities,
+    save_settings: SaveSettings,
+    save_state: SaveState,
     veto: Option<&'static str>,
     settings: Settings,
     state: Option<State>,
-    /// How much it may send: not more for being started afresh.
+    /// How much it has sent, as a restart must not let it send more; and the instance's number in a recording.
     rate: Option<(Rate, Option<u64>)>,
     next_tick: Option<u64>,
-    /// The version before this one, as long as this one is on probation.
+    /// The version before this one, while this one is on probation.
     previous: Option<Previous>,
-    /// When it failed.
+    /// When it failed, lately.
     failures: Vec<u64>,
-    /// When its rest is over.
+    /// When the pause after a failure is over; none if there is no pause, or no end to it.
     resumes: Option<u64>,
-    /// Events that it missed meanwhile.
+    /// Events that it missed during the pause.
     missed: u64,
 }
 
@@ -71,44 +71,46 @@ pub struct RunningPlugin {
 #[derive(Clone)]
 struct State {
     text: String,
+    /// When it was saved or read.
     at: u64,
-    /// Its age at that time: not 0 for one from an earlier run of the host.
+    /// Its age at that time: more than 0 for one from an earlier run of the host.
     age: u64,
 }
 
+/// A version to go back to.
 struct Previous {
     plugin: Arc<Plugin>,
     state: Option<State>,
     calls_left: u32,
 }
 
-/// What one event, tick or change of settings did.
+/// What came of one event or tick.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// What went to the outbox.
+    /// Requests that passed the gate and were queued to be sent.
     pub sent: Vec<Outgoing>,
-    /// What did not get past the gate.
+    /// Requests that did not pass the gate.
     pub blocked: Vec<Blocked>,
-    /// What somebody should read.
+    /// Messages for the log.
     pub notes: Vec<String>,
-    /// What became of the plugin itself.
-    pub turns: Vec<LifecycleEvent>,
-    /// Whether there is a new state to keep.
+    /// What happened to the plugin itself.
+    pub lifecycle: Vec<LifecycleEvent>,
+    /// Whether there is a new state to store. One that belongs to sent requests is stored already.
     pub saved: bool,
 }
 
-/// What became of a plugin.
+/// What happened to a plugin because a call failed; the first text is the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
-    /// A call failed, and it rests or was started afresh.
+    /// It was restarted, or will be after a pause.
     Failed(String),
-    /// A call of a new version failed, and the one before it was put back; which one failed.
+    /// The version with this digest was on probation, and the version before it was put back.
     RolledBack(String, String),
-    /// It failed too often and is not started again.
+    /// It has failed too often, and is not restarted.
     Quarantined(String),
 }
 
-/// A call that can be made again, by another version.
+/// A call that can be repeated with another version.
 #[derive(Clone, Copy)]
 enum Call<'a> {
     Event(&'a str, &'a str),
@@ -128,25 +130,24 @@ impl RunningPlugin {
     /// Start a plugin.
     ///
     /// # Errors
-    /// When it does not start, or does not accept its settings, or what it asked to have added
-    /// cannot be kept.
+    /// When it traps, does not accept its settings, or keys that it adds to them cannot be stored.
     pub fn start(setup: Setup, now: u64) -> anyhow::Result<Self> {
         Self::start_recorded(setup, now, None)
     }
 
-    /// The same, and all its calls are recorded.
+    /// Start a plugin, and record all of its calls.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub fn start_recorded(setup: Setup, now: u64, recorder: Option<Recorder>) -> anyhow::Result<Self> {
-        let Setup { plugin, settings, veto, supply, keep, keep_state, saved } = setup;
+        let Setup { plugin, settings, veto, make_capabilities, save_settings, save_state, saved } = setup;
         let mut running = Self {
             plugin,
             instance: None,
             recorder,
-            supply,
-            keep,
-            keep_state,
+            make_capabilities,
+            save_settings,
+            save_state,
             veto,
             settings,
             rate: None,
@@ -162,19 +163,19 @@ impl RunningPlugin {
         Ok(running)
     }
 
-    /// The plugin.
+    /// The version that runs.
     #[must_use]
     pub fn plugin(&self) -> &Arc<Plugin> {
         &self.plugin
     }
 
-    /// When it wants a tick, or wants to be woken from its rest; none for never.
+    /// When [`tick`](Self::tick) is to be called: when it wants a tick, or when a pause is over. None for never.
     #[must_use]
     pub fn next_tick(&self) -> Option<u64> {
         if self.instance.is_some() { self.next_tick } else { self.resumes }
     }
 
-    /// Whether it may send, and which rule decides.
+    /// Whether it may send, and which rule decides that.
     #[must_use]
     pub fn consent(&self) -> Consent {
         Consent::decide(&self.settings, self.veto)
@@ -186,29 +187,29 @@ impl RunningPlugin {
         &self.settings
     }
 
-    /// Have the last saved state kept.
-    pub fn keep_state(&mut self) {
+    /// Store the last saved state.
+    pub fn save_state(&mut self) {
         if let Some(state) = &self.state {
-            (self.keep_state)(&state.text);
+            (self.save_state)(&state.text);
         }
     }
 
-    /// The last saved state.
+    /// The last saved state, as the component wrote it.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_ref().map(|state| state.text.as_str())
     }
 
-    /// Hand over an event.
+    /// Pass an event to the component. The payload is JSON.
     pub fn event(&mut self, name: &str, payload: &str, now: u64) -> Step {
-        // Most events of OctoPrint's bus are not for this plugin; they cost one look-up.
+        // Most events of OctoPrint's bus are not for this plugin; they cost one lookup.
         if !self.plugin.policy.sees(name) {
             return Step::default();
         }
         self.step(Call::Event(name, payload), now)
     }
 
-    /// The time that was asked for has come.
+    /// Call this when the time of [`next_tick`](Self::next_tick) has come.
     pub fn tick(&mut self, now: u64) -> Step {
         if self.instance.is_none() {
             let mut step = Step::default();
@@ -217,24 +218,24 @@ impl RunningPlugin {
         }
         self.next_tick = None;
         let step = self.step(Call::Tick, now);
-        // A tick that asks for the next one at once would keep the host busy for ever.
+        // A tick that asks for the next one at once would keep the host busy forever.
         self.next_tick = self.next_tick.map(|at| at.max(now + SHORTEST_TICK));
         step
     }
 
-    /// The user changed the settings.
+    /// Apply settings that the user changed. A plugin in quarantine is started again.
     ///
     /// # Errors
-    /// When the plugin does not accept them, or what it asked to have added cannot be kept; the
-    /// last ones stay in force.
+    /// When the plugin does not accept them, or keys that it adds to them cannot be stored. Then the last settings
+    /// stay in force; but not if the new ones say that nothing may be sent: that always holds.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
-        // Opting out never depends on the plugin's good will: whatever fails, the document holds.
+        // Opting out must not depend on the plugin's cooperation: whatever fails, the document counts.
         let last = std::mem::replace(&mut self.settings, settings.clone());
         let changed = match &mut self.instance {
-            Some(instance) => load(instance, &settings, &self.plugin.name, &mut self.keep),
+            Some(instance) => load(instance, &settings, &self.plugin.name, &mut self.save_settings),
             None => self.instantiate(&settings, now).map(|(instance, _)| {
                 self.instance = Some(instance);
-                self.healthy();
+                self.forget_failures();
                 self.settings.clone()
             }),
         };
@@ -244,8 +245,8 @@ impl RunningPlugin {
             Err(error) => {
                 let ran = self.instance.take().is_some();
                 if settings.enabled() {
-                    // The component may have taken what could not be kept, as an id that nobody
-                    // would know tomorrow: a fresh one goes by what holds.
+                    // The component may already use what could not be stored, such as an id that would be lost
+                    // at the next start. A new instance uses what is in force.
                     self.settings = last.clone();
                     if ran {
                         self.instance = Some(self.instantiate(&last, now)?.0);
@@ -257,11 +258,11 @@ impl RunningPlugin {
         Ok(())
     }
 
-    /// Exchange the component for another version of it, which carries on from the last saved
-    /// state. Until it has proved itself the one before it is kept.
+    /// Replace the component by another version, which continues from the last saved state. The version before is
+    /// kept until this one has passed its probation.
     ///
     /// # Errors
-    /// When the new one does not start; then nothing has changed.
+    /// When the new version does not start, or does not accept the settings; then nothing has changed.
     pub fn replace(&mut self, plugin: Arc<Plugin>, now: u64) -> anyhow::Result<()> {
         let settings = self.settings.clone();
         let old = std::mem::replace(&mut self.plugin, plugin);
@@ -272,8 +273,8 @@ impl RunningPlugin {
                 return Err(error);
             }
         };
-        // One that did not run well is nothing to go back to, and neither is one that has not yet
-        // proved itself: what is behind it is.
+        // A version that failed lately is not worth going back to. If this one was on probation, the version
+        // before it stays the one to go back to.
         let worked = self.instance.replace(instance).is_some() && self.failures.is_empty();
         let same = Arc::ptr_eq(&old, &self.plugin);
         if let Some(previous) = self.previous.as_mut() {
@@ -282,22 +283,22 @@ impl RunningPlugin {
             let state = self.state.clone();
             self.previous = Some(Previous { plugin: old, state, calls_left: PROBATION });
         }
-        self.healthy();
+        self.forget_failures();
         self.next_tick = Some(now);
         Ok(())
     }
 
-    fn healthy(&mut self) {
+    fn forget_failures(&mut self) {
         self.failures.clear();
         self.resumes = None;
     }
 
-    /// A fresh instance, and whether it took over the saved state.
+    /// A new instance, and whether it accepted the saved state.
     fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Watched, bool)> {
         let mut restored = true;
-        let supplied = (self.supply)(&self.plugin);
-        let mut instance = Watched::start(&self.plugin, supplied, self.veto, self.rate, self.recorder.as_ref())?;
-        let completed = load(&mut instance, settings, &self.plugin.name, &mut self.keep)?;
+        let capabilities = (self.make_capabilities)(&self.plugin);
+        let mut instance = Watched::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
+        let completed = load(&mut instance, settings, &self.plugin.name, &mut self.save_settings)?;
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
             if let Err(reason) = instance.restore(&state.text, age)? {
@@ -322,20 +323,20 @@ impl RunningPlugin {
             Ok(None) => return step,
             Ok(Some(outcome)) => outcome,
             Err(error) => {
-                self.failed(&error, Some(call), now, &mut step);
+                self.failed(&error, call, now, &mut step);
                 return step;
             }
         };
         let text = match instance.save() {
             Ok(text) => text,
             Err(error) => {
-                self.failed(&error, Some(call), now, &mut step);
+                self.failed(&error, call, now, &mut step);
                 return step;
             }
         };
-        // Whoever says it and is killed before it is kept would say it again.
+        // If we were killed before the state is stored, the same requests would be sent again.
         if !outcome.sent.is_empty() {
-            (self.keep_state)(&text);
+            (self.save_state)(&text);
         }
         instance.release(&outcome);
         self.rate = Some(instance.rate());
@@ -344,7 +345,7 @@ impl RunningPlugin {
             previous.calls_left -= 1;
             previous.calls_left == 0
         });
-        // After an error what was asked for before still holds.
+        // After an error the tick that was asked for before still counts.
         if outcome.message.is_none() {
             self.next_tick = outcome.next_tick;
         }
@@ -356,17 +357,22 @@ impl RunningPlugin {
     }
 }
 
-/// Load settings, and keep what the plugin asked to have added before it can use it.
-fn load(instance: &mut Watched, settings: &Settings, name: &str, keep: &mut Keep) -> anyhow::Result<Settings> {
+/// Load settings, and store what the plugin adds to them before it can use that.
+fn load(
+    instance: &mut Watched,
+    settings: &Settings,
+    name: &str,
+    save_settings: &mut SaveSettings,
+) -> anyhow::Result<Settings> {
     let completed = match instance.load(settings)? {
         Ok(completed) => completed,
-        // Two parts: what the component says may hold anything.
+        // In two parts, as the component's own words may hold anything and do not belong everywhere.
         Err(reason) => {
             return Err(anyhow::anyhow!(reason).context(format!("plugin '{name}' does not accept its settings")));
         }
     };
     if completed != *settings {
-        keep(&completed)?;
+        save_settings(&completed)?;
     }
     Ok(completed)
 }

@@ -1,4 +1,4 @@
-//! What a change of grants, settings or configuration means for what runs.
+//! What a change of grants, settings or configuration means for the plugins that run.
 
 use super::Supervisor;
 use crate::home::grants;
@@ -10,87 +10,92 @@ use glassbox_journal::What;
 use std::sync::Arc;
 
 impl Supervisor {
+    /// Grants changed: stop what is no longer covered, and load all, as something may be covered now.
     pub(super) fn grants_changed(&mut self) {
         let running: Vec<_> =
-            self.slots.iter().filter(|(_, slot)| slot.works()).map(|(name, _)| name.clone()).collect();
+            self.slots.iter().filter(|(_, slot)| slot.has_worker()).map(|(name, _)| name.clone()).collect();
         for name in running {
-            let granted = match grants::read(&self.shared.home, &name) {
+            let granted = match grants::read(&self.host.home, &name) {
                 Ok(granted) => granted,
-                // Perhaps half written; what runs, runs on.
+                // Perhaps half written. What runs keeps running.
                 Err(error) => {
                     tracing::warn!(about = name, "{error:#}");
                     continue;
                 }
             };
             let mut stopped = None;
-            for number in 0..self.sites.len() {
-                let Some(plugin) = self.seat(number, &name).and_then(|(seat, _)| seat.running.clone()) else {
+            for number in 0..self.octoprints.len() {
+                let Some(plugin) = self.instance(number, &name).and_then(|(instance, _)| instance.running.clone())
+                else {
                     continue;
                 };
                 let standing = grants::standing(plugin.policy.manifest(), granted.as_ref());
                 if let Some(advice) = standing.advice(&name)
-                    && self.retire_at(number, &name, &Order::Revoke)
+                    && self.retire_instance(number, &name, &Order::Revoke)
                 {
                     stopped = Some((plugin.digest.clone(), advice));
                 }
             }
             if let Some((digest, advice)) = stopped {
-                self.write(What::Revoked, &name, Some(digest), "its grant was taken back");
-                tracing::info!(plugin = name, "its grant was taken back, and it was stopped; {advice}");
+                self.write(What::Revoked, &name, Some(digest), "its grant was revoked");
+                tracing::info!(plugin = name, "its grant was revoked, and it was stopped; {advice}");
             }
         }
         for slot in self.slots.values_mut() {
             slot.failed.clear();
-            slot.seats.iter_mut().for_each(|seat| seat.failed.clear());
+            slot.instances.iter_mut().for_each(|instance| instance.failed.clear());
         }
-        self.look_at_all();
+        self.load_all();
     }
 
-    pub(super) fn settings_changed(&mut self, of: Option<&str>) {
-        let mut names = Vec::new();
+    /// Settings of an OctoPrint's plugins changed; of all OctoPrints if none is named.
+    pub(super) fn settings_changed(&mut self, octoprint: Option<&str>) {
+        let mut to_load = Vec::new();
         for (name, slot) in &mut self.slots {
-            let mut again = false;
-            let meant = |site: &&Arc<OctoPrint>| of.is_none() || site.name.as_deref() == of;
-            for site in self.sites.iter().filter(meant) {
-                let seat = &mut slot.seats[site.number];
-                // Some may have failed for their settings.
-                again |= seat.worker.is_none() || !seat.failed.is_empty();
-                seat.failed.clear();
-                let Some(worker) = &seat.worker else { continue };
-                // A no holds at once, also while the plugin is busy.
-                let settings = site.home.settings(name);
+            let mut load_again = false;
+            let is_meant = |one: &&Arc<OctoPrint>| octoprint.is_none() || one.name.as_deref() == octoprint;
+            for octoprint in self.octoprints.iter().filter(is_meant) {
+                let instance = &mut slot.instances[octoprint.number];
+                // It may have failed because of its settings.
+                load_again |= instance.worker.is_none() || !instance.failed.is_empty();
+                instance.failed.clear();
+                let Some(worker) = &instance.worker else { continue };
+                // Opting out takes effect at once, even while the plugin is busy.
+                let settings = octoprint.home.settings(name);
                 if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled())) {
-                    worker.close(&site.label(name));
+                    worker.close(&octoprint.label(name));
                 }
                 worker.settings_changed();
             }
-            if again {
-                names.push(name.clone());
+            if load_again {
+                to_load.push(name.clone());
             }
         }
-        names.iter().for_each(|name| self.look(name));
+        to_load.iter().for_each(|name| self.load(name));
     }
 
+    /// `glassbox.toml`, or something else in the home itself, changed.
     pub(super) fn config_changed(&mut self) {
-        let config = self.shared.home.config();
-        let config = match config.and_then(|config| Ok((TlsTrust::load(config.ca_file.as_deref())?, config))) {
-            Ok((trust, config)) => (config, trust),
-            Err(error) => return tracing::warn!("the last good configuration holds: {error:#}"),
+        let read = self.host.home.config().and_then(|config| Ok((TlsTrust::load(config.ca_file.as_deref())?, config)));
+        let (trust, config) = match read {
+            Ok(read) => read,
+            Err(error) => return tracing::warn!("keeping the last good configuration: {error:#}"),
         };
-        let (config, trust) = config;
-        // Keys may lie in the home itself.
-        let mut vouching = config.policy.is_some();
-        if let Some(before) = self.shared.config.replace(config.clone(), trust) {
+        // Auditors' keys may be in the home itself, and have changed.
+        let mut load_all = config.policy.is_some();
+        if let Some(before) = self.host.config.replace(config.clone(), trust) {
             if (&before.octoprint, &before.mqtt) != (&config.octoprint, &config.mqtt) {
-                tracing::warn!("which OctoPrint is followed changes when glassbox is started again");
+                tracing::warn!("restart glassbox to follow other OctoPrints than before");
             }
-            vouching |= before.policy != config.policy;
+            load_all |= before.policy != config.policy;
             tracing::info!("the configuration changed");
-            let seats = self.slots.values().flat_map(|slot| &slot.seats);
-            seats.filter_map(|seat| seat.worker.as_ref()).for_each(|worker| worker.inbox.order(Order::Config));
+            let instances = self.slots.values().flat_map(|slot| &slot.instances);
+            instances
+                .filter_map(|instance| instance.worker.as_ref())
+                .for_each(|worker| worker.event_queue.order(Order::Config));
         }
-        if vouching {
-            self.look_at_all();
+        if load_all {
+            self.load_all();
         }
     }
 }

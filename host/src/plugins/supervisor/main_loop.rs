@@ -1,43 +1,48 @@
-//! The main loop of a host: hears news, and has the supervisor act on it, until the end.
+//! The host's main loop: receives messages and has the supervisor act on them, until the host stops.
 
 use super::Supervisor;
 use crate::plugins::messages::{Control, Folder};
-use crate::plugins::watcher::Watch;
+use crate::plugins::watcher::HomeWatcher;
 use anyhow::Result;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-/// Hear news until the end; with `first`, until every plugin was looked at, or until then.
-pub fn listen(
+/// Run until the host is to stop, and return why. With `deadline`, only until all plugins that were there at the
+/// start are loaded, or until then; in that case none is returned.
+pub fn run(
     supervisor: &mut Supervisor,
-    news: &Receiver<Control>,
-    watch: &mut Watch,
-    first: Option<Instant>,
+    messages: &Receiver<Control>,
+    watcher: &mut HomeWatcher,
+    deadline: Option<Instant>,
 ) -> Option<Result<()>> {
     loop {
-        let left = first.map(|first| first.saturating_duration_since(Instant::now()));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero() || supervisor.is_settled()) {
             return None;
         }
-        let news = match supervisor.patience().into_iter().chain(left).min() {
-            Some(longest) => news.recv_timeout(longest),
-            None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let message = match supervisor.time_until_due().into_iter().chain(left).min() {
+            Some(longest) => messages.recv_timeout(longest),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        match news {
-            Ok(Control::Changed(folder, of)) => {
+        match message {
+            Ok(Control::Changed(folder, octoprint)) => {
                 if folder == Folder::Root {
-                    watch.renew();
+                    watcher.renew();
                 }
-                supervisor.changed(folder, of.as_deref());
+                supervisor.changed(folder, octoprint.as_deref());
             }
             Ok(Control::Loaded(answer)) => supervisor.loaded(answer),
-            Ok(Control::Runs(site, name, plugin)) => supervisor.runs(site, &name, plugin),
-            Ok(Control::PutBack(site, name, bad, plugin)) => supervisor.put_back(site, &name, bad, plugin),
-            Ok(Control::Unstarted(site, name, digest, error)) => supervisor.unstarted(site, &name, digest, &error),
+            Ok(Control::Runs { octoprint, name, version }) => supervisor.runs(octoprint, &name, version),
+            Ok(Control::RolledBack { octoprint, name, failed, version }) => {
+                supervisor.rolled_back(octoprint, &name, failed, version);
+            }
+            Ok(Control::StartFailed { octoprint, name, digest, error }) => {
+                supervisor.start_failed(octoprint, &name, digest, &error);
+            }
             Ok(Control::SourceEnded(ended)) => return Some(ended),
             Ok(Control::Signal) | Err(RecvTimeoutError::Disconnected) => return Some(Ok(())),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        supervisor.on_time();
+        supervisor.run_due();
     }
 }

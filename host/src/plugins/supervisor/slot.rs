@@ -1,167 +1,161 @@
-//! What the supervisor knows of one plugin file, and of each site's instance of it.
+//! What the supervisor knows of one plugin file ([`PluginSlot`]), and of its instance for each OctoPrint
+//! ([`InstanceSlot`]). When something happens to them is decided in the supervisor itself.
 
 use crate::home::Home;
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::Order;
 use crate::plugins::worker::{self, Worker};
 use glassbox_sandbox::Plugin;
+use glassbox_util::Once;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// One plugin file.
 #[derive(Default)]
-pub(super) struct Slot {
-    /// Those who run it, one for each site, by number.
-    pub(super) seats: Vec<Seat>,
-    /// Digests that failed for all: not to be tried again before grants change.
+pub(super) struct PluginSlot {
+    /// Its instances, one for each OctoPrint, by index.
+    pub(super) instances: Vec<InstanceSlot>,
+    /// Digests of versions that could not be loaded at all; not tried again before the grants change.
     pub(super) failed: Vec<String>,
-    /// What the file looked like when it was looked at.
-    pub(super) seen: Option<Seen>,
-    /// Whether the loader is busy with it, and whether to look again after that.
+    /// The stamps of the files when they were last loaded.
+    pub(super) stamps: Option<Stamps>,
+    /// Whether the loader is at work on it.
     pub(super) loading: bool,
-    pub(super) again: bool,
-    /// A failure that may be a file half written, and when to look again.
+    /// Whether it changed meanwhile, and must be loaded again after that.
+    pub(super) load_again: bool,
+    /// Why loading failed, if the file may just be half written; and when to try again, unless that is under way.
     pub(super) suspect: Option<(String, Option<Instant>)>,
-    /// When to look again at what waits for a time to come.
-    pub(super) early: Option<Instant>,
-    /// What was last said, so that it is said once.
-    pub(super) said: Option<String>,
+    /// When to look again at an attestation that is not valid yet.
+    pub(super) recheck: Option<Instant>,
+    /// What was last logged about it.
+    pub(super) said: Once,
 }
 
-/// A file from outside: as long as this is the same, its content is.
-type Look = (u64, Option<std::time::SystemTime>, u64, i64);
+/// What tells whether a file changed: as long as its stamp is the same, so is its content.
+type Stamp = (u64, Option<std::time::SystemTime>, u64, i64);
 
-/// A plugin's file, and what auditors say about it.
-pub(super) type Seen = (Look, Option<Look>);
+/// The stamps of a plugin's file and of its attestations.
+pub(super) type Stamps = (Stamp, Option<Stamp>);
 
-/// A site's instance of it.
+/// A plugin's instance for one OctoPrint.
 #[derive(Default)]
-pub(super) struct Seat {
+pub(super) struct InstanceSlot {
     pub(super) worker: Option<Worker>,
-    /// The version that runs.
+    /// The version that runs, as the worker reported it.
     pub(super) running: Option<Arc<Plugin>>,
-    /// The version that was handed to the worker.
-    pub(super) handed: Option<Arc<Plugin>>,
-    /// Whether its worker has not said yet that it runs.
+    /// The version that the worker was last told to run.
+    pub(super) assigned: Option<Arc<Plugin>>,
+    /// Whether the worker has not yet reported that it runs.
     pub(super) starting: bool,
-    /// Digests that failed here: not to be tried again before settings or grants change.
+    /// Digests of versions that failed here; not tried again before settings or grants change.
     pub(super) failed: Vec<String>,
-    /// What was last said, so that it is said once.
-    pub(super) said: Option<String>,
+    /// What was last logged about it.
+    pub(super) said: Once,
 }
 
-impl Slot {
-    pub(super) fn new(sites: usize) -> Self {
-        Self { seats: (0..sites).map(|_| Seat::default()).collect(), ..Self::default() }
+impl PluginSlot {
+    pub(super) fn new(octoprints: usize) -> Self {
+        Self { instances: (0..octoprints).map(|_| InstanceSlot::default()).collect(), ..Self::default() }
     }
 
-    /// Whether a seat waits for the loader or for its worker.
+    /// Whether it waits for the loader or for a worker to start.
     pub(super) fn is_busy(&self) -> bool {
-        self.loading || self.seats.iter().any(|seat| seat.starting)
+        self.loading || self.instances.iter().any(|instance| instance.starting)
     }
 
-    /// Whether it runs anywhere.
-    pub(super) fn works(&self) -> bool {
-        self.seats.iter().any(|seat| seat.worker.is_some())
+    /// Whether it has a worker for any OctoPrint.
+    pub(super) fn has_worker(&self) -> bool {
+        self.instances.iter().any(|instance| instance.worker.is_some())
     }
 
-    /// A version that runs.
+    /// A version that runs for any OctoPrint.
     pub(super) fn running(&self) -> Option<&Arc<Plugin>> {
-        self.seats.iter().find_map(|seat| seat.running.as_ref())
+        self.instances.iter().find_map(|instance| instance.running.as_ref())
     }
 
-    /// What is known to each site, by number.
+    /// The OctoPrints by index, each with the digests that need not be loaded for it.
     pub(super) fn known(&self) -> Vec<(usize, Vec<String>)> {
-        let known = |seat: &Seat| {
-            let handed = seat.handed.iter().map(|plugin| plugin.digest.clone());
-            handed.chain(seat.failed.iter().chain(&self.failed).cloned()).collect()
+        let known = |instance: &InstanceSlot| {
+            let assigned = instance.assigned.iter().map(|plugin| plugin.digest.clone());
+            assigned.chain(instance.failed.iter().chain(&self.failed).cloned()).collect()
         };
-        self.seats.iter().map(known).enumerate().collect()
+        self.instances.iter().map(known).enumerate().collect()
     }
 
-    /// There is nothing to say any more.
-    pub(super) fn hush(&mut self) {
-        self.said = None;
-        self.seats.iter_mut().for_each(|seat| seat.said = None);
+    /// All is well: whatever goes wrong next is logged, even if it was logged before.
+    pub(super) fn forget_said(&mut self) {
+        self.said.forget();
+        self.instances.iter_mut().for_each(|instance| instance.said.forget());
     }
 
-    /// Say it, unless that was the last thing that was said.
+    /// Log something about it, unless that was logged last; returns whether it was.
     pub(super) fn say(&mut self, name: &str, what: &str, is_error: bool) -> bool {
-        let said = is_new(&mut self.said, what);
+        let is_new = self.said.is_new(what);
         match is_error {
-            true if said => tracing::error!(about = name, "{what}"),
-            false if said => tracing::warn!(plugin = name, "{what}"),
+            true if is_new => tracing::error!(about = name, "{what}"),
+            false if is_new => tracing::warn!(plugin = name, "{what}"),
             _ => {}
         }
-        said
+        is_new
     }
 }
 
-impl Seat {
-    /// Say it, unless that was the last thing that was said.
-    pub(super) fn say(&mut self, site: &OctoPrint, name: &str, what: &str) -> bool {
-        let said = is_new(&mut self.said, what);
-        if said {
-            tracing::error!(octoprint = site.name, about = name, "{what}");
+impl InstanceSlot {
+    /// Log an error, unless that was logged last; returns whether it was.
+    pub(super) fn say(&mut self, octoprint: &OctoPrint, name: &str, what: &str) -> bool {
+        let is_new = self.said.is_new(what);
+        if is_new {
+            tracing::error!(octoprint = octoprint.name, about = name, "{what}");
         }
-        said
+        is_new
     }
 
-    /// Start a worker, or have the one that there is take the new version.
-    pub(super) fn hand(&mut self, site: &Arc<OctoPrint>, plugin: Arc<Plugin>) {
-        self.handed = Some(plugin.clone());
+    /// Run this version: start a worker, or order the one that there is to take it.
+    pub(super) fn assign(&mut self, octoprint: &Arc<OctoPrint>, plugin: Arc<Plugin>) {
+        self.assigned = Some(plugin.clone());
         if let Some(worker) = &self.worker {
-            return worker.inbox.order(Order::Replace(plugin));
+            return worker.event_queue.order(Order::Replace(plugin));
         }
         let name = plugin.name.clone();
-        match worker::start(plugin, site) {
+        match worker::start(plugin, octoprint) {
             Ok(worker) => {
-                site.router.attach(&name, worker.inbox.clone());
+                octoprint.router.attach(&name, worker.event_queue.clone());
                 self.worker = Some(worker);
                 self.starting = true;
             }
             Err(error) => {
-                self.handed = None;
-                self.say(site, &name, &format!("{error:#}"));
+                self.assigned = None;
+                self.say(octoprint, &name, &format!("{error:#}"));
             }
         }
     }
 
-    /// Stop it; the worker, if there was one, is delivering its last.
-    pub(super) fn retire(&mut self, site: &OctoPrint, name: &str, order: Order) -> Option<Worker> {
-        (self.running, self.handed, self.starting) = (None, None, false);
+    /// Order the worker to end, and give it away; it may still be delivering. None if there was none.
+    pub(super) fn retire(&mut self, octoprint: &OctoPrint, name: &str, order: Order) -> Option<Worker> {
+        (self.running, self.assigned, self.starting) = (None, None, false);
         self.failed.clear();
         let worker = self.worker.take()?;
-        site.router.detach(name);
+        octoprint.router.detach(name);
         if matches!(order, Order::Revoke) {
-            worker.close(&site.label(name));
+            worker.close(&octoprint.label(name));
         }
-        worker.inbox.order(order);
+        worker.event_queue.order(order);
         Some(worker)
     }
 }
 
-/// Whether it was not the last thing that was said; it is now.
-fn is_new(said: &mut Option<String>, what: &str) -> bool {
-    let is_new = said.as_deref() != Some(what);
-    if is_new {
-        *said = Some(what.into());
-    }
-    is_new
+/// The stamps of a plugin's files now; none if there is no such plugin.
+pub(super) fn stamps(home: &Home, name: &str) -> Option<Stamps> {
+    Some((stamp(&home.plugin_file(name))?, stamp(&home.attestations_file(name))))
 }
 
-/// What the files look like now; none if there is no plugin.
-pub(super) fn seen(home: &Home, name: &str) -> Option<Seen> {
-    Some((look(&home.plugin_file(name))?, look(&home.attestations_file(name))))
-}
-
-fn look(file: &Path) -> Option<Look> {
+fn stamp(file: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(file).ok()?;
     #[cfg(unix)]
     let (inode, changed) = {
         use std::os::unix::fs::MetadataExt;
-        // Also what `chmod` and `cp -p` do.
+        // The change time also shows `chmod` and `cp -p`.
         (metadata.ino(), metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec()))
     };
     #[cfg(not(unix))]

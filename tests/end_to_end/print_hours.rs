@@ -1,4 +1,4 @@
-//! The friendly example: its README's chapter as a newcomer types it, and the plugin that comes of it
+//! The example plugin print-hours: the commands of its README as a newcomer types them, and the plugin that they build,
 //! beside the tracker in one process.
 
 use crate::support::{

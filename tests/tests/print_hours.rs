@@ -1,4 +1,4 @@
-//! The friendly example in its box: a plugin that has nothing to do with OctoPrint's tracker is held
+//! The example plugin print-hours in the sandbox: a plugin that has nothing to do with OctoPrint's tracker is held
 //! to its own manifest, its own settings and its own id.
 #![allow(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! `--log json`: what a collector of logs reads. Each line is a JSON object of its own, whatever
-//! plugins, servers and files put into it, and none has a secret in it.
+//! `--log json`, for programs that collect logs: each line is one JSON object, whatever plugins, servers
+//! and files put into it, and none holds a secret.
 
 use crate::octoprint::key_file;
 use crate::push_server::{KEY, PushServer};
@@ -55,7 +55,7 @@ fn every_line_is_json_whatever_happens() {
     server.event("PrintStarted", json!({"path": "a\u{1b}\n\"b.gcode", "origin": "local"}));
     host.wait_for_log("nothing is sent: nobody has opted in yet");
     home.0.write("home/glassbox.toml", "[[octoprint]]\n\u{202e}url = \"\n");
-    host.wait_for_log("the last good configuration holds");
+    host.wait_for_log("keeping the last good configuration");
     home.0.write("home/settings/tracking.json", "{\"enabled\": tru");
     host.wait_for_log("tracking.json");
     server.lose_connections();

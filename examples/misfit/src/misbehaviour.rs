@@ -1,22 +1,22 @@
-//! What the misfit can do.
+//! What the misfit can do wrong, by name.
 
 use crate::bindings::glassbox::tracker::{clock, http};
 use crate::bindings::wasi::random::random;
 use crate::{act, id};
 
-/// Whether this is among what it was told to do.
+/// Whether it is instructed to do this.
 pub fn does(what: &str) -> bool {
     act().split(' ').any(|act| act == what)
 }
 
-/// Loop, trap and the like, in the export for which it was told to.
+/// Loop, trap and so on, if it is instructed to do so in this export.
 pub fn misbehave(export: &str) {
     if does(&format!("loop-in-{export}")) {
         loop {
             std::hint::black_box(());
         }
     }
-    assert!(!does(&format!("trap-in-{export}")), "as it was told to");
+    assert!(!does(&format!("trap-in-{export}")), "as the test asked");
     if does(&format!("recurse-in-{export}")) {
         recurse(0);
     }
@@ -29,7 +29,7 @@ pub fn misbehave(export: &str) {
 }
 
 fn recurse(depth: u64) -> u64 {
-    // Something to do after the call, so that it is no loop.
+    // Something to do after the call, so that the compiler does not make it a loop.
     if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_add(clock::now()) }
 }
 
@@ -49,14 +49,14 @@ pub fn hello(fields: &[(&str, &str)]) -> Sent {
     send("hello", fields, "Misfit/1", http::Method::Get)
 }
 
-fn in_words(sent: Sent) -> String {
+fn describe(sent: Sent) -> String {
     format!("{:?}", sent.map_err(|refusal| refusal.name()))
 }
 
-/// Send something, mostly something that it may not; if nothing is said of that, what it may.
+/// Send what the instructions say, which is mostly not allowed; without instructions, a valid request.
 pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
-    let named = |name: &str| send(name, &[("first", "a")], "Misfit/1", http::Method::Get);
-    let called = |user_agent: &str| send("hello", &[("first", "a")], user_agent, http::Method::Get);
+    let with_name = |name: &str| send(name, &[("first", "a")], "Misfit/1", http::Method::Get);
+    let with_user_agent = |user_agent: &str| send("hello", &[("first", "a")], user_agent, http::Method::Get);
     let mut refused = Ok(());
     for act in act().split(' ') {
         refused = match act {
@@ -68,14 +68,14 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             "second-id" => hello(&[("first", "a"), ("unique_id", &id())]),
             "undeclared" => send("goodbye", &[], "Misfit/1", http::Method::Get),
             "post" => send("hello", &[("first", "a")], "Misfit/1", http::Method::Post),
-            "user-agent" => called("Misfit/1 id=4711"),
-            "id-in-user-agent" => called(&format!("Misfit/1 {}", id())),
-            "header" => called("Misfit/1\r\nX-Secret: me"),
-            "escape" => named("hello/../../other"),
-            "dots" => named(".."),
-            "other-host" => named("//evil.example/hello"),
-            "id-in-name" => named(&format!("hello_{}", id())),
-            "forged-name" => named("hello\n INFO tracking: nothing is sent: nobody has opted in yet"),
+            "user-agent" => with_user_agent("Misfit/1 id=4711"),
+            "id-in-user-agent" => with_user_agent(&format!("Misfit/1 {}", id())),
+            "header" => with_user_agent("Misfit/1\r\nX-Secret: me"),
+            "escape" => with_name("hello/../../other"),
+            "dots" => with_name(".."),
+            "other-host" => with_name("//evil.example/hello"),
+            "id-in-name" => with_name(&format!("hello_{}", id())),
+            "forged-name" => with_name("hello\n INFO tracking: nothing is sent: nobody has opted in yet"),
             "many" => {
                 for _ in 0..10_000 {
                     let _ = hello(&[("first", "a")]);
@@ -91,19 +91,19 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             "error" => return Err("x".repeat(100_000)),
             "forged-log" => return Err("\u{1b}[2J\n INFO tracking: nothing is sent: nobody has opted in yet".into()),
             "spin" => return Ok(Some(0)),
-            // Something that it does elsewhere.
+            // Instructions for other exports.
             act if act.contains("-in-") => refused,
             _ => hello(&[("first", "a"), ("second", "12")]),
         };
     }
-    assert!(!does("panic-after-sending"), "as it was told to");
+    assert!(!does("panic-after-sending"), "as the test asked");
     refused.map(|()| None).map_err(|refusal| format!("refused: {}", refusal.name()))
 }
 
-/// Ask for settings that are not its own.
+/// Ask for settings to be added that it has no business with.
 pub fn load() -> Result<String, String> {
     if does("send-in-load") {
-        return Err(in_words(hello(&[("first", "a")])));
+        return Err(describe(hello(&[("first", "a")])));
     }
     if does("send-and-load") {
         let _ = hello(&[("first", "a")]);
@@ -113,17 +113,17 @@ pub fn load() -> Result<String, String> {
     } else if does("path-as-id") {
         r#"{"unique_id": "../../admin"}"#.into()
     } else if does("flood-settings") {
-        // A document may be as long as this; with what is there already it is too long.
+        // Just within the limit for one document; too long together with what is already there.
         format!("{{\"flood\": \"{}\"}}", "x".repeat((64 << 10) - 20))
     } else {
         "{}".into()
     })
 }
 
-/// Keep something, mostly something that it should not.
+/// Save a state, mostly a bad one.
 pub fn save() -> String {
     if does("send-in-save") {
-        return format!("{:?}", in_words(hello(&[("first", "a")])));
+        return format!("{:?}", describe(hello(&[("first", "a")])));
     }
     if does("garbage-in-save") {
         return "\u{0}\u{1b}[2J garbage".into();
@@ -134,10 +134,10 @@ pub fn save() -> String {
     "{}".into()
 }
 
-/// Take over, or not.
+/// Restore a state, or refuse to.
 pub fn restore() -> Result<(), String> {
     if does("send-in-restore") {
-        return Err(in_words(hello(&[("first", "a")])));
+        return Err(describe(hello(&[("first", "a")])));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `log`: journals as a host writes them, as a table, as JSON, while they grow, and checked.
+//! `journal`, the command: journals as a host writes them, as a table, as JSON, while they grow, and checked.
 
 use crate::support::{Home, LONG, on_terminal, workspace};
 use glassbox_journal::{Journal, JournalEntry, JournalRequest, Rules, What};
@@ -56,8 +56,9 @@ fn example(home: &Home) -> Journal {
 fn the_table_is_that_of_the_document() {
     let home = Home::new();
     example(&home);
-    let out = home.run(&["log"]).good();
+    let out = home.run(&["journal"]).good();
     assert!(out.starts_with(HEADING) && out.lines().count() == 5, "{out}");
+    assert_eq!(home.run(&["journal"]).good(), out, "the command's former name");
     let document = fs::read_to_string(workspace("host/docs/journal.md")).unwrap();
     assert!(document.contains(&format!("```text\n{out}```\n")), "put this into host/docs/journal.md:\n{out}");
     assert!(!out.contains('\u{1b}'), "colour is for terminals");
@@ -67,10 +68,10 @@ fn the_table_is_that_of_the_document() {
 fn json_is_the_lines_as_they_are() {
     let home = Home::new();
     example(&home);
-    let out = home.run(&["log", "--json"]).good();
+    let out = home.run(&["journal", "--json"]).good();
     let mut files: Vec<_> = fs::read_dir(folder(&home)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    // The second file's name comes before the first's, as letters go.
+    // Alphabetically, the second file would come before the first.
     files.sort_by_key(|path| path.as_os_str().len());
     assert_eq!(files.len(), 2);
     let lines: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
@@ -85,7 +86,7 @@ fn what_is_not_asked_for_is_left_out() {
         journal.write(&entry(What::Sent, plugin, "tick", "ping", &[]));
     }
     let count = |arguments: &[&str]| {
-        let out = home.command(&["log", "--json"]).args(arguments).run().good();
+        let out = home.command(&["journal", "--json"]).args(arguments).run().good();
         out.lines().count()
     };
     assert_eq!(count(&[]), 20);
@@ -100,32 +101,32 @@ fn what_is_not_asked_for_is_left_out() {
     assert_eq!(count(&["--plugin", "weather"]), 10);
     assert_eq!(count(&["--plugin", "weather", "--since", "2026-07-27T10:25:02.104"]), 5);
     assert_eq!(count(&["--plugin", "weath"]), 0);
-    let out = home.run(&["log", "--plugin", "weath"]).good();
+    let out = home.run(&["journal", "--plugin", "weath"]).good();
     assert_eq!(out, format!("no entry matches ({})\n", folder(&home).display()));
 
-    let output = home.run(&["log", "--since", "yesteryear"]);
-    let said = "error: invalid value 'yesteryear' for '--since <WHEN>': say a date (2026-07-27), a time (10:30, ";
+    let output = home.run(&["journal", "--since", "yesteryear"]);
+    let said = "error: invalid value 'yesteryear' for '--since <WHEN>': give a date (2026-07-27), a time (10:30, ";
     assert!(output.status == Some(2) && output.err.starts_with(said), "{}", output.err);
-    assert_eq!(home.run(&["log", "--verify", "--json"]).status, Some(2));
+    assert_eq!(home.run(&["journal", "--verify", "--json"]).status, Some(2));
 }
 
 #[test]
 fn a_home_without_a_journal() {
     let home = Home::new();
     let nothing = format!("there is no journal yet; 'glassbox run' writes it ({})\n", folder(&home).display());
-    assert_eq!(home.run(&["log"]).good(), nothing);
-    assert_eq!(home.run(&["log", "--json"]).good(), "");
-    let out = home.run(&["log", "--verify"]).good();
+    assert_eq!(home.run(&["journal"]).good(), nothing);
+    assert_eq!(home.run(&["journal", "--json"]).good(), "");
+    let out = home.run(&["journal", "--verify"]).good();
     assert!(out.starts_with("the journal is empty: nothing was ever written to it, or all of it is gone\n"), "{out}");
     fs::remove_dir_all(home.root()).unwrap();
-    let message = home.run(&["log"]).error();
+    let message = home.run(&["journal"]).error();
     assert!(message.starts_with("there is no glassbox home at "), "{message}");
 }
 
 #[test]
 fn following_goes_over_files_and_ends_on_a_signal() {
     let home = Home::new();
-    let process = home.command(&["log", "--follow"]).start();
+    let process = home.command(&["journal", "--follow"]).start();
     let journal = journal(&home, 3_600_000);
     for number in 0..12 {
         let number = number.to_string();
@@ -133,7 +134,7 @@ fn following_goes_over_files_and_ends_on_a_signal() {
         process.wait_for_out(&format!(" tick -> ping number={number}\n"));
     }
     assert!(folder(&home).join("2026-07-27-2.jsonl").exists(), "there is more than one file");
-    // Not INT: who runs the tests in the background of a script has that ignored, and so has what they start.
+    // Not INT: it is ignored by the tests and what they start if a script runs them in the background.
     process.signal("TERM");
     let output = process.wait(LONG);
     assert!(output.out.starts_with(HEADING) && output.out.lines().count() == 13, "{}", output.out);
@@ -144,20 +145,20 @@ fn following_goes_over_files_and_ends_on_a_signal() {
 fn following_shows_a_journal_that_was_begun_anew() {
     let home = Home::new();
     let journal = example(&home);
-    let process = home.command(&["log", "--follow", "--json"]).start();
+    let process = home.command(&["journal", "--follow", "--json"]).start();
     process.wait_for_out("Connection refused");
     fs::remove_dir_all(folder(&home)).unwrap();
     journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[]));
-    process.wait_for_out("the lines up to number 4 that this host wrote are not here any more");
+    process.wait_for_out("the lines up to number 4 that this host wrote are no longer here");
     process.wait_for_out("\"n\":2,\"t\":\"2026-07-27T10:15:03.539Z\",\"what\":\"sent\"");
-    process.wait_for_log("the journal was begun anew");
+    process.wait_for_log("a new journal was begun");
 }
 
 #[test]
 fn following_ends_when_nobody_reads_any_more() {
     let home = Home::new();
     example(&home);
-    let mut command = home.command(&["log", "--follow"]).into_command();
+    let mut command = home.command(&["journal", "--follow"]).into_command();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     for _ in 0..5 {
@@ -191,7 +192,7 @@ fn a_terminal_gets_colour_unless_it_is_not_wanted() {
 fn a_sound_journal_is_called_so_with_what_that_does_not_show() {
     let home = Home::new();
     let journal = example(&home);
-    let out = home.run(&["log", "--verify"]).good();
+    let out = home.run(&["journal", "--verify"]).good();
     let sound = "sound: 4 lines in 2 files, number 1 (2026-07-27T10:15:02.104Z) to 4 (2026-07-27T10:15:02.965Z)\n";
     assert!(out.starts_with(sound), "{out}");
     let head = fs::read_to_string(folder(&home).join("head")).unwrap();
@@ -205,13 +206,13 @@ fn a_sound_journal_is_called_so_with_what_that_does_not_show() {
     let mut bytes = fs::read(&file).unwrap();
     bytes.extend(b"{\"n\":5,\"t\":\"2026-07-2");
     fs::write(&file, bytes).unwrap();
-    let out = home.run(&["log", "--verify"]).good();
+    let out = home.run(&["journal", "--verify"]).good();
     assert!(out.contains("Not cleanly closed: 0 lines after what the head knows, 21 bytes of a line "), "{out}");
-    assert_eq!(home.run(&["log"]).good().lines().count(), 5);
+    assert_eq!(home.run(&["journal"]).good().lines().count(), 5);
 
-    // Enough to reach the largest size.
+    // Enough to reach the journal's limit.
     (0..400).for_each(|_| journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[])));
-    let out = home.run(&["log", "--verify"]).good();
+    let out = home.run(&["journal", "--verify"]).good();
     assert!(out.contains("\nLines before number ") && out.contains(" were removed by the host: "), "{out}");
 }
 
@@ -222,15 +223,15 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
     let file = folder(&home).join("2026-07-27.jsonl");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("origin\",\"local", "origin\",\"sdcard")).unwrap();
-    let output = home.run(&["log", "--verify"]);
+    let output = home.run(&["journal", "--verify"]);
     assert_eq!((output.status, output.err.as_str()), (Some(1), ""));
-    let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of line 1, by the number: one of the two was altered\n";
+    let broken = "BROKEN: 2026-07-27.jsonl, line 2: its prev is not the hash of number 1: one of the two was altered\n";
     assert!(output.out.starts_with(broken), "{}", output.out);
 
-    // The next host begins a new one, and the old one is there to be looked at.
+    // The next host begins a new one and keeps the old one.
     drop(journal);
     example(&home);
-    let out = home.run(&["log", "--verify"]).good();
+    let out = home.run(&["journal", "--verify"]).good();
     assert!(
         out.contains(&format!(
             "\nAn earlier journal was broken, and is kept in {}/broken-1\n",
@@ -238,15 +239,15 @@ fn a_broken_journal_ends_with_status_1_and_its_place() {
         )),
         "{out}"
     );
-    let out = home.run(&["log"]).good();
-    assert!(out.contains("  gap          the journal before this one is broken, and is kept in broken-1: "), "{out}");
+    let out = home.run(&["journal"]).good();
+    assert!(out.contains("  gap          the journal before this one is broken and is kept in broken-1: "), "{out}");
 
     // Damaged so that it cannot be shown.
     fs::write(folder(&home).join("2026-07-27.jsonl"), "\u{1b}[2J\n").unwrap();
-    let out = home.run(&["log"]).good();
+    let out = home.run(&["journal"]).good();
     let unreadable = format!("{HEADING}(a line that is not an entry; 'glassbox journal --verify' says more)\n");
     assert!(out.starts_with(&unreadable) && !out.contains('\u{1b}'), "{out}");
-    assert_eq!(home.run(&["log", "--verify"]).status, Some(1));
+    assert_eq!(home.run(&["journal", "--verify"]).status, Some(1));
     fs::remove_file(folder(&home).join("2026-07-27.jsonl")).unwrap();
-    assert_eq!(home.run(&["log", "--verify"]).status, Some(1));
+    assert_eq!(home.run(&["journal", "--verify"]).status, Some(1));
 }
