@@ -7,7 +7,7 @@ use crate::support::{Home, LONG, Process, receiver, wait_until};
 use glassbox::home::ApiKey;
 use glassbox::home::config::octoprint::Target;
 use glassbox::net::{Address, Peer};
-use glassbox::sources::octoprint::connection::Keeper;
+use glassbox::sources::octoprint::connection_status::StatusFile;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -45,9 +45,9 @@ fn what_may_not_be_read_is_said_with_what_would_give_it() {
     let host = follow(&home, &server.url());
     let url = server.url();
     let expected = [
-        "    not heard: what it runs on (the permission SYSTEM ('System') would give it; it may also switch the machine off: optional)",
-        "    not heard: achievements and the count of its starts (the permission PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats') would give it)",
-        "    not heard: the list of plugins (the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins') would give it; it may also enable and disable plugins, and comes with the one that installs them: optional)",
+        "    not heard: what it runs on (needs the permission SYSTEM ('System'), which may also switch the machine off; optional)",
+        "    not heard: achievements and the count of its starts (needs the permission PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats'))",
+        "    not heard: the list of plugins (needs the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; optional)",
         WEBUI,
         UNKNOWN,
     ];
@@ -117,7 +117,7 @@ fn one_that_was_never_heard_is_said_to_be_so_and_bad_files_are_passed_over() {
     let other = earlier(&home, "other", "http://other");
     assert!(said_of(&home, "other").starts_with("other: OctoPrint 1.11 at http://other was heard from 20"));
     let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(&key).start();
-    host.wait_for_log("tried again: it answered 503");
+    host.wait_for_log("trying again: it answered 503");
     let url = server.url();
     wait_for(&home, &format!("octoprint: OctoPrint at {url} is not heard since 20"), true);
     let lines = said(&home);
@@ -157,7 +157,7 @@ fn earlier(home: &Home, name: &str, url: &str) -> PathBuf {
         address: Address::parse(url, Peer::OctoPrint).unwrap(),
         key: ApiKey::parse(KEY).unwrap(),
     };
-    Keeper::new(&glassbox::home::Home::at(home.root()), &target).heard("1.11", &[], None);
+    StatusFile::new(&glassbox::home::Home::at(home.root()), &target).connected("1.11", &[], None);
     home.root().join(format!("state/{name}.connection.json"))
 }
 

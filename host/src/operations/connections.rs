@@ -6,14 +6,14 @@ use super::octoprints::KnownOctoPrint;
 use super::sending::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
-use crate::sources::octoprint::connection::{self, Connection};
+use crate::sources::octoprint::connection_status::{self, ConnectionStatus};
 use crate::sources::octoprint::own_tracker::SWITCH;
 use glassbox_util::Advised;
 use glassbox_util::text::printable;
 
 /// The connection to one OctoPrint.
 #[derive(Debug)]
-pub struct ConnectionStatus {
+pub struct ConnectionReport {
     /// The OctoPrint's name, as the running host had it. Somebody may have written anything into it.
     pub octoprint: String,
     /// Whether events arrive from it, in words.
@@ -36,32 +36,33 @@ pub enum CountedTwice {
 /// The connections that the running host, or the last one, has written about, by name. With `only_these` those
 /// of these OctoPrints, else also of ones that the configuration does not name.
 #[must_use]
-pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionStatus> {
+pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionReport> {
     let running = home.is_running();
-    let status = |(name, connection): (String, Connection)| {
+    let status = |(name, connection): (String, ConnectionStatus)| {
         let one = octoprints.iter().find(|one| one.display_name() == name);
         if one.is_none() && only_these {
             return None;
         }
         let on = is_on(one.map_or(home, |one| &one.home), BUNDLED_NAME);
-        Some(ConnectionStatus {
+        Some(ConnectionReport {
             summary: summary(&connection, running),
             missing: missing(&connection),
             counted_twice: counted_twice(&connection).filter(|_| on),
             octoprint: name,
         })
     };
-    connection::all(home).into_iter().filter_map(status).collect()
+    connection_status::all(home).into_iter().filter_map(status).collect()
 }
 
 /// A warning where our tracker is on and, by the configuration that was imported from it, OctoPrint's own is
 /// too; none if the connection to that OctoPrint has shown it already.
 #[must_use]
 pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
-    let shown =
-        |(name, connection): &(String, Connection)| name == one.display_name() && connection.own_tracker == Some(true);
+    let shown = |(name, connection): &(String, ConnectionStatus)| {
+        name == one.display_name() && connection.own_tracker == Some(true)
+    };
     let file = import::still_on(&one.home, BUNDLED_NAME)?;
-    if !is_on(&one.home, BUNDLED_NAME) || connection::all(home).iter().any(shown) {
+    if !is_on(&one.home, BUNDLED_NAME) || connection_status::all(home).iter().any(shown) {
         return None;
     }
     let what =
@@ -71,8 +72,8 @@ pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
 
 /// Whether events arrive, in words that are safe to print.
 #[must_use]
-pub fn summary(connection: &Connection, running: bool) -> String {
-    let Connection { url, version, heard, since, reason, .. } = connection;
+pub fn summary(connection: &ConnectionStatus, running: bool) -> String {
+    let ConnectionStatus { url, version, heard, since, reason, .. } = connection;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let since = printable(since, usize::MAX);
     let octoprint = printable(&version, usize::MAX);
@@ -88,12 +89,12 @@ pub fn summary(connection: &Connection, running: bool) -> String {
 }
 
 /// What does not arrive. What never can is told only where anything ever did.
-fn missing(connection: &Connection) -> Vec<String> {
+fn missing(connection: &ConnectionStatus) -> Vec<String> {
     let never = connection.version.as_ref().map(|_| "webui_load, which never comes over the push API".to_string());
     connection.missing.iter().map(ToString::to_string).chain(never).collect()
 }
 
-fn counted_twice(connection: &Connection) -> Option<CountedTwice> {
+fn counted_twice(connection: &ConnectionStatus) -> Option<CountedTwice> {
     match connection.own_tracker {
         _ if connection.version.is_none() => None,
         Some(true) => Some(CountedTwice::Yes),

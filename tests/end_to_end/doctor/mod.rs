@@ -109,7 +109,7 @@ pub fn files(folder: &Path) -> BTreeMap<String, u64> {
 fn a_set_up_that_is_well() {
     let set_up = SetUp::new();
     let host = set_up.home.command(&["run"]).start();
-    host.wait_for_log("hears OctoPrint");
+    host.wait_for_log("listening to OctoPrint");
     // With the first reading of the throttle state.
     let reported = names(&set_up.receiver.wait_for(4, LONG));
     let out = set_up.doctor().good();

@@ -21,7 +21,7 @@ fn what_is_wrong_with_a_home() {
     set_up.is("fail", "home", "everybody on this machine may write to", "chmod o-w ");
     set_up.chmod("home/plugins", 0o755);
     set_up.configure(&set_up.server.url(), "ca_file = \"none.pem\"");
-    set_up.is("fail", "config", "none.pem", "put an authority's certificate there as PEM");
+    set_up.is("fail", "config", "none.pem", "put your CA's certificate there as PEM");
     set_up.home.0.write("home/glassbox.toml", "colour = 3");
     set_up.is("fail", "config", "glassbox.toml, line 1: unknown field `colour`", "fix it, or remove the file");
 
@@ -116,8 +116,8 @@ fn what_is_wrong_with_an_octoprint() {
     odd(
         "/sockjs/websocket",
         ("400 BAD REQUEST", ""),
-        "no WebSocket",
-        "have the proxy before OctoPrint pass WebSockets on",
+        "instead of opening a WebSocket",
+        "let the proxy in front of OctoPrint pass WebSockets on",
     );
     set_up.server.how().version = "1.7.3";
     set_up.is("fail", "octoprint octoprint", "is OctoPrint 1.7.3, which is too old", "update it to 1.8 or later");
@@ -131,7 +131,7 @@ fn what_is_wrong_with_an_octoprint() {
     );
     set_up.server.how().own_tracker = false.into();
     set_up.server.how().roles = vec!["settings"];
-    set_up.is("fail", "octoprint octoprint", "may not hear events", "give it the permission STATUS");
+    set_up.is("fail", "octoprint octoprint", "may not see events", "give it the permission STATUS");
     set_up.server.kill();
     set_up.is("fail", "reach octoprint", "Connection refused", "start OctoPrint if it is not running");
 }
@@ -187,8 +187,8 @@ fn a_tracking_server_that_cannot_be_reached() {
     set_up.is(
         "fail",
         &format!("server {url}"),
-        "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file",
-        "clock",
+        "its certificate is not signed by a trusted CA",
+        "name your CA's certificate as ca_file in glassbox.toml",
     );
     fs::copy(certificate_file("authority.pem"), set_up.home.root().join("mine.pem")).unwrap();
     set_up.configure(&set_up.server.url(), "ca_file = \"mine.pem\"");

@@ -3,7 +3,7 @@
 use super::Examined;
 use super::finding::Finding;
 use crate::operations::connections;
-use crate::sources::octoprint::connection;
+use crate::sources::octoprint::connection_status;
 
 /// Check the host and its connections.
 pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
@@ -12,7 +12,7 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
         return findings.push(Finding::warn("host", "no host runs with this home, so nothing is heard", advice));
     }
     findings.push(Finding::ok("host", "a host runs with this home"));
-    for (name, connection) in connection::all(examined.home) {
+    for (name, connection) in connection_status::all(examined.home) {
         let says = connections::summary(&connection, true);
         findings.push(match connection.heard {
             true => Finding::ok(format!("host {name}"), says),

@@ -37,17 +37,16 @@ fn one(examined: &Examined<'_>, broker: &Broker, check: &str, findings: &mut Vec
     });
     let presences = match heard {
         Ok(presences) => presences,
-        Err(ConnectError::Wrong(reason)) => return findings.push(Finding::fail(check, reason, SEE)),
         Err(error) => {
             let advice = "start the broker if it is not running; check its address, port and log";
-            return findings.push(Finding::fail(check, error.reason(), advice));
+            return findings.push(Finding::fail(check, error.what(), error.advice().unwrap_or(advice)));
         }
     };
     for (name, base) in &broker.octoprints {
         let check = format!("octoprint {}", name.as_deref().unwrap_or(UNNAMED));
         findings.push(match presences.get(base) {
-            Some(Presence::Here) => Finding::ok(check, format!("it is at the broker, and publishes under {base}")),
-            Some(Presence::Gone) => {
+            Some(Presence::Connected) => Finding::ok(check, format!("it is at the broker, and publishes under {base}")),
+            Some(Presence::Disconnected) => {
                 let advice = "start OctoPrint if it is not running, and check its plugin OctoPrint-MQTT";
                 Finding::warn(check, format!("it was at the broker, under {base}, and has gone"), advice)
             }

@@ -13,11 +13,10 @@ use crate::operations::sending::is_on;
 use crate::sources::octoprint::own_tracker::SWITCH;
 use crate::sources::octoprint::permissions;
 use crate::sources::octoprint::permissions::Missing;
-use crate::sources::octoprint::visit::{Visit, visit};
+use crate::sources::octoprint::probe::{Probe, probe};
 use anyhow::{Context, Result};
 
 const NO_KEY: &str = "put an OctoPrint API key there that only you can read (chmod 600)";
-const SEE: &str = "see 'Attach to an OctoPrint' in host/docs/octoprint.md";
 const NONE: &str = "none is named, neither with --octoprint nor in glassbox.toml: events have to come from --events";
 
 /// Check all of them, or the one that the options name.
@@ -61,27 +60,26 @@ fn targets(examined: &Examined<'_>) -> Vec<(String, Result<Target>)> {
 fn one(examined: &Examined<'_>, target: &Target, findings: &mut Vec<Finding>) {
     let (name, address) = (target.called(), &target.address);
     let check = |what: &str| format!("{what} {name}");
-    if let Err(reason) = reach::reach(address, &examined.trust) {
+    if let Err(error) = reach::reach(address, &examined.trust) {
         let advice = format!("start OctoPrint if it is not running; check {address} in a browser on this machine");
-        return findings.push(Finding::fail(check("reach"), format!("{address}: {reason}"), advice));
+        let says = format!("{address}: {}", error.what());
+        return findings.push(Finding::fail(check("reach"), says, error.advice().unwrap_or(&advice)));
     }
     let how = if address.is_tls() { " over TLS, with a certificate that is trusted" } else { "" };
     findings.push(Finding::ok(check("reach"), format!("{address} can be reached{how}")));
-    match visit(target, &examined.trust) {
-        Ok(visit) => {
-            findings.push(Finding::ok(check("key"), format!("OctoPrint accepts it, as that of '{}'", visit.user)));
-            findings.push(Finding::ok(check("events"), format!("OctoPrint {} lets them be heard", visit.version)));
-            permitted(&visit.missing, &check("permissions"), findings);
+    match probe(target, &examined.trust) {
+        Ok(found) => {
+            findings.push(Finding::ok(check("key"), format!("OctoPrint accepts it, as that of '{}'", found.user)));
+            findings.push(Finding::ok(check("events"), format!("OctoPrint {} lets them be heard", found.version)));
+            permitted(&found.missing, &check("permissions"), findings);
             let on = is_on(&examined.home.of(target.name.as_deref()), BUNDLED_NAME);
-            findings.extend(twice(on, &visit, check("twice")));
+            findings.extend(twice(on, &found, check("twice")));
         }
-        Err(ConnectError::Wrong(reason)) => {
-            let (says, advice) = reason.split_once("; ").unwrap_or((&reason, SEE));
-            findings.push(Finding::fail(check("octoprint"), says, advice));
-        }
+        Err(ConnectError::Wrong { what, advice }) => findings.push(Finding::fail(check("octoprint"), what, advice)),
         Err(error) => {
             let advice = "wait a moment, and look into OctoPrint's log (octoprint.log)";
-            findings.push(Finding::fail(check("octoprint"), format!("{address}: {}", error.reason()), advice));
+            let says = format!("{address}: {}", error.what());
+            findings.push(Finding::fail(check("octoprint"), says, error.advice().unwrap_or(advice)));
         }
     }
 }
@@ -117,11 +115,11 @@ fn permitted(missing: &[Missing], check: &str, findings: &mut Vec<Finding>) {
 }
 
 /// Whether everything is counted twice. It cannot be where our own tracker is off.
-fn twice(on: bool, visit: &Visit, check: String) -> Option<Finding> {
+fn twice(on: bool, found: &Probe, check: String) -> Option<Finding> {
     if !on {
         return None;
     }
-    Some(match visit.own_tracker {
+    Some(match found.own_tracker {
         Some(true) => Finding::warn(
             check,
             "OctoPrint's own tracker is on as well, so everything is counted twice",

@@ -57,12 +57,12 @@ fn reach(examined: &Examined<'_>, check: String, address: &Address) -> Finding {
                 check,
                 format!("goes through the proxy {place}, which can be reached; nothing was reported"),
             ),
-            Err(reason) => Finding::fail(check, format!("goes through the proxy {place}, and {reason}"), advice),
+            Err(error) => Finding::fail(check, format!("goes through the proxy {place}, and {}", error.what()), advice),
         };
     }
     let how = if address.is_tls() { " over TLS, with a certificate that is trusted" } else { "" };
     match reach::reach(address, &examined.trust) {
         Ok(()) => Finding::ok(check, format!("can be reached{how}; nothing was reported by this check")),
-        Err(reason) => Finding::fail(check, reason, advice),
+        Err(error) => Finding::fail(check, error.what(), error.advice().unwrap_or(advice)),
     }
 }

@@ -1,31 +1,37 @@
-//! What the push API does not bring: read over REST, and made into the events that plugins know.
+//! What is read over REST because the push API does not bring it, and turned into the events that plugins know: what
+//! the server runs on, its plugins and achievements, its printer. When to read it is decided elsewhere.
+//!
+//! The shapes of the answers are those that OctoPrint 1.11.8 and 2.0.0rc7 give; most are in the chapter "REST API" of
+//! OctoPrint's documentation.
 
 use super::permissions::{ACHIEVEMENTS, Missing, PLUGINS, Permission, STATUS, SYSTEM};
-use super::rest::{Login, Rest};
+use super::rest::{Login, RestClient};
 use crate::sources::server_run::Starts;
 use serde_json::{Map, Value, json};
 
-/// What is known of an OctoPrint.
+/// What was read from an OctoPrint.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Facts {
+pub struct ServerInfo {
     /// The payload of `environment`.
     pub environment: Map<String, Value>,
-    /// Which start of the server this is.
+    /// How often the server was started; none where that may not be read.
     pub starts: Option<Starts>,
-    /// The payload of `PrinterStateChanged`.
+    /// The payload of `PrinterStateChanged`; none where the state may not be read, or has an unknown name.
     pub printer: Option<Value>,
-    /// The payload of `FirmwareData`, if a printer is connected that has named its firmware.
+    /// The payload of `FirmwareData`, if a printer is connected whose firmware is known.
     pub firmware: Option<Value>,
     /// What could not be read, and what would help.
     pub missing: Vec<Missing>,
 }
 
+/// The plugin manager's own API, as its page in OctoPrint's settings uses it.
 const PLUGIN_LIST: &str = "plugin/pluginmanager/plugins";
 
-/// OctoPrint 2.x names the printer's connector to those only who say that they know it; to a 1.x the word is none.
+/// OctoPrint 2.x names the printer's connector only to clients that ask for this version; a 1.x ignores the parameter.
 const CONNECTION: &str = "api/connection?api_version=2.0.0";
 
-/// Where `environment` has what `api/system/info` says.
+/// Where `environment` has the values of `systeminfo` in the answer of `api/system/info`: the key there, then the two
+/// keys in `environment`. The names are those of OctoPrint's system info bundle.
 const INFORMATION: [(&str, &str, &str); 12] = [
     ("octoprint.version", "octoprint", "version"),
     ("env.python.version", "python", "version"),
@@ -41,7 +47,7 @@ const INFORMATION: [(&str, &str, &str); 12] = [
     ("env.plugins.pi_support.octopiuptodate_build", "pi_support", "octopiuptodate_build"),
 ];
 
-/// OctoPrint's words for its printer's states, and its names for them.
+/// The beginnings of the texts in which OctoPrint shows its printer's state (from `octoprint/util/comm.py`), and its ids for those states.
 const STATES: [(&str, &str); 15] = [
     ("Opening serial", "OPEN_SERIAL"),
     ("Detecting serial", "DETECT_SERIAL"),
@@ -60,40 +66,40 @@ const STATES: [(&str, &str); 15] = [
     ("Transferring file to SD", "TRANSFERING_FILE"),
 ];
 
-impl Facts {
-    /// Read all that this login may read.
+impl ServerInfo {
+    /// Read all that this login may read; `version` is OctoPrint's. What cannot be read is listed in `missing`.
     #[must_use]
-    pub fn read(rest: &Rest, login: &Login, version: &str) -> Self {
-        let mut facts = Self::default();
-        facts.environment.insert("octoprint".into(), json!({"version": version}));
+    pub fn read(rest: &RestClient, login: &Login, version: &str) -> Self {
+        let mut info = Self::default();
+        info.environment.insert("octoprint".into(), json!({"version": version}));
         let mut ask = |path: &str, permission: Permission| {
             if !login.may.contains(permission.role) {
-                facts.missing.push(permission.missing());
+                info.missing.push(permission.missing());
                 return None;
             }
-            rest.get(path).map_err(|reason| facts.missing.push(permission.failed(reason))).ok()
+            rest.get(path).map_err(|error| info.missing.push(permission.failed(error.to_string()))).ok()
         };
         let system = ask("api/system/info", SYSTEM);
         let achievements = ask("plugin/achievements/", ACHIEVEMENTS);
         let plugins = ask(PLUGIN_LIST, PLUGINS);
         let connection = ask(CONNECTION, STATUS);
-        facts.environment.extend(system.as_ref().map(from_system).unwrap_or_default());
-        facts.firmware = system.as_ref().and_then(|answer| answer.get("systeminfo")?.get("printer.firmware")).cloned();
-        facts.firmware = facts.firmware.map(|name| json!({"name": name}));
+        info.environment.extend(system.as_ref().map(from_system).unwrap_or_default());
+        info.firmware = system.as_ref().and_then(|answer| answer.get("systeminfo")?.get("printer.firmware")).cloned();
+        info.firmware = info.firmware.map(|name| json!({"name": name}));
         if let Some(list) = plugins.as_ref().and_then(third_party) {
-            facts.environment.insert("third_party_plugins".into(), list);
+            info.environment.insert("third_party_plugins".into(), list);
         }
         if let Some(answer) = &achievements {
-            facts.environment.extend(unlocked(answer).map(|list| ("achievements".into(), list)));
-            facts.starts = starts(answer);
+            info.environment.extend(unlocked(answer).map(|list| ("achievements".into(), list)));
+            info.starts = starts(answer);
         }
-        facts.printer = connection.as_ref().and_then(|connection| printer(connection, version));
-        facts
+        info.printer = connection.as_ref().and_then(|connection| printer(connection, version));
+        info
     }
 }
 
-/// The list of plugins alone: the payload of an `environment` that has nothing else.
-pub fn plugins(rest: &Rest, login: &Login) -> Option<Value> {
+/// The payload of an `environment` that has nothing but the list of plugins; none where it may not be read.
+pub fn plugins(rest: &RestClient, login: &Login) -> Option<Value> {
     if !login.may.contains(PLUGINS.role) {
         return None;
     }
@@ -101,18 +107,18 @@ pub fn plugins(rest: &Rest, login: &Login) -> Option<Value> {
     Some(json!({"third_party_plugins": third_party(&answer)?}))
 }
 
-/// The payload of `Connected` for a printer that is connected now.
+/// The payload of `Connected` for a printer that is connected now; none if none is, or it may not be read.
 #[must_use]
-pub fn connected(rest: &Rest) -> Option<Value> {
-    connection(&rest.get(CONNECTION).ok()?)
+pub fn connected_printer(rest: &RestClient) -> Option<Value> {
+    connected(&rest.get(CONNECTION).ok()?)
 }
 
-fn connection(answer: &Value) -> Option<Value> {
+fn connected(answer: &Value) -> Option<Value> {
     const NOT: [&str; 5] = ["OPEN_SERIAL", "DETECT_SERIAL", "CONNECTING", "CLOSED_WITH_ERROR", "ERROR"];
     let current = answer.get("current")?;
     let text = current.get("state")?.as_str()?;
     let (_, state) = STATES.into_iter().find(|(words, _)| text.starts_with(words))?;
-    // In a 2.x the last two are among the connector's own parameters, if it has them.
+    // In 2.x the last two are among the connector's own parameters, if it has them.
     let part = |key: &str| current.get(key).or_else(|| current.get("parameters")?.get(key)).filter(|it| !it.is_null());
     let parts: Map<_, _> = ["connector", "port", "baudrate"]
         .into_iter()
@@ -139,7 +145,7 @@ fn third_party(answer: &Value) -> Option<Value> {
     Some(wanted.map(|plugin| json!({"key": plugin.get("key"), "version": plugin.get("version")})).collect())
 }
 
-/// Achievements in the order in which they were unlocked.
+/// The keys of the unlocked achievements, in the order in which they were unlocked.
 fn unlocked(answer: &Value) -> Option<Value> {
     let when = |one: &Value| one.get("achieved").and_then(Value::as_i64).unwrap_or(0);
     let mut list: Vec<_> = answer.get("achievements")?.as_array()?.iter().filter(|one| when(one) > 0).collect();
@@ -163,7 +169,7 @@ fn printer(answer: &Value, version: &str) -> Option<Value> {
     Some(json!({"state_id": name, "state_string": text}))
 }
 
-/// The first two numbers of a version.
+/// The first two numbers of a version; 0 for a part that is not a number.
 #[must_use]
 pub fn release(version: &str) -> (u64, u64) {
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
@@ -204,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_printer_that_is_connected_was_connected() {
+    fn only_a_connected_printer_is_told() {
         let is = |state: &str, port: Value| {
-            connection(&json!({"current": {"state": state, "port": port, "baudrate": 250_000, "printerProfile": "p"}}))
+            connected(&json!({"current": {"state": state, "port": port, "baudrate": 250_000, "printerProfile": "p"}}))
         };
         assert_eq!(is("Printing from SD", json!("USB0")), Some(json!({"port": "USB0", "baudrate": 250_000})));
         assert_eq!(is("Operational", Value::Null), Some(json!({"baudrate": 250_000})));
@@ -218,9 +224,9 @@ mod tests {
         let parameters = json!({"port": "USB0", "baudrate": 250_000});
         let newer = json!({"state": "Operational", "connector": "serial", "parameters": parameters, "profile": "p"});
         let expected = json!({"connector": "serial", "port": "USB0", "baudrate": 250_000});
-        assert_eq!(connection(&json!({"current": newer})), Some(expected));
+        assert_eq!(connected(&json!({"current": newer})), Some(expected));
         let nothing = json!({"current": {"state": "Operational", "port": null, "baudrate": null}});
-        assert_eq!(connection(&nothing), None);
+        assert_eq!(connected(&nothing), None);
     }
 
     #[test]
