@@ -97,10 +97,13 @@ impl Scenario {
             Call::Load(document) => match Settings::parse(document) {
                 Ok(settings) => instance
                     .load(&settings)
-                    .map(|loaded| Some(Back::Loaded(loaded.map(|completed| added(&settings, &completed))))),
+                    .map(|loaded| loaded.map(|completed| added(&settings, &completed)).map_err(|reason| reason.0))
+                    .map(|loaded| Some(Back::Loaded(loaded))),
                 Err(reason) => Ok(Some(Back::Loaded(Err(format!("the recorded settings are none: {reason}"))))),
             },
-            Call::Restore { state, age } => instance.restore(state, *age).map(|back| Some(Back::Restored(back))),
+            Call::Restore { state, age } => instance
+                .restore(state, *age)
+                .map(|restored| Some(Back::Restored(restored.map_err(|reason| reason.0)))),
             Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
             Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Back::Saved(state))),

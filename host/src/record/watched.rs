@@ -5,7 +5,7 @@ use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings};
+use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Rejected, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -71,10 +71,10 @@ impl Watched {
     ///
     /// # Errors
     /// As [`Instance::load`].
-    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, String>, Error> {
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, Rejected>, Error> {
         let call = || Call::Load(settings.to_value().to_string());
-        let back = |loaded: &Result<Settings, String>| {
-            Back::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(Clone::clone))
+        let back = |loaded: &Result<Settings, Rejected>| {
+            Back::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(ToString::to_string))
         };
         self.watch(call, |instance| instance.load(settings), |loaded| Some(back(loaded)))
     }
@@ -83,9 +83,10 @@ impl Watched {
     ///
     /// # Errors
     /// As [`Instance::restore`].
-    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), String>, Error> {
+    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), Rejected>, Error> {
         let call = || Call::Restore { state: state.into(), age };
-        self.watch(call, |instance| instance.restore(state, age), |back| Some(Back::Restored(back.clone())))
+        let back = |restored: &Result<(), Rejected>| Back::Restored(restored.clone().map_err(|reason| reason.0));
+        self.watch(call, |instance| instance.restore(state, age), |restored| Some(back(restored)))
     }
 
     /// As [`Instance::dispatch`].
