@@ -95,7 +95,7 @@ fn less_is_no_more() {
     let (old, new) = (folder.write("old.wasm", BUNDLED), folder.write("new.wasm", less));
     let corpus = recorded();
     let out = against(&new, &old, &["--corpus", &corpus]).good();
-    assert!(out.contains("\nmanifest\n  - see of this machine also os\n"), "{out}");
+    assert!(out.contains("\nmanifest\n  - also see this machine's os\n"), "{out}");
     assert!(out.ends_with("\nverdict  the new version sees and says nothing new\n"), "{out}");
 }
 

@@ -9,7 +9,7 @@ use std::fs;
 fn broken() -> Vec<(&'static str, Option<Vec<u8>>, &'static str)> {
     let other = "\n  - it does not export on-event\n  - it does not export on-tick\n";
     vec![
-        ("big", Some(vec![0; 5 << 20]), "big.wasm: it has more than 4 MiB, the most that is read"),
+        ("big", Some(vec![0; 5 << 20]), "big.wasm: it has more than 4 MiB, which is the limit"),
         (
             "core",
             Some(b"\0asm\x01\0\0\0".to_vec()),
@@ -94,7 +94,7 @@ fn damaged_settings_are_named_with_what_to_do() {
     let damages: [(Option<&[u8]>, &str); 5] = [
         (Some(b"{\"enabled\": true, \"serv"), "EOF while parsing a string at line 1 column 23"),
         (Some(b"[true]"), "invalid type: sequence, expected a map at line 1 column 0"),
-        (Some(&[b' '; 1 << 20]), "it has 65537 bytes; at most 65536 are read"),
+        (Some(&[b' '; 1 << 20]), "it has 65537 bytes; the limit is 65536"),
         (Some(b"{\"enabled\": \"\xff\"}"), "invalid utf-8 sequence of 1 bytes from index 13"),
         (None, "it is a folder"),
     ];

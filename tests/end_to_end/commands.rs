@@ -106,7 +106,7 @@ fn the_policy_in_words_and_as_a_table() {
     let words = policy(&[]);
     assert!(words.starts_with("tracking - OctoPrint's anonymous usage tracking\n\nIt sends to https://tracking.octoprint.org/track/{id}/{event}/\n"));
     assert!(words.contains(
-        "\n  print_started [off: events.printjob=false]\n      origin: one of local, sdcard, printer; may be missing\n"
+        "\n  print_started [off: events.printjob=false]\n      origin: one of local, sdcard, printer; optional\n"
     ));
     assert!(words.contains("\n  PrintStarted: path, origin, connector\n"), "{words}");
     let table = policy(&["tracking", "--markdown"]);

@@ -207,7 +207,10 @@ fn a_sound_journal_is_called_so_with_what_that_does_not_show() {
     bytes.extend(b"{\"n\":5,\"t\":\"2026-07-2");
     fs::write(&file, bytes).unwrap();
     let out = home.run(&["journal", "--verify"]).good();
-    assert!(out.contains("Not cleanly closed: 0 lines after what the head knows, 21 bytes of a line "), "{out}");
+    assert!(
+        out.contains("Not cleanly closed: 0 lines after what the head knows, 21 bytes of an incomplete line"),
+        "{out}"
+    );
     assert_eq!(home.run(&["journal"]).good().lines().count(), 5);
 
     // Enough to reach the journal's limit.

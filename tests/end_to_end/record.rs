@@ -185,7 +185,7 @@ fn a_failure_leaves_a_recording_that_fails_the_same_way() {
         ("trap-in-on-event", "on-event: it panicked"),
         ("loop-in-on-event", "on-event: it took longer than 2 s"),
         ("recurse-in-on-event", "on-event: it ran out of stack"),
-        ("hoard-in-on-event", "on-event: it wanted more than 16 MiB of memory"),
+        ("hoard-in-on-event", "on-event: it asked for more than 16 MiB of memory"),
         ("trap-in-on-tick", "on-tick: it panicked"),
         ("panic-after-sending", "on-event: it panicked"),
     ] {

@@ -124,7 +124,7 @@ fn plugins_that_are_not_there_are_errors() {
     let message = home.run(&["settings", "other"]).error();
     let file = home.plugin("other");
     let expected = format!(
-        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (look at the file: its name, what it is, and whether you may read it)",
+        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (check the file's name and type, and that you may read it)",
         file.display()
     );
     assert_eq!(message, expected);

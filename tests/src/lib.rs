@@ -8,7 +8,7 @@ pub use skip::skip;
 
 use glassbox_audit::conformance::{Corpus, corpus};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording};
+use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ pub struct Bench {
     /// The instance.
     pub instance: Instance,
     /// Which capabilities it used, and how.
-    pub record: Record,
+    pub record: UseLog,
     /// Its clock.
     pub clock: ManualClock,
     /// Its throttle query.
@@ -137,13 +137,13 @@ impl Random for Sevens {
 /// When it does not start.
 #[must_use]
 pub fn bench(plugin: &Arc<Plugin>) -> Bench {
-    let (record, clock, throttle) = (Record::default(), ManualClock::default(), ManualThrottle::default());
+    let (record, clock, throttle) = (UseLog::default(), ManualClock::default(), ManualThrottle::default());
     let capabilities = Capabilities {
-        http: Box::new(Recording(Deny, record.clone())),
+        http: Box::new(Logged(Deny, record.clone())),
         clock: Box::new(clock.clone()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle.clone()),
-        random: Box::new(Recording(Sevens, record.clone())),
+        random: Box::new(Logged(Sevens, record.clone())),
     };
     let instance = Instance::new(plugin, capabilities, None).unwrap_or_else(|error| panic!("{error}"));
     Bench { instance, record, clock, throttle }

@@ -6,7 +6,7 @@
 use glassbox::system::SystemHardware;
 use glassbox_sandbox::Instance;
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Hardware, Machine};
-use glassbox_sandbox::fake::{Record, Recording};
+use glassbox_sandbox::fake::{Logged, UseLog};
 use glassbox_tests::{Sevens, TRACKING, settings, skip, workspace};
 use serde_json::{Value, json};
 use std::fs;
@@ -90,7 +90,7 @@ fn each_machine_is_known_for_what_it_is() {
 fn the_tracker_reports_the_machine() {
     let root = workspace().join("tests/hardware/pi-4b/root");
     let capabilities = Capabilities {
-        http: Box::new(Recording(Deny, Record::default())),
+        http: Box::new(Logged(Deny, UseLog::default())),
         clock: Box::new(Deny),
         hardware: Box::new(SystemHardware::new(root)),
         throttle: Box::new(Deny),

@@ -11,7 +11,7 @@ use glassbox::system::{SystemHardware, SystemRandom};
 use glassbox_audit::conformance::session::{SessionInput, read_events};
 use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording as Recorded};
+use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{Folder, SANDBOX, TRACKING, counter, misfit, workspace};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ impl Host {
             settings: Settings::parse(&settings.to_string()).unwrap(),
             veto: None,
             make_capabilities: Box::new(move |_| Capabilities {
-                http: Box::new(Recorded(Deny, Record::default())),
+                http: Box::new(Logged(Deny, UseLog::default())),
                 clock: Box::new(own.clone()),
                 hardware: Box::new(SystemHardware::new("/")),
                 throttle: Box::new(query.clone()),

@@ -128,7 +128,7 @@ pub struct Options {
     pub time: Duration,
 }
 
-struct Work<'a> {
+struct Measurement<'a> {
     inputs: &'a Inputs<'a>,
     events: Vec<(String, Vec<Input>)>,
     options: Options,
@@ -158,22 +158,22 @@ pub fn measure(inputs: &Inputs, options: Options, progress: &(dyn Fn(usize) + Sy
     let constants = inputs.values.constants.len().min(options.trials * CONSTANTS_PER_TRIAL);
     let [next, done, runs, failed] = [0; 4].map(AtomicUsize::new);
     let (stop, began) = (AtomicBool::new(false), Instant::now());
-    let work = Work { inputs, events, options, constants, next, done, runs, failed, stop, began };
+    let measurement = Measurement { inputs, events, options, constants, next, done, runs, failed, stop, began };
     let all = Mutex::new(Counted::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let counted = work.run(progress);
+                let counted = measurement.run(progress);
                 all.lock().unwrap_or_else(std::sync::PoisonError::into_inner).merge(counted);
             });
         }
     });
     let all = all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    work.flow(all)
+    measurement.flow(all)
 }
 
-impl Work<'_> {
+impl Measurement<'_> {
     /// How many jobs there are. A job is one trial of one event; trials come one after the other, each for all
     /// events, so that stopping early leaves no event without.
     fn jobs(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use glassbox::home::Home;
-use glassbox::operations::connections::{ConnectionStatus, CountedTwice};
+use glassbox::operations::connections::{ConnectionReport, CountedTwice};
 use glassbox::operations::status::{self, History};
 use glassbox::plugins::context::label;
 use glassbox::sources::octoprint::own_tracker::SWITCH;
@@ -51,7 +51,7 @@ fn write_history(history: &History, name: &str, option: &str, out: &mut impl Wri
     Ok(())
 }
 
-fn write_connection(connection: &ConnectionStatus, out: &mut impl Write) -> Result<()> {
+fn write_connection(connection: &ConnectionReport, out: &mut impl Write) -> Result<()> {
     writeln!(out, "{}: {}", printable(&connection.octoprint, usize::MAX), connection.summary)?;
     for missing in &connection.missing {
         writeln!(out, "    not heard: {}", printable(missing, usize::MAX))?;

@@ -13,7 +13,7 @@ use glassbox_util::text::printable;
 
 /// The connection to one OctoPrint.
 #[derive(Debug)]
-pub struct ConnectionStatus {
+pub struct ConnectionReport {
     /// The OctoPrint's name, as the running host had it. Somebody may have written anything into it.
     pub octoprint: String,
     /// Whether events arrive from it, in words.
@@ -36,7 +36,7 @@ pub enum CountedTwice {
 /// The connections that the running host, or the last one, has written about, by name. With `only_these` those
 /// of these OctoPrints, else also of ones that the configuration does not name.
 #[must_use]
-pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionStatus> {
+pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionReport> {
     let running = home.is_running();
     let status = |(name, connection): (String, Connection)| {
         let one = octoprints.iter().find(|one| one.display_name() == name);
@@ -44,7 +44,7 @@ pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<
             return None;
         }
         let on = is_on(one.map_or(home, |one| &one.home), BUNDLED_NAME);
-        Some(ConnectionStatus {
+        Some(ConnectionReport {
             summary: summary(&connection, running),
             missing: missing(&connection),
             counted_twice: counted_twice(&connection).filter(|_| on),
@@ -58,8 +58,9 @@ pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<
 /// too; none if the connection to that OctoPrint has shown it already.
 #[must_use]
 pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
-    let shown =
-        |(name, connection): &(String, Connection)| name == one.display_name() && connection.own_tracker == Some(true);
+    let shown = |(name, connection): &(String, Connection)| {
+        name == one.display_name() && connection.own_tracker == Some(true)
+    };
     let file = import::still_on(&one.home, BUNDLED_NAME)?;
     if !is_on(&one.home, BUNDLED_NAME) || connection_status::all(home).iter().any(shown) {
         return None;

@@ -79,7 +79,7 @@ fn decide(octoprints: &[KnownOctoPrint], name: &str, enabled: bool) -> Result<(D
     let mut decided = Decided { octoprints: Vec::new(), moved_aside: Vec::new() };
     let mut all = Vec::new();
     for one in octoprints {
-        let change = |settings: &mut Settings| settings.set("enabled", enabled.into()).map_err(anyhow::Error::msg);
+        let change = |settings: &mut Settings| Ok(settings.set("enabled", enabled.into())?);
         let changed = one.home.change_settings(name, change);
         let (settings, aside) = match all.len() {
             0 => changed?,

@@ -89,7 +89,7 @@ pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) ->
                 return Err(Differs(std::mem::take(&mut settings)).into());
             }
             for ImportedSetting { path, value, .. } in &settings {
-                document.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+                document.set(path, value.clone())?;
             }
             editor.must_accept(document)
         })?;

@@ -109,7 +109,7 @@ impl SettingsEditor {
         let plugin = self.plugin.clone();
         let (changed, _) = home.change_settings(&plugin, |settings| {
             for SettingChange { path, value } in changes {
-                settings.set(path, value.clone()).map_err(anyhow::Error::msg)?;
+                settings.set(path, value.clone())?;
             }
             self.must_accept(settings)
         })?;
@@ -120,7 +120,7 @@ impl SettingsEditor {
     pub(super) fn must_accept(&mut self, settings: &Settings) -> Result<()> {
         let mut asked = settings.clone();
         if asked.enabled() {
-            asked.set("enabled", false.into()).map_err(anyhow::Error::msg)?;
+            asked.set("enabled", false.into())?;
         }
         match self.instance.load(&asked)? {
             Ok(_) => Ok(()),

@@ -1,7 +1,7 @@
 //! What `status` reports: for each plugin and OctoPrint whether anything is sent and what was sent so far, and
 //! for each OctoPrint whether events arrive from it.
 
-use super::connections::{self, ConnectionStatus};
+use super::connections::{self, ConnectionReport};
 use super::octoprints::{self, KnownOctoPrint};
 use super::sending::Sending;
 use crate::home::Home;
@@ -24,7 +24,7 @@ pub struct Status {
     /// The plugins, by name.
     pub plugins: Vec<PluginStatus>,
     /// The connections to the OctoPrints that are followed over the network, by name.
-    pub connections: Vec<ConnectionStatus>,
+    pub connections: Vec<ConnectionReport>,
     /// OctoPrints whose own tracker counts everything a second time, as their imported configuration says.
     pub counted_twice: Vec<Advised>,
 }

@@ -5,7 +5,7 @@ use super::crossing::{Asked, Back, Call, Passage, Start};
 use super::script::Script;
 use super::tape::Tape;
 use super::watched::{added, done, failed};
-use glassbox_sandbox::{Instance, Plugin, Rate, Settings, consent};
+use glassbox_sandbox::{Instance, Plugin, RateLimit, Settings, consent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Scenarios {
 struct Scenario {
     /// None once it has failed.
     instance: Option<Instance>,
-    rate: Rate,
+    rate: RateLimit,
     tape: Tape,
     /// How much work the last call was.
     fuel: Option<u64>,
@@ -71,21 +71,21 @@ fn never_started() -> Option<Back> {
 }
 
 impl Scenario {
-    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<Rate>, script: &Script) -> (Self, Back) {
+    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<RateLimit>, script: &Script) -> (Self, Back) {
         let veto = start.veto.as_deref().and_then(|veto| consent::VARIABLES.into_iter().find(|name| *name == veto));
         let (tape, capabilities) = Tape::tap(script.capabilities(), &plugin.policy);
         let (instance, back) = match Instance::new(plugin, capabilities, veto) {
             Ok(mut instance) => {
-                rate.into_iter().for_each(|rate| instance.go_on_from(rate));
+                rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
                 (Some(instance), Back::Started)
             }
             Err(error) => (None, failed(&error)),
         };
-        (Self { instance, rate: rate.unwrap_or(Rate::new(0)), tape, fuel: None }, back)
+        (Self { instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, back)
     }
 
-    fn rate(&self) -> Rate {
-        self.instance.as_ref().map_or(self.rate, Instance::rate)
+    fn rate(&self) -> RateLimit {
+        self.instance.as_ref().map_or(self.rate, Instance::rate_limit)
     }
 
     fn make(&mut self, call: &Call) -> Option<Back> {
@@ -97,10 +97,13 @@ impl Scenario {
             Call::Load(document) => match Settings::parse(document) {
                 Ok(settings) => instance
                     .load(&settings)
-                    .map(|loaded| Some(Back::Loaded(loaded.map(|completed| added(&settings, &completed))))),
+                    .map(|loaded| loaded.map(|completed| added(&settings, &completed)).map_err(|reason| reason.0))
+                    .map(|loaded| Some(Back::Loaded(loaded))),
                 Err(reason) => Ok(Some(Back::Loaded(Err(format!("the recorded settings are none: {reason}"))))),
             },
-            Call::Restore { state, age } => instance.restore(state, *age).map(|back| Some(Back::Restored(back))),
+            Call::Restore { state, age } => {
+                instance.restore(state, *age).map(|restored| Some(Back::Restored(restored.map_err(|reason| reason.0))))
+            }
             Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
             Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Back::Saved(state))),

@@ -5,7 +5,7 @@ use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings};
+use glassbox_sandbox::{Error, Instance, Outcome, Plugin, RateLimit, Rejected, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -33,13 +33,13 @@ impl Watched {
         plugin: &Arc<Plugin>,
         capabilities: Capabilities,
         veto: Option<&'static str>,
-        before: Option<(Rate, Option<u64>)>,
+        before: Option<(RateLimit, Option<u64>)>,
         recorder: Option<&Recorder>,
     ) -> Result<Self, Error> {
         let (rate, after) = before.unzip();
         let Some(recorder) = recorder else {
             let mut instance = Instance::new(plugin, capabilities, veto)?;
-            rate.into_iter().for_each(|rate| instance.go_on_from(rate));
+            rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
             return Ok(Self { instance, log: None });
         };
         let (tape, capabilities) = Tape::tap(capabilities, &plugin.policy);
@@ -57,24 +57,24 @@ impl Watched {
         let back = made.as_ref().map_or_else(failed, |_| Back::Started);
         log.keep(moment, Call::Start(start), back, None);
         let mut instance = made?;
-        rate.into_iter().for_each(|rate| instance.go_on_from(rate));
+        rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
         Ok(Self { instance, log: Some(log) })
     }
 
     /// Its number in recordings, and its rate of sending, for the instance that follows.
     #[must_use]
-    pub fn rate(&self) -> (Rate, Option<u64>) {
-        (self.instance.rate(), self.log.as_ref().map(|log| log.life))
+    pub fn rate(&self) -> (RateLimit, Option<u64>) {
+        (self.instance.rate_limit(), self.log.as_ref().map(|log| log.life))
     }
 
     /// As [`Instance::load`].
     ///
     /// # Errors
     /// As [`Instance::load`].
-    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, String>, Error> {
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, Rejected>, Error> {
         let call = || Call::Load(settings.to_value().to_string());
-        let back = |loaded: &Result<Settings, String>| {
-            Back::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(Clone::clone))
+        let back = |loaded: &Result<Settings, Rejected>| {
+            Back::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(ToString::to_string))
         };
         self.watch(call, |instance| instance.load(settings), |loaded| Some(back(loaded)))
     }
@@ -83,9 +83,10 @@ impl Watched {
     ///
     /// # Errors
     /// As [`Instance::restore`].
-    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), String>, Error> {
+    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), Rejected>, Error> {
         let call = || Call::Restore { state: state.into(), age };
-        self.watch(call, |instance| instance.restore(state, age), |back| Some(Back::Restored(back.clone())))
+        let back = |restored: &Result<(), Rejected>| Back::Restored(restored.clone().map_err(|reason| reason.0));
+        self.watch(call, |instance| instance.restore(state, age), |restored| Some(back(restored)))
     }
 
     /// As [`Instance::dispatch`].

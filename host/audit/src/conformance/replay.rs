@@ -4,7 +4,7 @@ use super::case::{self, Case};
 use super::compare::{CaseVerdict, compare};
 use super::recorded_request::RecordedRequest;
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording};
+use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Blocked, Instance, Plugin, Settings, consent};
 use std::sync::Arc;
 
@@ -45,11 +45,11 @@ pub fn run(plugin: &Arc<Plugin>, case: &Case) -> CaseRun {
 }
 
 fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<RecordedRequest>, Vec<Blocked>), glassbox_sandbox::Error> {
-    let record = Record::default();
+    let record = UseLog::default();
     let throttle = ManualThrottle::default();
     throttle.set(case.throttled.as_deref().and_then(mask));
     let capabilities = Capabilities {
-        http: Box::new(Recording(Deny, record.clone())),
+        http: Box::new(Logged(Deny, record.clone())),
         clock: Box::new(ManualClock::default()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle),
