@@ -6,7 +6,7 @@ use crate::home::Home;
 use crate::home::config::octoprint::Target;
 use crate::net::{Address, Peer};
 use anyhow::{Context, Result};
-use glassbox_util::files::write_atomically;
+use glassbox_util::files::{read_bounded, write_atomically};
 use glassbox_util::text::printable;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 const ENDING: &str = ".connection.json";
 
 /// A larger file is none of ours.
-const LARGEST: u64 = 64 << 10;
+const LARGEST: usize = 64 << 10;
 
 /// How it stands with a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -119,8 +119,7 @@ pub fn forget_all(home: &Home) {
 #[must_use]
 pub fn all(home: &Home) -> Vec<(String, Connection)> {
     let read = |(name, file): (String, PathBuf)| {
-        let small = fs::metadata(&file).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
-        let connection: Connection = serde_json::from_slice(&fs::read(&file).ok().filter(|_| small)?).ok()?;
+        let connection: Connection = serde_json::from_slice(&read_bounded(&file, LARGEST).ok()?).ok()?;
         // Somebody may have written into it what a terminal would obey.
         Some((
             name,
