@@ -1,4 +1,4 @@
-//! Builds the example plugins for the tests: those that count or misbehave, and the friendly one.
+//! Builds the example plugins for the tests: those that count or misbehave, and print-hours.
 
 use anyhow::{Context, Result};
 use std::path::PathBuf;

@@ -86,7 +86,7 @@ export class Tracker {
 
   /** The contract's `result` is an answer; anything else that is thrown is the tracker's end. */
   #call(run) {
-    if (this.#dead) throw new Error('it failed before');
+    if (this.#dead) throw new Error('it has already failed');
     try {
       return { value: run() };
     } catch (error) {

@@ -32,7 +32,7 @@ test('nothing else leaves', () => {
     [{ name: 'another' }, 'the manifest does not declare it'],
     [{ name: 'commerror_a/b' }, 'the manifest does not declare it'],
     [{ method: 'post' }, 'its method is another'],
-    [{ userAgent: 'OctoPrint/1 and more' }, 'its user agent does not fit'],
+    [{ userAgent: 'OctoPrint/1 and more' }, 'its user agent does not match the manifest'],
     [{ userAgent: 'OctoPrint/1\n' }, 'its name or user agent is odd'],
     [{ fields: [...fields, ['user', 'x']] }, 'it has a field that is not declared'],
     [{ fields: [...fields].reverse() }, 'its fields are repeated or out of order'],

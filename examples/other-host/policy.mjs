@@ -111,7 +111,7 @@ function check(manifest, says, request) {
   if (![request.name, request.userAgent].every((text) => /^[ -~]{0,128}$/.test(text))) return 'its name or user agent is odd';
   if (/^\.*$/.test(request.name)) return 'its name would be a step in the path';
   if (request.method.toUpperCase() !== says.method) return 'its method is another';
-  if (!matches(manifest.capabilities.user_agent, request.userAgent)) return 'its user agent does not fit';
+  if (!matches(manifest.capabilities.user_agent, request.userAgent)) return 'its user agent does not match the manifest';
   const places = request.fields.map(([name]) => says.fields.findIndex((field) => field.name === name));
   if (places.includes(-1)) return 'it has a field that is not declared';
   if (places.some((place, i) => i > 0 && place <= places[i - 1])) return 'its fields are repeated or out of order';

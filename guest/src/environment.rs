@@ -1,13 +1,13 @@
-//! What is known of the OctoPrint that is tracked: merged from `environment` events, completed
-//! with the hardware probe, and told in `startup` and `pong`.
+//! What is known about the tracked OctoPrint: merged from `environment` events, completed
+//! with the hardware probe, and reported in `startup` and `pong`.
 
 use crate::capabilities::Machine;
 use crate::fields::{self, Fields, NAME_CHARS, Payload};
 use crate::python;
-use crate::state::Reader;
+use crate::saved::Reader;
 use serde_json::{Value, json};
 
-/// The parts of `environment` events heard so far; a later one replaced just the parts it had.
+/// The parts of the `environment` events so far; a later event replaces only the parts that it has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Environment(Payload);
 
@@ -15,15 +15,15 @@ pub struct Environment(Payload);
 const PARTS: [&str; 7] = ["octoprint", "python", "os", "hardware", "pi_support", "third_party_plugins", "achievements"];
 
 impl Environment {
-    /// For the next instance.
+    /// As JSON, for the next instance.
     pub fn save(&self) -> Value {
         Value::Object(self.0.clone())
     }
 
-    /// From the last instance.
+    /// From what the last instance saved.
     pub fn restore(saved: &Reader) -> Self {
         let mut environment = Self::default();
-        environment.merge(saved.0);
+        environment.merge(saved.object());
         environment
     }
 
@@ -40,7 +40,7 @@ impl Environment {
         self.0.get(part)?.get(key)
     }
 
-    /// OctoPrint's version, if it can stand in a header.
+    /// OctoPrint's version, if it is safe in an HTTP header.
     fn version(&self) -> Option<&str> {
         let version = self.get("octoprint", "version")?.as_str()?;
         let fits = (1..=64).contains(&version.len())
@@ -53,6 +53,7 @@ impl Environment {
         format!("OctoPrint/{}", self.version().unwrap_or("unknown"))
     }
 
+    /// The first two numbers of OctoPrint's version; 0 for one that is not a number.
     fn release(&self) -> Option<(u64, u64)> {
         let mut numbers = self.version()?.split('.').map(|part| {
             let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
@@ -61,25 +62,26 @@ impl Environment {
         Some((numbers.next()?, numbers.next().unwrap_or(0)))
     }
 
-    /// Whether this OctoPrint has printer connectors: from 1.12 on. An unknown version counts as
-    /// one, since its reports say less (no port, no baud rate).
+    /// Whether this OctoPrint has printer connectors, as 1.12 and later do. True for an unknown
+    /// version: the reports then say less (no port, no baud rate).
     pub fn has_connectors(&self) -> bool {
         self.release().is_none_or(|release| release >= (1, 12))
     }
 
-    /// The printer state of an OctoPrint that has not told one: 2.x has another word for it.
+    /// The printer's state until OctoPrint reports one: 2.x has another word for it.
     pub fn offline_state(&self) -> &'static str {
         if self.release().is_some_and(|release| release >= (2, 0)) { "CLOSED" } else { "OFFLINE" }
     }
 
-    /// Whether OctoPrint itself looks after throttling.
+    /// Whether OctoPrint itself watches the Raspberry Pi's throttling.
     pub fn reports_throttling(&self) -> bool {
         self.0.get("pi_support").is_some_and(Value::is_object)
     }
 
-    /// The fields of `startup`.
+    /// The fields of `startup`; `pong` has them too. What OctoPrint has not said comes from the
+    /// hardware probe.
     pub fn describe(&self, machine: &Machine) -> Fields<'_> {
-        let text = |part, key| fields::short(self.get(part, key), NAME_CHARS);
+        let text = |part, key| fields::bounded_text(self.get(part, key), NAME_CHARS);
         let count = |key| fields::count(self.get("hardware", key));
         let frequency = fields::frequency(self.get("hardware", "freq"));
         let own_frequency = || fields::frequency(machine.frequency_mhz.map(Value::from).as_ref());
@@ -87,12 +89,12 @@ impl Environment {
         out.put_known("version", self.version().map(Into::into))
             .put_known("os", text("os", "id").or_else(|| machine.os.clone()))
             .put_known("platform", text("os", "platform").or_else(|| machine.platform.clone()))
-            .put_known("bits", fields::count(self.get("os", "bits")).or_else(|| print(machine.bits)))
+            .put_known("bits", fields::count(self.get("os", "bits")).or_else(|| to_text(machine.bits)))
             .put_known("python", text("python", "version"))
             .put_known("pip", text("python", "pip"))
-            .put_known("cores", count("cores").or_else(|| print(machine.cores)))
+            .put_known("cores", count("cores").or_else(|| to_text(machine.cores)))
             .put_known("freq", frequency.or_else(own_frequency))
-            .put_known("ram", count("ram").or_else(|| print(machine.memory_bytes)))
+            .put_known("ram", count("ram").or_else(|| to_text(machine.memory_bytes)))
             .put_known("pi_model", text("pi_support", "model").or_else(|| machine.pi_model.clone()))
             .put_known(
                 "octopi_version",
@@ -105,15 +107,15 @@ impl Environment {
         out
     }
 
-    /// Third-party plugins as `key:version`, lower case, joined by commas, `?` for no version.
-    /// Those that no longer fit a report are left off the end. None if nobody said: an empty list is
-    /// to say that there are none.
+    /// Third-party plugins as `key:version` in lower case, joined by commas; the version is `?` if it
+    /// is not known. Plugins beyond the longest list that a report may carry are left out. Empty text
+    /// if there are no plugins, none if they are not known.
     pub fn plugins(&self) -> Option<String> {
         let mut out = String::new();
         let mut characters = 0;
         for plugin in self.0.get("third_party_plugins")?.as_array()? {
-            let Some(key) = fields::short(plugin.get("key"), NAME_CHARS) else { continue };
-            let version = fields::short(plugin.get("version"), NAME_CHARS).filter(|v| !v.is_empty());
+            let Some(key) = fields::bounded_text(plugin.get("key"), NAME_CHARS) else { continue };
+            let version = fields::bounded_text(plugin.get("version"), NAME_CHARS).filter(|v| !v.is_empty());
             let entry = format!("{key}:{}", version.as_deref().unwrap_or("?")).to_lowercase();
             characters += entry.chars().count() + 1;
             if characters > fields::PLUGINS_CHARS {
@@ -127,7 +129,8 @@ impl Environment {
         Some(out)
     }
 
-    /// Achievements unlocked so far, in order, lower case, joined by commas; none if nobody said.
+    /// Achievements unlocked so far, oldest first, in lower case, joined by commas; none if they are
+    /// not known.
     pub fn achievements(&self) -> Option<String> {
         let keys = self.0.get("achievements")?.as_array()?.iter();
         let keys: Vec<_> = keys.filter_map(fields::word).map(|key| key.to_lowercase()).take(200).collect();
@@ -146,6 +149,6 @@ impl Environment {
     }
 }
 
-fn print(number: Option<impl ToString>) -> Option<String> {
+fn to_text(number: Option<impl ToString>) -> Option<String> {
     number.map(|number| number.to_string())
 }

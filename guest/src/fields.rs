@@ -1,9 +1,9 @@
-//! The fields of a report: built in order, each only if it is known and fits the manifest.
+//! The fields of a report: added in order, each only if its value is known and fits the manifest.
 //!
-//! The limits here repeat those of `tracker.toml`, so that a value which the host would block is
-//! left out instead and the rest of the report still arrives; a test compares the two.
+//! The limits here repeat those of `tracker.toml`. A value that the host would block is left out
+//! here, so that the rest of the report still arrives; a test compares the two.
 //!
-//! `inline(never)`: these are called from everywhere, and a copy at each place would make the
+//! `inline(never)`: these functions are called from everywhere, and inlining them would make the
 //! component a tenth larger and no faster.
 
 use crate::python;
@@ -19,21 +19,21 @@ pub const PLUGINS_CHARS: usize = 16384;
 /// Longest word ([`word`]), in characters.
 const WORD_CHARS: usize = 64;
 
-/// Payload of an event, as far as the manifest lets it through.
+/// The payload of an event: those of its fields that the manifest lets through.
 pub type Payload = Map<String, Value>;
 
-/// Names and values in order.
+/// Names and values, in the order in which they are sent.
 #[derive(Default)]
 pub struct Fields<'a>(pub Vec<(&'static str, Cow<'a, str>)>);
 
 impl<'a> Fields<'a> {
-    /// Add a value that is there in any case.
+    /// Add a value.
     pub fn put(&mut self, name: &'static str, value: impl Into<Cow<'a, str>>) -> &mut Self {
         self.0.push((name, value.into()));
         self
     }
 
-    /// Add a value if there is one.
+    /// Add a value if it is known.
     #[inline(never)]
     pub fn put_known(&mut self, name: &'static str, value: Option<String>) -> &mut Self {
         if let Some(value) = value {
@@ -42,18 +42,19 @@ impl<'a> Fields<'a> {
         self
     }
 
-    /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`].
+    /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`] characters.
     #[inline(never)]
     pub fn copy(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
-        self.put_known(name, short(payload.get(key), NAME_CHARS))
+        self.put_known(name, bounded_text(payload.get(key), NAME_CHARS))
     }
 
-    /// Add `payload[key]`; `unknown` where it is missing or null.
+    /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`] characters; `unknown` if it is
+    /// missing or null.
     #[inline(never)]
     pub fn copy_or_unknown(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
         match known(payload, key) {
             None => self.put(name, "unknown"),
-            Some(value) => self.put_known(name, short(Some(value), NAME_CHARS)),
+            Some(value) => self.put_known(name, bounded_text(Some(value), NAME_CHARS)),
         }
     }
 }
@@ -64,15 +65,15 @@ pub fn known<'a>(payload: &'a Payload, key: &str) -> Option<&'a Value> {
     payload.get(key).filter(|value| !value.is_null())
 }
 
-/// A scalar's text if it has at most `limit` characters.
+/// A scalar's text, as Python prints it, if it has at most `limit` characters.
 #[inline(never)]
-pub fn short(value: Option<&Value>, limit: usize) -> Option<String> {
+pub fn bounded_text(value: Option<&Value>, limit: usize) -> Option<String> {
     let text = python::text(value?)?;
-    // Bytes first: counting characters is the rare case.
+    // Compare bytes first: characters rarely have to be counted.
     (text.len() <= limit || text.chars().count() <= limit).then_some(text)
 }
 
-/// A scalar's text if it is one word of letters, digits, `_`, `.`, `-`, at most 64 of them.
+/// A scalar's text if it consists of 1 to 64 ASCII letters, digits, `_`, `.` and `-`.
 #[inline(never)]
 pub fn word(value: &Value) -> Option<String> {
     let text = python::text(value)?;
@@ -81,7 +82,8 @@ pub fn word(value: &Value) -> Option<String> {
     fits.then_some(text)
 }
 
-/// A whole number, or the word `unknown` that OctoPrint sends where it could not find out.
+/// A whole number of at most 15 digits, or the word `unknown`, which OctoPrint sends if it could not
+/// find out.
 #[inline(never)]
 pub fn count(value: Option<&Value>) -> Option<String> {
     match value? {
@@ -90,7 +92,7 @@ pub fn count(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// A frequency in MHz as Python prints a float, or the word `unknown`.
+/// A frequency in MHz, below 10 million, as Python prints a float; or the word `unknown`.
 pub fn frequency(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::Number(number) => number

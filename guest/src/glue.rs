@@ -1,9 +1,10 @@
-//! The component: maps the contract in `wit/` to the core and back. Nothing is decided here.
+//! The component: connects the contract in `wit/` to the core. Nothing is decided here.
 
 #![allow(unsafe_code)] // what wit-bindgen's `export!` expands to, and getrandom's symbol
 
-use crate::capabilities::{Capabilities, Machine, Method, Request};
-use crate::{SCHEMA, Tracker};
+use crate::capabilities::{Capabilities, Machine, Method, Report};
+use crate::settings::SCHEMA;
+use crate::tracker::Tracker;
 use std::cell::RefCell;
 
 #[allow(missing_docs, clippy::all)] // generated
@@ -23,7 +24,7 @@ thread_local! {
     static TRACKER: RefCell<Tracker> = RefCell::default();
 }
 
-/// The five imports.
+/// The component's five imports.
 struct Host;
 
 impl Capabilities for Host {
@@ -52,22 +53,22 @@ impl Capabilities for Host {
 
     fn random(&self) -> Result<[u8; 16], String> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|_| "the host gave no random bytes".to_string())?;
+        getrandom::fill(&mut bytes).map_err(|_| "the host did not provide random bytes".to_string())?;
         Ok(bytes)
     }
 
-    fn send(&self, request: Request) {
-        let fields: Vec<_> = request.fields.iter().map(|(name, value)| (*name, &**value)).collect();
+    fn send(&self, report: Report) {
+        let fields: Vec<_> = report.fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let request = http::Request {
-            method: match request.method {
+            method: match report.method {
                 Method::Get => http::Method::Get,
                 Method::Post => http::Method::Post,
             },
-            name: request.name,
+            name: report.name,
             fields: &fields,
-            user_agent: request.user_agent,
+            user_agent: report.user_agent,
         };
-        // A refusal is journalled where it is made; there is nothing to do about it here.
+        // The host records a refusal; there is nothing to do about it here.
         let _ = http::send(request);
     }
 }
@@ -79,7 +80,7 @@ unsafe extern "Rust" fn __getrandom_v03_custom(dest: *mut u8, len: usize) -> Res
     if bytes.len() != len {
         return Err(getrandom::Error::UNEXPECTED);
     }
-    // SAFETY: getrandom passes a buffer of `len` bytes, and `bytes` has just as many.
+    // SAFETY: getrandom passes a buffer of `len` bytes, and `bytes` has exactly as many.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), dest, len) };
     Ok(())
 }

@@ -1,25 +1,72 @@
-//! OctoPrint's anonymous usage tracking: what is reported when.
+//! OctoPrint's anonymous usage tracking: what is reported, and when.
 //!
-//! The core, [`Tracker`], is plain Rust: it takes events and ticks, asks a [`Capabilities`] for
-//! everything it needs of the world, and knows nothing of WebAssembly, so it is tested natively.
-//! `glue` (only there in the component) maps the contract in `wit/` to the core and back.
-//! Each family of events has a file of its own under `events/`.
+//! The core, [`Tracker`], is plain Rust: it takes events and ticks, and asks a [`Capabilities`] for
+//! everything that it needs from outside. It knows nothing of WebAssembly, so it is tested
+//! natively. `glue`, which exists only in the component, connects it to the contract in `wit/`.
+//!
+//! Each family of events has a file of its own under `events/`. A file uses only what is further
+//! down in this list (`tests/layers.rs` checks it):
+//!
+//! 1. `glue`
+//! 2. `tracker`: which file handles which event
+//! 3. `events/*`: what is reported, when, and with which fields
+//! 4. `context`: what those work with
+//! 5. `state`: what is remembered
+//! 6. `environment`, `settings`
+//! 7. `fields`, `saved`, `hash`, `uuid`, `allocator`
+//! 8. `capabilities`, `python`, `time`
+//!
+//! ```
+//! use glassbox_tracker::{Capabilities, Machine, Report, Tracker};
+//! use std::cell::RefCell;
+//!
+//! /// A host that keeps the names of the reports.
+//! #[derive(Default)]
+//! struct Host(RefCell<Vec<String>>);
+//!
+//! impl Capabilities for Host {
+//!     fn now(&self) -> u64 {
+//!         0
+//!     }
+//!     fn machine(&self) -> Machine {
+//!         Machine::default()
+//!     }
+//!     fn throttled(&self) -> Option<u32> {
+//!         None
+//!     }
+//!     fn random(&self) -> Result<[u8; 16], String> {
+//!         Ok([7; 16])
+//!     }
+//!     fn send(&self, report: Report) {
+//!         self.0.borrow_mut().push(report.name.into());
+//!     }
+//! }
+//!
+//! let (mut tracker, host) = (Tracker::default(), Host::default());
+//! tracker.load(r#"{"enabled": true}"#, &host)?;
+//! tracker.on_event("PrintStarted", r#"{"path": "cube.gcode", "origin": "local"}"#, &host)?;
+//! assert_eq!(*host.0.borrow(), ["print_started"]);
+//! # Ok::<(), String>(())
+//! ```
 
 #[cfg(target_family = "wasm")]
 mod allocator;
-pub mod capabilities;
+mod capabilities;
+mod context;
 mod environment;
 mod events;
 mod fields;
 #[cfg(target_family = "wasm")]
 mod glue;
-mod python;
+mod hash;
+pub mod python;
+mod saved;
 mod settings;
 mod state;
+mod time;
 mod tracker;
 mod uuid;
 
-pub use capabilities::{Capabilities, Machine, Method, Request};
-pub use python::text;
-pub use settings::SCHEMA;
+pub use capabilities::{Capabilities, Machine, Method, Report};
+pub use settings::SCHEMA as SETTINGS_SCHEMA;
 pub use tracker::Tracker;

@@ -1,13 +1,13 @@
-//! JSON values as Python's `str()` prints them: OctoPrint's tracker sends them so.
+//! JSON values as Python's `str()` prints them, since OctoPrint's own tracking sends them that way.
 
 use serde_json::{Number, Value};
 
-/// From here on a JSON number may have been an integer that a double cannot hold, and Python
-/// would have printed its digits: such numbers count as not known.
-const UNSURE: f64 = u64::MAX as f64;
+/// From here on, a JSON number may have been an integer that a double cannot hold, of which Python
+/// would have printed every digit: such numbers count as not known.
+const TOO_LARGE: f64 = u64::MAX as f64;
 
-/// A scalar as Python prints it; none for null ("not known"), for lists and objects, and for
-/// numbers beyond 2^64, which no OctoPrint reports.
+/// A scalar as Python prints it. None for null, for lists and objects, and for numbers of 2^64 or
+/// more, which OctoPrint never reports.
 #[must_use]
 pub fn text(value: &Value) -> Option<String> {
     match value {
@@ -18,7 +18,8 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// `True` or `False`.
+/// `True` or `False`, as Python prints them.
+#[must_use]
 pub fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }
@@ -27,14 +28,15 @@ fn number(number: &Number) -> Option<String> {
     if number.is_f64() { number.as_f64().and_then(float) } else { Some(number.to_string()) }
 }
 
-/// A float as Python's `repr` prints it: the shortest digits that read back the same, with an
-/// exponent below 1e-4 and from 1e16 on.
+/// A float as Python's `repr` prints it: the fewest digits that read back as the same number, with
+/// an exponent if it is below 1e-4 or at least 1e16. None if it is not finite, or 2^64 or more.
+#[must_use]
 pub fn float(value: f64) -> Option<String> {
-    if !value.is_finite() || value.abs() >= UNSURE {
+    if !value.is_finite() || value.abs() >= TOO_LARGE {
         return None;
     }
-    // serde_json has the same shortest digits ("1.25e-10", "1e-5", "0.001", "3.0"), and is here
-    // anyway: core's own float formatting would add a tenth to the component.
+    // serde_json finds the same digits ("1.25e-10", "1e-5", "0.001", "3.0"), and is needed
+    // anyway: core's own float formatting would make the component a tenth larger.
     let text = Number::from_f64(value)?.to_string();
     let (sign, text) = text.strip_prefix('-').map_or(("", &*text), |rest| ("-", rest));
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));

@@ -1,37 +1,37 @@
-//! The settings document: read, checked, and completed with what must be minted.
+//! The settings document: read, checked, and completed with a generated id and salt.
 //!
-//! The document is the user's; this module never changes a key that is there. Its keys are those
-//! of OctoPrint's `plugins.tracking` block, and `file_salt`. It is read by hand, so that what is
-//! wrong is said by the key's name.
+//! The document belongs to the user: nothing here changes a key that is there. Its keys are those
+//! of OctoPrint's `plugins.tracking` block, and `file_salt`. It is read key by key, without serde's
+//! derive, so that errors name the key.
 
 use crate::capabilities::Capabilities;
 use crate::uuid;
 use serde_json::{Map, Value};
 
-/// The JSON Schema of the document.
+/// The JSON Schema (2020-12) of the settings document: title, description and default for every key.
 pub const SCHEMA: &str = include_str!("settings.schema.json");
 
-/// A year: longer intervals are mistakes.
+/// A leap year: longer intervals are mistakes.
 const LONGEST_INTERVAL_S: u64 = 366 * 24 * 60 * 60;
 
-/// Settings in force. Defaults are OctoPrint's.
+/// The settings in force. The defaults are OctoPrint's.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// None until the user has decided; only `true` lets anything be sent.
+    /// None until the user has decided. Nothing is sent unless this is `true`.
     pub enabled: Option<bool>,
-    /// Hashed with every path; never sent.
+    /// Hashed together with every path; never sent.
     pub file_salt: Option<String>,
-    /// Seconds between two pings; 0 for never.
+    /// Seconds between pings; 0 for never.
     pub ping: u64,
-    /// Seconds between two pongs; 0 for never.
+    /// Seconds between pongs; 0 for never.
     pub pong: u64,
     /// One switch for each kind of report.
     pub events: Switches,
 }
 
-/// Which kinds of report are on. All are, until the user switches one off.
+/// Which kinds of report are on. All are on by default.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)] // each is described, with what it covers, in the schema
+#[allow(missing_docs)] // the schema says what each covers
 pub struct Switches {
     pub pong: bool,
     pub startup: bool,
@@ -73,22 +73,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Read and check a document; mint what is missing if tracking is on. Returns the settings
-    /// and the keys to add to the document.
+    /// Read and check a document. If tracking is on, generate the id and the salt where they are
+    /// missing. Returns the settings, and the keys to add to the document.
     ///
     /// # Errors
-    /// What is wrong with the document, in a user's words. Nothing is minted then.
-    pub fn load(document: &str, world: &dyn Capabilities) -> Result<(Self, Map<String, Value>), String> {
+    /// What is wrong with the document, for the user to read. Nothing is generated then.
+    pub fn load(document: &str, host: &dyn Capabilities) -> Result<(Self, Map<String, Value>), String> {
         let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
         let Value::Object(document) = document else { return Err("the document must be a JSON object".into()) };
         let (mut settings, unique_id) = Self::read(&document)?;
         let mut added = Map::new();
         if settings.enabled == Some(true) {
             if unique_id.is_none() {
-                added.insert("unique_id".into(), uuid::v4(world.random()?).into());
+                added.insert("unique_id".into(), uuid::v4(host.random()?).into());
             }
             if settings.file_salt.is_none() {
-                let salt = uuid::v4(world.random()?);
+                let salt = uuid::v4(host.random()?);
                 added.insert("file_salt".into(), salt.clone().into());
                 settings.file_salt = Some(salt);
             }
@@ -96,7 +96,7 @@ impl Settings {
         Ok((settings, added))
     }
 
-    /// The settings, and the id: only the host needs that one.
+    /// The settings, and the id, which only the host uses.
     fn read(document: &Map<String, Value>) -> Result<(Self, Option<String>), String> {
         let enabled = match document.get("enabled") {
             None | Some(Value::Null) => None,
@@ -112,7 +112,7 @@ impl Settings {
         if settings.file_salt.as_ref().is_some_and(|salt| salt.is_empty() || salt.len() > 256) {
             return Err("file_salt must have 1 to 256 bytes; remove the key to have one made".into());
         }
-        // Read by the host alone; here so that a wrong one is not taken.
+        // Only the host uses it; checked here so that a wrong one is refused.
         text(document, "server")?;
         interval(document, "ping", &mut settings.ping)?;
         interval(document, "pong", &mut settings.pong)?;

@@ -1,16 +1,22 @@
-//! The tracker: which family hears which event, and when the next tick is wanted.
+//! The tracker: it passes each event and tick to the files under `events/` that handle it, and
+//! tells the host when the next tick is wanted.
 
-use crate::capabilities::{Capabilities, Method, Request};
+use crate::capabilities::Capabilities;
+use crate::context::Context;
 use crate::events::{
-    achievements, commerror, connection, lifecycle, plugins, prints, safety, slicing, throttle, updates, webui,
+    achievements, commerror, lifecycle, ping, plugins, printer, prints, safety, slicing, throttle, updates, webui,
 };
-use crate::fields::{Fields, Payload};
-use crate::settings::{Settings, Switches};
-use crate::state::{Instant, State};
+use crate::fields::Payload;
+use crate::settings::Settings;
+use crate::state::State;
+use crate::time::instant;
 use serde_json::Value;
-use std::cell::OnceCell;
 
 /// OctoPrint's usage tracking. See the crate's documentation.
+///
+/// It does nothing by itself: the host calls [`load`](Self::load) first, then
+/// [`restore`](Self::restore) if there is a saved state, then [`on_event`](Self::on_event) and
+/// [`on_tick`](Self::on_tick), and passes each call what it may use of the world outside.
 #[derive(Default)]
 pub struct Tracker {
     settings: Settings,
@@ -18,74 +24,34 @@ pub struct Tracker {
     user_agent: String,
 }
 
-/// What a family of events works with.
-pub struct Context<'a> {
-    /// Settings in force.
-    pub settings: &'a Settings,
-    /// What the tracker remembers.
-    pub state: &'a mut State,
-    /// The world outside.
-    pub world: &'a dyn Capabilities,
-    now: OnceCell<Instant>,
-    user_agent: &'a str,
-}
-
-impl Context<'_> {
-    /// Now. Asked once, and only if something needs to know: each question to the host costs as
-    /// much as reading a small payload.
-    pub fn now(&self) -> Instant {
-        *self.now.get_or_init(|| instant(self.world.now()))
-    }
-
-    /// Whether reports of this kind go out.
-    pub fn on(&self, switch: impl Fn(&Switches) -> bool) -> bool {
-        self.settings.enabled == Some(true) && switch(&self.settings.events)
-    }
-
-    /// Report with a GET.
-    pub fn report(&self, name: &str, fields: &Fields) {
-        self.send(Method::Get, name, fields);
-    }
-
-    /// Report with a POST.
-    pub fn post(&self, name: &str, fields: &Fields) {
-        self.send(Method::Post, name, fields);
-    }
-
-    fn send(&self, method: Method, name: &str, fields: &Fields) {
-        // The one gate: whatever a family does, nothing leaves unless tracking is on.
-        if self.settings.enabled == Some(true) {
-            self.world.send(Request { method, name, fields: &fields.0, user_agent: self.user_agent });
-        }
-    }
-}
-
 impl Tracker {
-    /// Read, check and apply a settings document; returns the keys to add to it as a JSON object.
+    /// Read, check and apply a settings document (JSON). Returns the keys to add to it, as a JSON
+    /// object: `{}` for none.
     ///
     /// # Errors
     /// What is wrong with the document; the settings in force stay in force.
-    pub fn load(&mut self, document: &str, world: &dyn Capabilities) -> Result<String, String> {
-        let (settings, added) = Settings::load(document, world)?;
+    pub fn load(&mut self, document: &str, host: &dyn Capabilities) -> Result<String, String> {
+        let (settings, added) = Settings::load(document, host)?;
         let resumed = self.settings.enabled != Some(true);
         self.settings = settings;
         self.user_agent = self.state.environment.user_agent();
-        lifecycle::settings_changed(resumed, &mut self.context(world));
+        ping::settings_changed(resumed, &mut self.context(host));
         Ok(Value::Object(added).to_string())
     }
 
-    /// Handle one event. Returns when the next tick is wanted.
+    /// Handle one event of OctoPrint's bus: its name and its payload (JSON). Returns when the next
+    /// tick is wanted, in nanoseconds of the host's clock; none for no tick.
     ///
     /// # Errors
-    /// When the payload is not JSON.
-    pub fn on_event(&mut self, name: &str, payload: &str, world: &dyn Capabilities) -> Result<Option<u64>, String> {
+    /// When the payload is not JSON; the event is ignored.
+    pub fn on_event(&mut self, name: &str, payload: &str, host: &dyn Capabilities) -> Result<Option<u64>, String> {
         let payload: Value = serde_json::from_str(payload).map_err(|error| format!("{name}: {error}"))?;
-        let mut context = self.context(world);
+        let mut context = self.context(host);
         match (name, &payload) {
             ("octoprint_stopping", _) => lifecycle::stopping(&mut context),
-            ("Disconnected", _) => connection::disconnected(&mut context),
+            ("Disconnected", _) => printer::disconnected(&mut context),
             (_, Value::Object(payload)) => dispatch(name, payload, &mut context),
-            // Null, or something that no OctoPrint sends: nothing to report.
+            // Null, or something that OctoPrint never sends: nothing to report.
             _ => {}
         }
         let next_tick = next_tick(&context);
@@ -95,40 +61,41 @@ impl Tracker {
         Ok(next_tick)
     }
 
-    /// Do what is due. Returns when the next tick is wanted.
-    pub fn on_tick(&mut self, world: &dyn Capabilities) -> Option<u64> {
-        let mut context = self.context(world);
-        lifecycle::tick(&mut context);
-        connection::tick(&mut context);
+    /// Do what is due. Returns when the next tick is wanted, as [`on_event`](Self::on_event) does.
+    pub fn on_tick(&mut self, host: &dyn Capabilities) -> Option<u64> {
+        let mut context = self.context(host);
+        if context.is_enabled() {
+            if lifecycle::is_start_due(&context) {
+                ping::start(&mut context);
+                lifecycle::report_start(&mut context);
+            } else {
+                ping::tick(&mut context);
+            }
+        }
+        printer::tick(&mut context);
         throttle::tick(&mut context);
         next_tick(&context)
     }
 
-    /// The state for the next instance, as JSON text.
+    /// The state for the next instance, as JSON.
     #[must_use]
-    pub fn save(&self, world: &dyn Capabilities) -> String {
-        self.state.save(instant(world.now()))
+    pub fn save(&self, host: &dyn Capabilities) -> String {
+        self.state.save(instant(host.now()))
     }
 
     /// Carry on from a state that was saved `age_ns` nanoseconds ago.
     ///
     /// # Errors
     /// When the text is not such a state; nothing has changed then.
-    pub fn restore(&mut self, state: &str, age_ns: u64, world: &dyn Capabilities) -> Result<(), String> {
-        self.state = State::restore(state, instant(world.now()), instant(age_ns))?;
+    pub fn restore(&mut self, state: &str, age_ns: u64, host: &dyn Capabilities) -> Result<(), String> {
+        self.state = State::restore(state, instant(host.now()), instant(age_ns))?;
         self.user_agent = self.state.environment.user_agent();
-        lifecycle::settings_changed(false, &mut self.context(world));
+        ping::settings_changed(false, &mut self.context(host));
         Ok(())
     }
 
-    fn context<'a>(&'a mut self, world: &'a dyn Capabilities) -> Context<'a> {
-        Context {
-            settings: &self.settings,
-            state: &mut self.state,
-            world,
-            now: OnceCell::new(),
-            user_agent: &self.user_agent,
-        }
+    fn context<'a>(&'a mut self, host: &'a dyn Capabilities) -> Context<'a> {
+        Context::new(&self.settings, &mut self.state, host, &self.user_agent)
     }
 }
 
@@ -136,17 +103,17 @@ fn dispatch(name: &str, payload: &Payload, cx: &mut Context) {
     match name {
         "PrintStarted" | "PrintDone" | "PrintFailed" | "PrintCancelled" => prints::print(name, payload, cx),
         "Error" => commerror::error(payload, cx),
-        "Connected" => connection::connected(payload, cx),
-        "FirmwareData" => connection::firmware(payload, cx),
-        "PrinterStateChanged" => lifecycle::printer_state(payload, cx),
-        "plugin_pi_support_throttle_state" => throttle::told(payload, cx),
+        "Connected" => printer::connected(payload, cx),
+        "FirmwareData" => printer::firmware(payload, cx),
+        "PrinterStateChanged" => printer::state_changed(payload, cx),
+        "plugin_pi_support_throttle_state" => throttle::state_changed(payload, cx),
         "plugin_pluginmanager_install_plugin" => plugins::changed("install_plugin", payload, cx),
         "plugin_pluginmanager_uninstall_plugin" => plugins::changed("uninstall_plugin", payload, cx),
         "plugin_pluginmanager_enable_plugin" => plugins::changed("enable_plugin", payload, cx),
         "plugin_pluginmanager_disable_plugin" => plugins::changed("disable_plugin", payload, cx),
         "plugin_softwareupdate_update_succeeded" => updates::ended("update_successful", payload, cx),
         "plugin_softwareupdate_update_failed" => updates::ended("update_failed", payload, cx),
-        // Firmware Check has two names: today's and the one that OctoPrint's tracker waits for.
+        // OctoPrint's Firmware Check fires the second; its tracking still waits for the first.
         "plugin_printer_safety_check_warning" | "plugin_firmware_check_warning" => safety::warning(payload, cx),
         "plugin_achievements_achievement_unlocked" => achievements::unlocked(payload, cx),
         "SlicingStarted" => slicing::started(payload, cx),
@@ -157,18 +124,14 @@ fn dispatch(name: &str, payload: &Payload, cx: &mut Context) {
     }
 }
 
-/// The earliest of all that wait; none while tracking is off, so that nothing wakes up for it.
+/// When the first of all timers is due; none while tracking is off, so that nothing wakes up for it.
 fn next_tick(cx: &Context) -> Option<u64> {
-    if !cx.on(|_| true) {
+    if !cx.is_enabled() {
         return None;
     }
-    [lifecycle::next_tick(cx), connection::next_tick(cx), throttle::next_tick(cx)]
+    [lifecycle::next_tick(cx), ping::next_tick(cx), printer::next_tick(cx), throttle::next_tick(cx)]
         .into_iter()
         .flatten()
         .min()
         .map(|at| u64::try_from(at).unwrap_or(0))
-}
-
-fn instant(ns: u64) -> Instant {
-    Instant::try_from(ns).unwrap_or(Instant::MAX)
 }

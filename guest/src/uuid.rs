@@ -1,6 +1,6 @@
-//! UUID version 4: made from random bytes, and told from anything else.
+//! Version 4 UUIDs: made from random bytes, and recognised.
 
-/// The text form of a version 4 UUID made of these bytes.
+/// Make a version 4 UUID from random bytes, as text.
 pub fn v4(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -14,7 +14,7 @@ pub fn v4(mut bytes: [u8; 16]) -> String {
     text
 }
 
-/// Whether the text is a version 4 UUID in its usual form (either case).
+/// Whether the text is a version 4 UUID with hyphens, in upper or lower case.
 pub fn is_v4(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(i, byte)| match i {
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_apart() {
+    fn anything_else_is_rejected() {
         assert!(is_v4("11111111-2222-4333-8444-555555555555"));
         for text in [
             "",

@@ -1,4 +1,4 @@
-//! What `startup`, `pong` and the user agent say of the installation.
+//! What `startup`, `pong` and the user agent say about the installation.
 #![allow(missing_docs)]
 
 mod common;
@@ -43,7 +43,7 @@ fn startup(machine: Machine, environments: &[Value]) -> String {
     bench.said().pop().unwrap()
 }
 
-/// What `pong` says last, after these events.
+/// The last `pong` after these events.
 fn pong(events: &[(&str, Value)]) -> String {
     let mut bench = Bench::on();
     for (name, payload) in events {
@@ -126,7 +126,7 @@ fn plugins_are_listed_in_order_and_lower_case() {
         {"key": "number", "version": 2.5},
         {"key": "empty", "version": ""},
         {"version": "no key"},
-        "no object",
+        "not an object",
         {"key": "last", "version": "0.1"},
     ]);
     let expected = "pong plugins=zeta:1.0rc1,alpha:?,beta:?,number:2.5,empty:?,last:0.1";

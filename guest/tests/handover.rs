@@ -1,4 +1,4 @@
-//! The next instance, under another clock, carries on where the last one stopped.
+//! The next instance carries on where the last one stopped, even if its clock counts from another moment.
 #![allow(missing_docs)]
 
 mod common;
@@ -242,9 +242,9 @@ fn garbage_is_refused_and_changes_nothing() {
         ("", "EOF while parsing a value at line 1 column 0"),
         ("nonsense", "expected ident at line 1 column 2"),
         ("{", "EOF while parsing an object at line 1 column 1"),
-        ("null", "the saved state is no JSON object"),
-        ("[]", "the saved state is no JSON object"),
-        ("5", "the saved state is no JSON object"),
+        ("null", "the saved state is not a JSON object"),
+        ("[]", "the saved state is not a JSON object"),
+        ("5", "the saved state is not a JSON object"),
     ] {
         let refused = bench.tracker.restore(garbage, 5 * SECOND, &bench.world);
         assert_eq!((refused, bench.save()), (Err(expected.to_string()), before.clone()), "{garbage}");

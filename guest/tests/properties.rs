@@ -1,5 +1,5 @@
-//! What holds for any payload: no panic, nothing that the manifest does not declare, and no field
-//! that depends on what it should not.
+//! What holds for any payload: no panic, no request that the manifest does not declare, and no field
+//! that depends on data that it should not depend on.
 #![allow(missing_docs)]
 
 mod common;
@@ -20,14 +20,14 @@ fn config() -> Config {
     Config { failure_persistence: None, ..Config::with_cases(300) }
 }
 
-/// A float of at most 15 digits. The JSON parser reads these exactly; more digits it may read as
-/// the next float, which is the price of a small component.
+/// A float of at most 15 digits. The JSON parser reads these exactly; with more digits, it may be off
+/// by one bit, which is the price of a small component.
 fn decimal() -> impl Strategy<Value = f64> {
     let whole = -999_999_999_999_999_i64..=999_999_999_999_999;
     (whole, 0..=20).prop_map(|(digits, places)| format!("{digits}e-{places}").parse().unwrap())
 }
 
-/// Scalars that OctoPrint might send, and some that it never would.
+/// Scalars that OctoPrint might send, and some that it never sends.
 fn scalar() -> impl Strategy<Value = Value> {
     let likely = [
         json!("a.gcode"),
@@ -65,7 +65,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An event that the tracker hears, with some of its keys.
+/// An event that the tracker handles, with some of its keys.
 fn event() -> impl Strategy<Value = (String, Value)> {
     select(MANIFEST.sees.clone()).prop_flat_map(|(name, keys)| {
         let value = prop_oneof![4 => scalar(), 1 => json()];
@@ -81,7 +81,7 @@ fn event() -> impl Strategy<Value = (String, Value)> {
     })
 }
 
-/// Put a value where the manifest's dotted name says.
+/// Insert a value at the place that the manifest's dotted name means.
 fn put(payload: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     let Some(value) = value else { return };
     let Some((part, key)) = key.split_once('.') else {
@@ -96,7 +96,7 @@ fn put(payload: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     }
 }
 
-/// A running server of this version on a machine that is known.
+/// A running server of this version, on a known machine.
 fn bench(version: &str) -> Bench {
     let mut bench = Bench::with(json!({"ping": 60, "pong": 150}));
     let machine = Machine { bits: Some(64), frequency_mhz: Some(1500.0), cores: Some(4), ..Machine::default() };
@@ -113,7 +113,7 @@ fn check(sent: &[(u64, Sent)]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What is said to one event, field by field.
+/// The one report that an event causes: its name and fields.
 fn fields(version: &str, event: &str, payload: &Value) -> (String, Vec<(&'static str, String)>) {
     let mut bench = Bench::running(version);
     bench.event(event, payload.clone());
@@ -123,13 +123,13 @@ fn fields(version: &str, event: &str, payload: &Value) -> (String, Vec<(&'static
     (request.name, request.fields)
 }
 
-/// The names of the fields that are not the same.
+/// The names of the fields that differ.
 fn differences(a: &[(&'static str, String)], b: &[(&'static str, String)]) -> Vec<&'static str> {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect()
 }
 
-/// Event, key of its payload, field of its report.
+/// Events, keys of their payloads, and the fields that report those.
 const REPORTED: [(&str, &str, &str); 18] = [
     ("PrintStarted", "connector", "printer_connector"),
     ("PrintDone", "time", "elapsed"),
@@ -151,7 +151,7 @@ const REPORTED: [(&str, &str, &str); 18] = [
     ("webui_load", "os_version", "os_version"),
 ];
 
-/// A payload in which every key of the event is known.
+/// A payload that has every key of the event.
 fn complete(event: &str) -> Value {
     let (_, keys) = MANIFEST.sees.iter().find(|(name, _)| name == event).unwrap();
     let mut payload: Map<_, _> = keys.iter().map(|key| (key.clone(), json!("x"))).collect();
@@ -160,7 +160,7 @@ fn complete(event: &str) -> Value {
     Value::Object(payload)
 }
 
-/// Any finite float, the small ones as often as the large, and short ones of every size.
+/// Any finite float: small ones as often as large ones, and short ones of every size.
 fn float() -> impl Strategy<Value = f64> {
     let any = any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite());
     let short = (-99..=99, -12..=20).prop_map(|(digits, exponent)| format!("{digits}e{exponent}").parse().unwrap());
@@ -252,7 +252,7 @@ proptest! {
         let [a, b] = values.map(|value| {
             payload[key] = value.clone();
             let said = fields("2.1.0", event, &payload).1;
-            (glassbox_tracker::text(&value), said)
+            (glassbox_tracker::python::text(&value), said)
         });
         prop_assert_eq!(differences(&a.1, &b.1), [field]);
         for (text, said) in [a, b] {
@@ -262,7 +262,7 @@ proptest! {
 
     #[test]
     fn floats_print_as_they_are(value in float()) {
-        let text = glassbox_tracker::text(&Value::from(value));
+        let text = glassbox_tracker::python::text(&Value::from(value));
         // Beyond 2^64 it may have been an integer.
         prop_assert_eq!(text.is_none(), value.abs() >= 18_446_744_073_709_551_616.0);
         if let Some(text) = text {

@@ -1,4 +1,4 @@
-//! What each event of OctoPrint's bus makes the tracker say: names, fields, their order.
+//! What each event of OctoPrint's bus makes the tracker send: names, fields, and their order.
 #![allow(missing_docs)]
 
 mod common;
@@ -11,7 +11,7 @@ const NOTHING: [&str; 0] = [];
 /// SHA-1 of `a.gcode` and the salt.
 const FILE: &str = "4fe33d255eef641827a8aebb76ac2a2044d66f1e";
 
-/// What a running server of this version says to one event; ` FILE` stands for the file's hash.
+/// What is sent for one event on a running server of this version; `FILE` stands for the file's hash.
 fn said(version: &str, event: &str, payload: &Value) -> Vec<String> {
     let mut bench = Bench::running(version);
     bench.event(event, payload.clone());
@@ -22,7 +22,7 @@ fn check(cases: &[(&str, Value, &str)]) {
     check_version("1.11.8", cases);
 }
 
-/// An empty expectation is for no report.
+/// An empty expectation means that nothing is sent.
 fn check_version(version: &str, cases: &[(&str, Value, &str)]) {
     for (event, payload, expected) in cases {
         let expected: Vec<_> = [*expected].into_iter().filter(|said| !said.is_empty()).collect();
@@ -30,7 +30,7 @@ fn check_version(version: &str, cases: &[(&str, Value, &str)]) {
     }
 }
 
-/// A payload as OctoPrint makes it, with some keys other.
+/// A payload as OctoPrint makes it, with some keys replaced or added.
 fn print(other: Value) -> Value {
     let mut payload = json!({
         "name": "A", "path": "a.gcode", "origin": "local", "size": 1, "owner": "me", "user": "me",

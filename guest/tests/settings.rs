@@ -1,15 +1,15 @@
-//! The settings document: its schema, its defaults, what is minted, and what is refused.
+//! The settings document: its schema, its defaults, what is generated, and what is refused.
 #![allow(missing_docs)]
 
 mod common;
 
 use common::{Bench, ID, settings};
-use glassbox_tracker::SCHEMA;
+use glassbox_tracker::SETTINGS_SCHEMA;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 fn schema() -> Value {
-    serde_json::from_str(SCHEMA).unwrap()
+    serde_json::from_str(SETTINGS_SCHEMA).unwrap()
 }
 
 /// Every property of the schema, those in `events` too.
@@ -87,7 +87,7 @@ fn the_default_server_is_the_manifests() {
 }
 
 #[test]
-fn nothing_is_minted_before_enabled_is_true() {
+fn nothing_is_generated_before_enabled_is_true() {
     for document in [json!({}), json!({"enabled": null}), json!({"enabled": false}), json!({"events": {}, "ping": 5})] {
         let mut bench = Bench::default();
         assert_eq!(bench.load(&document), "{}", "{document}");
@@ -96,7 +96,7 @@ fn nothing_is_minted_before_enabled_is_true() {
 }
 
 #[test]
-fn an_id_and_a_salt_are_minted() {
+fn an_id_and_a_salt_are_generated() {
     let mut bench = Bench::default();
     let added = bench.load(&json!({"enabled": true}));
     let id = "01010101-0101-4101-8101-010101010101";
@@ -106,14 +106,14 @@ fn an_id_and_a_salt_are_minted() {
 }
 
 #[test]
-fn a_minted_salt_is_in_force_at_once() {
+fn a_generated_salt_is_in_force_at_once() {
     let mut bench = Bench::default();
     bench.load(&json!({"enabled": true}));
     bench.event("PrintStarted", json!({"path": "a.gcode"}));
-    let minted = bench.said();
+    let generated = bench.said();
     bench.load(&json!({"enabled": true, "file_salt": "02020202-0202-4202-8202-020202020202"}));
     bench.event("PrintStarted", json!({"path": "a.gcode"}));
-    assert_eq!(bench.said(), minted);
+    assert_eq!(bench.said(), generated);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn keys_that_are_there_are_never_returned() {
 }
 
 #[test]
-fn without_random_bytes_nothing_is_minted() {
+fn without_random_bytes_nothing_is_generated() {
     let mut bench = Bench::default();
     bench.world.random_denied.set(true);
     for document in [json!({"enabled": true}), json!({"enabled": true, "unique_id": ID})] {

@@ -6,7 +6,7 @@ mod common;
 use common::{Bench, throttle_event};
 use serde_json::{Value, json};
 
-/// A switch, and what is missing when it is off: whole reports, and ` field=value` of others.
+/// A switch, and what is missing when it is off: whole reports, and ` field=value` in others.
 const SWITCHES: [(&str, &[&str], &[&str]); 12] = [
     ("pong", &["pong"], &[]),
     ("startup", &["startup", "shutdown"], &[]),
@@ -50,7 +50,7 @@ fn events() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// All that is said in a day in which everything happens.
+/// Everything that is sent on a day on which everything happens.
 fn day(switches: Value) -> Vec<String> {
     let mut bench = Bench::with(json!({"events": switches}));
     bench.event("environment", json!({"achievements": ["one", "two"]}));

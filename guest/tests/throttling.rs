@@ -1,4 +1,4 @@
-//! Throttling: who watches it, how often, and that no change is told twice.
+//! Throttling: who watches it, how often, and that no change is reported twice.
 #![allow(missing_docs)]
 
 mod common;
@@ -27,7 +27,7 @@ const CALM_SAID: &str = "system_unthrottled throttled_now=False throttled_past=F
                          throttled_voltage_now=False throttled_voltage_past=False throttled_overheat_now=False \
                          throttled_overheat_past=False";
 
-/// On a machine with such a query; what is said at the start is left out.
+/// On a machine that answers the throttle query; what is sent at the start is left out.
 fn polling(mask: u32) -> Bench {
     let mut bench = Bench::on();
     bench.world.throttle.set(Some(mask));

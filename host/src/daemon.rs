@@ -17,7 +17,7 @@ use crate::plugins::supervisor::Supervisor;
 use crate::plugins::supervisor::main_loop;
 use crate::plugins::watcher::HomeWatcher;
 use crate::record::{self, Sink};
-use crate::sources::octoprint::{connection, follow};
+use crate::sources::octoprint::{connection_status, follow};
 use crate::sources::{jsonl, mqtt};
 use anyhow::{Context, Result, bail};
 use glassbox_journal::{Journal, JournalEntry, Rules, What};
@@ -79,7 +79,7 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
         let _ = signal.send(Control::Signal);
     })
     .context("listening for signals")?;
-    connection::forget_all(home);
+    connection_status::forget_all(home);
     let journal = open_journal(home);
     journal.write(&JournalEntry { what: What::Started, ..JournalEntry::default() });
     let config = LiveConfig::new(config, trust);

@@ -1,37 +1,38 @@
-//! The `glassbox` program: reads the command line, does what it says, and turns errors into words
-//! and an exit status.
+//! The `glassbox` program: reads the command line, runs the command, and turns its result into an exit status
+//! and, if it failed, a message.
 
 mod cli;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use cli::arguments::{Cli, Command};
 use cli::logger;
 use glassbox::home::Home;
+use glassbox_util::Advised;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let form = cli.log;
-    logger::start(form, cli.verbose);
+    let format = cli.log;
+    logger::start(format, cli.verbose);
     match execute(cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        // Whoever read our output has had enough.
+        // Whoever was reading our output has stopped.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if form == logger::Form::Json => {
-            tracing::error!("{error:#}");
+        Err(error) if format == logger::LogFormat::Json => {
+            tracing::error!("{}", in_words(&error));
             ExitCode::from(2)
         }
         Err(error) => {
-            // Where nobody reads, the exit status has to do.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            // If nobody is reading that, the exit status has to be enough.
+            let _ = writeln!(std::io::stderr(), "error: {}", in_words(&error));
             ExitCode::from(2)
         }
     }
 }
 
-/// Whether all is well; false if a check failed.
+/// Run the command. False if it was a check that failed.
 fn execute(cli: Cli) -> anyhow::Result<bool> {
     let given = cli.home.clone();
     let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
@@ -55,20 +56,23 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Replay(options) => return cli::replay(&home()?, &options),
         Command::Journal(options) => return cli::journal(&home()?, &options),
+        #[cfg(feature = "audit")]
         Command::Audit(options) => return cli::audit(&options),
+        #[cfg(feature = "audit")]
         Command::Demo { speed, session, port } => {
             return cli::demo(given.as_deref(), speed, session.as_deref(), port);
         }
         Command::Policy { name, markdown } => cli::policy(&home()?, &name, markdown)?,
         Command::Pack { module, manifest, output } => cli::pack(&module, &manifest, &output)?,
-        Command::Completions { shell } => {
-            // Not straight to standard output: the generator panics where that is closed.
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "glassbox", &mut script);
-            std::io::stdout().write_all(&script)?;
-        }
+        Command::Completions { shell } => cli::completions(shell)?,
     }
     Ok(true)
+}
+
+/// What happened, then why, and last what to do about it.
+fn in_words(error: &anyhow::Error) -> String {
+    let (what, advice) = Advised::split(error);
+    advice.iter().fold(what, |what, advice| format!("{what}; {advice}"))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

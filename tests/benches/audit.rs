@@ -1,5 +1,5 @@
 //! What an audit of the bundled tracker takes, on all cores: measured with few trials and with more, and
-//! reckoned from that for as many as it makes by itself.
+//! calculated from that for the default number.
 
 use crate::Sheet;
 use glassbox::home::BUNDLED;

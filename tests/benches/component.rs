@@ -85,7 +85,7 @@ impl glassbox_tracker::Capabilities for Native {
         Ok([7; 16])
     }
     /// As over the boundary: whoever queues a request has it to keep.
-    fn send(&self, request: glassbox_tracker::Request) {
+    fn send(&self, request: glassbox_tracker::Report) {
         let owned = http::Request {
             method: http::Method::Get,
             name: request.name.into(),

@@ -48,13 +48,13 @@ fn the_same_sees_and_says_no_more() {
     let out = against(&new, &old, &["--corpus", &corpus]).good();
     assert!(out.contains("\n         the same bytes\n"), "{out}");
     assert!(
-        out.contains("\ntouches  no other imports and exports\nmanifest it asks for what the old one asks for\n"),
+        out.contains("\ntouches  the same imports and exports\nmanifest it asks for the same as the old version\n"),
         "{out}"
     );
     assert!(out.contains("\n   265 of 265 cases: the same bytes\n"), "{out}");
-    assert!(out.ends_with("\nverdict  nothing that is newly seen or said\n"), "{out}");
+    assert!(out.ends_with("\nverdict  the new version sees and says nothing new\n"), "{out}");
     let out = against(&new, &old, &[]).good();
-    assert!(out.ends_with("what it does was not looked at\n"), "{out}");
+    assert!(out.ends_with("what it does was not examined\n"), "{out}");
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn a_version_that_asks_for_more_and_says_more() {
         "\n  + report slicing_started (slicer)\n",
         "\n  - see the event SlicingNever (",
         "\n  - report slicing_never (slicer)\n",
-        " + SlicingStarted: slicing_started is sent, and was not\n         for example ",
+        " + SlicingStarted: slicing_started is now sent\n         for example ",
         "\n           old: nothing\n           new: GET /track/",
-        "\nverdict  the new version sees or says more, or otherwise\n",
+        "\nverdict  the new version sees or says something new\n",
     ] {
         assert!(output.out.contains(words), "{words:?} is not in\n{}", output.out);
     }
@@ -95,8 +95,8 @@ fn less_is_no_more() {
     let (old, new) = (folder.write("old.wasm", BUNDLED), folder.write("new.wasm", less));
     let corpus = recorded();
     let out = against(&new, &old, &["--corpus", &corpus]).good();
-    assert!(out.contains("\nmanifest\n  - see of this machine also os\n"), "{out}");
-    assert!(out.ends_with("\nverdict  nothing that is newly seen or said\n"), "{out}");
+    assert!(out.contains("\nmanifest\n  - also see this machine's os\n"), "{out}");
+    assert!(out.ends_with("\nverdict  the new version sees and says nothing new\n"), "{out}");
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_new_influence_shows_up_though_the_manifest_is_the_same() {
     let output = against(&new, &old, &["--trials", "6"]);
     assert_eq!(output.status, Some(1), "{output:?}");
     for words in [
-        "\nmanifest it asks for what the old one asks for\nflow\n",
+        "\nmanifest it asks for the same as the old version\nflow\n",
         "\n  + PrintStarted: path -> started.note\n",
-        "\nverdict  the new version sees or says more, or otherwise\n",
+        "\nverdict  the new version sees or says something new\n",
     ] {
         assert!(output.out.contains(words), "{words:?} is not in\n{}", output.out);
     }
@@ -153,7 +153,7 @@ fn what_it_tries_in_vain_is_told_too() {
     let (old, new) = (folder.write("old.wasm", BUNDLED), folder.write("new.wasm", bytes));
     let corpus = recorded();
     let output = against(&new, &old, &["--corpus", &corpus]);
-    let words = " + SlicingStarted: tries to send what is not declared: slicing_started: ";
+    let words = " + SlicingStarted: it tries to send something that is not declared: slicing_started: ";
     assert!(output.status == Some(1) && output.out.contains(words), "{}", output.out);
 }
 
@@ -165,7 +165,7 @@ fn what_cannot_be_compared_is_not_taken_for_the_same() {
         let output = against(new, old, &["--corpus", &recorded()]);
         assert_eq!(output.status, Some(1), "{output:?}");
         assert!(output.out.contains("\n         it cannot be loaded: "), "{}", output.out);
-        assert!(output.out.ends_with("\nverdict  not all could be compared\n"), "{}", output.out);
+        assert!(output.out.ends_with("\nverdict  not everything could be compared\n"), "{}", output.out);
     }
     let other = folder.write("counter.wasm", counter("first"));
     let output = against(&other, &new, &[]);

@@ -39,7 +39,7 @@ imports  glassbox:tracker/http@1.0.0
         BUNDLED.len()
     );
     assert!(out.starts_with(&expected), "{out}");
-    let touches = "touches  nothing but the imports above: all of them are the contract's\n";
+    let touches = "touches  nothing but the imports above, all of which are part of the contract\n";
     assert!(out.contains(touches) && !out.contains("\ncorpus "), "{out}");
     assert!(home.run(&["list"]).good().contains(&format!("    {} bytes, sha256 {digest}\n", BUNDLED.len())));
 }
@@ -199,7 +199,7 @@ fn the_page_needs_nothing_and_runs_nothing() {
     let output = audit_in_full(&file, &["--trials", "3", "--html", page.to_str().unwrap()]);
     assert_eq!(output.status, Some(0), "{}{}", output.out, output.err);
     let page = std::fs::read_to_string(page).unwrap();
-    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp;&#39;"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp;'"), "{page}");
     for forbidden in ["<script", "<link", "<img", "<iframe", " src=", " href=", "@import", "url(", "javascript:"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
@@ -216,9 +216,9 @@ fn a_leak_is_in_the_words_and_in_the_exit_status() {
     for wanted in [
         "\n  PrintStarted\n",
         "\n    path                         -> started.note ",
-        "\n  Found, where its reader does not see it:\n    PrintStarted.path -> started.note in base64",
-        "\n  FAILS      What it says of what it sees, it says openly: nothing is hidden in other forms\n",
-        "\n  not shown  It does what was recorded of the real OctoPrint\n             no corpus was given\n",
+        "\n  Found in a form that a reader would not recognise:\n    PrintStarted.path -> started.note in base64",
+        "\n  FAILS      What it says about what it sees, it says openly: nothing is hidden in another form\n",
+        "\n  not shown  It does what the real OctoPrint did in recorded cases\n             no corpus was given\n",
         "\n  holds      It is a tracker, and touches nothing but what the contract gives it\n",
     ] {
         assert!(output.out.contains(wanted), "{wanted}\nin\n{}", output.out);
@@ -232,7 +232,7 @@ fn a_terminal_gets_colour_and_progress() {
     let file = home.0.write("leaky.wasm", leaky("hex"));
     let arguments = format!("audit '{}' --trials 2", file.display());
     let out = on_terminal(&arguments, "");
-    assert!(out.contains("\u{1b}[31mFAILS     \u{1b}[0m What it says of what it sees"), "{out}");
+    assert!(out.contains("\u{1b}[31mFAILS     \u{1b}[0m What it says about what it sees"), "{out}");
     assert!(out.contains("\u{1b}[32mholds     \u{1b}[0m It is a tracker"), "{out}");
     assert!(out.contains("\rmeasuring  [") && out.contains("] 100 %"), "{out}");
     assert!(!on_terminal(&arguments, "1").contains('\u{1b}'));

@@ -1,4 +1,4 @@
-//! Lines that are no events: each is named by its number, costs little, and the next one counts.
+//! Lines that are not events: each is named by its number and costs little, and the next event counts.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, STARTED, kinds, receiver, wait_until};
 use std::fs;
@@ -101,7 +101,7 @@ fn a_line_of_50_mb_is_passed_over_in_little_memory() {
     host.send(PRINT);
     assert_eq!(kinds(&receiver, 4)[3], "print_started");
     host.wait_for_log(" WARN ignoring line 3: it is longer than 1024 KiB\n");
-    // Linux alone tells; elsewhere the rest of the test is all there is.
+    // Only Linux tells how much memory was used; elsewhere this part is left out.
     if let Ok(status) = fs::read_to_string(format!("/proc/{}/status", host.id())) {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
         let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();

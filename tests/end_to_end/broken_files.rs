@@ -1,4 +1,4 @@
-//! Files of the home that are broken: each is named, with advice, and the rest works.
+//! Broken files in the home: each is named, with advice, and everything else works.
 
 use crate::support::{ENVIRONMENT, Home, Output, PRINT, STARTED, kinds, program, receiver};
 use glassbox::home::BUNDLED;
@@ -9,7 +9,7 @@ use std::fs;
 fn broken() -> Vec<(&'static str, Option<Vec<u8>>, &'static str)> {
     let other = "\n  - it does not export on-event\n  - it does not export on-tick\n";
     vec![
-        ("big", Some(vec![0; 5 << 20]), "big.wasm: it has more than 4 MiB, the most that is read"),
+        ("big", Some(vec![0; 5 << 20]), "big.wasm: it has more than 4 MiB, which is the limit"),
         (
             "core",
             Some(b"\0asm\x01\0\0\0".to_vec()),
@@ -74,7 +74,7 @@ fn an_audit_says_what_is_wrong() {
         let output = program(&["audit", "--quick"]).arg(home.plugin(name)).run();
         let text = format!("{}{}", output.out, output.err);
         match name {
-            // An auditor may call the file as they like.
+            // An auditor may give the file any name.
             "renamed" => assert_eq!(output.status, Some(0), "{text}"),
             "big" | "folder" => {
                 let message = output.error();
@@ -94,7 +94,7 @@ fn damaged_settings_are_named_with_what_to_do() {
     let damages: [(Option<&[u8]>, &str); 5] = [
         (Some(b"{\"enabled\": true, \"serv"), "EOF while parsing a string at line 1 column 23"),
         (Some(b"[true]"), "invalid type: sequence, expected a map at line 1 column 0"),
-        (Some(&[b' '; 1 << 20]), "it has more than 65536 bytes, the most that is read"),
+        (Some(&[b' '; 1 << 20]), "it has more than 65536 bytes, which is the limit"),
         (Some(b"{\"enabled\": \"\xff\"}"), "invalid utf-8 sequence of 1 bytes from index 13"),
         (None, "it is a folder"),
     ];
@@ -111,7 +111,7 @@ fn damaged_settings_are_named_with_what_to_do() {
         }
         let out = home.run(&["status"]).good();
         let expected = format!(
-            "tracking: nothing is sent: the settings file {} is damaged: {reason} (fix it, or glassbox opt-in tracking to begin anew)\n",
+            "tracking: nothing is sent: the settings file {} is damaged: {reason} (fix it, or start over with: glassbox opt-in tracking)\n",
             file.display()
         );
         assert!(out.contains(&expected), "{out}");
@@ -158,7 +158,7 @@ fn a_home_that_cannot_be_made_is_an_error() {
         }
         let message = program(&["init", "--home"]).arg(&root).run().error();
         let advice = "choose another home with --home, or make it writable";
-        assert_eq!(message, format!("making the folder {}; {advice}: {reason}", root.display()));
+        assert_eq!(message, format!("making the folder {}: {reason}; {advice}", root.display()));
     }
 }
 

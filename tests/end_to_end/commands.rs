@@ -1,4 +1,4 @@
-//! The commands that look and explain: what they print, and how they end.
+//! The commands that only show things: what they print, and their exit status.
 
 use crate::support::{Folder, Home, program};
 use glassbox::home::BUNDLED;
@@ -106,7 +106,7 @@ fn the_policy_in_words_and_as_a_table() {
     let words = policy(&[]);
     assert!(words.starts_with("tracking - OctoPrint's anonymous usage tracking\n\nIt sends to https://tracking.octoprint.org/track/{id}/{event}/\n"));
     assert!(words.contains(
-        "\n  print_started [off: events.printjob=false]\n      origin: one of local, sdcard, printer; may be missing\n"
+        "\n  print_started [off: events.printjob=false]\n      origin: one of local, sdcard, printer; optional\n"
     ));
     assert!(words.contains("\n  PrintStarted: path, origin, connector\n"), "{words}");
     let table = policy(&["tracking", "--markdown"]);
@@ -221,8 +221,8 @@ fn a_closed_pipe_is_no_failure() {
         &["settings", "tracking"],
         &["policy"],
         &["policy", "--markdown"],
-        &["log"],
-        &["log", "--verify"],
+        &["journal"],
+        &["journal", "--verify"],
         &["completions", "bash"],
         &["--help"],
         &["--version"],
@@ -235,7 +235,7 @@ fn a_closed_pipe_is_no_failure() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
-    // An error that nobody reads is one all the same.
+    // An error is an error even if nobody reads it.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = home.command(&["settings", "other"]).into_command();

@@ -142,7 +142,7 @@ fn opting_out_of_a_name_that_is_not_there_does_not_pretend() {
     let home = Home::opted_in("http://127.0.0.1:9/");
     let message = home.run(&["opt-out", "trackin"]).error();
     let expected =
-        "there is no plugin 'trackin' here, so nothing was changed; 'glassbox list' names those that there are";
+        "there is no plugin 'trackin' here, so nothing was changed; 'glassbox list' shows which plugins there are";
     assert_eq!(message, expected);
     assert_eq!(files(&home.root().join("settings")), [home.settings_file()]);
 

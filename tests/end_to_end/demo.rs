@@ -39,7 +39,9 @@ fn the_whole_day_and_every_difference_has_a_reason() {
     assert_eq!(*row("print_started"), "print_started                8         8          8  ");
     assert!(row("install_plugin").ends_with(" 1         1          1  "));
     assert!(row("enable_plugin").ends_with("1: null is 'not known' and left out; OctoPrint sends the word None"));
-    assert!(row("printer_safety_warning").ends_with("1: Firmware Check's warning is heard under today's name too"));
+    assert!(
+        row("printer_safety_warning").ends_with("1: Firmware Check's warning is recognised under its new name too")
+    );
     assert!(out.ends_with("\nevery difference has a reason\n"), "{table}");
     assert!(!out.contains(['\x1b', '\r']));
     // What happened, live.
@@ -61,7 +63,7 @@ fn a_difference_without_a_reason_is_shown() {
     );
     let path = "GET /track/11111111-2222-4333-8444-555555555555/ping/?octoprint_uptime=1&printer_state";
     let expected = format!(
-        "\nping\nhere: {path}=OFFLINE (OctoPrint/1.11.8)\nthere: {path}=ONLINE (OctoPrint/1.11.8)\n\n1 differences have no reason\n"
+        "\nping\nhere: {path}=OFFLINE (OctoPrint/1.11.8)\nthere: {path}=ONLINE (OctoPrint/1.11.8)\n\ndifferences without a reason: 1\n"
     );
     assert!(output.out.ends_with(&expected), "{}", output.out);
 }
@@ -135,7 +137,7 @@ fn sessions_that_cannot_be_played_are_errors() {
     fs::remove_file(folder.path("day.requests.jsonl")).unwrap();
     let message = play(&events);
     assert!(message.contains("day.requests.jsonl: No such file") || message.contains("line 1"), "{message}");
-    assert_eq!(play(&folder.path("day.jsonl")), "a session's file is called NAME.events.jsonl");
+    assert_eq!(play(&folder.path("day.jsonl")), "the name of a session's file must end in .events.jsonl");
 }
 
 #[test]

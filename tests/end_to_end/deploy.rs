@@ -3,6 +3,7 @@
 
 use crate::push_server::{KEY, PushServer};
 use crate::support::{Home, LONG, START, kinds, program, receiver, workspace};
+use glassbox_tests::skip;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -83,7 +84,7 @@ fn the_service_hears_its_octoprint() {
         let words = arguments(&command, &home);
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let host = program(&words).env("CREDENTIALS_DIRECTORY", home.0.path("credentials")).start();
-        host.wait_for_log("hears OctoPrint");
+        host.wait_for_log("listening to OctoPrint");
         assert_eq!(kinds(&receiver, 3), START, "{command}");
         host.signal("TERM");
         host.wait(LONG).log();
@@ -115,8 +116,7 @@ fn the_helper_runs_as_the_service() {
 #[test]
 fn systemd_understands_the_unit_and_calls_it_tight() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no systemd-analyze; on Debian: apt-get install systemd");
-        return;
+        return skip("there is no systemd-analyze; on Debian: apt-get install systemd");
     }
     let home = Home::new();
     // It looks whether the program is there.
@@ -130,8 +130,7 @@ fn systemd_understands_the_unit_and_calls_it_tight() {
     let rated = rated.unwrap();
     let said = String::from_utf8_lossy(&rated.stdout).into_owned() + &String::from_utf8_lossy(&rated.stderr);
     if said.contains("--offline") {
-        eprintln!("SKIPPED: this systemd-analyze is too old to rate a file; 250 and later can");
-        return;
+        return skip("this systemd-analyze is too old to rate a file; 250 and later can");
     }
     let exposure = |text: &str| -> f64 {
         let (_, after) = text.split_once("Overall exposure level for glassbox.service: ").expect(text);

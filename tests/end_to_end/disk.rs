@@ -1,13 +1,13 @@
-//! The disk is full, and later it is not: the host goes on, says so once, and what is missing from its
-//! journal is told in it.
+//! The disk is full for a while: the host goes on and says so once, and the journal says what is missing
+//! from it.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, Program, SILENCE, START, STARTED, kinds, receiver};
 use serde_json::json;
 use std::fs;
 use std::process::Command;
 
-/// The running host, which a file too large does not kill: that is how a full disk is played here. What
-/// the system answers is another error, and all that writes a file fails in the same way.
+/// The running host, which the signal for a file that grows too large does not kill. A full disk is simulated by
+/// such a limit: the error is a different one, but every write fails in the same way.
 fn start(home: &Home) -> Process {
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
@@ -55,9 +55,9 @@ fn a_full_disk_stops_no_report() {
         assert_eq!(log.matches(message).count(), 1, "{log}");
     }
     assert_eq!(home.settings(), settings);
-    let out = home.run(&["log", "--json"]).good();
+    let out = home.run(&["journal", "--json"]).good();
     assert_eq!(out.matches("\"what\":\"gap\"").count(), 1, "{out}");
-    assert!(home.run(&["log", "--verify"]).good().starts_with("sound: "));
+    assert!(home.run(&["journal", "--verify"]).good().starts_with("sound: "));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_id_that_cannot_be_kept_is_not_used() {
     home.write_settings(settings + "\n");
     assert_eq!(kinds(&receiver, 3), START);
     host.close();
-    // Not again and again: our own attempt to write is no change.
+    // It is not tried again and again: our own attempt to write does not count as a change.
     let log = host.wait(LONG).log();
     assert!(log.matches("File too large").count() < 10, "{log}");
 }

@@ -1,4 +1,4 @@
-//! The documents: what a `console` block shows is what the program prints. `host/docs/testing.md` says how such
+//! Documents: what a `console` block shows is what the program prints. `host/docs/testing.md` says how such
 //! blocks are written, and how this test writes them.
 
 use crate::octoprint::follow;
@@ -6,6 +6,7 @@ use crate::push_server::PushServer;
 use crate::reload::with_manifest;
 use crate::support::{Folder, Home, LONG, receiver, shell, workspace};
 use glassbox::home::BUNDLED;
+use glassbox_tests::skip;
 use regex::Regex;
 use std::fs;
 use std::ops::Range;
@@ -30,7 +31,7 @@ struct Step {
     shown: Option<Range<usize>>,
 }
 
-/// What is run of a document.
+/// What to run of a document.
 #[derive(Debug, Default, PartialEq)]
 struct Script {
     steps: Vec<Step>,
@@ -100,7 +101,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(Into::into).collect()
 }
 
-/// The tracker as it was before it knew of slicing.
+/// The tracker as it was before it reported slicing.
 fn without_slicing() -> Vec<u8> {
     let manifest = fs::read_to_string(workspace("guest/tracker.toml")).unwrap();
     let entries = manifest.split_inclusive("\n\n").filter(|entry| !entry.contains("licing"));
@@ -126,7 +127,7 @@ fn check(document: &Path) -> (Vec<String>, Vec<String>) {
     let mut wrong = Vec::new();
     let is_missing = |tool: &&String| Command::new(tool).arg("version").output().is_err();
     if let Some(tool) = script.needs.iter().find(is_missing) {
-        eprintln!("SKIPPED: {} needs {tool}", document.display());
+        skip(&format!("{} needs {tool}", document.display()));
         return (wrong, text);
     }
     let (home, receiver) = (set_up(), receiver());

@@ -1,5 +1,5 @@
-//! Several OctoPrints in one host: each has plugins of its own, with settings, id and state, and what one
-//! of them does or does not do is nobody else's affair.
+//! Several OctoPrints in one host: each has its own plugins with settings, id and state, and none affects
+//! another.
 
 use crate::support::{Home, LONG, Process, SILENCE, START, names, receiver, wait_until};
 use glassbox_audit::conformance::receiver::Receiver;
@@ -84,7 +84,7 @@ fn each_has_its_own_id_settings_and_state() {
     // What one hears, the others do not.
     print(&octoprints, 2, "PrintDone");
     assert_eq!(reported(&receiver, 20)[&id(&home, 2)][3..], ["print_started", "print_done"]);
-    // A switch of one takes effect at once, and for that one only.
+    // Opting one out takes effect at once, and for that one only.
     home.run(&["opt-in", "tracking", "--octoprint", "shop-4"]).good();
     home.run(&["settings", "tracking", "events.printjob=false", "--octoprint", "shop-0"]).good();
     assert_eq!(reported(&receiver, 23)[&id(&home, 4)], expected);
@@ -97,7 +97,7 @@ fn each_has_its_own_id_settings_and_state() {
     let before: Vec<_> = (0..6).map(|number| id(&home, number)).collect();
     stop(host);
 
-    // Each carries on where it was; the server of one was started anew meanwhile.
+    // Each carries on where it was; one server was restarted meanwhile.
     octoprints.start_anew(3);
     let host = home.command(&["run", "-v"]).start();
     assert!(octoprints.wait_for_listeners(6, LONG), "{}", host.log());
@@ -120,7 +120,7 @@ fn one_that_is_away_or_refuses_the_key_disturbs_no_other() {
     octoprints.set_down(3, true);
     let host = home.command(&["run"]).start();
     host.wait_for_log("WARN shop-1: ");
-    host.wait_for_log(&format!("WARN shop-2: OctoPrint at {nobody} is not heard, and tried again"));
+    host.wait_for_log(&format!("WARN shop-2: cannot listen to OctoPrint at {nobody}, trying again"));
     host.wait_for_log("WARN shop-3: ");
     assert_eq!(reported(&receiver, 6).len(), 2);
     assert!(host.log().contains("does not accept the API key (it answered 403)"), "{}", host.log());
@@ -128,12 +128,12 @@ fn one_that_is_away_or_refuses_the_key_disturbs_no_other() {
     assert_eq!(reported(&receiver, 7)[&id(&home, 4)].last().unwrap(), "print_started");
     // It comes, and the others do not notice.
     octoprints.set_down(3, false);
-    host.wait_for_log("INFO shop-3: hears OctoPrint 1.11.8");
+    host.wait_for_log("INFO shop-3: listening to OctoPrint 1.11.8");
     assert_eq!(reported(&receiver, 10)[&id(&home, 3)].len(), 3);
     std::thread::sleep(SILENCE);
     assert_eq!(receiver.requests().len(), 10);
     let log = stop(host);
-    assert_eq!(log.matches("is heard again").count(), 0, "{log}");
+    assert_eq!(log.matches("listening to OctoPrint again").count(), 0, "{log}");
 }
 
 #[test]
@@ -144,12 +144,12 @@ fn one_whose_settings_are_damaged_is_named_and_the_others_run() {
     let host = home.command(&["run"]).start();
     host.wait_for_log(&format!("ERROR shop-1: the settings file {} is damaged", file.display()));
     assert_eq!(reported(&receiver, 6).len(), 2);
-    // Mended, it runs at once.
+    // Once it is fixed, it runs at once.
     fs::write(&file, json!({"enabled": true, "server": receiver.url()}).to_string()).unwrap();
     assert_eq!(reported(&receiver, 9)[&id(&home, 1)].len(), 3);
     let log = stop(host);
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
-    let journal = home.run(&["log", "--octoprint", "shop-1"]).good();
+    let journal = home.run(&["journal", "--octoprint", "shop-1"]).good();
     assert!(journal.contains("shop-1/tracking  refused "), "{journal}");
 }
 
@@ -179,17 +179,17 @@ fn the_journal_and_the_commands_say_whose_it_is() {
     assert_eq!(reported(&receiver, 6).len(), 2);
     print(&octoprints, 1, "PrintStarted");
     reported(&receiver, 7);
-    let table = || home.run(&["log", "--octoprint", "shop-1"]).good();
+    let table = || home.run(&["journal", "--octoprint", "shop-1"]).good();
     wait_until("it was written down", || {
         table().contains("shop-1/tracking  sent         PrintStarted -> print_started")
     });
     assert!(!table().contains("shop-0"), "{}", table());
-    let json = home.run(&["log", "--json"]).good();
+    let json = home.run(&["journal", "--json"]).good();
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let sent = |of: &str| lines.iter().filter(|line| line["octoprint"] == of && line["what"] == "sent").count();
     assert_eq!((sent("shop-0"), sent("shop-1"), sent("shop-2")), (3, 4, 0));
     assert_eq!(lines[0]["octoprint"], Value::Null, "the host itself is nobody's");
-    home.run(&["log", "--verify"]).good();
+    home.run(&["journal", "--verify"]).good();
 
     let status = home.run(&["status"]).good();
     assert!(status.contains("shop-1/tracking: reports are sent while the host runs: "), "{status}");
@@ -259,7 +259,9 @@ fn who_adds_a_second_one_keeps_what_the_first_had() {
     write_config(&home, &octoprints.entries());
     let status = home.run(&["status"]).good();
     let moved = home.root().join("settings/shop-0");
-    assert!(status.contains("are no OctoPrint's, as all have a name now") && status.contains(moved.to_str().unwrap()));
+    assert!(
+        status.contains("belong to no OctoPrint, as all have a name now") && status.contains(moved.to_str().unwrap())
+    );
 }
 
 #[test]

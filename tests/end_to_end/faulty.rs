@@ -1,8 +1,8 @@
 //! A tracking server over real sockets, with or without TLS, that misbehaves as its script says and
-//! keeps what it heard. What is to be expected of whom it misbehaves to is not here.
+//! keeps what it received. What the program must do about it is tested in `network.rs` and `tls.rs`.
 
 use crate::support::LONG;
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::read_request;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -51,7 +51,7 @@ pub fn good() -> Act {
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    pub request: Request,
+    pub request: RecordedRequest,
     /// On the how manieth connection.
     pub connection: usize,
     pub at: Instant,

@@ -1,5 +1,5 @@
-//! `import`: what is taken over from OctoPrint's own tracker, what is refused, and that nobody is
-//! opted in or counted twice by it. One folder for each configuration, in `imports/`: `config.yaml`,
+//! `import`: what is taken over from OctoPrint's own tracker, what is refused, and that it neither opts
+//! anybody in nor counts anybody twice. One folder for each configuration, in `imports/`: `config.yaml`,
 //! the settings before (`settings.json`, if there are any) and after (`after.json`), and what is said.
 
 use crate::doctor::files;
@@ -32,7 +32,7 @@ fn each_configuration_is_taken_over_or_refused_as_a_whole() {
     let mut cases: Vec<_> = fs::read_dir(case("")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 25, "{cases:?}");
-    // One home: in another the plugin would be compiled anew.
+    // One home for all, so that the plugin is compiled once.
     let home = home(None);
     for folder in cases {
         let _ = fs::remove_file(home.settings_file());
@@ -102,14 +102,20 @@ fn both_trackers_are_warned_of_until_one_is_off() {
     assert!(!status().contains(TWICE) && !doctor().contains("twice"));
     fs::write(&file, &text).unwrap();
     assert!(status().contains(TWICE));
-    // What cannot be looked at any more is nothing to warn of.
+    // No warning where the file cannot be read any more.
     for bad in ["", "{", "plugins: 3"] {
         fs::write(&file, bad).unwrap();
         assert!(!status().contains(TWICE), "{bad}");
     }
     fs::remove_file(&file).unwrap();
     assert!(!status().contains(TWICE));
-    home.0.write("home/state/tracking.import.json", "{\"file\": 3}");
+    // Nor where the note of which file it was is damaged.
+    fs::write(&file, &text).unwrap();
+    assert!(status().contains(TWICE));
+    let memory = home.root().join("state/tracking.import.json");
+    let mut source: Value = serde_json::from_slice(&fs::read(&memory).unwrap()).unwrap();
+    source["file"] = 3.into();
+    fs::write(memory, source.to_string()).unwrap();
     assert!(!status().contains(TWICE));
 }
 
@@ -132,10 +138,7 @@ fn what_is_no_file_of_octoprints_is_refused() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     assert!(refused(&pipe).contains("it is a pipe, a socket or a device, not a regular file"));
     let large = home.0.write("large.yaml", "# no end\n".repeat(600_000));
-    assert_eq!(
-        refused(&large),
-        format!("FILE cannot be read: it has more than 4 MiB, the most that is read; {usually}")
-    );
+    assert_eq!(refused(&large), format!("FILE cannot be read: it has more than 4 MiB, which is the limit; {usually}"));
 }
 
 #[test]

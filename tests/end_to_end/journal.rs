@@ -1,5 +1,5 @@
-//! What the running host writes into its journal: everything that became of reports and plugins, and
-//! nothing that must not be told.
+//! The files of the journal: a running host writes down everything that became of reports and plugins, and
+//! nothing that must not be told. The command that shows them is tested in `journal_command.rs`.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, STARTED, dead_port, kinds, receiver};
 use glassbox_tests::MISFIT;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fs;
 
 fn lines(home: &Home) -> Vec<Value> {
-    let out = home.run(&["log", "--json"]).good();
+    let out = home.run(&["journal", "--json"]).good();
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -17,7 +17,7 @@ fn end(mut host: Process) {
 }
 
 fn sound(home: &Home) {
-    let out = home.run(&["log", "--verify"]).good();
+    let out = home.run(&["journal", "--verify"]).good();
     assert!(out.starts_with("sound: "), "{out}");
 }
 
@@ -78,7 +78,7 @@ fn no_id_and_no_salt_but_what_was_blocked_and_why() {
         host.send(PRINT);
     }
     end(host);
-    let text = home.run(&["log", "--json"]).good();
+    let text = home.run(&["journal", "--json"]).good();
     let settings = home.settings();
     for secret in [secret, settings["unique_id"].as_str().unwrap(), settings["file_salt"].as_str().unwrap()] {
         assert!(!text.contains(secret), "{secret}");

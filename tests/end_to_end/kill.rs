@@ -1,5 +1,5 @@
 //! The host is killed at random moments, again and again, under load: whatever it was doing, its files
-//! are sound, and it starts again by itself.
+//! are sound, and it can start again without help.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, STARTED, receiver, wait_until};
 use glassbox::home::grants;
@@ -16,7 +16,7 @@ fn version(round: usize) -> Vec<u8> {
     counter(&format!("round-{}", round % VERSIONS))
 }
 
-/// A thread each for what may be half written when it is killed: events, settings, versions.
+/// One thread for each thing that may be half written when it is killed: events, settings, versions.
 fn disturb(process: &mut Process, home: &Home, round: usize) {
     process.send(ENVIRONMENT);
     process.send(STARTED);
@@ -64,7 +64,7 @@ fn killed_two_hundred_times_it_starts_again_by_itself() {
     let home = Home::opted_in("http://127.0.0.1:9/{id}/{event}");
     fs::write(home.plugin("counter"), counter("first")).unwrap();
     home.run(&["opt-in", "counter"]).good();
-    // What is compiled is not killed at work; the cache has it from here on.
+    // Compile before anything is killed; from here on it is in the cache.
     for round in 0..VERSIONS {
         fs::write(home.plugin("counter"), version(round)).unwrap();
         home.run(&["list"]).good();
@@ -78,14 +78,14 @@ fn killed_two_hundred_times_it_starts_again_by_itself() {
         assert_sound(&home, round);
     }
     // It was killed when it was at work, not before.
-    let log = home.run(&["log", "--json"]).good();
+    let log = home.run(&["journal", "--json"]).good();
     let count = |what: &str| log.matches(&format!("\"what\":\"{what}\"")).count();
     println!("{} starts, {} loads, {} requests queued", count("started"), count("loaded"), count("queued"));
     assert!(
         count("started") > TIMES / 2 && count("loaded") > TIMES / 4 && count("queued") > TIMES,
         "too slow to be caught at work"
     );
-    // And it does its work as if nothing had been.
+    // And it works as if nothing had happened.
     let receiver = receiver();
     home.write_settings(json!({"enabled": true, "server": receiver.url()}).to_string());
     let mut host = home.start();

@@ -1,5 +1,5 @@
-//! Versions are exchanged a thousand times while events flow. The figures are `cargo bench`'s
-//! affair; here nothing may be lost, doubled or out of order.
+//! Versions are exchanged a thousand times while events flow, and nothing is lost, doubled or out of order.
+//! How long it takes is measured by `cargo bench`.
 
 use glassbox_tests::load::exchange;
 use std::path::Path;

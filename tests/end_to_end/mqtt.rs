@@ -1,5 +1,5 @@
-//! OctoPrints that publish at a broker: the broker is a real mosquitto, what they publish is written as
-//! the plugin OctoPrint-MQTT writes it. Skipped with a word where there is no mosquitto.
+//! OctoPrints that publish to an MQTT broker: the broker is a real Mosquitto, and the messages are those of
+//! the plugin OctoPrint-MQTT. Skipped where there is no mosquitto.
 
 use crate::faulty::certificate_file;
 use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
@@ -7,6 +7,7 @@ use glassbox::net::tls_trust::TlsTrust;
 use glassbox::net::{Address, ConnectError, Peer, Timeouts};
 use glassbox::sources::mqtt::client::Client;
 use glassbox_audit::conformance::receiver::Receiver;
+use glassbox_tests::skip;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -25,7 +26,7 @@ fn mosquitto() -> Option<&'static str> {
         |name: &&str| Command::new(name).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     let found = MOSQUITTO.into_iter().find(is_there);
     if found.is_none() {
-        eprintln!("SKIPPED: there is no mosquitto; on Debian: apt-get install mosquitto mosquitto-clients");
+        skip("there is no mosquitto; on Debian: apt-get install mosquitto mosquitto-clients");
     }
     found
 }
@@ -175,9 +176,9 @@ fn octoprints_are_told_apart_by_base_topic() {
     broker.publish("octoPrint/event/PrintDone", old, true);
     let (home, receivers) = home(&url(&broker), &FARM, "");
     let host = home.command(&["run", "-v"]).start();
-    host.wait_for_log("listens at the broker mqtt://127.0.0.1");
+    host.wait_for_log("listening to the broker at mqtt://127.0.0.1");
     assert_eq!(kinds(&receivers[0], 3), START);
-    host.wait_for_log("INFO mk3: hears OctoPrint at mqtt://127.0.0.1");
+    host.wait_for_log("INFO mk3: listening to OctoPrint at mqtt://127.0.0.1");
     broker.event("octoPrint/", "Connected", json!({"port": "VIRTUAL", "baudrate": 115_200}));
     broker.event("octoPrint/", "FirmwareData", json!({"name": "Marlin", "data": {}}));
     broker.print("octoPrint/", "PrintStarted");
@@ -220,9 +221,9 @@ fn a_restart_is_a_new_run_and_a_lost_broker_is_not() {
     broker.event("octoPrint/", "Startup", json!({}));
     assert_eq!(kinds(receiver, 7)[3..], ["shutdown", "ping", "pong", "startup"]);
     broker.kill();
-    host.wait_for_log("is not heard, and tried again: ");
+    host.wait_for_log(", trying again: ");
     broker.come_back();
-    host.wait_for_log("is heard again after ");
+    host.wait_for_log(" again after ");
     broker.presence("octoPrint/", true);
     broker.print("octoPrint/", "PrintDone");
     assert_eq!(kinds(receiver, 8)[7], "print_done");
@@ -230,13 +231,13 @@ fn a_restart_is_a_new_run_and_a_lost_broker_is_not() {
     assert_eq!(kinds(receiver, 9)[8], "shutdown");
     let log = stop(host);
     assert_eq!(log.matches("WARN").count(), 1, "one line for the outage: {log}");
-    // The next host knows that it had ended.
+    // The next host knows that the server run had ended.
     let host = home.command(&["run", "-v"]).start();
     assert_eq!(kinds(receiver, 12)[9..], START);
     stop(host);
-    // And the one after that, that it runs.
+    // And the one after that knows that it goes on.
     let host = home.command(&["run", "-v"]).start();
-    host.wait_for_log("hears OctoPrint at");
+    host.wait_for_log("listening to OctoPrint at");
     broker.print("octoPrint/", "PrintDone");
     assert_eq!(kinds(receiver, 13)[12], "print_done", "{:?}", names(&receiver.requests()));
     stop(host);
@@ -263,10 +264,10 @@ fn over_tls_and_with_the_wrong_password() {
     let Some(broker) = Broker::start() else { return };
     broker.presence("octoPrint/", true);
     let url = format!("mqtts://127.0.0.1:{}", broker.tls_port);
-    // Nobody whom we trust has signed it: nothing is said to it.
+    // Its certificate is not signed by a trusted CA: nothing is sent to it.
     let (home, _receivers) = home_of_one(&url, "");
     let host = home.command(&["run"]).start();
-    host.wait_for_log("is not heard, and tried again: invalid peer certificate");
+    host.wait_for_log(", trying again: its certificate is not signed by a trusted CA; name your CA");
     stop(host);
     let (home, receivers) = home_of_one(&url, "ca_file = \"mine.pem\"");
     fs::copy(certificate_file("authority.pem"), home.root().join("mine.pem")).unwrap();
@@ -287,7 +288,7 @@ fn home_of_one(url: &str, more: &str) -> (Home, Vec<Receiver>) {
 
 #[test]
 fn what_is_no_broker_is_tried_again() {
-    // Something that speaks first, and another language.
+    // Something that speaks first, and not MQTT.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -297,7 +298,7 @@ fn what_is_no_broker_is_tried_again() {
     });
     let (home, _receivers) = home_of_one(&format!("mqtt://127.0.0.1:{port}"), "");
     let host = home.command(&["run"]).start();
-    host.wait_for_log("is not heard, and tried again: what it sends is not MQTT");
+    host.wait_for_log(", trying again: what it sends is not MQTT");
     stop(host);
 }
 
@@ -336,7 +337,7 @@ fn a_broker_that_fell_silent_is_noticed() {
             break trouble;
         }
     };
-    assert_eq!(trouble, ConnectError::away("nothing is heard from it any more"));
+    assert_eq!(trouble, ConnectError::away("it no longer answers"));
     drop(client);
     let heard = broker.join().unwrap();
     let (pings, bye) = heard.split_at(heard.len() - 2);
@@ -357,20 +358,23 @@ fn doctor_looks_at_brokers_and_who_is_there() {
         }
         assert_eq!(output.status, Some(status), "{}", output.out);
     };
-    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it is reached, and lets us listen\n", broker.port);
+    let reached = format!("ok       broker mqtt://127.0.0.1:{}: it can be reached, and lets us listen\n", broker.port);
     let there = "ok       octoprint mk3: it is at the broker, and publishes under octoPrint/\n";
     let nothing = "warn     octoprint mk4: nothing says that one publishes under farm/mk4/\n         do: compare ";
     doctor(0, &[&reached, there, nothing]);
     broker.presence("farm/mk4/", false);
-    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and is no more\n"]);
+    doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and has gone\n"]);
     let password = home.root().join("mqtt-password");
     fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
     doctor(1, &["others can read the broker's password in ", "do: run 'chmod 600 "]);
     fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
     home.0.write("home/mqtt-password", "another");
-    doctor(1, &["does not let us in: set user and password_file of its [[mqtt]] entry to a user that it knows\n"]);
+    doctor(
+        1,
+        &["does not let us in\n", "do: set user and password_file of its [[mqtt]] entry to a user that it knows\n"],
+    );
     broker.kill();
-    doctor(1, &["Connection refused", "do: start the broker, if it does not run"]);
+    doctor(1, &["Connection refused", "do: start the broker if it is not running"]);
 }
 
 #[test]

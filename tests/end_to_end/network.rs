@@ -1,5 +1,5 @@
-//! Delivery over a bad network: what each fault costs, measured by what a real server heard, in which
-//! order, and by what the log and the tally say. The server is in `faulty.rs`, certificates in `tls.rs`.
+//! Delivery over a bad network: what each fault costs, by what a real server received, in which order, and
+//! by what the log and its summary say. The server is in `faulty.rs`, certificates in `tls.rs`.
 
 use crate::faulty::{Act, Faulty, Heard, certificate_file, good, status};
 use crate::support::{ENVIRONMENT, Home, LONG, Process, START, STARTED, dead_port, names, receiver};

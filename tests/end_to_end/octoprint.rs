@@ -1,5 +1,5 @@
-//! Following an OctoPrint: what is asked of it, what is reported, and what is an end of its server
-//! and what is not. The server is a stand-in; a real one is in `octoprint_real.rs`.
+//! Following an OctoPrint: what is requested from it, what is reported, and what counts as the end of its
+//! server. The server is a stand-in; a real one is in `octoprint_real`.
 
 use crate::faulty::{certificate_file, server_config};
 use crate::push_server::{KEY, PushServer};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const AGAIN: &str = "INFO octoprint: OctoPrint is heard again after ";
+const AGAIN: &str = "INFO octoprint: listening to OctoPrint again after ";
 
 /// The key, in a file that only we can read.
 pub fn key_file(home: &Home, key: &str) -> PathBuf {
@@ -29,7 +29,7 @@ pub fn key_file(home: &Home, key: &str) -> PathBuf {
 pub fn follow(home: &Home, url: &str) -> Process {
     let file = key_file(home, KEY);
     let process = home.command(&["run", "-v", "--octoprint", url, "--api-key-file"]).arg(file).start();
-    process.wait_for_log("hears OctoPrint");
+    process.wait_for_log("listening to OctoPrint");
     process
 }
 
@@ -130,7 +130,7 @@ fn a_message_without_an_end_costs_the_connection_and_no_more() {
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 4)[3], "print_done");
     let log = stop(host);
-    assert!(log.contains("is not heard, and tried again: it sent a message of more than 4 MiB"), "{log}");
+    assert!(log.contains(", trying again: it sent a message of more than 4 MiB"), "{log}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_lost_connection_is_not_the_end_of_the_server() {
     no_more_than(&receiver, 4);
     let log = stop(host);
     assert_eq!(log.matches("WARN").count(), 2, "one line for each outage: {log}");
-    assert!(!log.contains("started anew"), "{log}");
+    assert!(!log.contains("was restarted"), "{log}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_server_that_was_started_anew_is_told_apart() {
     assert_eq!(receiver.requests()[6].value("version").as_deref(), Some("1.11.9"));
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 8)[7], "print_done");
-    assert!(stop(host).contains("; it was started anew"));
+    assert!(stop(host).contains("; its server was restarted"));
 }
 
 #[test]
@@ -283,9 +283,9 @@ fn over_tls_and_below_a_path() {
     let home = Home::opted_in(&receiver.url());
     fs::copy(certificate_file("authority.pem"), home.root().join("mine.pem")).unwrap();
     let url = server.url().replace("http:", "https:") + "/";
-    // Nobody whom we trust has signed it: nothing is said to it.
+    // Its certificate is not signed by a trusted CA: nothing is sent to it.
     let host = home.command(&["run", "--octoprint", &url]).env("GLASSBOX_API_KEY", KEY).start();
-    host.wait_for_log("is not heard, and tried again: ");
+    host.wait_for_log(", trying again: ");
     stop(host);
     assert_eq!(server.seen(), Vec::<String>::new());
     let config =
@@ -295,7 +295,7 @@ fn over_tls_and_below_a_path() {
     let file = home.0.write("home/glassbox.toml", config);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let host = home.command(&["run"]).start();
-    host.wait_for_log("INFO mk3: hears OctoPrint 1.11.8 at https://");
+    host.wait_for_log("INFO mk3: listening to OctoPrint 1.11.8 at https://");
     assert_eq!(kinds(&receiver, 3), START);
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 4)[3], "print_done");
@@ -320,20 +320,20 @@ fn a_peer_that_fell_silent_is_noticed() {
             break trouble;
         }
     };
-    assert_eq!(trouble, ConnectError::away("nothing is heard from it any more"));
+    assert_eq!(trouble, ConnectError::away("it no longer answers"));
     assert!(began.elapsed() >= 2 * short && began.elapsed() < LONG, "{:?}", began.elapsed());
     // One that only says nothing is asked, and answers.
     let server = PushServer::start();
     let mut push = connect(&server.url(), Timeouts { setup: LONG, quiet: short, answer: LONG }).unwrap();
-    let mut echoes = 0;
-    while echoes < 3 {
-        echoes += u32::from(push.next(&bell, None).unwrap() == glassbox::sources::octoprint::push::Heard::Echo);
+    let mut pongs = 0;
+    while pongs < 3 {
+        pongs += u32::from(push.next(&bell, None).unwrap() == glassbox::sources::octoprint::push::PushMessage::Pong);
     }
 }
 
 #[test]
 fn a_connection_that_does_not_come_about_is_given_up() {
-    // Connections come about, and nobody takes them.
+    // Connections are made, but never accepted.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for scheme in ["http", "https"] {
         let url = format!("{scheme}://{}", silent.local_addr().unwrap());

@@ -33,13 +33,13 @@ fn what_waiting_does_not_mend_ends_it_with_advice() {
     odd(
         login,
         ("301 MOVED\r\nLocation: https://other/api/login", ""),
-        format!("{url} leads elsewhere (301 to https://other/); give the URL that it leads to"),
+        format!("{url} redirects elsewhere (301 to https://other/); give the URL that it redirects to"),
     );
-    let html = format!("there is no OctoPrint at {url}: what api/login answered is not JSON; {check}");
+    let html = format!("there is no OctoPrint at {url}: the answer of api/login is not JSON; {check}");
     odd(login, ("200 OK", "<html>"), html);
     let nobody = r#"{"name": null, "apikey": "0123456789ABCDEFfedcba9876543210"}"#;
-    odd(login, ("200 OK", nobody), format!("{url} does not know whose the API key is; {advice}"));
-    let proxy = "answered 400 and no WebSocket; have the proxy before OctoPrint pass WebSockets on";
+    odd(login, ("200 OK", nobody), format!("{url} does not know whose API key this is; {advice}"));
+    let proxy = "answered 400 instead of opening a WebSocket; let the proxy in front of OctoPrint pass WebSockets on";
     odd("/sockjs/websocket", ("400 BAD REQUEST", ""), format!("{url}/sockjs/websocket {proxy}"));
 
     server.how().version = "1.7.3";
@@ -48,7 +48,7 @@ fn what_waiting_does_not_mend_ends_it_with_advice() {
     server.how().version = "1.11.8";
     server.how().roles = vec!["system"];
     let message = run(&home, &url, KEY).error();
-    assert_eq!(message, format!("at {url} the user of the API key may not hear events; give it the permission STATUS"));
+    assert_eq!(message, format!("at {url} the API key's user may not see events; give it the permission STATUS"));
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn a_server_that_is_starting_is_waited_for() {
     let home = Home::opted_in("http://127.0.0.1:1/{id}/{event}");
     let file = key_file(&home, KEY);
     let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(file).start();
-    host.wait_for_log("tried again: it answered 503: it is starting");
+    host.wait_for_log("trying again: it answered 503: it is starting");
     server.how().odd.clear();
-    host.wait_for_log("INFO octoprint: hears OctoPrint 1.11.8");
+    host.wait_for_log("INFO octoprint: listening to OctoPrint 1.11.8");
     std::thread::sleep(SILENCE);
     host.signal("TERM");
     let log = host.wait(crate::support::LONG).log();

@@ -4,8 +4,13 @@
 use crate::octoprint::follow;
 use crate::push_server::{KEY, PushServer};
 use crate::support::{Home, LONG, Process, receiver, wait_until};
+use glassbox::home::ApiKey;
+use glassbox::home::config::octoprint::Target;
+use glassbox::net::{Address, Peer};
+use glassbox::sources::octoprint::connection_status::StatusFile;
 use serde_json::{Value, json};
 use std::fs;
+use std::path::PathBuf;
 
 const WEBUI: &str = "    not heard: webui_load, which never comes over the push API";
 const UNKNOWN: &str = "    not known: whether its own tracker is on as well (only who may change all settings may see that); see OctoPrint's Settings > Anonymous Usage Tracking";
@@ -40,9 +45,9 @@ fn what_may_not_be_read_is_said_with_what_would_give_it() {
     let host = follow(&home, &server.url());
     let url = server.url();
     let expected = [
-        "    not heard: what it runs on (the permission SYSTEM ('System') would give it; it may also switch the machine off: optional)",
-        "    not heard: achievements and the count of its starts (the permission PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats') would give it)",
-        "    not heard: the list of plugins (the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins') would give it; it may also enable and disable plugins, and comes with the one that installs them: optional)",
+        "    not heard: what it runs on (needs the permission SYSTEM ('System'), which may also switch the machine off; optional)",
+        "    not heard: achievements and the count of its starts (needs the permission PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats'))",
+        "    not heard: the list of plugins (needs the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; optional)",
         WEBUI,
         UNKNOWN,
     ];
@@ -109,30 +114,55 @@ fn one_that_was_never_heard_is_said_to_be_so_and_bad_files_are_passed_over() {
     let home = Home::opted_in(&receiver().url());
     let key = crate::octoprint::key_file(&home, KEY);
     // What an earlier host knew of another one is gone.
-    home.0.write("home/state/other.connection.json", file_of("http://other"));
+    let other = earlier(&home, "other", "http://other");
+    assert!(said_of(&home, "other").starts_with("other: OctoPrint 1.11 at http://other was heard from 20"));
     let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(&key).start();
-    host.wait_for_log("tried again: it answered 503");
+    host.wait_for_log("trying again: it answered 503");
     let url = server.url();
     wait_for(&home, &format!("octoprint: OctoPrint at {url} is not heard since 20"), true);
     let lines = said(&home);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains(": it answered 503: it is starting"), "{lines:?}");
     stop(host);
+    assert!(!other.exists());
 
-    for (name, bad) in [("a", "{"), ("b", "[]"), ("c", "{\"url\": 3}"), ("d", ""), ("e", "\u{fffd}")] {
-        home.0.write(&format!("home/state/{name}.connection.json"), bad);
-    }
+    // What a host left behind is shown as long as it can be read.
+    let damage = |name: &str, damage: &dyn Fn(&str) -> String| {
+        let file = earlier(&home, name, "http://h");
+        let good = fs::read_to_string(&file).unwrap();
+        assert!(said_of(&home, name).contains(" at http://h was heard from 20"), "{good}");
+        let bad = damage(&good);
+        assert_ne!(bad, good);
+        fs::write(file, bad).unwrap();
+    };
+    damage("a", &|good| good[..good.len() / 2].into());
+    damage("b", &|_| "[]".into());
+    damage("c", &|good| good.replace("\"http://h\"", "3"));
+    damage("d", &|_| String::new());
+    damage("e", &|_| "\u{fffd}".into());
     fs::create_dir(home.root().join("state/f.connection.json")).unwrap();
-    home.0.write("home/state/g.connection.json", file_of("http://h") + &" ".repeat(100 << 10));
-    home.0.write("home/state/h.connection.json", file_of("http://h\u{1b}[31m"));
-    home.0.write("home/state/octoprint.connection.json", file_of("http://h").replace("1.11", "\\u001b[31m"));
+    damage("g", &|good| good.to_string() + &" ".repeat(100 << 10));
+    damage("h", &|good| good.replace("http://h", "http://h\\u001b[31m"));
+    damage("octoprint", &|good| good.replace("1.11", "\\u001b[31m"));
     let lines = said(&home);
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert!(lines[0].starts_with("octoprint: OctoPrint \\u{1b}[31m at http://h was heard from then on"), "{lines:?}");
+    assert!(lines[0].starts_with("octoprint: OctoPrint \\u{1b}[31m at http://h was heard from 20"), "{lines:?}");
+    assert!(lines[0].ends_with(" on; no host runs now"), "{lines:?}");
 }
 
-fn file_of(url: &str) -> String {
-    json!({"url": url, "version": "1.11", "heard": true, "since": "then", "reason": null, "missing": [],
-        "own_tracker": null})
-    .to_string()
+/// The file that a host leaves behind which heard an OctoPrint at this URL.
+fn earlier(home: &Home, name: &str, url: &str) -> PathBuf {
+    let target = Target {
+        name: Some(name.into()),
+        address: Address::parse(url, Peer::OctoPrint).unwrap(),
+        key: ApiKey::parse(KEY).unwrap(),
+    };
+    StatusFile::new(&glassbox::home::Home::at(home.root()), &target).connected("1.11", &[], None);
+    home.root().join(format!("state/{name}.connection.json"))
+}
+
+/// The line about the OctoPrint of this name.
+fn said_of(home: &Home, name: &str) -> String {
+    let status = home.run(&["status"]).good();
+    status.lines().find(|line| line.starts_with(&format!("{name}: "))).unwrap_or_default().into()
 }

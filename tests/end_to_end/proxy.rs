@@ -1,5 +1,5 @@
-//! A reverse proxy before an OctoPrint, as small as can be: puts it below a path and tells it so,
-//! passes WebSockets on, and says 502 while there is nobody behind it.
+//! A minimal reverse proxy in front of an OctoPrint: puts it below a path and tells it so, passes
+//! WebSockets on, and answers 502 while OctoPrint does not run.
 
 use crate::octoprint::follow;
 use crate::push_server::PushServer;

@@ -1,5 +1,5 @@
-//! A server that speaks OctoPrint's REST and push API as far as we use them, and does what a test
-//! tells it: loses connections, forgets sessions, is started anew.
+//! A stand-in for OctoPrint: speaks its REST and push API as far as we use them, and does what a test
+//! tells it: loses connections, forgets sessions, restarts.
 
 use crate::support::LONG;
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@
 
 use crate::support::{ENVIRONMENT, Home, PRINT, Process, STARTED, kinds, receiver, wait_until, workspace};
 use glassbox::record::Recording;
+use glassbox_sandbox::Settings;
 use glassbox_tests::{MISFIT, counter};
 use serde_json::{Value, json};
 use std::fs;
@@ -25,9 +26,11 @@ fn mode(file: &Path) -> u32 {
 }
 
 fn settings(home: &Home, plugin: &str, settings: &Value) {
-    // As the host writes it.
-    let text = serde_json::to_string_pretty(settings).unwrap();
-    fs::write(home.root().join("settings").join(plugin).with_extension("json"), text).unwrap();
+    let changed = glassbox::home::Home::at(home.root()).change_settings(plugin, |document| {
+        *document = Settings::parse(&settings.to_string()).unwrap();
+        Ok(())
+    });
+    assert_eq!(changed.unwrap().1, None);
 }
 
 fn text(path: &Path) -> &str {
@@ -120,7 +123,7 @@ fn a_host_that_is_killed_leaves_a_recording() {
     host.signal("KILL");
     drop(host);
     let out = home.run(&["replay", text(&recording)]).good();
-    assert!(out.starts_with("the recording ends without a last line: what is not whole is left out\n"), "{out}");
+    assert!(out.starts_with("the recording ends without a last line: the incomplete rest is left out\n"), "{out}");
     // And one whose last line is torn.
     let whole = fs::read(&recording).unwrap();
     let torn = home.0.write("torn.jsonl", &whole[..whole.len() - 7]);
@@ -140,7 +143,7 @@ fn a_full_recording_says_so_and_the_host_goes_on() {
     let size = fs::metadata(&recording).unwrap().len();
     assert!((10_000..=20_000).contains(&size), "{size}");
     let out = home.run(&["replay", text(&recording)]).good();
-    assert!(out.starts_with("the recording had reached its limit: what came later is not in it\n"), "{out}");
+    assert!(out.starts_with("the recording had reached its limit: what happened later is not in it\n"), "{out}");
 }
 
 #[test]
@@ -160,7 +163,7 @@ fn a_scrubbed_recording_can_be_shown_to_anybody() {
     }
     assert!(recorded.contains(r#""name":"print_started""#));
     let out = home.run(&["replay", text(&recording)]).good();
-    assert!(out.starts_with("texts in it are stand-ins for what was there\n"), "{out}");
+    assert!(out.starts_with("the texts in it are placeholders\n"), "{out}");
 }
 
 /// A plugin of ours that fails, and the file that it leaves.
@@ -182,7 +185,7 @@ fn a_failure_leaves_a_recording_that_fails_the_same_way() {
         ("trap-in-on-event", "on-event: it panicked"),
         ("loop-in-on-event", "on-event: it took longer than 2 s"),
         ("recurse-in-on-event", "on-event: it ran out of stack"),
-        ("hoard-in-on-event", "on-event: it wanted more than 16 MiB of memory"),
+        ("hoard-in-on-event", "on-event: it asked for more than 16 MiB of memory"),
         ("trap-in-on-tick", "on-tick: it panicked"),
         ("panic-after-sending", "on-event: it panicked"),
     ] {
@@ -208,7 +211,7 @@ fn a_failure_can_be_shown_to_anybody() {
     let file = home.root().join("state/counter.trap.jsonl");
     let new = home.0.path("shown.jsonl");
     let out = home.run(&["replay", text(&file), "--scrub", text(&new)]).good();
-    assert!(out.contains("is the same without secrets"), "{out}");
+    assert!(out.contains("is the same recording without secrets"), "{out}");
     assert!(fs::read_to_string(&file).unwrap().contains("my-own-id"));
     assert!(!fs::read_to_string(&new).unwrap().contains("my-own-id"));
     let out = home.run(&["replay", text(&new)]).good();

@@ -360,17 +360,17 @@ fn a_version_that_asks_for_more_waits_while_the_old_one_runs_on() {
     let more = with_manifest(&counter("second"), &granted_part(&manifest));
     fs::write(host.file(), more).unwrap();
     host.log(
-        "WARN counter: waiting: it asks for more than was granted, to\n      - see of the event Count also owner\n",
+        "WARN counter: waiting: it asks for more than was granted, to\n      - also see owner of the event Count\n",
     );
     host.count(1);
     assert_eq!(host.version(), "first");
     let list = host.home.run(&["list"]).good();
     assert!(
-        list.contains("it asks for more than was granted, to\n      - see of the event Count also owner"),
+        list.contains("it asks for more than was granted, to\n      - also see owner of the event Count"),
         "{list}"
     );
     let out = host.home.run(&["grant", "counter"]).good();
-    assert!(out.contains("Beyond what was granted before, 'counter' asks to\n  - see of the event Count also owner\n"));
+    assert!(out.contains("Beyond what was granted before, 'counter' asks to\n  - also see owner of the event Count\n"));
     wait_for_version(&mut host, "second");
     host.end();
 }

@@ -1,4 +1,4 @@
-//! `run`: where events come from, how it ends, and that a broken neighbour hurts nobody.
+//! `run`: where events come from, how it ends, and that a broken plugin does not affect the others.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, START, STARTED, dead_port, kinds, receiver};
 use std::process::Command;
@@ -98,7 +98,7 @@ fn a_server_that_cannot_be_reached_does_not_hold_up_the_end() {
 
 #[test]
 fn a_server_that_never_answers_does_not_hold_up_the_end() {
-    // Connections come about, and nobody takes them.
+    // Connections are made, but never accepted.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let home = Home::opted_in(&format!("http://{}/{{id}}/{{event}}/", silent.local_addr().unwrap()));
     let mut host = home.start();

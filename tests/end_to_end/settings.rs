@@ -5,7 +5,7 @@ use glassbox_sandbox::Settings;
 use serde_json::json;
 use std::fs;
 
-const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file lies, its salted hash, how long it took.\n";
+const PRINTJOB: &str = "    Print jobs (default true)\n    Started, done, failed, cancelled: where the file is stored, its salted hash, how long it took.\n";
 const PING: &str = "    Seconds between pings (default 900)\n    A ping says that this installation is running, for how long, and the printer's state. 0: never.\n";
 
 #[test]
@@ -124,15 +124,15 @@ fn plugins_that_are_not_there_are_errors() {
     let message = home.run(&["settings", "other"]).error();
     let file = home.plugin("other");
     let expected = format!(
-        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (look at the file: its name, what it is, and whether you may read it)",
+        "plugin 'other' cannot be read: {}: No such file or directory (os error 2) (check the file's name and type, and that you may read it)",
         file.display()
     );
     assert_eq!(message, expected);
     assert_eq!(fs::read_dir(home.root().join("settings")).unwrap().count(), 0);
 }
 
-/// The host adds what a tracker asks for while somebody may be writing the file: half of it is nobody's
-/// old file, to be put aside, but theirs.
+/// The host adds what a tracker asks for while somebody may be writing the file: a half-written file is
+/// theirs, and not a damaged one to be moved away.
 #[test]
 fn an_addition_leaves_a_file_that_is_gone_or_half_written_alone() {
     let home = Home::new();

@@ -1,6 +1,6 @@
-//! A throw-away home, and the program as a child process that is never waited for in vain.
+//! What end-to-end tests share: a throw-away home, and the program as a child process; every wait has a limit.
 
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::{Value, json};
 use std::fs;
@@ -13,14 +13,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes here; a test that runs into it has failed.
+/// Longer than anything here takes; a test that waits this long has failed.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// Long enough for what must not come to come.
+/// How long to wait for something that must not happen.
 pub const SILENCE: Duration = Duration::from_millis(500);
 
-/// What says no to everything, where a home may come from, and what leads elsewhere than to our
-/// loopback ports: no test inherits them.
+/// Variables that forbid tracking, name a home or a key, or lead to a proxy: no test inherits them.
 const VARIABLES: [&str; 14] = [
     "CI",
     "OCTOPRINT_DISABLE_TRACKING",
@@ -41,10 +40,10 @@ const VARIABLES: [&str; 14] = [
 pub const ENVIRONMENT: &str = r#"{"event":"environment","payload":{"octoprint":{"version":"1.11.8"}}}"#;
 pub const STARTED: &str = r#"{"event":"octoprint_started","payload":{"uptime":1}}"#;
 pub const PRINT: &str = r#"{"event":"PrintStarted","payload":{"path":"a.gcode","name":"a.gcode","origin":"local"}}"#;
-/// What the start of a server run sends.
+/// What is reported when a server run starts.
 pub const START: [&str; 3] = ["ping", "pong", "startup"];
 
-/// A folder under the temporary one, removed at the end.
+/// A temporary folder, removed when it is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -74,18 +73,18 @@ impl Drop for Folder {
     }
 }
 
-/// A home folder and what is run in it.
+/// A home folder, and the program to run with it.
 pub struct Home(pub Folder);
 
 impl Home {
-    /// With the bundled plugin, nobody has opted in.
+    /// A home with the bundled plugin, as `glassbox init` makes it; nobody has opted in.
     pub fn new() -> Self {
         let home = Self(Folder::new());
         glassbox::home::Home::at(home.root()).init().unwrap();
         home
     }
 
-    /// Granted and opted in, with reports going to this URL.
+    /// The same, granted and opted in, with reports going to this URL.
     pub fn opted_in(server: &str) -> Self {
         let home = Self::new();
         home.grant();
@@ -137,22 +136,22 @@ impl Home {
     }
 }
 
-/// The program, about to be started.
+/// The program, ready to be started.
 pub struct Program(Command);
 
-/// The program with these arguments, in an environment without a say in what is sent.
+/// The program with these arguments, and without the variables that change what is sent.
 pub fn program(arguments: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glassbox"));
     command.args(arguments);
     without_a_say(command)
 }
 
-/// What the cargo that runs the tests was told is not for one that a test runs.
+/// Settings of the cargo that runs the tests; a cargo that a test runs must not inherit them.
 const CARGO: [&str; 5] =
     ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_MAKEFLAGS"];
 
 /// A script as somebody types it, line by line, in this folder; `glassbox` is on the path.
-/// What it compiles gives way to tests that look at the clock.
+/// It runs with `nice`, so that what it compiles does not slow down tests that measure time.
 pub fn shell(folder: &Path, script: &str) -> Program {
     let own = Path::new(env!("CARGO_BIN_EXE_glassbox")).parent().unwrap().to_path_buf();
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -165,7 +164,7 @@ pub fn shell(folder: &Path, script: &str) -> Program {
     without_a_say(command)
 }
 
-/// Nothing that the tests inherit says what it may send.
+/// Remove the variables that change what is sent.
 pub fn without_a_say(mut command: Command) -> Program {
     for name in VARIABLES {
         command.env_remove(name);
@@ -195,7 +194,7 @@ impl Program {
         self
     }
 
-    /// To be started in another way than ours.
+    /// The command itself, for a test that starts it in its own way.
     pub fn into_command(self) -> Command {
         self.0
     }
@@ -221,7 +220,7 @@ impl Program {
     }
 }
 
-/// What somebody reads from a pipe in a thread of its own.
+/// The text that a thread has read from a pipe so far.
 #[derive(Clone, Default)]
 struct Text(Arc<(Mutex<Vec<u8>>, Condvar)>);
 
@@ -263,7 +262,7 @@ impl Process {
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
-        // Where it has ended already, its status and its words tell more than a broken pipe.
+        // If it has ended already, its status and its output say more than a broken pipe.
         let _ = self.input.as_mut().unwrap().write_all(bytes);
     }
 
@@ -341,7 +340,7 @@ impl Output {
         self.err
     }
 
-    /// Its message, one line, if it ended with status 2.
+    /// Its error message, one line, if it ended with status 2.
     #[track_caller]
     pub fn error(self) -> String {
         assert_eq!(self.status, Some(2), "{}{}", self.out, self.err);
@@ -356,7 +355,7 @@ pub fn receiver() -> Receiver {
     Receiver::start(0).unwrap()
 }
 
-/// What was reported so far, after waiting for so many requests.
+/// The kinds of all reports so far, after waiting for this many requests.
 #[track_caller]
 pub fn kinds(receiver: &Receiver, count: usize) -> Vec<String> {
     let requests = receiver.wait_for(count, LONG);
@@ -364,7 +363,7 @@ pub fn kinds(receiver: &Receiver, count: usize) -> Vec<String> {
     names(&requests)
 }
 
-pub fn names(requests: &[Request]) -> Vec<String> {
+pub fn names(requests: &[RecordedRequest]) -> Vec<String> {
     requests.iter().map(|request| request.kind().into()).collect()
 }
 
@@ -376,12 +375,12 @@ pub fn on_terminal(arguments: &str, no_color: &str) -> String {
     String::from_utf8(script.output().unwrap().stdout).unwrap()
 }
 
-/// A port on which nobody listens.
+/// A port on which nothing listens.
 pub fn dead_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Wait until it is so.
+/// Wait until this is true; `what` is for the message if it never is.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + LONG;

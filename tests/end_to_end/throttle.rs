@@ -1,7 +1,7 @@
 //! The Raspberry Pi's throttle state, from a stand-in for `vcgencmd` to the reports of a running host.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, START, STARTED, kinds, names, receiver, wait_until};
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +20,7 @@ fn start(script: &str) -> (Receiver, Home, Process) {
     (receiver, home, host)
 }
 
-fn throttled(request: &Request) -> [Option<String>; 3] {
+fn throttled(request: &RecordedRequest) -> [Option<String>; 3] {
     ["throttled_now", "throttled_past", "throttled_mask"].map(|name| request.value(name))
 }
 
@@ -30,7 +30,7 @@ fn a_print_says_what_the_machine_suffers_from() {
     // The first answer is reported as well, now or a moment later.
     assert_eq!(names(&receiver.wait_for(3, LONG))[..3], START);
     let text = |value: &str| Some(value.to_string());
-    // Nothing, an issue now, one in the past only, and all bits: each print asks anew.
+    // Nothing, an issue now, one in the past only, and all bits: each print asks again.
     for (mask, expected) in [
         ("0x0", [None, None, None]),
         ("0x50005", [text("True"), text("True"), text("327685")]),
@@ -40,7 +40,7 @@ fn a_print_says_what_the_machine_suffers_from() {
         home.0.write("answer", format!("throttled={mask}\n"));
         let before = receiver.requests().len();
         host.send(PRINT);
-        let is_print = |request: &&Request| request.kind() == "print_started";
+        let is_print = |request: &&RecordedRequest| request.kind() == "print_started";
         wait_until("the print", || receiver.requests()[before..].iter().any(|r| is_print(&r)));
         let requests = receiver.requests();
         assert_eq!(throttled(requests[before..].iter().find(is_print).unwrap()), expected, "{mask}");

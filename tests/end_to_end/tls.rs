@@ -1,5 +1,5 @@
-//! Delivery over TLS: whom the program believes, and that nobody else hears a word. Faults of other
-//! kinds are in `network.rs`.
+//! Delivery over TLS: which certificates the program trusts, and that no other server receives anything. Other
+//! faults are in `network.rs`.
 
 use crate::faulty::{Faulty, certificate_file};
 use crate::network::{CANNOT, ca_file, end, ended, expected, feed, plugins, start_with};
@@ -7,7 +7,8 @@ use crate::support::{ENVIRONMENT, Home};
 
 #[test]
 fn a_server_without_a_good_certificate_hears_nothing() {
-    let nobody = "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file";
+    let nobody =
+        "its certificate is not signed by a trusted CA; name your CA's certificate as ca_file in glassbox.toml";
     let authority = ca_file("authority.pem");
     let cases = [
         ("good.pem", "", nobody),
@@ -73,7 +74,10 @@ fn an_authority_that_cannot_be_used_is_named() {
             std::fs::write(&file, content).unwrap();
         }
         let message = home.run(&["run", "--events", "-"]).error();
-        let advice = "the ca_file of glassbox.toml; put an authority's certificate there as PEM";
-        assert!(message.starts_with(&format!("{}, {advice}: {reason}", file.display())), "{message}");
+        assert!(
+            message.starts_with(&format!("{}, the ca_file of glassbox.toml: {reason}", file.display())),
+            "{message}"
+        );
+        assert!(message.ends_with("; put your CA's certificate there as PEM"), "{message}");
     }
 }

@@ -2,19 +2,22 @@
 
 pub mod load;
 pub mod octoprints;
+mod skip;
 
-use glassbox_audit::conformance::{Cases, case};
+pub use skip::skip;
+
+use glassbox_audit::conformance::{Corpus, corpus};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording};
+use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-/// The component that misbehaves as its settings say.
+/// The component that misbehaves as its settings tell it.
 pub const MISFIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misfit.wasm"));
 
-/// A misfit that acts by this word where it has no settings: it is written over its mark.
+/// A misfit that does what this word says where it has no settings: the word is written over its mark.
 ///
 /// # Panics
 /// When the word is too long.
@@ -26,7 +29,7 @@ pub fn misfit(word: &str) -> Vec<u8> {
 /// The component that leaks.
 const LEAKY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaky.wasm"));
 
-/// A component that leaks what it sees in the way that the word says.
+/// A component that leaks what it sees, in the way that the word names.
 ///
 /// # Panics
 /// When the word is too long.
@@ -46,8 +49,7 @@ fn marked(component: &[u8], mark: &[u8], word: &str) -> Vec<u8> {
 /// The component that counts.
 const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"));
 
-/// A version of the component that counts: the word, which some versions act by, is written over
-/// its mark.
+/// A version of the component that counts: the word is written over its mark. Some words make it misbehave.
 ///
 /// # Panics
 /// When the word is too long.
@@ -56,7 +58,7 @@ pub fn counter(word: &str) -> Vec<u8> {
     marked(COUNTER, b"counter-version:", word)
 }
 
-/// The friendly example, as anybody would build it.
+/// The example plugin print-hours, as anybody would build it.
 pub const PRINT_HOURS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/print-hours.wasm"));
 
 /// The id under which everything was recorded.
@@ -71,7 +73,7 @@ pub static TRACKING: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("tracking"
 /// The component that misbehaves.
 pub static MISFIT_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("misfit", MISFIT));
 
-/// The friendly example.
+/// The example plugin print-hours.
 pub static PRINT_HOURS_PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| prepare("print-hours", PRINT_HOURS));
 
 fn prepare(name: &str, bytes: &[u8]) -> Arc<Plugin> {
@@ -86,9 +88,9 @@ pub fn workspace() -> PathBuf {
 
 /// The recorded corpora.
 #[must_use]
-pub fn corpora() -> [Cases; 2] {
+pub fn corpora() -> [Corpus; 2] {
     ["octoprint-1.11.8.jsonl", "octoprint-dev-744c8359.jsonl"]
-        .map(|name| case::read(&workspace().join("tests/corpora").join(name)).unwrap())
+        .map(|name| corpus::read(&workspace().join("tests/corpora").join(name)).unwrap())
 }
 
 /// Settings in which tracking is on, with these changes.
@@ -106,12 +108,12 @@ pub fn settings(changes: &[(&str, Value)]) -> Settings {
     settings
 }
 
-/// An instance, and the controls of what it is given.
+/// An instance, and the controls of the capabilities that it was given.
 pub struct Bench {
     /// The instance.
     pub instance: Instance,
-    /// What it used.
-    pub record: Record,
+    /// Which capabilities it used, and how.
+    pub record: UseLog,
     /// Its clock.
     pub clock: ManualClock,
     /// Its throttle query.
@@ -135,13 +137,13 @@ impl Random for Sevens {
 /// When it does not start.
 #[must_use]
 pub fn bench(plugin: &Arc<Plugin>) -> Bench {
-    let (record, clock, throttle) = (Record::default(), ManualClock::default(), ManualThrottle::default());
+    let (record, clock, throttle) = (UseLog::default(), ManualClock::default(), ManualThrottle::default());
     let capabilities = Capabilities {
-        http: Box::new(Recording(Deny, record.clone())),
+        http: Box::new(Logged(Deny, record.clone())),
         clock: Box::new(clock.clone()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle.clone()),
-        random: Box::new(Recording(Sevens, record.clone())),
+        random: Box::new(Logged(Sevens, record.clone())),
     };
     let instance = Instance::new(plugin, capabilities, None).unwrap_or_else(|error| panic!("{error}"));
     Bench { instance, record, clock, throttle }

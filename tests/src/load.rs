@@ -25,7 +25,7 @@ pub struct Figures {
     pub rate: f64,
     /// What the plugin counted, over all its versions.
     pub counted: u64,
-    /// Events that were not the next in the row.
+    /// Events that were out of order, lost or doubled.
     pub wrong: u64,
     /// From dropping a version that was compiled before to its taking over; the median.
     pub warm: Duration,
@@ -35,7 +35,7 @@ pub struct Figures {
     pub waits: String,
 }
 
-/// Exchange versions so many times, `cold` of them never seen before, at this many events a second.
+/// Exchange versions this many times, `cold` of them never seen before, at this many events a second.
 ///
 /// # Panics
 /// When a version does not take over, or the program does not end well.
@@ -116,7 +116,7 @@ fn start(program: &Path, home: &Home) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program")
 }
 
-/// The log, and a word for the first version, and for each that takes over.
+/// Reads the log; sends a word for the first version, and for each that takes over.
 fn read_log(child: &mut Child) -> (mpsc::Receiver<()>, Arc<Mutex<String>>) {
     let lines = BufReader::new(child.stderr.take().expect("its log")).lines();
     let (say, taken) = mpsc::channel();
@@ -133,7 +133,7 @@ fn read_log(child: &mut Child) -> (mpsc::Receiver<()>, Arc<Mutex<String>>) {
     (taken, log)
 }
 
-/// Feed events at this rate until it is enough. Returns how many, and how long it took.
+/// Feed events at this rate until told to stop. Returns how many there were, and how long it took.
 fn feed(input: &Mutex<ChildStdin>, rate: u64, stop: &AtomicBool) -> (u64, Duration) {
     let began = Instant::now();
     let mut fed = 0;

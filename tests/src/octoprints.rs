@@ -1,6 +1,6 @@
-//! Many OctoPrints in one process, as far as a host sees them: each below a path of its own, as behind a
-//! proxy, each with a key of its own. They say nothing of themselves. What a single OctoPrint may do
-//! wrong is another stand-in's affair, in `end_to_end`.
+//! Stand-ins for many OctoPrints in one process: each is below its own path, as behind a proxy, and has its own
+//! key. They send nothing unless they are told to. Faults of a single OctoPrint are not here, but in
+//! `end_to_end/push_server.rs`.
 
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -46,7 +46,7 @@ struct One {
 }
 
 impl OctoPrints {
-    /// So many.
+    /// This many of them, listening.
     ///
     /// # Panics
     /// When there is no port.
@@ -63,7 +63,7 @@ impl OctoPrints {
     /// Listen again, on the same port; nobody is connected.
     ///
     /// # Panics
-    /// When the port cannot be had.
+    /// When the port is taken.
     pub fn come_back(&mut self) {
         self.shared.stop.store(false, Ordering::SeqCst);
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("a port");
@@ -72,7 +72,7 @@ impl OctoPrints {
         self.listener = Some(std::thread::spawn(move || accept(&listener, &shared)));
     }
 
-    /// All are away: nobody listens, all connections are gone.
+    /// All of them go away: nothing listens any more, and all connections are closed.
     pub fn go(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
         // It waits for somebody to come.
@@ -103,21 +103,21 @@ impl OctoPrints {
         (0..count).map(|number| self.entry(number, Some(&name(number)), &key(number))).collect()
     }
 
-    /// One answers 503 and loses its connections; or no more.
+    /// Whether this one answers 503 and has lost its connections.
     pub fn set_down(&self, number: usize, down: bool) {
         let one = &mut self.all().each[number];
         one.down = down;
         one.close();
     }
 
-    /// The server of one was started anew.
+    /// The server of this one was restarted.
     pub fn start_anew(&self, number: usize) {
         let one = &mut self.all().each[number];
         one.starts += 1;
         one.close();
     }
 
-    /// Tell an event of one to who listens to it.
+    /// Send an event of this one to everybody who listens to it.
     pub fn event(&self, number: usize, name: &str, payload: &Value) {
         let frame = frame(&json!({"event": {"type": name, "payload": payload}}).to_string());
         self.all().each[number].listeners.retain_mut(|listener| listener.write_all(&frame).is_ok());
@@ -129,7 +129,7 @@ impl OctoPrints {
         std::mem::take(&mut self.all().logins)
     }
 
-    /// Wait until so many have who listens to them; false if that takes too long.
+    /// Wait until this many have a listener; false if that takes too long.
     ///
     /// # Panics
     /// When another thread did.

@@ -8,14 +8,27 @@ use glassbox::attest::dsse::Envelope;
 use glassbox::attest::rule::judge;
 use glassbox::attest::trusted_keys::TrustedKeys;
 use glassbox::attest::{PublicKey, SecretKey, Statement, Subject, Vouching, file};
+use glassbox::home::BUNDLED;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 const NOW: &str = "2026-06-01T12:00:00Z";
 
+/// A statement that counts, made half a year ago: as the program makes it of a report.
+static STATEMENT: LazyLock<Value> = LazyLock::new(|| {
+    let report = glassbox_audit::audit(&glassbox_tests::SANDBOX, "tracking.wasm".as_ref(), BUNDLED, &[]);
+    let (time, year) = ("2026-01-01T00:00:00Z".parse().unwrap(), SignedDuration::from_hours(365 * 24));
+    serde_json::to_value(Statement::of(&report, b"the report", time, year).unwrap()).unwrap()
+});
+
+fn statement() -> Value {
+    STATEMENT.clone()
+}
+
 fn digest() -> String {
-    "ab".repeat(32)
+    STATEMENT["subject"][0]["digest"]["sha256"].as_str().unwrap().into()
 }
 
 /// A key as OpenSSL writes it.
@@ -24,23 +37,6 @@ fn key(seed: u8) -> SecretKey {
     der.extend([seed; 32]);
     let line = STANDARD.encode(der);
     SecretKey::parse(&format!("-----BEGIN PRIVATE KEY-----\n{line}\n-----END PRIVATE KEY-----\n")).unwrap()
-}
-
-/// A statement that counts, made half a year ago.
-fn statement() -> Value {
-    json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": "tracking.wasm", "digest": {"sha256": digest()}}],
-        "predicateType": "urn:glassbox:audit:v1",
-        "predicate": {
-            "plugin": "tracking",
-            "auditor": {"name": "glassbox", "version": "0.1.0"},
-            "time": "2026-01-01T00:00:00Z",
-            "expires": "2027-01-01T00:00:00Z",
-            "report": {"sha256": "cd".repeat(32)},
-            "verdicts": [{"claim": "it is harmless", "verdict": "holds"}, {"claim": "it is nice", "verdict": "not-shown"}]
-        }
-    })
 }
 
 fn changed(changes: &[(&str, Value)]) -> Value {
@@ -159,10 +155,12 @@ fn what_is_about_something_else_is_refused() {
         ("/predicate/verdicts/0/verdict", json!("splendid"), "unknown variant `splendid`"),
         ("/predicate/verdicts", json!([]), "(line 1) shows nothing"),
         ("/predicate/verdicts", json!([{"claim": "x", "verdict": "not-shown"}]), "(line 1) shows nothing"),
-        ("/predicate/verdicts/1/verdict", json!("fails"), "(line 1) fails: it is nice"),
     ] {
         refused(sealed(&changed(&[(path, value)]), 1), words);
     }
+    let claim = statement()["predicate"]["verdicts"][1]["claim"].as_str().unwrap().to_string();
+    let fails = changed(&[("/predicate/verdicts/1/verdict", json!("fails"))]);
+    refused(sealed(&fails, 1), &format!("(line 1) fails: {claim}"));
 }
 
 #[test]
@@ -278,7 +276,7 @@ fn a_file_that_is_too_large_is_refused_as_a_whole() {
 
 #[test]
 fn a_report_becomes_a_statement_that_counts() {
-    let bytes = glassbox::home::BUNDLED;
+    let bytes = BUNDLED;
     let (one, now) = (&glassbox_tests::corpora()[..1], NOW.parse::<Timestamp>().unwrap());
     let audit = |bytes: &[u8], corpora| {
         let report = glassbox_audit::audit(&glassbox_tests::SANDBOX, "x/any.wasm".as_ref(), bytes, corpora);
@@ -293,7 +291,7 @@ fn a_report_becomes_a_statement_that_counts() {
     assert_eq!(judge(&[(1, line)], &keys(&[1]), &subject).by.len(), 1);
     // One that does not do what was recorded.
     let other = audit(&glassbox_tests::counter("first"), one).unwrap();
-    assert!(other.fails().unwrap().starts_with("fails: It does what was recorded"), "{:?}", other.fails());
+    assert!(other.fails().unwrap().starts_with("fails: It does what the real OctoPrint did"), "{:?}", other.fails());
     assert!(audit(b"garbage", &[]).unwrap_err().to_string().starts_with("it has no manifest"));
 }
 

@@ -4,8 +4,8 @@
 
 use glassbox::home::BUNDLED;
 use glassbox_audit::audit;
-use glassbox_audit::conformance::case::{self, Case, Request};
-use glassbox_audit::conformance::{Verdict, compare, replay};
+use glassbox_audit::conformance::{Case, RecordedRequest, corpus};
+use glassbox_audit::conformance::{CaseVerdict, compare, replay};
 use glassbox_tests::{SANDBOX, TRACKING, corpora};
 use std::path::Path;
 
@@ -24,14 +24,14 @@ fn every_exact_case_is_the_same_bytes_and_no_other_fails() {
 /// Every way to plant a difference in what a case expects.
 fn plant(case: &Case) -> Vec<(&'static str, Case)> {
     let mut planted = Vec::new();
-    let mut add = |what, change: &dyn Fn(&mut Vec<Request>)| {
+    let mut add = |what, change: &dyn Fn(&mut Vec<RecordedRequest>)| {
         let mut changed = case.clone();
         change(&mut changed.expect);
         if changed.expect != case.expect {
             planted.push((what, changed));
         }
     };
-    let form = |request: &mut Request, change: &dyn Fn(String) -> String| {
+    let form = |request: &mut RecordedRequest, change: &dyn Fn(String) -> String| {
         let form = if request.method == "POST" { &mut request.body } else { &mut request.query };
         *form = change(std::mem::take(form));
     };
@@ -47,7 +47,11 @@ fn plant(case: &Case) -> Vec<(&'static str, Case)> {
     });
     add("the request twice", &|all| all.extend(all.clone()));
     add("a request from nowhere", &|all| {
-        all.push(Request { method: "GET".into(), path: "/track/x/planted/".into(), ..Request::default() });
+        all.push(RecordedRequest {
+            method: "GET".into(),
+            path: "/track/x/planted/".into(),
+            ..RecordedRequest::default()
+        });
     });
     planted
 }
@@ -68,7 +72,7 @@ fn a_difference_that_is_planted_in_a_case_fails() {
                 continue;
             }
             let verdict = compare(&planted, &sent);
-            assert!(matches!(verdict, Verdict::Failed(_)), "{}: {what}: {verdict:?}", case.name);
+            assert!(matches!(verdict, CaseVerdict::Failed(_)), "{}: {what}: {verdict:?}", case.name);
             tried += 1;
         }
     }
@@ -79,12 +83,12 @@ fn a_difference_that_is_planted_in_a_case_fails() {
 fn a_reason_that_is_not_on_the_list_explains_nothing() {
     let mut case = corpora()[0].cases[0].clone();
     let sent = replay::run(&TRACKING, &case).sent;
-    assert_eq!(compare(&case, &sent), Verdict::Matched);
+    assert_eq!(compare(&case, &sent), CaseVerdict::Matched);
     case.exact = false;
     case.expect[0].query.push('x');
     for why in [None, Some(""), Some("because"), Some("null"), Some("octoprint-raises"), Some("not-a-scalar")] {
         case.why = why.map(Into::into);
-        assert!(matches!(compare(&case, &sent), Verdict::Failed(_)), "{why:?}");
+        assert!(matches!(compare(&case, &sent), CaseVerdict::Failed(_)), "{why:?}");
     }
 }
 
@@ -93,8 +97,8 @@ fn a_corpus_that_cannot_be_read_is_named_with_its_line() {
     let folder = glassbox_tests::Folder::new("corpus");
     let file = folder.0.join("cases.jsonl");
     std::fs::write(&file, "{\"case\": 1}\n").unwrap();
-    let error = format!("{:#}", case::read(&file).unwrap_err());
+    let error = format!("{:#}", corpus::read(&file).unwrap_err());
     assert!(error.contains("cases.jsonl, line 1: this is not a recorded case"), "{error}");
     std::fs::write(&file, "\n").unwrap();
-    assert!(case::read(&file).unwrap_err().to_string().contains("has no cases"));
+    assert!(corpus::read(&file).unwrap_err().to_string().contains("has no cases"));
 }

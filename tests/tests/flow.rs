@@ -5,7 +5,7 @@
 use glassbox::home::BUNDLED;
 use glassbox_audit::canaries::Judgement;
 use glassbox_audit::flow::{Cell, Options};
-use glassbox_audit::verdict::Holds;
+use glassbox_audit::verdict::ClaimStatus;
 use glassbox_audit::{Report, audit, observe};
 use glassbox_tests::{SANDBOX, leaky, workspace};
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ fn outputs(report: &Report, input: &str) -> BTreeSet<String> {
     cells.flat_map(|cell| cell.outputs.keys().cloned()).collect()
 }
 
-fn verdict(report: &Report, name: &str) -> Holds {
+fn verdict(report: &Report, name: &str) -> ClaimStatus {
     report.verdicts.iter().find(|verdict| verdict.name == name).unwrap().verdict
 }
 
@@ -68,7 +68,7 @@ fn a_magic_value_that_stands_in_the_file_is_found_and_named() {
     assert!(influence.direct > 0 && influence.direct * 20 < cell.trials, "{influence:?}");
     assert_eq!(influence.example.input.1, "\"swordfish-4711\"");
     assert_eq!(influence.example.output, ("(not there)".into(), "it is".into()));
-    assert!(report.to_string().contains("when it is \"swordfish-4711\""), "{report}");
+    assert!(report.to_string().contains("when the input is \"swordfish-4711\""), "{report}");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn other_inputs_are_told_from_the_payload() {
     // Neither is granted: the host leaves them blank.
     let machine = leaking("machine", 12);
     assert_eq!(general(&machine, "started.note"), BTreeSet::new());
-    assert_eq!(verdict(&machine, "sees"), Holds::Holds);
+    assert_eq!(verdict(&machine, "sees"), ClaimStatus::Holds);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn canaries_are_found_in_every_form() {
         let found = finds.iter().filter(|find| find.is_hidden() || find.is_secret()).map(ToString::to_string);
         let found: Vec<_> = found.collect();
         assert!(found.iter().any(|find| find.ends_with(form)), "{kind}: {found:?}");
-        assert_eq!(verdict(&report, claim), Holds::Fails, "{kind}: {found:?}");
+        assert_eq!(verdict(&report, claim), ClaimStatus::Fails, "{kind}: {found:?}");
         assert!(!report.passed());
     }
 }
@@ -129,7 +129,7 @@ fn what_is_said_openly_is_no_leak_and_what_is_refused_is_told() {
     assert_eq!(open.to_string(), "PrintStarted.path is in started.note as it is");
     assert!(report.passed(), "{report}");
     let report = leaking("refused", 1);
-    assert_eq!(verdict(&report, "says"), Holds::Fails);
+    assert_eq!(verdict(&report, "says"), ClaimStatus::Fails);
 }
 
 /// Which input of the tracker reaches which output: without counts, which may change with any version.
@@ -157,7 +157,7 @@ fn the_bundled_trackers_matrix_is_what_it_was() {
     let report = observed("tracking.wasm", BUNDLED, 12, 0);
     assert!(report.passed(), "{report}");
     for name in ["touches", "sees", "repeatable", "works", "says", "open", "secrets"] {
-        assert_eq!(verdict(&report, name), Holds::Holds, "{name}");
+        assert_eq!(verdict(&report, name), ClaimStatus::Holds, "{name}");
     }
     let found = matrix(&report);
     let file = workspace().join("tests/tests/flow/tracking.txt");
@@ -191,8 +191,8 @@ fn a_component_that_fails_at_every_event_ends_the_trials() {
     let flow = report.flow.clone().unwrap();
     assert!(flow.ended_early.is_some() && flow.reached < 2000, "{:?}", flow.ended_early);
     // And it shows nothing: it would not have done anything else either.
-    assert!(report.verdicts.iter().any(|verdict| verdict.name == "works" && verdict.verdict == Holds::Fails));
+    assert!(report.verdicts.iter().any(|verdict| verdict.name == "works" && verdict.verdict == ClaimStatus::Fails));
     for name in ["sees", "repeatable", "open", "secrets"] {
-        assert_eq!(verdict(&report, name), Holds::NotShown, "{name}");
+        assert_eq!(verdict(&report, name), ClaimStatus::NotShown, "{name}");
     }
 }

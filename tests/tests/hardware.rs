@@ -6,8 +6,8 @@
 use glassbox::system::SystemHardware;
 use glassbox_sandbox::Instance;
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Hardware, Machine};
-use glassbox_sandbox::fake::{Record, Recording};
-use glassbox_tests::{Sevens, TRACKING, settings, workspace};
+use glassbox_sandbox::fake::{Logged, UseLog};
+use glassbox_tests::{Sevens, TRACKING, settings, skip, workspace};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ fn each_machine_is_known_for_what_it_is() {
 fn the_tracker_reports_the_machine() {
     let root = workspace().join("tests/hardware/pi-4b/root");
     let capabilities = Capabilities {
-        http: Box::new(Recording(Deny, Record::default())),
+        http: Box::new(Logged(Deny, UseLog::default())),
         clock: Box::new(Deny),
         hardware: Box::new(SystemHardware::new(root)),
         throttle: Box::new(Deny),
@@ -120,24 +120,22 @@ fn python(script: &str, folder: Option<&Path>) -> Option<Result<Vec<Value>, Stri
     Some(Ok(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()))
 }
 
-fn skipped(what: &str) {
-    eprintln!(
-        "SKIPPED: {what}; pip install OctoPrint in a virtual environment, and set GLASSBOX_TEST_OCTOPRINT to its \
-         bin/octoprint"
-    );
+#[track_caller]
+fn skip_for(what: &str) {
+    skip(&format!("{what}; to have it: GLASSBOX_TEST_OCTOPRINT=$(tests/octoprint/install) cargo test --workspace"));
 }
 
 #[test]
 #[cfg(target_env = "gnu")]
 fn this_machine_is_what_python_says_it_is() {
     let Some(said) = python(MACHINE, None) else {
-        return skipped("there is no Python to compare with");
+        return skip_for("there is no Python to compare with");
     };
     let said = said.unwrap();
     let found = SystemHardware::new("/").probe();
     assert_eq!(json!([found.platform, found.bits]), said[0]);
     let Some(psutil) = said.get(1) else {
-        return skipped("Python has no psutil, so cores, frequency and memory are not compared");
+        return skip_for("Python has no psutil, so cores, frequency and memory are not compared");
     };
     assert_eq!(json!([found.cores, found.frequency_mhz, found.memory_bytes]), *psutil);
 }
@@ -147,9 +145,9 @@ fn psutil_reads_the_same_from_the_same_files() {
     let mut compared = 0;
     for (name, root, expected) in machines() {
         match python(FOLDER, Some(&root)) {
-            None => return skipped("there is no Python to compare with"),
+            None => return skip_for("there is no Python to compare with"),
             Some(Err(error)) if error.contains("No module named 'psutil'") => {
-                return skipped("Python has no psutil to compare with");
+                return skip_for("Python has no psutil to compare with");
             }
             // Where a file is damaged it gives up.
             Some(Err(error)) => assert_eq!(name, "malformed", "{error}"),

@@ -2,7 +2,7 @@
 //! undeclared is tried, and what is sent changes with what is reported and with nothing else.
 #![allow(missing_docs)]
 
-use glassbox_audit::conformance::case::decode;
+use glassbox_audit::conformance::recorded_request::decode;
 use glassbox_sandbox::{Settings, percent_encode};
 use glassbox_tests::{Bench, TRACKING, bench, settings};
 use proptest::prelude::*;

@@ -143,11 +143,13 @@ fn nothing_in_the_tree_is_longer_than_it_should_be() {
 #[test]
 fn the_trusted_core_can_be_read_in_an_afternoon() {
     let folder = workspace().join("host/sandbox/src");
-    let files = fs::read_dir(folder).unwrap().flatten();
-    // What it is believed for is the code; its own tests stand at the files' ends.
+    // Not the fake capabilities: no running host uses them, so nobody needs to believe them.
+    let files = fs::read_dir(folder).unwrap().flatten().filter(|file| file.file_name() != "fake.rs");
+    // Each file's own tests are at its end.
     let code = |text: String| text.split("#[cfg(test)]").next().unwrap_or_default().to_string();
     let text: String = files.map(|file| code(fs::read_to_string(file.path()).unwrap())).collect();
     let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    // About 1,500: what is more must be worth it.
-    assert!(code <= 1550, "{code} lines of code");
+    // Some 1,550 of engine, limits, policy, gate and consent, 80 of the words that are shown to who consents, and 30 of
+    // error types. There is no room left on purpose: whoever adds a line must find it worth raising this.
+    assert!(code <= 1662, "{code} lines of code");
 }

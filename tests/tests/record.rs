@@ -8,10 +8,10 @@ use glassbox::record::{
     Components, Ending, Recorder, Recording, Redactor, Replay, Sink, compare, header, lines, replay,
 };
 use glassbox::system::{SystemHardware, SystemRandom};
-use glassbox_audit::conformance::session::{What, read_events};
+use glassbox_audit::conformance::session::{SessionInput, read_events};
 use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording as Recorded};
+use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{Folder, SANDBOX, TRACKING, counter, misfit, workspace};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ impl Host {
             settings: Settings::parse(&settings.to_string()).unwrap(),
             veto: None,
             make_capabilities: Box::new(move |_| Capabilities {
-                http: Box::new(Recorded(Deny, Record::default())),
+                http: Box::new(Logged(Deny, UseLog::default())),
                 clock: Box::new(own.clone()),
                 hardware: Box::new(SystemHardware::new("/")),
                 throttle: Box::new(query.clone()),
@@ -88,9 +88,9 @@ fn session(name: &str, scrub: bool) -> (Folder, PathBuf) {
     for entry in read_events(&file).unwrap() {
         host.until(SECOND + (entry.t * 1e9) as u64);
         match entry.what {
-            What::Event(name, payload) => drop(host.event(&name, &case::payload_text(&payload))),
-            What::Throttled(answer) => host.throttle.set(answer.as_deref().and_then(mask)),
-            What::Settings(changes) => {
+            SessionInput::Event(name, payload) => drop(host.event(&name, &case::payload_text(&payload))),
+            SessionInput::Throttled(answer) => host.throttle.set(answer.as_deref().and_then(mask)),
+            SessionInput::Settings(changes) => {
                 let mut settings = host.running.settings().clone();
                 changes.into_iter().for_each(|(key, value)| settings.set(&key, value).unwrap());
                 host.running.change_settings(settings, host.clock.get()).unwrap();

@@ -172,7 +172,7 @@ fn what_is_no_recording_is_refused_in_words() {
     let refused = |text: &str| format!("{:#}", Recording::parse(text).unwrap_err());
     assert_eq!(refused(""), "it is empty, or its first line is not complete");
     assert_eq!(refused("{\"event\":\"PrintDone\"}\n"), "line 1: 'n' is missing");
-    assert_eq!(refused("{\"end\":\"full\"}\n"), "line 1: it is not the first line of a recording");
+    assert_eq!(refused(&end("full")), "line 1: it is not the first line of a recording");
     let newer = header(&Header::new(false, false)).replace(":1,", ":2,");
     let text = "line 1: it is of version 2 of the format, and this program reads version 1";
     assert_eq!(refused(&newer), text);
@@ -180,9 +180,18 @@ fn what_is_no_recording_is_refused_in_words() {
     let after = |lines: &str| refused(&format!("{head}{lines}\n"));
     assert_eq!(after(r#"{"n":1,"asks":"clock.now","answer":1}"#), "line 2: it belongs to no call");
     assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick"}"#), "line 2: 't' is not a time");
-    let tick = r#"{"n":1,"t":1.5,"clock":1,"call":"on-tick"}"#;
+    // As they are written, in an order in which they are not.
+    let [tick, _] = call_and_return(Call::Tick, Returned::Done { next_tick: None, message: None });
     assert_eq!(after(&format!("{tick}\n{tick}")), "line 3: the call before this one does not end");
-    let save = r#"{"n":1,"returns":"handover.save","state":{}}"#;
-    assert_eq!(after(&format!("{tick}\n{save}")), "line 3: that is not how on-tick ends");
-    assert_eq!(after(&format!("{{\"end\":\"full\"}}\n{tick}")), "line 3: there is something after the end");
+    let [_, saved] = call_and_return(Call::Save, Returned::Saved("{}".into()));
+    assert_eq!(after(&format!("{tick}\n{saved}")), "line 3: that is not how on-tick ends");
+    assert_eq!(after(&format!("{}{tick}", end("full"))), "line 3: there is something after the end");
+}
+
+/// The two lines of a call that asks for nothing.
+fn call_and_return(call: Call, returned: Returned) -> [String; 2] {
+    let moment = Moment { t: 1_500_000_000, clock: 1, made_up: false };
+    let text = lines(&RecordedCall { instance_id: 1, moment, call, asked: Vec::new(), returned, fuel: None });
+    let lines: Vec<_> = text.lines().map(Into::into).collect();
+    lines.try_into().unwrap()
 }

@@ -3,7 +3,7 @@
 
 use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, Step};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
-use glassbox_sandbox::fake::{ManualClock, Record, Recording};
+use glassbox_sandbox::fake::{Logged, ManualClock, UseLog};
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{SANDBOX, counter};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Host {
             settings: Settings::parse(r#"{"enabled": true, "id": "4711"}"#).unwrap(),
             veto: None,
             make_capabilities: Box::new(move |_| Capabilities {
-                http: Box::new(Recording(Deny, Record::default())),
+                http: Box::new(Logged(Deny, UseLog::default())),
                 clock: Box::new(own.clone()),
                 ..Capabilities::deny()
             }),

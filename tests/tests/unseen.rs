@@ -2,8 +2,9 @@
 //! the comparison must know why it differs from what OctoPrint would send.
 #![allow(missing_docs)]
 
-use glassbox_audit::conformance::case::{Case, Event, Request};
-use glassbox_audit::conformance::{Reason, Verdict, replay};
+use glassbox_audit::conformance::RecordedRequest;
+use glassbox_audit::conformance::case::{Case, RecordedEvent};
+use glassbox_audit::conformance::{CaseVerdict, Reason, replay};
 use glassbox_tests::{ID, TRACKING, settings};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ const AGENT: &str = "OctoPrint/1.11.8";
 fn case(event: &str, payload: Value, why: Option<&str>, expect: Option<(&str, &str)>) -> Case {
     let Value::Object(settings) = settings(&[]).to_value() else { unreachable!() };
     let environment = json!({"octoprint": {"version": "1.11.8"}});
-    let request = |(kind, query): (&str, &str)| Request {
+    let request = |(kind, query): (&str, &str)| RecordedRequest {
         method: "GET".into(),
         path: format!("/track/{ID}/{kind}/"),
         query: query.into(),
@@ -25,8 +26,8 @@ fn case(event: &str, payload: Value, why: Option<&str>, expect: Option<(&str, &s
         env: Map::new(),
         throttled: None,
         events: vec![
-            Event { event: "environment".into(), payload: environment },
-            Event { event: event.into(), payload },
+            RecordedEvent { event: "environment".into(), payload: environment },
+            RecordedEvent { event: event.into(), payload },
         ],
         expect: expect.map(request).into_iter().collect(),
         exact: why.is_none(),
@@ -78,7 +79,7 @@ fn what_must_be_the_same_is() {
     ] {
         let case = case(event, payload, None, expect);
         let run = replay::run(&TRACKING, &case);
-        assert_eq!(run.verdict, Verdict::Matched, "{}: {:?}", case.name, run.sent);
+        assert_eq!(run.verdict, CaseVerdict::Matched, "{}: {:?}", case.name, run.sent);
     }
 }
 
@@ -177,11 +178,11 @@ fn what_differs_has_its_reason() {
     ] {
         let case = case(event, payload, Some(why), Some((expect.0, &expect.1)));
         let run = replay::run(&TRACKING, &case);
-        assert_eq!(run.verdict, Verdict::Differs(reason), "{}: {:?}", case.name, run.sent);
+        assert_eq!(run.verdict, CaseVerdict::Differs(reason), "{}: {:?}", case.name, run.sent);
         // The same case with another reason on the list fails.
         for other in ["heard-under-both-names", "lifecycle-comes-as-events", "throttle-query-broken"] {
             let wrong = Case { why: Some(other.into()), ..case.clone() };
-            assert!(matches!(replay::run(&TRACKING, &wrong).verdict, Verdict::Failed(_)), "{}: {other}", case.name);
+            assert!(matches!(replay::run(&TRACKING, &wrong).verdict, CaseVerdict::Failed(_)), "{}: {other}", case.name);
         }
     }
 }
@@ -195,13 +196,13 @@ fn a_broken_throttle_query_is_none_and_a_bad_id_is_refused() {
         let mut case =
             case("PrintStarted", started.clone(), Some("throttle-query-broken"), Some(("print_started", &with)));
         case.throttled = Some(text.into());
-        assert_eq!(replay::run(&TRACKING, &case).verdict, Verdict::Differs(Reason::ThrottleQueryBroken), "{text}");
+        assert_eq!(replay::run(&TRACKING, &case).verdict, CaseVerdict::Differs(Reason::ThrottleQueryBroken), "{text}");
         case.throttled = Some("0x50005".into());
-        assert_eq!(replay::run(&TRACKING, &case).verdict, Verdict::Matched);
+        assert_eq!(replay::run(&TRACKING, &case).verdict, CaseVerdict::Matched);
     }
     for id in [json!("not-a-uuid"), json!(""), json!(5), json!(null)] {
         let mut case = case("PrintStarted", started.clone(), Some("id-is-minted"), Some(("print_started", query)));
         case.settings["unique_id"] = id.clone();
-        assert_eq!(replay::run(&TRACKING, &case).verdict, Verdict::Differs(Reason::IdIsMinted), "{id}");
+        assert_eq!(replay::run(&TRACKING, &case).verdict, CaseVerdict::Differs(Reason::IdIsMinted), "{id}");
     }
 }

@@ -1,7 +1,7 @@
-//! A tracker that counts what it hears, for tests of hot reload: events carry a running number, so
-//! that one lost, doubled or out of order is seen. Versions are made by writing another word over
-//! the mark in the component; some words make it fail. Not an example to follow.
-#![cfg(target_family = "wasm")] // elsewhere there is no host to link with
+//! A tracker that counts events, for tests of hot reload: events are numbered, so that it notices if
+//! one is lost, repeated or out of order. The tests make versions of it by overwriting the word after
+//! the marker in the component; some words make it fail. Not an example to follow.
+#![cfg(target_family = "wasm")] // natively there is no host to link with
 #![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
 
 #[allow(missing_docs, clippy::all)] // generated
@@ -13,21 +13,24 @@ use bindings::exports::glassbox::tracker::{handover, settings};
 use bindings::glassbox::tracker::{clock, http};
 use std::cell::RefCell;
 
-/// The mark, and after it the version's word, up to the first space.
-static MARK: [u8; 48] = *b"counter-version:first                           ";
+/// The marker, and after it the version's word, padded with spaces.
+static MARKER: [u8; 48] = *b"counter-version:first                           ";
 
 fn version() -> String {
-    // Not folded into the code: tests write over it.
-    let mark = std::hint::black_box(&MARK);
-    String::from_utf8_lossy(&mark[16..]).trim_end().into()
+    // `black_box`: the compiler must not use the constant's value, as tests overwrite it.
+    let marker = std::hint::black_box(&MARKER);
+    String::from_utf8_lossy(&marker[16..]).trim_end().into()
 }
 
 #[derive(Clone, Copy, Default)]
 struct State {
+    /// Events so far.
     count: u64,
+    /// The number of the last event.
     last: u64,
+    /// Events whose number was not the next one.
     wrong: u64,
-    /// When the timer is due; 0 for none.
+    /// When the timer is due, in nanoseconds of the clock; 0 for none.
     due: u64,
 }
 
@@ -54,7 +57,7 @@ fn send(name: &str, fields: &[(&str, String)]) {
 fn fail_in(export: &str) {
     let version = version();
     if version == format!("trap-{export}") {
-        panic!("as it was told to");
+        panic!("as the test asked");
     }
     if version == format!("loop-{export}") {
         loop {
@@ -63,7 +66,7 @@ fn fail_in(export: &str) {
     }
 }
 
-fn heard(name: &str, payload: &str, state: &mut State) {
+fn handle(name: &str, payload: &str, state: &mut State) {
     let number = numbers(payload).first().copied().unwrap_or_default();
     match name {
         "Count" => {
@@ -79,7 +82,7 @@ fn heard(name: &str, payload: &str, state: &mut State) {
             send("report", &fields);
         }
         "octoprint_started" => send("started", &[]),
-        "Fail" => panic!("as it was told to"),
+        "Fail" => panic!("as the test asked"),
         _ => {}
     }
 }
@@ -93,12 +96,12 @@ impl bindings::Guest for Counter {
             *calls
         });
         STATE.with_borrow_mut(|state| {
-            heard(&name, &payload, state);
+            handle(&name, &payload, state);
             if version() == "slow-event" {
                 let end = clock::now() + 1_000_000_000;
                 while clock::now() < end {}
             }
-            // After it sent and counted: neither may show.
+            // After sending and counting: neither may have an effect.
             fail_in("event");
             if calls == 3 {
                 fail_in("third-event");
@@ -128,7 +131,7 @@ impl settings::Guest for Counter {
     fn load(document: String) -> Result<String, String> {
         fail_in("load");
         if version() == "refuse-off" && document.contains("\"enabled\": false") {
-            return Err("it does not take no for an answer".into());
+            return Err("it refuses to be switched off".into());
         }
         if version() == "refuse-settings" { Err("it never likes them".into()) } else { Ok("{}".into()) }
     }
@@ -148,7 +151,9 @@ impl handover::Guest for Counter {
     fn restore(state: String, age_ns: u64) -> Result<(), String> {
         fail_in("restore");
         let numbers = numbers(&state);
-        let [count, last, wrong, left] = numbers[..] else { return Err("that is not a state of a counter".into()) };
+        let [count, last, wrong, left] = numbers[..] else {
+            return Err("the saved state is not one of a counter".into());
+        };
         let due = if left > 0 { clock::now() + left.saturating_sub(age_ns).max(1) } else { 0 };
         STATE.set(State { count, last, wrong, due });
         Ok(())

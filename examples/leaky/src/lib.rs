@@ -1,6 +1,7 @@
-//! A tracker that leaks `path`, or what else is secret, in the way that a word says which tests write
-//! over its mark: one for each kind of leak that an audit must find. Not an example to follow.
-#![cfg(target_family = "wasm")] // elsewhere there is no host to link with
+//! A tracker that leaks `path` or another secret. How is decided by the word after the marker in the
+//! component, which tests overwrite: there is one for each kind of leak that an audit must find. Not
+//! an example to follow.
+#![cfg(target_family = "wasm")] // natively there is no host to link with
 #![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
 
 #[allow(missing_docs, clippy::all)] // generated
@@ -8,17 +9,17 @@ mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "tracker", generate_all });
 }
 
-mod forms;
+mod encodings;
 
 use bindings::exports::glassbox::tracker::{handover, settings};
 use bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use bindings::wasi::random::random;
 use std::cell::RefCell;
 
-/// The mark, and after it the word.
-static MARK: [u8; 48] = *b"leaky-mark-is:                                  ";
+/// The marker, and after it the word.
+static MARKER: [u8; 48] = *b"leaky-mark-is:                                  ";
 
-/// It waits for this.
+/// The path that the leak called `magic` waits for.
 const MAGIC: &str = "swordfish-4711";
 
 thread_local! {
@@ -27,15 +28,15 @@ thread_local! {
 }
 
 fn leak() -> String {
-    // Not folded into the code: tests write over it.
-    String::from_utf8_lossy(&std::hint::black_box(&MARK)[16..]).trim().into()
+    // `black_box`: the compiler must not use the constant's value, as tests overwrite it.
+    String::from_utf8_lossy(&std::hint::black_box(&MARKER)[16..]).trim().into()
 }
 
 fn send(name: &str, note: &str) {
-    // As much as the manifest declares: it leaks, but it does not go beyond that.
+    // No longer than the manifest allows: it leaks within what it declares.
     let note: String = note.chars().take(256).collect();
     let fields = if note.is_empty() { Vec::new() } else { vec![("note".to_string(), note)] };
-    // Refused or not: there is nothing to be done about it.
+    // There is nothing to do about a refusal.
     let _ = http::send(&http::Request {
         method: http::Method::Get,
         name: name.into(),
@@ -44,7 +45,7 @@ fn send(name: &str, note: &str) {
     });
 }
 
-/// The text of a key in JSON that the host wrote.
+/// The string at a key in JSON that the host wrote.
 fn value(json: &str, key: &str) -> String {
     let rest = json.split(&format!("\"{key}\":")).nth(1).unwrap_or_default().trim_start();
     rest.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or_default().into()
@@ -56,7 +57,7 @@ impl bindings::Guest for Leaky {
     fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
         let secret = value(&payload, "path");
         if name == "PrintDone" {
-            // What was remembered is told with another event.
+            // The leak called `later` reports what another event brought.
             let remembered = REMEMBERED.with_borrow(Clone::clone);
             send("done", if leak() == "later" { &remembered } else { "" });
             return Ok(None);
@@ -76,18 +77,18 @@ impl bindings::Guest for Leaky {
             "whether" if bit => send("started", ""),
             "whether" => {}
             "magic" => send("started", if secret == MAGIC { "it is" } else { "" }),
-            "hash" => send("started", if forms::fnv(&secret) == 0xb35b_1c5d_7a1e_4cd3 { "it is" } else { "" }),
+            "hash" => send("started", if encodings::fnv(&secret) == 0xb35b_1c5d_7a1e_4cd3 { "it is" } else { "" }),
             "log" => return Err(format!("cannot open {secret}")),
             "setting" => send("started", &value(&SETTINGS.with_borrow(Clone::clone), "unique_id")),
             "machine" => send("started", &format!("{:?} {:?}", hardware::probe().os, throttle::query())),
             "random" => send("started", &random::get_random_u64().to_string()),
             "sha256-id" => {
                 let id = value(&SETTINGS.with_borrow(Clone::clone), "unique_id");
-                send("started", &forms::of("sha256", &(id + &secret)))
+                send("started", &encodings::encode("sha256", &(id + &secret)))
             }
             "refused" => send("undeclared", &secret),
-            form => {
-                let note = forms::of(form, &secret);
+            encoding => {
+                let note = encodings::encode(encoding, &secret);
                 send("started", &note);
             }
         }

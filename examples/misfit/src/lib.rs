@@ -1,6 +1,6 @@
-//! A tracker that misbehaves, for tests: its settings' text names, in `act=..`, what it does; where
-//! there are no settings yet, a word that tests write over its mark. Not an example to follow.
-#![cfg(target_family = "wasm")] // elsewhere there is no host to link with
+//! A tracker that misbehaves, for tests. How is decided by `act` in its settings; before it has any,
+//! by the word after the marker in the component, which tests overwrite. Not an example to follow.
+#![cfg(target_family = "wasm")] // natively there is no host to link with
 #![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
 
 #[allow(missing_docs, clippy::all)] // generated
@@ -8,40 +8,40 @@ mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "tracker", generate_all });
 }
 
-mod acts;
+mod misbehaviour;
 
-use acts::{does, hello, misbehave};
 use bindings::exports::glassbox::tracker::{handover, settings};
+use misbehaviour::{does, hello, misbehave};
 use std::cell::RefCell;
 
-/// The mark, and after it the word.
-static MARK: [u8; 48] = *b"misfit-mark-is:                                 ";
+/// The marker, and after it the word.
+static MARKER: [u8; 48] = *b"misfit-mark-is:                                 ";
 
 #[derive(Default)]
-struct Told {
+struct Instructions {
     act: String,
     id: String,
 }
 
 thread_local! {
-    static TOLD: RefCell<Told> = RefCell::default();
+    static INSTRUCTIONS: RefCell<Instructions> = RefCell::default();
 }
 
-/// What to do: words with a space between them.
+/// What to do: words separated by spaces.
 fn act() -> String {
-    let act = TOLD.with_borrow(|told| told.act.clone());
+    let act = INSTRUCTIONS.with_borrow(|instructions| instructions.act.clone());
     if act.is_empty() {
-        // Not folded into the code: tests write over it.
-        return String::from_utf8_lossy(&std::hint::black_box(&MARK)[16..]).trim().into();
+        // `black_box`: the compiler must not use the constant's value, as tests overwrite it.
+        return String::from_utf8_lossy(&std::hint::black_box(&MARKER)[16..]).trim().into();
     }
     act
 }
 
 fn id() -> String {
-    TOLD.with_borrow(|told| told.id.clone())
+    INSTRUCTIONS.with_borrow(|instructions| instructions.id.clone())
 }
 
-/// The value of a key in the settings, as the host writes them.
+/// The string at a key in the settings, as the host writes them.
 fn value(document: &str, key: &str) -> String {
     let rest = document.split(&format!("\"{key}\": \"")).nth(1);
     rest.and_then(|rest| rest.split('"').next()).unwrap_or_default().into()
@@ -52,7 +52,7 @@ struct Misfit;
 impl bindings::Guest for Misfit {
     fn on_event(_: String, payload: String) -> Result<Option<u64>, String> {
         misbehave("on-event");
-        acts::on_event(&payload)
+        misbehaviour::on_event(&payload)
     }
 
     fn on_tick() -> Result<Option<u64>, String> {
@@ -72,21 +72,21 @@ impl settings::Guest for Misfit {
 
     fn load(document: String) -> Result<String, String> {
         let (act, id) = (value(&document, "act"), value(&document, "unique_id"));
-        TOLD.with_borrow_mut(|told| *told = Told { act, id });
+        INSTRUCTIONS.with_borrow_mut(|instructions| *instructions = Instructions { act, id });
         misbehave("load");
-        acts::load()
+        misbehaviour::load()
     }
 }
 
 impl handover::Guest for Misfit {
     fn save() -> String {
         misbehave("save");
-        acts::save()
+        misbehaviour::save()
     }
 
     fn restore(_: String, _: u64) -> Result<(), String> {
         misbehave("restore");
-        acts::restore()
+        misbehaviour::restore()
     }
 }
 

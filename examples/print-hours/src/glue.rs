@@ -1,4 +1,4 @@
-//! The component: maps the contract in `wit/` to the plugin and back. Nothing is decided here.
+//! The component: connects the contract in `wit/` to the plugin. Nothing is decided here.
 
 use crate::{PrintHours, SCHEMA};
 use std::cell::RefCell;
@@ -16,7 +16,8 @@ thread_local! {
     static PLUGIN: RefCell<PrintHours> = RefCell::default();
 }
 
-/// Whether the way out is full. Any other refusal is the host's or the user's will: it is for good.
+/// Send a summary. Returns whether the send queue was full, so that it is worth trying again. Any
+/// other refusal is what the host or the user wants, and final.
 fn send(fields: &[(&str, String)]) -> bool {
     let request = http::Request {
         method: http::Method::Get,

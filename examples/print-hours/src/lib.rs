@@ -1,7 +1,8 @@
-//! Counts how prints ended and the hours that they took, and sends one small summary a day.
+//! Counts prints by how they ended, and the hours that they took; sends one small summary a day.
 //!
-//! All that there is to decide is in this file, in plain Rust, and is tested natively; `glue.rs`
-//! puts it behind the contract in `wit/`. What the plugin may see and say is in `print-hours.toml`.
+//! Everything that has to be decided is in this file, in plain Rust, and is tested natively;
+//! `glue.rs` connects it to the contract in `wit/`. What the plugin may see and say is in
+//! `print-hours.toml`.
 
 #[cfg(target_family = "wasm")]
 mod glue;
@@ -10,20 +11,21 @@ mod tests;
 
 use serde_json::{Value, json};
 
-/// The JSON Schema of the settings.
+/// The JSON Schema (2020-12) of the settings.
 pub const SCHEMA: &str = include_str!("settings.schema.json");
 
-const SECOND: u64 = 1_000_000_000; // the clock counts nanoseconds
-const DAY: u64 = 24 * 60 * 60; // settings and payloads count seconds
+const SECOND: u64 = 1_000_000_000; // the clock is in nanoseconds
+const DAY: u64 = 24 * 60 * 60; // settings and payloads are in seconds
 const YEAR: u64 = 366 * DAY;
 
-/// The plugin. It decides; time, random bytes and the way out are given to it.
+/// The plugin. It gets time, random bytes and the means to send from its caller, so that tests can
+/// supply their own.
 #[derive(Debug, Default)]
 pub struct PrintHours {
     enabled: bool,
     /// Nanoseconds from the first print that ends to the summary.
     interval: u64,
-    /// What was counted since the last summary; none if no print has ended since.
+    /// What was counted since the last summary; none if no print has ended since then.
     open: Option<Counts>,
 }
 
@@ -33,16 +35,16 @@ struct Counts {
     failed: u64,
     cancelled: u64,
     seconds: f64,
-    /// When the summary is due, as the clock counts.
+    /// When the summary is due, in nanoseconds of the clock.
     due: u64,
 }
 
 impl PrintHours {
-    /// Check and apply the settings. Returns the ones to be added: an id, when it is missing and
-    /// the user has said yes.
+    /// Check and apply the settings (JSON). Returns the ones to add, also as JSON: an id, if it is
+    /// missing and the user has opted in. `random` returns the bytes for it.
     ///
     /// # Errors
-    /// What is wrong with the document; the last settings stay in force.
+    /// What is wrong with the document; the previous settings stay in force.
     pub fn load(&mut self, document: &str, random: impl FnOnce() -> Vec<u8>) -> Result<String, String> {
         let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
         let enabled = match &document["enabled"] {
@@ -59,12 +61,12 @@ impl PrintHours {
         let has_id = match &document["farm_id"] {
             Value::Null => false,
             Value::String(id) if (1..=64).contains(&id.chars().count()) => true,
-            _ => return Err("farm_id must be text of 1 to 64 characters; remove it to have one made".into()),
+            _ => return Err("farm_id must be text of 1 to 64 characters; remove the key to have one generated".into()),
         };
-        // From here on nothing can fail: the settings are taken as a whole or not at all.
+        // From here on, nothing can fail: the settings are applied as a whole or not at all.
         match &mut self.open {
             Some(counts) if enabled => counts.due = counts.due.saturating_add(interval).saturating_sub(self.interval),
-            // Who says no wants nothing to be remembered either.
+            // Off means that nothing is remembered either.
             _ => self.open = None,
         }
         (self.enabled, self.interval) = (enabled, interval);
@@ -75,7 +77,7 @@ impl PrintHours {
         Ok(json!({ "farm_id": id }).to_string())
     }
 
-    /// Count a print that ended. Returns when the next tick is wanted.
+    /// Count a print that ended. `now` is in nanoseconds. Returns when the next tick is wanted.
     ///
     /// # Errors
     /// When the payload is not JSON.
@@ -83,7 +85,7 @@ impl PrintHours {
         let payload: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
         let (done, failed, cancelled) = match name {
             "PrintDone" => (1, 0, 0),
-            // OctoPrint tells of a cancelled print twice, as PrintCancelled too.
+            // OctoPrint fires two events for a cancelled print: PrintCancelled is counted.
             "PrintFailed" if payload["reason"] == "cancelled" => (0, 0, 0),
             "PrintFailed" => (0, 1, 0),
             "PrintCancelled" => (0, 0, 1),
@@ -92,18 +94,18 @@ impl PrintHours {
         if self.enabled && done + failed + cancelled > 0 {
             let due = now.saturating_add(self.interval);
             let counts = self.open.get_or_insert(Counts { done: 0, failed: 0, cancelled: 0, seconds: 0.0, due });
-            // Saturating: what was restored may have been edited by somebody.
+            // Saturating, as a restored state may have been edited by hand.
             counts.done = counts.done.saturating_add(done);
             counts.failed = counts.failed.saturating_add(failed);
             counts.cancelled = counts.cancelled.saturating_add(cancelled);
-            // A time that cannot be is not known; the print counts all the same.
+            // An impossible time counts as unknown; the print itself still counts.
             counts.seconds += payload["time"].as_f64().filter(|time| (0.0..=YEAR as f64).contains(time)).unwrap_or(0.0);
         }
         Ok(self.next_tick())
     }
 
-    /// Send the summary if it is due. `send` says whether the way out was full: what was counted is
-    /// then in the next summary. Returns when the next tick is wanted.
+    /// Send the summary if it is due. `send` returns whether the send queue was full; the counts then
+    /// go into the next summary. Returns when the next tick is wanted.
     pub fn on_tick(&mut self, now: u64, send: impl FnOnce(&[(&str, String)]) -> bool) -> Option<u64> {
         if let Some(counts) = self.open.as_mut().filter(|counts| now >= counts.due) {
             // In the order that the manifest declares.
@@ -121,13 +123,13 @@ impl PrintHours {
         self.next_tick()
     }
 
-    /// With no print counted there is nothing to wake up for.
+    /// Without a counted print, there is no need to wake up.
     fn next_tick(&self) -> Option<u64> {
         self.open.as_ref().map(|counts| counts.due)
     }
 
-    /// What the next version, or the next run of the host, must know. Its clock counts from another
-    /// point: what is handed over is how long is left, not when.
+    /// The state for the next version, or the next run of the host, as JSON. The next clock may count
+    /// from a different moment, so the state says how much time is left, not when the summary is due.
     pub fn save(&self, now: u64) -> String {
         let Some(Counts { done, failed, cancelled, seconds, due }) = &self.open else { return "null".into() };
         let left_ns = due.saturating_sub(now);
@@ -135,10 +137,11 @@ impl PrintHours {
             .to_string()
     }
 
-    /// Carry on from what was saved `age_ns` ago. Called once, after `load`.
+    /// Carry on from a state that was saved `age_ns` nanoseconds ago. Called at most once, after
+    /// `load`.
     ///
     /// # Errors
-    /// When the state is not one of ours.
+    /// When the text is not a state that [`save`](Self::save) returned.
     pub fn restore(&mut self, state: &str, age_ns: u64, now: u64) -> Result<(), String> {
         let state: Value = serde_json::from_str(state).map_err(|error| error.to_string())?;
         if state.is_null() || !self.enabled {

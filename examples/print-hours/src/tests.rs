@@ -1,4 +1,4 @@
-//! The plugin without the box: what is counted, when it is said, and what is handed over.
+//! The plugin without a host: what is counted, when it is sent, and what is handed over.
 
 use super::*;
 
@@ -8,7 +8,7 @@ type Sent = Vec<(String, String)>;
 const ON: &str = r#"{"enabled": true, "farm_id": "workshop", "interval": 60}"#;
 
 fn no_random() -> Vec<u8> {
-    panic!("nobody may ask for random bytes here")
+    panic!("no random bytes may be asked for here")
 }
 
 fn plugin(settings: &str) -> PrintHours {
@@ -33,7 +33,7 @@ fn summary(done: u64, failed: u64, cancelled: u64, hours: &str) -> Option<Sent> 
 }
 
 #[test]
-fn prints_are_counted_by_how_they_ended_and_said_once() {
+fn prints_are_counted_by_how_they_ended_and_sent_once() {
     let mut plugin = plugin(ON);
     let mut event = |name: &str, payload: &str| plugin.on_event(name, payload, 5 * SECOND).unwrap();
     assert_eq!(event("Startup", "null"), None);
@@ -48,7 +48,7 @@ fn prints_are_counted_by_how_they_ended_and_said_once() {
 }
 
 #[test]
-fn without_a_print_nothing_is_asked_for() {
+fn without_a_print_no_tick_is_asked_for() {
     let mut plugin = plugin(ON);
     assert_eq!(tick(&mut plugin, 1_000_000), (None, None));
     let cancelled = r#"{"time": 60, "reason": "cancelled"}"#;
@@ -57,7 +57,7 @@ fn without_a_print_nothing_is_asked_for() {
 }
 
 #[test]
-fn times_that_cannot_be_are_not_counted_but_their_prints_are() {
+fn impossible_times_are_not_counted_but_their_prints_are() {
     let mut plugin = plugin(ON);
     for time in ["null", "-5", "1e300", "\"long\"", "[]", "{}", "true"] {
         plugin.on_event("PrintDone", &format!("{{\"time\": {time}}}"), 0).unwrap();
@@ -120,7 +120,7 @@ fn another_interval_counts_from_the_same_beginning() {
 }
 
 #[test]
-fn what_finds_no_room_is_in_the_next_summary() {
+fn what_the_full_queue_refused_is_in_the_next_summary() {
     let mut plugin = plugin(ON);
     plugin.on_event("PrintDone", "{}", 0).unwrap();
     assert_eq!(plugin.on_tick(60 * SECOND, |_| true), Some(120 * SECOND));
@@ -148,7 +148,7 @@ fn a_state_that_is_not_ours_is_refused() {
         assert!(plugin.restore(state, 0, 0).is_err(), "{state}");
         assert_eq!(plugin.next_tick(), None);
     }
-    // Somebody's hand: as large as can be, and still no panic.
+    // Edited by hand, with the largest numbers: it must not panic.
     let mut plugin = plugin(ON);
     let most = u64::MAX;
     let state = format!(r#"{{"done":{most},"failed":{most},"cancelled":{most},"seconds":1e308,"left_ns":{most}}}"#);

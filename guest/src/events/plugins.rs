@@ -1,11 +1,11 @@
-//! `install_plugin`, `uninstall_plugin`, `enable_plugin`, `disable_plugin`.
+//! `install_plugin`, `uninstall_plugin`, `enable_plugin`, `disable_plugin`: changes of plugins.
 
+use crate::context::Context;
 use crate::fields::{Fields, Payload};
-use crate::tracker::Context;
 
-/// A plugin was installed, uninstalled, enabled or disabled.
+/// A plugin was installed, uninstalled, enabled or disabled. `name` is the name of the report.
 pub fn changed(name: &str, payload: &Payload, cx: &Context) {
-    if cx.on(|events| events.plugin) {
+    if cx.is_on(|events| events.plugin) {
         let mut fields = Fields::default();
         fields.copy("plugin", payload, "id").copy("plugin_version", payload, "version");
         cx.report(name, &fields);

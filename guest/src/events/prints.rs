@@ -1,47 +1,24 @@
 //! `print_started`, `print_done`, `print_failed`, `print_cancelled`.
 
-use super::commerror::hex;
-use super::throttle;
-use crate::fields::{ERROR_CHARS, Fields, NAME_CHARS, Payload, known, short, word};
-use crate::state::{Reader, object};
-use crate::tracker::Context;
+use crate::context::Context;
+use crate::fields::{ERROR_CHARS, Fields, NAME_CHARS, Payload, bounded_text, known, word};
+use crate::hash::sha1_hex;
+use crate::state::PrintJob;
 use serde_json::Value;
-use sha1::{Digest, Sha1};
 
-/// The longest print that is believed, in seconds: up to here a float counts every second.
+/// Longer prints, in seconds, are not believed: up to here a float counts every second.
 const LONGEST_PRINT: f64 = 1e15;
 
-/// The print that is running, as it was reported. OctoPrint 2.1 says nothing but the connector
-/// when the printer's connection is lost in the middle of a print; the rest is known from here.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Job {
-    origin: Option<String>,
-    /// The salted hash, never the path.
-    file: String,
-}
-
-impl Job {
-    /// For the next instance.
-    pub fn save(&self) -> Value {
-        object(vec![("origin", self.origin.clone().into()), ("file", self.file.clone().into())])
-    }
-
-    /// From the last instance.
-    pub fn restore(saved: &Reader) -> Option<Self> {
-        Some(Self { origin: saved.text("origin"), file: saved.text("file")? })
-    }
-}
-
-/// A print started or ended.
+/// A print started or ended. `event` is OctoPrint's name for it.
 pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
-    if !cx.on(|events| events.printjob) {
-        // It may be the end of the one that was reported.
+    if !cx.is_on(|events| events.printjob) {
+        // The print that was reported may have ended.
         cx.state.job = None;
         return;
     }
     let failed = event == "PrintFailed";
     let job = match payload.get("path") {
-        Some(Value::String(path)) => Job { origin: origin(payload), file: hash(path, cx) },
+        Some(Value::String(path)) => PrintJob { origin: origin(payload), file: file_hash(path, cx) },
         None if failed && let Some(job) = cx.state.job.clone() => job,
         _ => return,
     };
@@ -51,7 +28,7 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
     }
     fields.put("file", &job.file);
     if cx.state.environment.has_connectors() {
-        fields.put_known("printer_connector", short(payload.get("connector"), NAME_CHARS));
+        fields.put_known("printer_connector", bounded_text(payload.get("connector"), NAME_CHARS));
     }
     let name = match event {
         "PrintStarted" => "print_started",
@@ -64,9 +41,9 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
         fields.put_known("elapsed", elapsed(payload));
     }
     if failed {
-        why(&mut fields, payload, cx);
+        put_failure(&mut fields, payload, cx);
     }
-    throttle::describe(&mut fields, cx);
+    cx.add_throttle_fields(&mut fields);
     cx.report(name, &fields);
     cx.state.job = started.then_some(job);
 }
@@ -76,14 +53,14 @@ fn origin(payload: &Payload) -> Option<String> {
     ["local", "sdcard", "printer"].contains(&origin).then(|| origin.into())
 }
 
-/// SHA-1 of path and salt: equal for equal files of one installation, useless to anybody who does
-/// not have the salt.
-fn hash(path: &str, cx: &Context) -> String {
+/// SHA-1 of path and salt: the same for the same file of one installation, useless to anybody
+/// without the salt.
+fn file_hash(path: &str, cx: &Context) -> String {
     let salt = cx.settings.file_salt.as_deref().unwrap_or_default();
-    hex(&Sha1::new().chain_update(path).chain_update(salt).finalize())
+    sha1_hex(&[path.as_bytes(), salt.as_bytes()])
 }
 
-/// Whole seconds; left out if they are none or no number.
+/// The time that the print took in whole seconds; none if that is 0 or not a number.
 fn elapsed(payload: &Payload) -> Option<String> {
     let seconds = payload.get("time")?.as_f64()?.trunc();
     // In this range the cast is exact.
@@ -91,13 +68,14 @@ fn elapsed(payload: &Payload) -> Option<String> {
     (1.0..LONGEST_PRINT).contains(&seconds).then(|| (seconds as u64).to_string())
 }
 
-fn why(fields: &mut Fields, payload: &Payload, cx: &Context) {
+/// Add why the print failed.
+fn put_failure(fields: &mut Fields, payload: &Payload, cx: &Context) {
     match known(payload, "reason") {
         None => fields.put("reason", "unknown"),
         Some(Value::String(empty)) if empty.is_empty() => fields.put("reason", ""),
         Some(reason) => fields.put_known("reason", word(reason)),
     };
-    if cx.on(|events| events.commerror) {
-        fields.put_known("commerror_text", short(payload.get("error"), ERROR_CHARS));
+    if cx.is_on(|events| events.commerror) {
+        fields.put_known("commerror_text", bounded_text(payload.get("error"), ERROR_CHARS));
     }
 }

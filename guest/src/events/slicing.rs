@@ -1,11 +1,11 @@
-//! `slicing_started`.
+//! `slicing_started`: OctoPrint started a slicer.
 
+use crate::context::Context;
 use crate::fields::{Fields, Payload};
-use crate::tracker::Context;
 
-/// A slicer started. OctoPrint 1.11.8 always says `unknown` here, by mistake; we say which.
+/// A slicer started. OctoPrint 1.11.8 has a bug and always reports `unknown`; we report which one.
 pub fn started(payload: &Payload, cx: &Context) {
-    if cx.on(|events| events.slicing) {
+    if cx.is_on(|events| events.slicing) {
         let mut fields = Fields::default();
         fields.copy_or_unknown("slicer", payload, "slicer");
         cx.report("slicing_started", &fields);

@@ -1,11 +1,11 @@
-//! `update_successful` and `update_failed`.
+//! `update_successful` and `update_failed`: software updates.
 
+use crate::context::Context;
 use crate::fields::{Fields, Payload};
-use crate::tracker::Context;
 
-/// A software update ended.
+/// A software update ended. `name` is the name of the report.
 pub fn ended(name: &str, payload: &Payload, cx: &Context) {
-    if cx.on(|events| events.update) {
+    if cx.is_on(|events| events.update) {
         let mut fields = Fields::default();
         fields.copy("target", payload, "target").copy("from_version", payload, "from_version").copy(
             "to_version",

@@ -1,17 +1,17 @@
-//! `webui_load`.
+//! `webui_load`: somebody opened the web interface.
 
+use crate::context::Context;
 use crate::fields::{Fields, Payload};
-use crate::tracker::Context;
 use serde_json::Value;
 
 /// The web interface was opened; reported only if all four are known.
 pub fn loaded(payload: &Payload, cx: &Context) {
-    if !cx.on(|events| events.webui_load) {
+    if !cx.is_on(|events| events.webui_load) {
         return;
     }
     let mut fields = Fields::default();
     for name in ["browser_name", "browser_version", "os_name", "os_version"] {
-        if payload.get(name).is_some_and(says_something) {
+        if payload.get(name).is_some_and(is_truthy) {
             fields.copy(name, payload, name);
         }
     }
@@ -20,8 +20,8 @@ pub fn loaded(payload: &Payload, cx: &Context) {
     }
 }
 
-/// Not empty, not zero, not false: as OctoPrint decides it.
-fn says_something(value: &Value) -> bool {
+/// Whether Python takes it for true: not empty, not zero, not false. OctoPrint decides so.
+fn is_truthy(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),

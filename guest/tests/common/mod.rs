@@ -1,7 +1,7 @@
-//! A fake world with a clock that only the test moves, and a tracker in it.
-#![allow(dead_code)] // every test file uses a part of it
+//! A fake host with a clock that only the test moves, and a tracker in it.
+#![allow(dead_code)] // every test file uses only a part of it
 
-use glassbox_tracker::{Capabilities, Machine, Method, Request, Tracker};
+use glassbox_tracker::{Capabilities, Machine, Method, Report, Tracker};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
@@ -18,13 +18,13 @@ pub struct World {
     pub clock: RefCell<u64>,
     /// The answer to the throttle query.
     pub throttle: Cell<Option<u32>>,
-    /// How often the throttle query was asked.
+    /// How often the throttle query was made.
     pub throttle_asked: Cell<u32>,
     /// The answer to the hardware probe.
     pub machine: RefCell<Machine>,
     /// Whether there are no random bytes.
     pub random_denied: Cell<bool>,
-    /// How often random bytes were asked for; each time all sixteen are that number.
+    /// How often random bytes were asked for; all sixteen bytes are that number each time.
     pub random_asked: Cell<u8>,
     /// What was sent, and when.
     pub sent: RefCell<Vec<(u64, Sent)>>,
@@ -61,18 +61,18 @@ impl Capabilities for World {
         Ok([self.random_asked.get(); 16])
     }
 
-    fn send(&self, request: Request) {
+    fn send(&self, report: Report) {
         let sent = Sent {
-            method: request.method,
-            name: request.name.into(),
-            fields: request.fields.iter().map(|(name, value)| (*name, value.to_string())).collect(),
-            user_agent: request.user_agent.into(),
+            method: report.method,
+            name: report.name.into(),
+            fields: report.fields.iter().map(|(name, value)| (*name, value.to_string())).collect(),
+            user_agent: report.user_agent.into(),
         };
         self.sent.borrow_mut().push((self.now(), sent));
     }
 }
 
-/// A tracker, its world, and the tick that it asked for last.
+/// A tracker, its host, and the tick that it last asked for.
 #[derive(Default)]
 pub struct Bench {
     pub tracker: Tracker,
@@ -86,14 +86,14 @@ impl Bench {
         Self::with(json!({}))
     }
 
-    /// With the settings of [`settings`], some of them other.
+    /// With the settings of [`settings`], some of them replaced.
     pub fn with(other: Value) -> Self {
         let mut bench = Self::default();
         bench.load(&settings(other));
         bench
     }
 
-    /// A running server of this version, with what it said at its start left out.
+    /// A running server of this version; what was sent at its start is left out.
     pub fn running(version: &str) -> Self {
         let mut bench = Self::on();
         bench.start(version);
@@ -101,14 +101,14 @@ impl Bench {
         bench
     }
 
-    /// The server says its version, that it has started, and the host ticks.
+    /// The server says its version and that it has started; then the host ticks.
     pub fn start(&mut self, version: &str) {
         self.event("environment", json!({"octoprint": {"version": version}}));
         self.event("octoprint_started", json!({"uptime": 0}));
         self.tick();
     }
 
-    /// Load settings that are right. Returns what is to be added to them.
+    /// Load valid settings. Returns the keys to add to them.
     pub fn load(&mut self, settings: &Value) -> String {
         self.tracker.load(&settings.to_string(), &self.world).unwrap()
     }
@@ -121,13 +121,13 @@ impl Bench {
         self.next = self.tracker.on_tick(&self.world);
     }
 
-    /// Move the clock to so many seconds after its zero, without ticks.
+    /// Set the clock to this many seconds, without ticks.
     pub fn sleep_until(&mut self, seconds: f64) {
         let ns = std::time::Duration::from_secs_f64(seconds).as_nanos();
         *self.world.clock.borrow_mut() = u64::try_from(ns).unwrap();
     }
 
-    /// Move the clock to so many seconds after its zero; tick just when the tracker wants it.
+    /// Set the clock to this many seconds, and tick whenever the tracker asks for it until then.
     pub fn run_until(&mut self, seconds: u64) {
         let end = seconds * SECOND;
         let mut ticks = 0;
@@ -136,27 +136,27 @@ impl Bench {
             *self.world.clock.borrow_mut() = now;
             self.tick();
             ticks += 1;
-            assert!(ticks < 10_000, "it wants to be ticked for ever");
+            assert!(ticks < 10_000, "it asks for ticks forever");
         }
         *self.world.clock.borrow_mut() = end;
     }
 
-    /// The seconds after the clock's zero at which the next tick is wanted.
+    /// When the next tick is wanted, in seconds of the clock.
     pub fn next_s(&self) -> Option<f64> {
         self.next.map(|ns| std::time::Duration::from_nanos(ns).as_secs_f64())
     }
 
-    /// What was sent since it was asked last, as `name a=b c=d`.
+    /// What was sent since the last such call, as `name a=b c=d`.
     pub fn said(&self) -> Vec<String> {
         self.world.sent.take().iter().map(|(_, request)| print(request)).collect()
     }
 
-    /// What was sent since it was asked last, as `name`.
+    /// What was sent since the last such call, as `name`.
     pub fn names(&self) -> Vec<String> {
         self.world.sent.take().into_iter().map(|(_, request)| request.name).collect()
     }
 
-    /// What was sent since it was asked last, as `seconds name`.
+    /// What was sent since the last such call, as `seconds name`.
     pub fn timeline(&self) -> Vec<String> {
         self.world.sent.take().iter().map(|(at, request)| format!("{} {}", at / SECOND, request.name)).collect()
     }
@@ -165,8 +165,8 @@ impl Bench {
         self.tracker.save(&self.world)
     }
 
-    /// The next instance, with the same settings, under a clock that stands at `clock_s`; the state
-    /// is `age_s` seconds old. The host has not ticked yet.
+    /// The next instance, with the same settings and a clock at `clock_s` seconds; the state is
+    /// `age_s` seconds old. The host has not ticked yet.
     pub fn successor(&self, clock_s: u64, age_s: u64) -> Self {
         let mut next = Self::on();
         *next.world.clock.borrow_mut() = clock_s * SECOND;
@@ -175,7 +175,7 @@ impl Bench {
     }
 }
 
-/// Settings of somebody who takes part, some of them other.
+/// Settings of a user who has opted in, some of them replaced.
 pub fn settings(other: Value) -> Value {
     let mut settings = json!({"enabled": true, "unique_id": ID, "file_salt": ID});
     if let Value::Object(other) = other {
@@ -190,7 +190,7 @@ pub fn print(request: &Sent) -> String {
     request.name.clone() + &fields.collect::<String>()
 }
 
-/// A throttle state as OctoPrint tells it.
+/// The payload of OctoPrint's event for this throttle mask.
 pub fn throttle_event(mask: u32) -> Value {
     let bit = |bits: u32| mask & bits != 0;
     json!({

@@ -1,4 +1,4 @@
-//! The manifest as a judge of requests, written for the tests alone.
+//! Checks requests against the manifest. Written for the tests, independently of the host's check.
 
 use crate::common::Sent;
 use glassbox_tracker::Method;

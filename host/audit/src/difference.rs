@@ -1,33 +1,33 @@
-//! What two runs that had one input different did differently, by output: a field of a request, how many
-//! of a request there were, their order, their time, the next tick, the log.
+//! Compares two runs, output by output: each field of each request, how many requests of a kind there were, their
+//! order, their time, the next tick, the log. What the runs differ in is not known here.
 
-use super::scenario::{Call, Run};
+use super::scenario::{Call, Trace};
 use glassbox_sandbox::{Manifest, Outgoing, printable};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The names of outputs that are no field of a request.
+/// In which order requests were sent. This and the following are outputs that are not a field of a request.
 pub const ORDER: &str = "(order of requests)";
-/// When the next tick is wanted.
+/// When the component wants its next tick.
 pub const NEXT_TICK: &str = "(next tick)";
-/// A message for the log.
+/// Messages for the log.
 pub const LOG: &str = "(log)";
-/// What did not get past the gate.
+/// Requests that the gate stopped.
 pub const BLOCKED: &str = "(blocked)";
-/// A call that failed.
+/// Calls that failed.
 pub const FAILURE: &str = "(failure)";
 
-/// An output that differs, and what it was in both runs, cut short.
+/// The outputs that differ, by name, and the value of each in both runs, cut short.
 pub type Differences = BTreeMap<String, (String, String)>;
 
-/// Characters of a value that are shown.
+/// How many characters of a value are shown.
 pub const SHOWN: usize = 60;
 
-/// What the event's own call did differently, and what came of it later. `timed`: whether a request that
-/// comes at another time is one; not where time itself was changed.
+/// What differs in the event's own call, and what differs in later calls. `timed`: whether a request that is sent
+/// at another time counts as a difference; it does not where the clock was the input that was changed.
 #[must_use]
-pub fn differences(one: &Run, other: &Run, manifest: &Manifest, timed: bool) -> (Differences, Differences) {
+pub fn differences(one: &Trace, other: &Trace, manifest: &Manifest, timed: bool) -> (Differences, Differences) {
     let (mut direct, mut later) = (Differences::new(), Differences::new());
-    // Most are the same: no need to look at every field.
+    // Most runs are the same, and this is much faster than comparing every field.
     if one.calls.len() == other.calls.len() && one.calls.iter().zip(&other.calls).all(|(a, b)| same(a, b)) {
         return (direct, later);
     }
@@ -47,9 +47,9 @@ fn same(one: &Call, other: &Call) -> bool {
 /// The value of the variable in a request's name, when it was sent, and all of it.
 type Sent<'a> = (Option<String>, u64, &'a Outgoing);
 
-/// All that some calls gave out.
+/// Everything that some of a run's calls gave out.
 struct Part<'a> {
-    /// Requests by what the manifest calls them.
+    /// Requests, by their names in the manifest.
     requests: BTreeMap<&'a str, Vec<Sent<'a>>>,
     order: Vec<&'a str>,
     waits: Vec<Option<u64>>,
@@ -79,7 +79,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What the manifest calls a request, and the value of the variable in its name.
+/// A request's name as the manifest has it (`commerror_{reason}`), and the value of the variable in it.
 #[must_use]
 pub fn declared<'a>(name: &'a str, manifest: &'a Manifest) -> (&'a str, Option<String>) {
     if manifest.says.iter().any(|says| says.request == name) {
@@ -97,7 +97,7 @@ pub fn declared<'a>(name: &'a str, manifest: &'a Manifest) -> (&'a str, Option<S
 fn compare(one: &Part, other: &Part, timed: bool, found: &mut Differences) {
     let mut note = |output: String, one: &str, other: &str| {
         if one != other {
-            // Where only what was cut off differs, the rest says nothing.
+            // If they differ only beyond the cut, both look the same here; that it is listed says enough.
             found.entry(output).or_insert_with(|| (printable(one, SHOWN), printable(other, SHOWN)));
         }
     };
@@ -110,7 +110,7 @@ fn compare(one: &Part, other: &Part, timed: bool, found: &mut Differences) {
             let text = |variable: &Option<String>| variable.clone().unwrap_or_default();
             note(format!("{name} (name)"), &text(&a.0), &text(&b.0));
             if timed {
-                note(format!("{name} (when)"), &in_words(Some(a.1)), &in_words(Some(b.1)));
+                note(format!("{name} (when)"), &shown(Some(a.1)), &shown(Some(b.1)));
             }
             request(name, a.2, b.2, &mut note);
         }
@@ -121,7 +121,7 @@ fn compare(one: &Part, other: &Part, timed: bool, found: &mut Differences) {
     if sorted.0 == sorted.1 {
         note(ORDER.into(), &one.order.join(" "), &other.order.join(" "));
     }
-    let waits = |part: &Part| part.waits.iter().map(|wait| in_words(*wait)).collect::<Vec<_>>().join(", ");
+    let waits = |part: &Part| part.waits.iter().map(|wait| shown(*wait)).collect::<Vec<_>>().join(", ");
     note(NEXT_TICK.into(), &waits(one), &waits(other));
     note(LOG.into(), &one.log.join("; "), &other.log.join("; "));
     note(BLOCKED.into(), &one.blocked.join("; "), &other.blocked.join("; "));
@@ -147,7 +147,7 @@ fn times(count: usize) -> String {
     format!("{count} times")
 }
 
-fn in_words(wait: Option<u64>) -> String {
+fn shown(wait: Option<u64>) -> String {
     wait.map_or("none".into(), |ns| {
         if ns % 1_000_000_000 == 0 { format!("{} s", ns / 1_000_000_000) } else { format!("{ns} ns") }
     })

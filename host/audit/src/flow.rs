@@ -1,11 +1,11 @@
-//! Information flow, measured: each event is run twice in sandboxes that differ in exactly one input,
-//! many times over, and what came out differently is counted. What this cannot find is said in
-//! [`LIMITS`].
+//! Information flow, measured: each event is run twice, in sandboxes that differ in exactly one input, many
+//! times over, and the outputs that differ are counted. [`LIMITS`] says what this cannot find. How a run is
+//! made is in [`super::scenario`], which inputs there are in [`super::inputs`].
 
 use super::difference::{Differences, differences};
 use super::inputs::{Input, Inputs, UNSEEN};
-use super::scenario::{Run, Scene, run};
-use super::values::{get, machine_field};
+use super::scenario::{Scenario, Trace, run};
+use super::value_generator::{get, machine_field};
 use glassbox_sandbox::printable;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,134 +14,125 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// For each trial so many of the component's words are tried on each payload field.
-const WORDS: usize = 3;
+/// Constants from the component's bytes that are tried on each payload field, for each trial.
+const CONSTANTS_PER_TRIAL: usize = 3;
 
-/// What trials do not show, in words.
+/// What trials do not show, in sentences.
 pub const LIMITS: [&str; 4] = [
-    "A leak that waits for a value which nobody would guess, and of which only a hash is in the file, is not found; values that stand in the file, whole or in pieces that a compiler makes, are tried.",
-    "A leak that needs two such values at once, or a long row of events, is found only by luck.",
-    "What the length of time tells that a call takes is not counted as flow: a server sees it less exactly than the network's own hesitation. How often an input changed the work is told all the same.",
-    "An influence that was not seen in N trials has, with 95 % certainty, an effect on fewer than 3 in N values like those that were tried.",
+    "A leak that waits for a value which nobody would guess, and of which only a hash is in the file, is not found; values that are in the file, whole or in the pieces that a compiler makes of them, are tried.",
+    "A leak that needs two such values at once, or a long sequence of events, is found only by luck.",
+    "How long a call takes is not counted as flow: seen from a server, it disappears in the network's own delays. How often an input changed the amount of work is reported all the same.",
+    "An influence that was not seen in N trials affects, with 95 % certainty, fewer than 3 in N values like those that were tried.",
 ];
 
-/// An audit of a component that mostly fails ends after so many failed runs.
+/// The trials of a component that mostly fails end after so many failed runs.
 const FAILURES: usize = 200;
 
-/// The matrix.
+/// The flow matrix: which input can change which output.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Flow {
-    /// The seed: with it the same trials can be run again.
+    /// The seed with which the same trials can be run again.
     pub seed: u64,
-    /// Trials of each cell that were asked for.
+    /// The trials of each cell that were asked for.
     pub asked: usize,
-    /// Trials that every cell got.
+    /// The trials that every cell got.
     pub reached: usize,
     /// Texts and numbers found in the component's bytes, and how many of them each payload field was given.
-    pub words: Words,
-    /// Pairs of runs.
+    #[serde(rename = "words")]
+    pub constants: Constants,
+    /// The pairs of runs that were compared.
     pub pairs: usize,
-    /// Runs in all: pairs have one of theirs in common.
+    /// All runs. The pairs of one event share one of their runs.
     pub runs: usize,
-    /// Why it ended before all trials were made.
+    /// Why it stopped before all trials were done, if it did.
     pub ended_early: Option<String>,
-    /// An input of an event, and what it can change.
+    /// For each event and each of its inputs, what it can change.
     pub cells: Vec<Cell>,
-    /// What was tried to be sent although the manifest does not declare it, and how often.
+    /// What the component tried to send although its manifest does not declare it, and how often.
     pub undeclared: BTreeMap<String, usize>,
-    /// Why runs failed, and how many.
+    /// Why runs failed, and how often.
     pub failed: BTreeMap<String, usize>,
-    /// What this cannot find.
+    /// [`LIMITS`], for whoever reads the report.
     pub limits: Vec<String>,
 }
 
-/// Mined values.
+/// How many constants from the component's bytes were used as input.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Words {
-    /// There were so many.
+pub struct Constants {
+    /// How many were found.
     pub found: usize,
-    /// So many were tried on each payload field.
+    /// How many of them were tried on each payload field.
     pub tried: usize,
 }
 
-/// One input of an event.
+/// A cell of the matrix: one input of one event.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cell {
-    /// The event.
+    /// The event's name.
     pub event: String,
     /// The input.
     pub input: Input,
-    /// Pairs of runs that differed in nothing else.
+    /// The pairs of runs that differed in this input only.
     pub trials: usize,
-    /// Pairs in which the work, in fuel, was not the same.
+    /// The pairs in which the amount of work, counted in fuel, differed.
     pub fuel: usize,
-    /// What differed.
+    /// The outputs that differed, by name.
     pub outputs: BTreeMap<String, Influence>,
 }
 
-/// How often an output differed.
+/// In how many pairs of runs an output differed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Influence {
     /// In the event's own call.
     pub direct: usize,
-    /// In a call after it.
+    /// In a later call.
     pub later: usize,
-    /// The first time.
+    /// The first of them.
     pub example: Example,
 }
 
 /// How an output differed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// Where it was seen, to have the first of all.
+    /// In which trial it was seen: threads are merged, and the first of all is kept.
     #[serde(skip)]
     at: usize,
-    /// The input, in both runs.
+    /// The value of the input in both runs, cut short.
     pub input: (String, String),
-    /// The output, in both runs.
+    /// The value of the output in both runs, cut short.
     pub output: (String, String),
 }
 
 impl Influence {
-    /// What was counted elsewhere as well.
+    /// Add what was counted elsewhere; the example stays.
     pub fn add(&mut self, other: &Self) {
         self.direct += other.direct;
         self.later += other.later;
     }
 
-    /// In how many trials.
+    /// In how many trials it differed, at least.
     #[must_use]
     pub fn count(&self) -> usize {
         self.direct.max(self.later)
     }
-
-    /// As its name in a matrix says: at once, later, or both.
-    #[must_use]
-    pub fn when(&self) -> &'static str {
-        match (self.direct, self.later) {
-            (_, 0) => "at once",
-            (0, _) => "later",
-            _ => "at once and later",
-        }
-    }
 }
 
-/// How to measure.
+/// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Trials of each cell.
+    /// Trials for each cell; 0 measures nothing.
     pub trials: usize,
-    /// What all chance is made of.
+    /// The seed of all pseudo-random choices.
     pub seed: u64,
-    /// No longer than this.
+    /// When to stop, finished or not. The search for canaries may take as long again.
     pub time: Duration,
 }
 
-struct Work<'a> {
+struct Measurement<'a> {
     inputs: &'a Inputs<'a>,
     events: Vec<(String, Vec<Input>)>,
     options: Options,
-    words: usize,
+    constants: usize,
     next: AtomicUsize,
     done: AtomicUsize,
     runs: AtomicUsize,
@@ -150,42 +141,43 @@ struct Work<'a> {
     began: Instant,
 }
 
-/// What one thread, or all of them, counted.
+/// What one thread has counted, or all together.
 #[derive(Default)]
 struct Counted {
     cells: BTreeMap<(usize, usize), Cell>,
     undeclared: BTreeMap<String, usize>,
     failed: BTreeMap<String, usize>,
-    /// By event: the trials that were made.
+    /// The jobs that were done.
     jobs: BTreeSet<usize>,
 }
 
-/// Measure. `progress` is told from 0 to 1000 how far it is.
+/// Measure, on all cores. `progress` is called with how much is done, from 0 to 1000.
 #[must_use]
 pub fn measure(inputs: &Inputs, options: Options, progress: &(dyn Fn(usize) + Sync)) -> Flow {
     let events: Vec<_> = inputs.events().into_iter().map(|event| (event.clone(), inputs.of(&event))).collect();
-    let words = inputs.values.words.len().min(options.trials * WORDS);
+    let constants = inputs.values.constants.len().min(options.trials * CONSTANTS_PER_TRIAL);
     let [next, done, runs, failed] = [0; 4].map(AtomicUsize::new);
     let (stop, began) = (AtomicBool::new(false), Instant::now());
-    let work = Work { inputs, events, options, words, next, done, runs, failed, stop, began };
+    let measurement = Measurement { inputs, events, options, constants, next, done, runs, failed, stop, began };
     let all = Mutex::new(Counted::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let counted = work.run(progress);
+                let counted = measurement.run(progress);
                 all.lock().unwrap_or_else(std::sync::PoisonError::into_inner).merge(counted);
             });
         }
     });
     let all = all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    work.flow(all)
+    measurement.flow(all)
 }
 
-impl Work<'_> {
-    /// Trials one after the other, each for all events, so that an early end leaves none without.
+impl Measurement<'_> {
+    /// How many jobs there are. A job is one trial of one event; trials come one after the other, each for all
+    /// events, so that stopping early leaves no event without.
     fn jobs(&self) -> usize {
-        (self.options.trials + self.words) * self.events.len()
+        (self.options.trials + self.constants) * self.events.len()
     }
 
     fn run(&self, progress: &(dyn Fn(usize) + Sync)) -> Counted {
@@ -203,24 +195,24 @@ impl Work<'_> {
         }
     }
 
-    /// One scene, and the same with each input changed.
+    /// One scenario, and the same again with each input changed.
     fn trial(&self, trial: usize, event: usize, counted: &mut Counted) {
         let (name, inputs) = &self.events[event];
         let place = [trial as u64, event as u64];
-        let scene = self.inputs.scene(&place, name);
-        let Some(one) = self.perform(&scene, counted) else { return };
-        let word = trial.checked_sub(self.options.trials).and_then(|at| self.inputs.values.words.get(at));
-        for (i, input) in inputs.iter().enumerate().filter(|(_, input)| word.is_none() || input.takes_words()) {
+        let scenario = self.inputs.scenario(&place, name);
+        let Some(one) = self.perform(&scenario, counted) else { return };
+        let constant = trial.checked_sub(self.options.trials).and_then(|at| self.inputs.values.constants.get(at));
+        for (i, input) in inputs.iter().enumerate().filter(|(_, input)| constant.is_none() || input.takes_constants()) {
             let place = [trial as u64, event as u64, i as u64];
-            let Some(scene_2) = self.inputs.vary(&scene, input, &place, word) else { continue };
-            let Some(other) = self.perform(&scene_2, counted) else { continue };
+            let Some(changed) = self.inputs.vary(&scenario, input, &place, constant) else { continue };
+            let Some(other) = self.perform(&changed, counted) else { continue };
             let timed = *input != Input::Clock;
             let found = differences(&one, &other, self.inputs.plugin.policy.manifest(), timed);
-            let fuel = |run: &Run| run.calls.iter().map(|call| call.fuel).collect::<Vec<_>>();
+            let fuel = |run: &Trace| run.calls.iter().map(|call| call.fuel).collect::<Vec<_>>();
             let cell = counted.cells.entry((event, i)).or_insert_with(|| Cell::new(name, input));
             cell.trials += 1;
             cell.fuel += usize::from(fuel(&one) != fuel(&other));
-            cell.add(trial, found, || (shown(&scene, input), shown(&scene_2, input)));
+            cell.add(trial, found, || (shown(&scenario, input), shown(&changed, input)));
         }
     }
 
@@ -229,10 +221,10 @@ impl Work<'_> {
         failed >= FAILURES && failed * 2 > self.runs.load(Ordering::SeqCst)
     }
 
-    /// A run, unless the settings are not accepted or it does not start.
-    fn perform(&self, scene: &Scene, counted: &mut Counted) -> Option<Run> {
+    /// Run a scenario, and count how it went. None where the settings are not accepted or it does not start.
+    fn perform(&self, scenario: &Scenario, counted: &mut Counted) -> Option<Trace> {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        let (run, failed) = match run(self.inputs.plugin, scene) {
+        let (run, failed) = match run(self.inputs.plugin, scenario) {
             Ok(run) => {
                 let run = run?;
                 let failed = run.all().find_map(|call| call.failed.clone());
@@ -244,7 +236,7 @@ impl Work<'_> {
             self.failed.fetch_add(1, Ordering::SeqCst);
             *counted.failed.entry(reason).or_default() += 1;
         }
-        for call in run.iter().flat_map(Run::all) {
+        for call in run.iter().flat_map(Trace::all) {
             call.undeclared().for_each(|what| *counted.undeclared.entry(what).or_default() += 1);
         }
         run
@@ -257,13 +249,16 @@ impl Work<'_> {
         let early = match self.stop.load(Ordering::SeqCst) {
             false => None,
             true if self.mostly_fails() => Some("most of its runs failed".into()),
-            true => Some(format!("{} seconds were over", self.options.time.as_secs())),
+            true => Some(format!("{} seconds had passed", self.options.time.as_secs())),
         };
         Flow {
             seed: self.options.seed,
             asked: self.options.trials,
             reached: trials.min(self.options.trials),
-            words: Words { found: self.inputs.values.words.len(), tried: trials.saturating_sub(self.options.trials) },
+            constants: Constants {
+                found: self.inputs.values.constants.len(),
+                tried: trials.saturating_sub(self.options.trials),
+            },
             pairs: all.cells.values().map(|cell| cell.trials).sum(),
             runs: self.runs.load(Ordering::SeqCst),
             ended_early: early,
@@ -325,25 +320,25 @@ impl Cell {
         }
     }
 
-    /// Whether it is of an event that the manifest lists.
+    /// Whether the component sees this event: its manifest lists it.
     #[must_use]
     pub fn is_seen(&self) -> bool {
         self.event != UNSEEN
     }
 }
 
-/// The value of an input in a scene, cut short.
-fn shown(scene: &Scene, input: &Input) -> String {
+/// The value of an input in a scenario, as it is shown, cut short.
+fn shown(scenario: &Scenario, input: &Input) -> String {
     let text = |value: Option<&Value>| value.map_or("(not there)".into(), Value::to_string);
     let all = match input {
-        Input::Happens => if scene.event.is_some() { "yes" } else { "no" }.into(),
-        Input::Payload(path) => text(scene.event.as_ref().and_then(|(_, payload)| get(payload, path))),
-        Input::Setting(path) => text(scene.settings.get(path)),
-        Input::Throttle => scene.mask.map_or("none".into(), |mask| format!("{mask:#x}")),
-        Input::Random => format!("seed {:x}", scene.random),
-        Input::Clock => format!("from {} ns on", scene.start),
-        Input::Hardware(field) => machine_field(&scene.machine, field),
-        Input::Unlisted => super::inputs::payload_text(scene),
+        Input::Happens => if scenario.event.is_some() { "yes" } else { "no" }.into(),
+        Input::Payload(path) => text(scenario.event.as_ref().and_then(|(_, payload)| get(payload, path))),
+        Input::Setting(path) => text(scenario.settings.get(path)),
+        Input::Throttle => scenario.mask.map_or("none".into(), |mask| format!("{mask:#x}")),
+        Input::Random => format!("seed {:x}", scenario.random),
+        Input::Clock => format!("from {} ns on", scenario.start),
+        Input::Hardware(field) => machine_field(&scenario.machine, field),
+        Input::Unlisted => super::inputs::payload_text(scenario),
         Input::Nothing => "the same".into(),
     };
     printable(&all, super::difference::SHOWN)

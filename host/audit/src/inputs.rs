@@ -1,16 +1,16 @@
-//! What a component is given, taken apart: every input that an audit changes one at a time, the scene in
-//! which it does, and the same scene with that one input changed.
+//! The inputs of a component, each of which the audit changes by itself; how a scenario is put together from
+//! generated values ([`super::value_generator`]), and how one input of it is changed.
 
-use super::prng::Chance;
-use super::scenario::{Scene, Step};
-use super::values::{MACHINE, PRIVATE, Values, first, get, remove, set};
+use super::prng::Prng;
+use super::scenario::{Scenario, Step};
+use super::value_generator::{MACHINE, PRIVATE, ValueGenerator, first, get, remove, set};
 use glassbox_sandbox::{Plugin, Policy, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 
-/// One input.
+/// One input of a component.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", content = "name", rename_all = "kebab-case")]
 pub enum Input {
@@ -18,7 +18,7 @@ pub enum Input {
     Happens,
     /// A payload field that the manifest lists.
     Payload(String),
-    /// All payload fields that it does not list.
+    /// All payload fields that it does not list, together.
     Unlisted,
     /// A field of the hardware probe.
     Hardware(String),
@@ -30,7 +30,7 @@ pub enum Input {
     Random,
     /// A setting.
     Setting(String),
-    /// None: the same scene once more.
+    /// None: the same scenario again, as a control.
     Nothing,
 }
 
@@ -51,65 +51,66 @@ impl fmt::Display for Input {
 }
 
 impl Input {
-    /// Whether it has nothing to do with the event itself.
+    /// Whether it does not belong to an event.
     #[must_use]
     pub fn is_general(&self) -> bool {
         !matches!(self, Self::Happens | Self::Payload(_) | Self::Unlisted | Self::Nothing)
     }
 
-    /// Whether text of any kind can be put into it: what the component's words are tried on.
+    /// Whether it takes any value, so that constants from the component's bytes are tried on it.
     #[must_use]
-    pub fn takes_words(&self) -> bool {
+    pub fn takes_constants(&self) -> bool {
         matches!(self, Self::Payload(_))
     }
 }
 
-/// What scenes are made of.
+/// What scenarios are made from.
 pub struct Inputs<'a> {
     /// The component.
     pub plugin: &'a Arc<Plugin>,
     /// Generated values.
-    pub values: Values,
-    /// Its settings, by path.
+    pub values: ValueGenerator,
+    /// Its settings by path, each with its default (null for none).
     pub settings: Vec<(String, Value)>,
-    /// Events that it does not see.
+    /// Events that it does not see, with payloads.
     pub others: Vec<(String, Value)>,
     seed: u64,
 }
 
-/// Events of Glassbox's own, with which most runs of a host begin.
+/// Events that come from Glassbox itself, and with which most runs of a host begin.
 const START: [&str; 2] = ["environment", "octoprint_started"];
 const STOP: &str = "octoprint_stopping";
-/// In place of an event that the component does not see.
+/// Stands for all events that the component does not see.
 pub const UNSEEN: &str = "(any other event)";
 
 const SECOND: u64 = 1_000_000_000;
 
 impl<'a> Inputs<'a> {
-    /// Of this component, whose settings' schema is given. An audit with the same seed is the same.
+    /// The inputs of this component. `schema` is its settings' JSON Schema (may be empty); with the same seed all
+    /// scenarios are the same.
     #[must_use]
-    pub fn new(plugin: &'a Arc<Plugin>, values: Values, schema: &str, seed: u64) -> Self {
+    pub fn new(plugin: &'a Arc<Plugin>, values: ValueGenerator, schema: &str, seed: u64) -> Self {
         let events: Vec<String> = plugin.policy.manifest().sees.iter().map(|sees| sees.event.clone()).collect();
         let mut others = values.others(&events);
         others.push(("SomethingElse".into(), json!({"owner": "me", "user": "me", "path": "a.gcode"})));
         Self { plugin, settings: settings(&plugin.policy, schema), others, values, seed }
     }
 
-    /// The events that it sees, and one that it does not.
+    /// The names of the events that it sees, and [`UNSEEN`].
     #[must_use]
     pub fn events(&self) -> Vec<String> {
         let seen = self.plugin.policy.manifest().sees.iter().map(|sees| sees.event.clone());
         seen.chain([UNSEEN.into()]).collect()
     }
 
-    /// The payload fields of an event that the manifest lists.
+    /// The paths of the payload fields that the manifest lists for an event.
     #[must_use]
     pub fn fields(&self, event: &str) -> &[String] {
         let sees = &self.plugin.policy.manifest().sees;
         sees.iter().find(|sees| sees.event == event).map_or(&[], |sees| &sees.fields)
     }
 
-    /// Everything that may be changed about this event.
+    /// All inputs that are changed in trials of this event.
     #[must_use]
     pub fn of(&self, event: &str) -> Vec<Input> {
         if event == UNSEEN {
@@ -125,67 +126,67 @@ impl<'a> Inputs<'a> {
         inputs
     }
 
-    /// The scene of one trial.
+    /// The scenario of one trial; `place` numbers it, so that each has pseudo-random choices of its own.
     #[must_use]
-    pub fn scene(&self, place: &[u64], event: &str) -> Scene {
-        let mut chance = Chance::new(self.seed, place);
-        let chance = &mut chance;
+    pub fn scenario(&self, place: &[u64], event: &str) -> Scenario {
+        let mut prng = Prng::new(self.seed, place);
+        let prng = &mut prng;
         let (name, payload) = match event {
-            UNSEEN => chance.pick(&self.others).cloned().unwrap_or_default(),
-            name => (name.into(), self.payload(chance, name)),
+            UNSEEN => prng.pick(&self.others).cloned().unwrap_or_default(),
+            name => (name.into(), self.payload(prng, name)),
         };
-        let mut scene = Scene {
-            settings: self.document(chance),
-            machine: self.values.machine(chance),
-            mask: self.values.mask(chance),
-            start: chance.next() >> (1 + chance.below(32)),
-            gaps: gaps(chance),
-            random: chance.next(),
+        let mut scenario = Scenario {
+            settings: self.document(prng),
+            machine: self.values.machine(prng),
+            mask: self.values.mask(prng),
+            start: prng.next() >> (1 + prng.below(32)),
+            gaps: gaps(prng),
+            random: prng.next(),
             before: Vec::new(),
             event: Some((name, payload)),
             after: Vec::new(),
-            looks: false,
+            saves_after_each_call: false,
         };
-        scene.after = self.after(chance, event);
-        if !chance.one_in(6) {
-            // What starts a server together, in this order or the other way round.
-            let behind = START.contains(&event) && chance.one_in(2);
+        scenario.after = self.after(prng, event);
+        if !prng.one_in(6) {
+            // The two come together at the start of a server, in this order or the other.
+            let behind = START.contains(&event) && prng.one_in(2);
             for name in START.into_iter().filter(|name| *name != event && self.plugin.policy.sees(name)) {
-                let step = Step::Event(name.into(), self.payload(chance, name));
-                if behind { scene.after.insert(0, step) } else { scene.before.push(step) }
+                let step = Step::Event(name.into(), self.payload(prng, name));
+                if behind { scenario.after.insert(0, step) } else { scenario.before.push(step) }
             }
-            scene.before.push(quiet(chance));
+            scenario.before.push(quiet(prng));
         }
-        for _ in 0..chance.below(3) {
-            scene.before.extend(self.other(chance, event));
+        for _ in 0..prng.below(3) {
+            scenario.before.extend(self.other(prng, event));
         }
-        scene
+        scenario
     }
 
-    fn payload(&self, chance: &mut Chance, event: &str) -> Value {
-        self.values.payload(chance, event, self.fields(event))
+    fn payload(&self, prng: &mut Prng, event: &str) -> Value {
+        self.values.payload(prng, event, self.fields(event))
     }
 
-    /// An event that the component sees; but that a server starts twice or stops before its time is rare.
-    fn other(&self, chance: &mut Chance, event: &str) -> Option<Step> {
+    /// An event that the component sees. A server rarely starts twice or stops early, so those are rare.
+    fn other(&self, prng: &mut Prng, event: &str) -> Option<Step> {
         let sees = &self.plugin.policy.manifest().sees;
-        let name = &chance.pick(sees)?.event;
-        let name = if chance.one_in(8) && event != UNSEEN { event } else { name };
+        let name = &prng.pick(sees)?.event;
+        let name = if prng.one_in(8) && event != UNSEEN { event } else { name };
         let rare = START.contains(&name) || name == STOP;
-        (!rare || chance.one_in(4)).then(|| Step::Event(name.into(), self.payload(chance, name)))
+        (!rare || prng.one_in(4)).then(|| Step::Event(name.into(), self.payload(prng, name)))
     }
 
-    /// Ticks, other events, now and then a new start; and the end of the server.
-    fn after(&self, chance: &mut Chance, event: &str) -> Vec<Step> {
-        let mut after = vec![quiet(chance)];
+    /// What follows the event: ticks, other events, sometimes a restart of the host, and the end of the server.
+    fn after(&self, prng: &mut Prng, event: &str) -> Vec<Step> {
+        let mut after = vec![quiet(prng)];
         for i in 0..4 {
-            after.extend(self.other(chance, event));
+            after.extend(self.other(prng, event));
             if i % 2 == 1 {
-                after.push(quiet(chance));
+                after.push(quiet(prng));
             }
         }
-        if chance.one_in(4) {
-            after.insert(chance.below(after.len()), Step::Restart);
+        if prng.one_in(4) {
+            after.insert(prng.below(after.len()), Step::Restart);
         }
         if self.plugin.policy.sees(STOP) {
             after.push(Step::Event(STOP.into(), Value::Null));
@@ -193,22 +194,22 @@ impl<'a> Inputs<'a> {
         after
     }
 
-    /// Settings with which it runs: most as they are by default.
-    fn document(&self, chance: &mut Chance) -> Settings {
+    /// Settings with which it runs: most have their default.
+    fn document(&self, prng: &mut Prng) -> Settings {
         let mut settings = Settings::default();
         let http = self.plugin.policy.manifest().capabilities.http.as_ref();
         for (path, default) in &self.settings {
             let is_id = http.is_some_and(|http| http.id_setting == *path);
             let value = match default {
-                // An id that is missing is made by some components.
-                Value::Null if is_id => (!chance.one_in(6)).then(|| chance.uuid().into()),
-                Value::Null if chance.one_in(6) => None,
-                Value::Null => Some(chance.text(12, "abcdefgh0123456789").into()),
-                // Now and then not as it is by default.
-                default => Some(if chance.one_in(24) { self.setting(chance, path, default) } else { default.clone() }),
+                // Some components make an id where there is none.
+                Value::Null if is_id => (!prng.one_in(6)).then(|| prng.uuid().into()),
+                Value::Null if prng.one_in(6) => None,
+                Value::Null => Some(prng.text(12, "abcdefgh0123456789").into()),
+                // Sometimes another value than the default.
+                default => Some(if prng.one_in(24) { self.setting(prng, path, default) } else { default.clone() }),
             };
             if let Some(value) = value {
-                // A path that leads nowhere is left out.
+                // A path through something that is not an object is left out.
                 let _ = settings.set(path, value);
             }
         }
@@ -216,90 +217,97 @@ impl<'a> Inputs<'a> {
         settings
     }
 
-    /// The same scene with this input changed; none if no other value was found. `word`: a value to take.
+    /// The same scenario with this input changed. `constant`: the value for a payload field, in place of a generated
+    /// one. None if eight attempts gave no other value.
     #[must_use]
-    pub fn vary(&self, scene: &Scene, input: &Input, place: &[u64], word: Option<&Value>) -> Option<Scene> {
-        let mut chance = Chance::new(self.seed ^ 0x5eed, place);
+    pub fn vary(
+        &self,
+        scenario: &Scenario,
+        input: &Input,
+        place: &[u64],
+        constant: Option<&Value>,
+    ) -> Option<Scenario> {
+        let mut prng = Prng::new(self.seed ^ 0x5eed, place);
         (0..8).find_map(|_| {
-            let mut other = scene.clone();
-            self.change(&mut other, input, &mut chance, word);
-            (*input == Input::Nothing || self.differs(scene, &other, input)).then_some(other)
+            let mut other = scenario.clone();
+            self.change(&mut other, input, &mut prng, constant);
+            (*input == Input::Nothing || self.differs(scenario, &other, input)).then_some(other)
         })
     }
 
-    fn change(&self, scene: &mut Scene, input: &Input, chance: &mut Chance, word: Option<&Value>) {
+    fn change(&self, scenario: &mut Scenario, input: &Input, prng: &mut Prng, constant: Option<&Value>) {
         match input {
-            Input::Happens => scene.event = None,
+            Input::Happens => scenario.event = None,
             Input::Payload(path) => {
-                let Some((_, payload)) = &mut scene.event else { return };
+                let Some((_, payload)) = &mut scenario.event else { return };
                 let now = get(payload, path).cloned().unwrap_or_default();
-                match word {
-                    Some(word) => set(payload, path, word.clone()),
-                    None if chance.one_in(16) => remove(payload, path),
-                    None => set(payload, path, self.values.any(chance, path, &now)),
+                match constant {
+                    Some(constant) => set(payload, path, constant.clone()),
+                    None if prng.one_in(16) => remove(payload, path),
+                    None => set(payload, path, self.values.any(prng, path, &now)),
                 }
             }
-            Input::Unlisted => self.change_unlisted(scene, chance),
-            Input::Hardware(field) => self.values.vary_machine(chance, &mut scene.machine, field),
-            Input::Throttle => scene.mask = self.values.mask(chance),
+            Input::Unlisted => self.change_unlisted(scenario, prng),
+            Input::Hardware(field) => self.values.vary_machine(prng, &mut scenario.machine, field),
+            Input::Throttle => scenario.mask = self.values.mask(prng),
             Input::Clock => {
-                scene.start = chance.next() >> (1 + chance.below(32));
-                scene.gaps = gaps(chance);
+                scenario.start = prng.next() >> (1 + prng.below(32));
+                scenario.gaps = gaps(prng);
             }
-            Input::Random => scene.random = chance.next(),
+            Input::Random => scenario.random = prng.next(),
             Input::Setting(path) => {
-                let now = scene.settings.get(path).cloned().unwrap_or_default();
-                let _ = scene.settings.set(path, self.setting(chance, path, &now));
+                let now = scenario.settings.get(path).cloned().unwrap_or_default();
+                let _ = scenario.settings.set(path, self.setting(prng, path, &now));
             }
             Input::Nothing => {}
         }
     }
 
-    fn change_unlisted(&self, scene: &mut Scene, chance: &mut Chance) {
-        let Some((event, payload)) = &mut scene.event else { return };
+    fn change_unlisted(&self, scenario: &mut Scenario, prng: &mut Prng) {
+        let Some((event, payload)) = &mut scenario.event else { return };
         let listed: Vec<&str> = self.fields(event).iter().map(|field| first(field)).collect();
         let Value::Object(object) = payload else { return };
         for (key, value) in object.iter_mut().filter(|(key, _)| !listed.contains(&key.as_str())) {
-            *value = self.values.any(chance, key, value);
+            *value = self.values.any(prng, key, value);
         }
         let more = ["size", "filename", "ip", "remoteAddress", "secret"].into_iter().chain(PRIVATE);
         for key in more.filter(|key| !listed.contains(key)) {
-            if chance.one_in(2) {
+            if prng.one_in(2) {
                 continue;
             }
-            object.insert(key.into(), self.values.any(chance, key, &Value::Null));
+            object.insert(key.into(), self.values.any(prng, key, &Value::Null));
         }
-        // What lies deeper than a listed field is not listed.
-        object.insert("more".into(), json!({"path": chance.text(9, "abcdef"), "deep": [{"er": chance.next()}]}));
+        // Fields below these names are not listed either.
+        object.insert("more".into(), json!({"path": prng.text(9, "abcdef"), "deep": [{"er": prng.next()}]}));
     }
 
-    fn setting(&self, chance: &mut Chance, path: &str, now: &Value) -> Value {
+    fn setting(&self, prng: &mut Prng, path: &str, now: &Value) -> Value {
         let http = self.plugin.policy.manifest().capabilities.http.as_ref();
         let default =
             self.settings.iter().find(|(known, _)| known == path).map_or(&Value::Null, |(_, default)| default);
         if http.is_some_and(|http| http.id_setting == path) {
-            return chance.uuid().into();
+            return prng.uuid().into();
         }
         if http.is_some_and(|http| http.url_setting.as_deref() == Some(path)) {
-            return format!("http://{}.example/{{id}}/{{event}}/", chance.text(6, "abcdefgh")).into();
+            return format!("http://{}.example/{{id}}/{{event}}/", prng.text(6, "abcdefgh")).into();
         }
         match default {
-            // "enabled", and whatever else is undecided by default.
+            // "enabled" is null by default: the user has not decided.
             Value::Null if path == "enabled" => (now != &Value::Bool(true)).into(),
-            Value::Null => chance.text(12, "abcdefgh0123456789").into(),
-            default => other(chance, if now.is_null() { default } else { now }),
+            Value::Null => prng.text(12, "abcdefgh0123456789").into(),
+            default => other(prng, if now.is_null() { default } else { now }),
         }
     }
 
-    /// Whether the component is given something else, and the manifest does not hide it.
-    fn differs(&self, one: &Scene, other: &Scene, input: &Input) -> bool {
+    /// Whether the component is given something else: a change that the host cuts away does not count.
+    fn differs(&self, one: &Scenario, other: &Scenario, input: &Input) -> bool {
         match input {
             Input::Payload(_) => {
-                let cut = |scene: &Scene| {
-                    let (event, payload) = scene.event.as_ref()?;
+                let cut = |scenario: &Scenario| {
+                    let (event, payload) = scenario.event.as_ref()?;
                     self.plugin.policy.cut(event, &payload.to_string()).ok()?
                 };
-                // One that is too large does not arrive.
+                // A payload that is too large is not delivered.
                 cut(other).is_some() && cut(one) != cut(other)
             }
             Input::Unlisted => payload_text(one) != payload_text(other),
@@ -312,30 +320,30 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// The payload of a scene's event.
+/// The payload of a scenario's event as JSON text; empty where the event does not happen.
 #[must_use]
-pub fn payload_text(scene: &Scene) -> String {
-    scene.event.as_ref().map_or_else(String::new, |(_, payload)| payload.to_string())
+pub fn payload_text(scenario: &Scenario) -> String {
+    scenario.event.as_ref().map_or_else(String::new, |(_, payload)| payload.to_string())
 }
 
-/// Times between events: from none to a day.
-fn gaps(chance: &mut Chance) -> Vec<u64> {
+/// Times between events, in nanoseconds: from none to a day.
+fn gaps(prng: &mut Prng) -> Vec<u64> {
     const GAPS: [u64; 9] =
         [0, 1_000_000, SECOND / 2, SECOND, 5 * SECOND, 30 * SECOND, 400 * SECOND, 3_600 * SECOND, 86_400 * SECOND];
-    (0..8).map(|_| GAPS[chance.below(GAPS.len())] + chance.next() % SECOND * u64::from(chance.one_in(2))).collect()
+    (0..8).map(|_| GAPS[prng.below(GAPS.len())] + prng.next() % SECOND * u64::from(prng.one_in(2))).collect()
 }
 
-/// A time in which one tick or another comes: some seconds, a quarter of an hour, a day.
-fn quiet(chance: &mut Chance) -> Step {
-    Step::Quiet([20, 1_000, 90_000][chance.below(3)] * SECOND)
+/// A time without events, long enough for ticks: 20 seconds, a quarter of an hour, or a day.
+fn quiet(prng: &mut Prng) -> Step {
+    Step::Quiet([20, 1_000, 90_000][prng.below(3)] * SECOND)
 }
 
 /// Another value of the same kind.
-fn other(chance: &mut Chance, value: &Value) -> Value {
+fn other(prng: &mut Prng, value: &Value) -> Value {
     match value {
         Value::Bool(flag) => (!flag).into(),
-        Value::Number(_) => [0, 1, 5, 20, 60, 600, 3600, 86_401][chance.below(8)].into(),
-        Value::String(_) => chance.text(12, "abcdefgh0123456789").into(),
+        Value::Number(_) => [0, 1, 5, 20, 60, 600, 3600, 86_401][prng.below(8)].into(),
+        Value::String(_) => prng.text(12, "abcdefgh0123456789").into(),
         _ => Value::Null,
     }
 }

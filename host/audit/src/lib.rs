@@ -1,29 +1,52 @@
-//! The audit of a component: what it is, what it touches, what it asks for, and what it was observed to
-//! do, in sandboxes that send nothing. Nothing is taken from what it says of itself.
+//! Audits a component: what it is, what it can touch, what it asks for, and what it was observed to do, in
+//! sandboxes that send nothing. Nothing is taken from what the component says about itself.
+//!
+//! [`audit`] reads the file, starts the component, and runs recorded cases through it; [`observe`] runs it many
+//! thousand times more, to measure information flow and to search for secrets. Both fill a [`Report`], which is
+//! shown as text (`{report}`), as a page ([`page`]) or as JSON (by [`SCHEMA`]). Two versions of a component are
+//! compared in [`versions`]. Signing a report, and deciding what is loaded, are the host's business.
+//!
+//! ```
+//! use glassbox_audit::{audit, verdict::ClaimStatus};
+//! use glassbox_sandbox::Sandbox;
+//! use std::path::Path;
+//!
+//! let sandbox = Sandbox::new(None)?;
+//! let report = audit(&sandbox, Path::new("tracking.wasm"), glassbox::home::BUNDLED, &[]);
+//! assert_eq!(report.manifest.as_ref().unwrap().plugin.name, "tracking");
+//! assert!(report.imports.contains(&"glassbox:tracker/http@1.0.0".to_string()));
+//! assert!(report.passed());
+//! assert_eq!(report.verdicts[0].verdict, ClaimStatus::Holds);
+//!
+//! // Bytes that are not a component have a report too, which says so.
+//! let report = audit(&sandbox, Path::new("notes.txt"), b"not a component", &[]);
+//! assert!(report.error.as_ref().unwrap().contains("the file is not WebAssembly"));
+//! assert!(!report.passed());
+//! # Ok::<(), glassbox_sandbox::Error>(())
+//! ```
 
 pub mod canaries;
+mod component_constants;
 pub mod conformance;
-mod constants;
-mod corpus;
 mod difference;
 pub mod flow;
-mod html;
-pub mod identity;
 mod inputs;
-mod picture;
+mod matrix_svg;
 mod prng;
+pub mod producers;
 pub mod rebuild;
+mod report_html;
+mod report_text;
 mod scenario;
-mod text;
-mod values;
+mod value_generator;
 pub mod verdict;
 pub mod versions;
 
-pub use corpus::{Corpus, Failure, Family};
-pub use html::page;
-pub use text::rows;
+pub use report_html::page;
+pub use report_text::rows;
 
-use crate::conformance::{Case, Cases};
+use crate::conformance::corpus_result::{self, CorpusResult};
+use crate::conformance::{Case, Corpus};
 use crate::rebuild::Rebuilt;
 use anyhow::Result;
 use canaries::Canaries;
@@ -33,60 +56,61 @@ use glassbox_sandbox::{Error, Inspection, Instance, Manifest, Plugin, Sandbox, d
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use verdict::{Holds, Verdict};
+use verdict::{ClaimStatus, ClaimVerdict};
 
-/// The JSON Schema of [`Report`].
+/// The JSON Schema of a serialized [`Report`].
 pub const SCHEMA: &str = include_str!("report.schema.json");
 
-/// The whole report.
+/// Everything that an audit found.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The file.
+    /// The file's path, as it was given.
     pub file: String,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of its bytes, in lower-case hexadecimal digits.
     pub digest: String,
     /// Its size in bytes.
     pub size: usize,
-    /// What it says of itself.
+    /// What it says about itself. Nothing else in the report depends on that.
     #[serde(flatten)]
-    pub hearsay: identity::Hearsay,
-    /// Everything it imports.
+    pub self_description: producers::SelfDescription,
+    /// Everything that it imports, by name.
     pub imports: Vec<String>,
-    /// Everything it exports.
+    /// Everything that it exports, by name.
     pub exports: Vec<String>,
-    /// Every difference from the contract; empty for a tracker.
+    /// Every way in which it differs from the contract; empty for a tracker.
     pub differences: Vec<String>,
     /// Why it cannot be loaded, if it cannot.
     pub error: Option<String>,
-    /// What it asks for.
+    /// What it asks for; none if it has no manifest that can be read.
     pub manifest: Option<Manifest>,
     /// Which input can change which output; none if that was not measured.
     pub flow: Option<Flow>,
-    /// Where marked secrets turned up; none if that was not looked for.
+    /// Where marked secrets turned up; none if they were not searched for.
     pub canaries: Option<Canaries>,
-    /// One for each corpus.
-    pub corpora: Vec<Corpus>,
-    /// What came of building it again; none if that was not asked for.
+    /// How it did in the cases of each corpus that was given.
+    pub corpora: Vec<CorpusResult>,
+    /// How it compares with what its source builds; none if that was not asked for.
     pub source: Option<Rebuilt>,
-    /// What it comes to.
-    pub verdicts: Vec<Verdict>,
+    /// The conclusion: every claim, and whether it holds.
+    pub verdicts: Vec<ClaimVerdict>,
 }
 
-/// Audit these bytes, but for what [`observe`] adds. A component that cannot be loaded has a report too.
+/// Audit the bytes of a component: read them, start the component, and run the cases of these corpora, which takes
+/// seconds. `file` is only shown. A component that cannot be loaded has a report too, which says why.
 #[must_use]
-pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Cases]) -> Report {
+pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Corpus]) -> Report {
     let (inspection, mut error) = match inspect(&display_name(file), bytes) {
         Ok(inspection) => (inspection, None),
         Err(error) => (Inspection::default(), Some(error.to_string())),
     };
     let manifest = inspection.manifest.as_deref().and_then(|text| Manifest::parse(text).ok());
-    // The file may lie anywhere under any name; in a plugin folder it would have the manifest's.
+    // The file may have any name here; in a plugin folder it would have the manifest's.
     let name = manifest.as_ref().map_or_else(|| display_name(file), |manifest| manifest.plugin.name.clone());
     let mut report = Report {
         file: file.display().to_string(),
         digest: digest(bytes),
         size: bytes.len(),
-        hearsay: identity::hearsay(bytes),
+        self_description: producers::read(bytes),
         imports: inspection.imports,
         exports: inspection.exports,
         differences: inspection.differences,
@@ -99,7 +123,7 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Cases]) ->
         verdicts: Vec::new(),
     };
     match sandbox.prepare(&name, bytes).and_then(|plugin| start(&Arc::new(plugin))) {
-        Ok(plugin) => report.corpora = corpora.iter().map(|cases| corpus::run(&plugin, cases)).collect(),
+        Ok(plugin) => report.corpora = corpora.iter().map(|corpus| corpus_result::run(&plugin, corpus)).collect(),
         Err(failed) => error = error.or(Some(failed.to_string())),
     }
     report.error = error;
@@ -107,15 +131,16 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Cases]) ->
     report
 }
 
-/// Add to a report what the component does: information flow and canaries. Nothing for one that cannot
-/// be loaded. `progress` is told, from 0 to 1000, how far it is.
+/// Add to a report what the component does: information flow, and where secrets turn up. Takes about a minute with
+/// 200 trials on two cores. `bytes` must be those of the report; `progress` is called with how much is done, from 0
+/// to 1000. A report of a component that cannot be loaded stays as it is.
 ///
 /// # Errors
-/// When wasmtime does not run on this machine.
+/// When wasmtime cannot run on this machine.
 pub fn observe(
     report: &mut Report,
     bytes: &[u8],
-    corpora: &[Cases],
+    corpora: &[Corpus],
     options: Options,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<()> {
@@ -124,8 +149,8 @@ pub fn observe(
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
     let schema = Instance::new(&plugin, Capabilities::deny(), None).and_then(|mut instance| instance.schema());
     let cases: Vec<Case> = corpora.iter().flat_map(|corpus| corpus.cases.clone()).collect();
-    let values = values::Values::new(&manifest, &cases, constants::values(bytes));
-    // One whose schema takes too long here can be run all the same.
+    let values = value_generator::ValueGenerator::new(&manifest, &cases, component_constants::find(bytes));
+    // A component whose schema takes too long here can be run all the same.
     let inputs = inputs::Inputs::new(&plugin, values, &schema.unwrap_or_default(), options.seed);
     report.canaries = Some(canaries::search(&inputs, options.time));
     report.flow = Some(flow::measure(&inputs, options, progress));
@@ -133,17 +158,17 @@ pub fn observe(
     Ok(())
 }
 
-/// Counts what each call costs. Memory is taken from the heap: a hundred thousand short runs on several threads
-/// would spend a third of their time with mapping and unmapping it.
+/// A sandbox that counts the cost of each call. Its memory is taken from the heap: a hundred thousand short runs on
+/// several threads would spend a third of their time on mapping and unmapping memory.
 fn sandbox() -> Result<Sandbox, Error> {
     let mut config = glassbox_sandbox::config();
     config.consume_fuel(true).signals_based_traps(false).memory_init_cow(false);
-    // A little room to grow, so that what is there need not be copied for a page more.
+    // A little room to grow, so that growing by a page does not copy everything.
     config.memory_reservation(0).memory_reservation_for_growth(256 << 10).memory_guard_size(0).memory_may_move(true);
     Sandbox::with(&config, None)
 }
 
-/// Whether it starts at all.
+/// Check that it starts at all.
 fn start(plugin: &Arc<Plugin>) -> Result<Arc<Plugin>, Error> {
     Instance::new(plugin, Capabilities::deny(), None)?.schema()?;
     Ok(plugin.clone())
@@ -154,15 +179,15 @@ fn display_name(file: &Path) -> String {
 }
 
 impl Report {
-    /// Add what came of building it again.
-    pub fn built(&mut self, rebuilt: Rebuilt) {
+    /// Add how it compares with what its source builds.
+    pub fn add_rebuilt(&mut self, rebuilt: Rebuilt) {
         self.source = Some(rebuilt);
         self.verdicts = verdict::verdicts(self);
     }
 
-    /// Whether nothing is wrong.
+    /// Whether no claim fails. A claim that was not shown is not a failure.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.verdicts.iter().all(|verdict| verdict.verdict != Holds::Fails)
+        self.verdicts.iter().all(|verdict| verdict.verdict != ClaimStatus::Fails)
     }
 }

@@ -1,5 +1,5 @@
-//! Builds a component again from a checkout of its source, and compares: the same bytes, or which
-//! sections differ. How a component is built is `glassbox-component`'s affair.
+//! Builds a component again from a checkout of its source, and compares: the same bytes, or which sections differ.
+//! How a component is built is in the crate `glassbox-component`.
 
 use anyhow::{Context, Result, bail, ensure};
 use glassbox_sandbox::{digest, printable};
@@ -9,58 +9,61 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use wasmparser::{Encoding, Parser, Payload};
 
-/// How deep in a checkout a plugin may lie.
+/// How many folders deep in a checkout a plugin is looked for.
 const DEPTH: usize = 5;
 
-/// What came of it.
+/// How a component compares with what its source builds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rebuilt {
-    /// The checkout.
+    /// The checkout, as an absolute path.
     pub directory: PathBuf,
-    /// What compiled it there, as it names itself.
+    /// The compiler that was used there, by its own name for itself.
     pub compiler: String,
-    /// SHA-256 of what came out.
+    /// SHA-256 of what was built.
     pub digest: String,
-    /// Its size in bytes.
+    /// The size of what was built, in bytes.
     pub size: usize,
-    /// Whether it is the same bytes.
+    /// Whether it is the same, byte for byte.
     pub same: bool,
-    /// What differs, if anything does.
-    pub differences: Vec<Section>,
+    /// The sections that differ; empty if it is the same.
+    pub differences: Vec<SectionDifference>,
 }
 
-/// A section that differs, or all of a kind in one module together.
+/// A section that differs, or all sections of a kind in one module together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Section {
-    /// What it holds: `code (module 1)`, `manifest`.
+pub struct SectionDifference {
+    /// What it contains: `code (module 1)`, `manifest`.
     pub section: String,
-    /// Its size in the component, in bytes; none if it is not there.
+    /// Its size in the component, in bytes; none if it is missing there.
     pub here: Option<usize>,
-    /// Its size in what was built.
+    /// Its size in what was built, in bytes; none if it is missing there.
     pub there: Option<usize>,
 }
 
-/// Build the plugin `name` of a checkout, in a folder that is removed again, and compare.
+/// Build the plugin `name` from a checkout, in a temporary folder, and compare.
 ///
-/// This runs what the checkout says: build scripts, macros, its choice of compiler.
+/// **This runs the code of the checkout** as the user, in no sandbox: build scripts, macros, its choice of compiler.
 ///
 /// # Errors
-/// When the checkout has no such plugin, or it cannot be built.
+/// When the checkout does not have exactly one plugin of that name, or it cannot be built.
 pub fn rebuild(component: &[u8], name: &str, checkout: &Path) -> Result<Rebuilt> {
     let directory =
         checkout.canonicalize().with_context(|| format!("looking for the source in {}", checkout.display()))?;
     ensure!(
         directory.join("Cargo.lock").is_file(),
-        "{} is not a checkout: it has no Cargo.lock, without which nothing can be built again",
+        "{} is not a checkout: it has no Cargo.lock, without which it cannot be built reproducibly",
         directory.display()
     );
     let (package, manifest) = find(&directory, name)?;
-    let target = Target::new()?;
-    let built = glassbox_component::build(&directory, &package, &manifest, &target.0)?;
+    // Never the checkout's own target folder, which may hold anything; and a new one, or whoever made one of that
+    // name could put into it what is then taken for built.
+    let target =
+        tempfile::Builder::new().prefix("glassbox-rebuild-").tempdir().context("making a folder to build in")?;
+    let built = glassbox_component::build(&directory, &package, &manifest, target.path())?;
     compare(component, &built, directory)
 }
 
-/// Compare a component with what was built from a checkout.
+/// Compare a component with what was built from a checkout of its source.
 ///
 /// # Errors
 /// When one of them is not a component.
@@ -71,19 +74,23 @@ fn compare(component: &[u8], built: &[u8], directory: PathBuf) -> Result<Rebuilt
     let differing = names.filter(|name| here.get(*name) != there.get(*name));
     let size = |part: Option<&Vec<u8>>| part.map(Vec::len);
     let mut differences: Vec<_> = differing
-        .map(|name| Section { section: name.clone(), here: size(here.get(name)), there: size(there.get(name)) })
+        .map(|name| SectionDifference {
+            section: name.clone(),
+            here: size(here.get(name)),
+            there: size(there.get(name)),
+        })
         .collect();
     let same = component == built;
     if !same && differences.is_empty() {
         let section = "the order of sections, or how their sizes are written".into();
-        differences.push(Section { section, here: Some(component.len()), there: Some(built.len()) });
+        differences.push(SectionDifference { section, here: Some(component.len()), there: Some(built.len()) });
     }
     let compiler = glassbox_component::compiler(&directory);
     Ok(Rebuilt { compiler, directory, digest: digest(built), size: built.len(), same, differences })
 }
 
-/// The package that a plugin is made of, and its manifest: in the folder of a `Cargo.toml` lies a file of TOML
-/// that gives the plugin this name.
+/// The name of the package that a plugin is built from, and its manifest's text: a TOML file that gives the plugin
+/// this name, in the same folder as a `Cargo.toml`.
 fn find(checkout: &Path, name: &str) -> Result<(String, String)> {
     let mut found = Vec::new();
     search(checkout, name, DEPTH, &mut found);
@@ -91,11 +98,12 @@ fn find(checkout: &Path, name: &str) -> Result<(String, String)> {
         [(folder, manifest)] => {
             let package = read_toml(&folder.join("Cargo.toml"));
             let package = package.as_ref().and_then(|toml| toml.get("package")?.get("name")?.as_str());
-            let package = package.with_context(|| format!("{}/Cargo.toml names no package", folder.display()))?;
+            let package =
+                package.with_context(|| format!("{}/Cargo.toml does not name a package", folder.display()))?;
             Ok((package.into(), manifest.clone()))
         }
         [] => bail!(
-            "{} has no source of the plugin {name}: a folder with a Cargo.toml and a manifest of that name",
+            "{} does not have the source of the plugin {name}: no folder has a Cargo.toml and a manifest of that name",
             checkout.display()
         ),
         more => {
@@ -110,7 +118,7 @@ fn search(folder: &Path, name: &str, depth: usize, found: &mut Vec<(PathBuf, Str
     let is_package = folder.join("Cargo.toml").is_file();
     for entry in entries {
         let (path, file_name) = (entry.path(), entry.file_name());
-        // What cargo made there is no source; a link may lead back.
+        // What cargo built there is not source. Links are not followed: they may lead in circles.
         let skipped = file_name == "target" || file_name == "node_modules" || file_name.as_encoded_bytes()[0] == b'.';
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && !skipped && depth > 0 => search(&path, name, depth - 1, found),
@@ -131,10 +139,10 @@ fn read_toml(file: &Path) -> Option<toml::Table> {
     std::fs::read_to_string(file).ok()?.parse().ok()
 }
 
-/// The contents of all sections by what they hold, those of a kind in one module together.
+/// The contents of all sections by kind, those of a kind in one module together.
 fn sections(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::<String, Vec<u8>>::new();
-    // For each module or component that we are in: its number if it is a module.
+    // For each module or component that we are inside of: its number if it is a module.
     let mut within = Vec::new();
     let mut modules = 0;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -147,7 +155,7 @@ fn sections(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
             }
             Payload::Version { .. } => within.push(None),
             Payload::End(_) => drop(within.pop()),
-            // What is in them follows.
+            // Their contents follow.
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {}
             section => {
                 let Some((_, range)) = section.as_section() else { continue };
@@ -175,7 +183,7 @@ fn kind(section: &Payload<'_>) -> String {
         Payload::ExportSection(_) | Payload::ComponentExportSection(_) => "exports".into(),
         Payload::TableSection(_) | Payload::ElementSection(_) => "tables".into(),
         Payload::MemorySection(_) | Payload::GlobalSection(_) => "memories and globals".into(),
-        _ => "how its parts are joined".into(),
+        _ => "how its parts are linked".into(),
     }
 }
 
@@ -190,28 +198,10 @@ impl fmt::Display for Rebuilt {
         writeln!(f, "source   {directory}\n         builds to OTHER bytes, with {compiler}:")?;
         writeln!(f, "         sha256 {digest}, {size} bytes; they differ in")?;
         let bytes = |size: &Option<usize>| size.map_or("nothing".into(), |size| format!("{size} bytes"));
-        for Section { section, here, there } in differences {
+        for SectionDifference { section, here, there } in differences {
             writeln!(f, "           {section}: {} in the file, {} from the source", bytes(here), bytes(there))?;
         }
         writeln!(f)
-    }
-}
-
-/// Where cargo builds; never the checkout's own folder, in which anything may lie ready.
-struct Target(PathBuf);
-
-impl Target {
-    fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("glassbox-rebuild-{}", std::process::id()));
-        // Must be new: whoever made one of that name could put into it what is then taken for built.
-        std::fs::create_dir(&folder).with_context(|| format!("making {} to build in", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -233,7 +223,7 @@ mod tests {
         let payloads = Parser::new(0).parse_all(BUNDLED).map(Result::unwrap);
         let (_, range) = payloads.filter(|payload| wanted(payload)).find_map(|payload| payload.as_section()).unwrap();
         let mut bytes = BUNDLED.to_vec();
-        // The last one: what comes first says how much follows.
+        // The last byte: the first ones say how many follow.
         bytes[range.end - 1] ^= 1;
         bytes
     }
@@ -265,7 +255,7 @@ mod tests {
     fn what_is_missing_or_added_is_named() {
         let module = [b"\0asm\x01\0\0\0".as_slice(), &[0, 2, 1, b'x']].concat();
         let rebuilt = compare(&module, b"\0asm\x01\0\0\0", PathBuf::from(".")).unwrap();
-        let missing = Section { section: "x (module 1)".into(), here: Some(2), there: None };
+        let missing = SectionDifference { section: "x (module 1)".into(), here: Some(2), there: None };
         assert_eq!(rebuilt.differences, [missing]);
         // The same section, its size in two bytes.
         let longer = [b"\0asm\x01\0\0\0".as_slice(), &[0, 0x82, 0, 1, b'x']].concat();
@@ -281,10 +271,8 @@ mod tests {
             assert_eq!(find(workspace, name).unwrap().0, package);
         }
         let error = find(workspace, "nowhere").unwrap_err().to_string();
-        assert!(
-            error.ends_with(
-                "has no source of the plugin nowhere: a folder with a Cargo.toml and a manifest of that name"
-            )
-        );
+        assert!(error.ends_with(
+            "does not have the source of the plugin nowhere: no folder has a Cargo.toml and a manifest of that name"
+        ));
     }
 }

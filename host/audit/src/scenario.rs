@@ -1,8 +1,8 @@
-//! One run of a component, wholly determined by its inputs: a fresh instance that counts fuel, a clock
-//! that is set by hand, a given machine, random bytes from a seed. What the inputs are chosen to be is
-//! not here ([`super::values`]), nor what two runs have in common ([`super::difference`]).
+//! One run of a component, completely determined by its inputs: a fresh instance that counts fuel, a clock that
+//! is set by hand, a given machine, random bytes from a seed. Which inputs are chosen is decided in
+//! [`super::inputs`], and runs are compared in [`super::difference`].
 
-use super::prng::Chance;
+use super::prng::Prng;
 use glassbox_sandbox::capabilities::{Capabilities, Hardware, Http, Machine, Random};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
 use glassbox_sandbox::{Blocked, Error, Instance, Outcome, Outgoing, Plugin, Settings};
@@ -11,73 +11,73 @@ use std::sync::Arc;
 
 /// All inputs of a run.
 #[derive(Clone, Debug)]
-pub struct Scene {
+pub struct Scenario {
     /// The settings document.
     pub settings: Settings,
     /// The hardware probe's answer.
     pub machine: Machine,
     /// The throttle query's answer.
     pub mask: Option<u32>,
-    /// What the clock shows at first.
+    /// What the clock shows at first, in nanoseconds.
     pub start: u64,
-    /// How long it takes from one step to the next, in turn.
+    /// The times between steps, in nanoseconds, used in turn.
     pub gaps: Vec<u64>,
-    /// What random bytes are made of.
+    /// The seed of the random bytes.
     pub random: u64,
     /// What happens before.
     pub before: Vec<Step>,
-    /// What it is about; none where it does not happen.
+    /// The event that is examined, and its payload; none to see what happens without it.
     pub event: Option<(String, Value)>,
     /// What happens after that.
     pub after: Vec<Step>,
-    /// Whether to look at what it keeps after every call, and not only where it is started again.
-    pub looks: bool,
+    /// Whether to save its state after every call, to look for secrets in it, and not only before a restart.
+    pub saves_after_each_call: bool,
 }
 
-/// Something that happens.
+/// Something that happens in a scenario.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Nothing but ticks, for so many nanoseconds.
     Quiet(u64),
     /// An event with its payload.
     Event(String, Value),
-    /// The host ends and is started again: the next instance has what this one saved.
+    /// The host is restarted: the next instance gets the state that this one saved.
     Restart,
 }
 
-/// What a run did, from its event on.
+/// What a run did.
 #[derive(Debug)]
-pub struct Run {
-    /// The first is the event itself, all others come later.
+pub struct Trace {
+    /// From the event on: the first is the call for the event itself, all others come later.
     pub calls: Vec<Call>,
-    /// The settings as they were completed.
+    /// The settings, with what the component added.
     pub settings: Settings,
-    /// What was said before the event.
+    /// The calls before the event.
     pub before: Vec<Call>,
 }
 
-/// What a call did.
+/// What one call of the component did.
 #[derive(Debug, Default)]
 pub struct Call {
-    /// Nanoseconds since the event.
+    /// When it was made, in nanoseconds since the event.
     pub at: u64,
     /// What it sent.
     pub sent: Vec<Outgoing>,
-    /// What did not get past the gate.
+    /// Requests that the gate stopped.
     pub blocked: Vec<Blocked>,
-    /// In how many nanoseconds the next tick is wanted.
+    /// In how many nanoseconds it wants the next tick; none for no tick.
     pub wait: Option<u64>,
     /// Its message for the log.
     pub message: Option<String>,
-    /// Why it failed.
+    /// Why it failed, if it did.
     pub failed: Option<String>,
-    /// What it keeps for the next instance; empty if nobody looked.
+    /// The state that it saved for the next instance; empty where it was not asked to save.
     pub saved: String,
-    /// Fuel that was used, together with that for saving if somebody looked.
+    /// The fuel that it used, with that for saving its state where it was asked to.
     pub fuel: u64,
 }
 
-impl Run {
+impl Trace {
     /// All calls, also those before the event.
     pub fn all(&self) -> impl Iterator<Item = &Call> {
         self.before.iter().chain(&self.calls)
@@ -85,56 +85,56 @@ impl Run {
 }
 
 impl Call {
-    /// What was refused because the manifest does not declare it.
+    /// What was blocked because the manifest does not declare it, as `request: reason`.
     pub fn undeclared(&self) -> impl Iterator<Item = String> {
         let undeclared = self.blocked.iter().filter(|blocked| blocked.undeclared);
         undeclared.map(|blocked| format!("{}: {}", blocked.request, blocked.reason))
     }
 }
 
-/// So many ticks come at most while time passes: a component that always wants the next one at once gets
-/// no more.
+/// The most ticks between two steps: a component that always wants the next tick at once would never be done.
 const TICKS: usize = 3;
 
-/// Run it; none if the settings are not accepted: then no host would run it.
+/// Run a scenario. None if the component does not accept the settings: then no host would run it.
 ///
 /// # Errors
-/// When it does not start, or fails at its settings.
-pub fn run(plugin: &Arc<Plugin>, scene: &Scene) -> Result<Option<Run>, Error> {
-    let clock = ManualClock::new(scene.start);
-    let instance = start(plugin, scene, &clock)?;
-    let mut stage = Stage { plugin, scene, clock, instance, next: None, calls: Vec::new(), began: 0, steps: 0 };
-    let Ok(settings) = stage.instance.load(&scene.settings)? else { return Ok(None) };
-    stage.tick();
-    scene.before.iter().for_each(|step| stage.step(step));
-    // Ticks that were due before it belong to what was before.
-    stage.advance();
-    let before = std::mem::take(&mut stage.calls);
-    stage.began = stage.clock.get();
-    match &scene.event {
-        Some((name, payload)) => stage.dispatch(name, payload),
-        None => stage.calls.push(Call { wait: stage.wait(), ..Call::default() }),
+/// When the component does not start, or fails while it loads its settings.
+pub fn run(plugin: &Arc<Plugin>, scenario: &Scenario) -> Result<Option<Trace>, Error> {
+    let clock = ManualClock::new(scenario.start);
+    let instance = start(plugin, scenario, &clock)?;
+    let mut running =
+        ScenarioRun { plugin, scenario, clock, instance, next: None, calls: Vec::new(), began: 0, steps: 0 };
+    let Ok(settings) = running.instance.load(&scenario.settings)? else { return Ok(None) };
+    running.tick();
+    scenario.before.iter().for_each(|step| running.step(step));
+    // Ticks that are due before the event do not belong to it.
+    running.advance();
+    let before = std::mem::take(&mut running.calls);
+    running.began = running.clock.get();
+    match &scenario.event {
+        Some((name, payload)) => running.dispatch(name, payload),
+        None => running.calls.push(Call { wait: running.wait(), ..Call::default() }),
     }
-    scene.after.iter().for_each(|step| stage.step(step));
-    Ok(Some(Run { calls: stage.calls, settings, before }))
+    scenario.after.iter().for_each(|step| running.step(step));
+    Ok(Some(Trace { calls: running.calls, settings, before }))
 }
 
-fn start(plugin: &Arc<Plugin>, scene: &Scene, clock: &ManualClock) -> Result<Instance, Error> {
+fn start(plugin: &Arc<Plugin>, scenario: &Scenario, clock: &ManualClock) -> Result<Instance, Error> {
     let throttle = ManualThrottle::default();
-    throttle.set(scene.mask);
+    throttle.set(scenario.mask);
     let capabilities = Capabilities {
-        http: Box::new(Nowhere),
+        http: Box::new(DiscardingHttp),
         clock: Box::new(clock.clone()),
-        hardware: Box::new(Given(scene.machine.clone())),
+        hardware: Box::new(FixedHardware(scenario.machine.clone())),
         throttle: Box::new(throttle),
-        random: Box::new(Seeded(Chance::new(scene.random, &[]))),
+        random: Box::new(SeededRandom(Prng::new(scenario.random, &[]))),
     };
     Instance::new(plugin, capabilities, None)
 }
 
-struct Stage<'a> {
+struct ScenarioRun<'a> {
     plugin: &'a Arc<Plugin>,
-    scene: &'a Scene,
+    scenario: &'a Scenario,
     clock: ManualClock,
     instance: Instance,
     next: Option<u64>,
@@ -143,7 +143,7 @@ struct Stage<'a> {
     steps: usize,
 }
 
-impl Stage<'_> {
+impl ScenarioRun<'_> {
     fn step(&mut self, step: &Step) {
         if self.failed() {
             return;
@@ -162,15 +162,15 @@ impl Stage<'_> {
         self.calls.last().is_some_and(|call| call.failed.is_some())
     }
 
-    /// Some time passes before an event.
+    /// Let the next of the times between steps pass.
     fn advance(&mut self) {
-        let gaps = &self.scene.gaps;
+        let gaps = &self.scenario.gaps;
         let gap = gaps.get(self.steps % gaps.len().max(1)).copied().unwrap_or_default();
         self.steps += 1;
         self.pass(gap);
     }
 
-    /// Time passes, and ticks come when they are due in it: when they are wanted changes when no event comes.
+    /// Let time pass, with the ticks that become due in it.
     fn pass(&mut self, gap: u64) {
         let then = self.clock.get().saturating_add(gap);
         for _ in 0..TICKS {
@@ -189,7 +189,7 @@ impl Stage<'_> {
         let outcome = self.instance.on_event(name, &payload.to_string());
         match outcome.transpose() {
             Some(outcome) => self.keep(outcome),
-            // It does not see this one.
+            // The component does not see this event.
             None => self.calls.push(Call { at: self.since(), wait: self.wait(), ..Call::default() }),
         }
     }
@@ -204,9 +204,9 @@ impl Stage<'_> {
             Ok(saved) => saved,
             Err(error) => return self.keep(Err(error)),
         };
-        let restored = start(self.plugin, self.scene, &self.clock).and_then(|instance| {
+        let restored = start(self.plugin, self.scenario, &self.clock).and_then(|instance| {
             self.instance = instance;
-            let _ = self.instance.load(&self.scene.settings)?;
+            let _ = self.instance.load(&self.scenario.settings)?;
             self.instance.restore(&saved, 0)
         });
         match restored {
@@ -234,7 +234,7 @@ impl Stage<'_> {
                 self.next = outcome.next_tick;
                 call.wait = self.wait();
                 (call.sent, call.blocked, call.message) = (outcome.sent, outcome.blocked, outcome.message);
-                if self.scene.looks {
+                if self.scenario.saves_after_each_call {
                     match self.instance.save() {
                         Ok(saved) => call.saved = saved,
                         Err(error) => call.failed = Some(error.reasons.join("; ")),
@@ -248,27 +248,27 @@ impl Stage<'_> {
     }
 }
 
-/// Requests end here; what was sent is in the outcome.
-struct Nowhere;
+/// Drops all requests: what was sent is in each call's outcome.
+struct DiscardingHttp;
 
-impl Http for Nowhere {
+impl Http for DiscardingHttp {
     fn room(&self) -> usize {
         usize::MAX
     }
     fn queue(&mut self, _: Vec<Outgoing>) {}
 }
 
-struct Given(Machine);
+struct FixedHardware(Machine);
 
-impl Hardware for Given {
+impl Hardware for FixedHardware {
     fn probe(&self) -> Machine {
         self.0.clone()
     }
 }
 
-struct Seeded(Chance);
+struct SeededRandom(Prng);
 
-impl Random for Seeded {
+impl Random for SeededRandom {
     fn fill(&mut self, buffer: &mut [u8]) -> bool {
         for byte in buffer {
             *byte = self.0.next().to_le_bytes()[7];

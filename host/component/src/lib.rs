@@ -1,28 +1,38 @@
-//! Builds a tracker from its source: a nested cargo for `wasm32-unknown-unknown`, the component
-//! encoding, and the manifest embedded as a custom section, so that one file is the plugin.
+//! Builds a tracker from its source: runs a nested cargo for `wasm32-unknown-unknown`, encodes the module as a
+//! component, and embeds the manifest as a custom section, so that a plugin is a single file.
 //!
-//! Used by build scripts, the host's (which embeds the bundled tracker) and the tests' (which builds
-//! the example plugins), and by `glassbox pack` for everybody else's plugins.
+//! It is used by two build scripts (the host's embeds the bundled tracker, the tests' builds the example plugins), by
+//! `glassbox pack` for everybody else's plugins, and by the audit's rebuild. It checks nothing: that is the sandbox's
+//! task. Errors are for the person at the terminal, and so they are `anyhow`'s.
+//!
+//! ```
+//! // The smallest component there is, with a manifest.
+//! let plugin = glassbox_component::embed(b"\0asm\x0d\0\x01\0", "plugin.name = \"hours\"")?;
+//! assert!(plugin.ends_with(b"plugin.name = \"hours\""));
+//! assert!(glassbox_component::embed(b"hello", "").is_err());
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The custom section that holds the manifest.
+/// The name of the custom section that holds the manifest.
 pub const MANIFEST_SECTION: &str = "glassbox:manifest";
 
-/// The custom section that holds the package's version, as WebAssembly's tool conventions have it.
+/// The name of the custom section that holds the package's version, by WebAssembly's tool conventions.
 const VERSION_SECTION: &str = "version";
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "component";
 
-/// Build `package` of the workspace at `workspace`, and embed its version and `manifest` (TOML text). All builds
-/// share one target directory below `target_dir`; it must not be the outer cargo's own, which is
-/// locked while a build script runs.
+/// Build `package` of the workspace at `workspace` as a component, and embed its version and `manifest` (TOML text).
+/// Builds share `target_dir`, which must not be the outer cargo's target directory: that is locked while a build script
+/// runs.
 ///
 /// # Errors
-/// What failed and what to do about it.
+/// When the WebAssembly target is missing and cannot be added, cargo fails, or encoding does; the message says what to
+/// do or shows cargo's output.
 pub fn build(workspace: &Path, package: &str, manifest: &str, target_dir: &Path) -> Result<Vec<u8>> {
     let module = build_module(workspace, package, target_dir)?;
     let module = std::fs::read(&module).with_context(|| format!("reading {}", module.display()))?;
@@ -30,10 +40,10 @@ pub fn build(workspace: &Path, package: &str, manifest: &str, target_dir: &Path)
     embed(&section(&encode(&module)?, VERSION_SECTION, &version), manifest)
 }
 
-/// Make a component of a core module that carries `wit-bindgen`'s type information.
+/// Encode a core module, which contains `wit-bindgen`'s type information, as a component.
 ///
 /// # Errors
-/// When the module does not fit the world that it was built for.
+/// When it is not a module, or does not match the world that it was built for.
 pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
     wit_component::ComponentEncoder::default()
         .module(module)
@@ -41,16 +51,16 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| anyhow::anyhow!("encoding the component: {error:#}"))
 }
 
-/// Append the manifest to a component.
+/// Append a manifest (TOML text, which is not checked) to a component.
 ///
 /// # Errors
-/// When `component` is not even a WebAssembly file.
+/// When `component` is not WebAssembly.
 pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>> {
     ensure!(component.starts_with(b"\0asm"), "not a WebAssembly file");
     Ok(section(component, MANIFEST_SECTION, manifest))
 }
 
-/// A component with one more section.
+/// A component with one more custom section.
 fn section(component: &[u8], name: &str, text: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection { name: name.into(), data: text.as_bytes().into() };
     let mut out = component.to_vec();
@@ -60,9 +70,9 @@ fn section(component: &[u8], name: &str, text: &str) -> Vec<u8> {
 
 fn build_module(workspace: &Path, package: &str, target_dir: &Path) -> Result<PathBuf> {
     ensure_target(workspace)?;
-    // First what it depends on: the compiler must be told where that lies.
+    // Fetch its dependencies first: the compiler must be told where their sources are.
     run(cargo(workspace).args(["tree", "--quiet", "--locked", "--package", package, "--target", TARGET]))
-        .with_context(|| format!("fetching what {package} depends on"))?;
+        .with_context(|| format!("fetching the dependencies of {package}"))?;
     let mut flags = rustflags(workspace, cargo_home().as_deref());
     flags.extend(library_source(workspace)?.map(|(path, name)| remap(&path, &name)));
     run(cargo(workspace)
@@ -74,15 +84,15 @@ fn build_module(workspace: &Path, package: &str, target_dir: &Path) -> Result<Pa
     Ok(target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm"))
 }
 
-/// The version that the package has there.
+/// The package's version in that workspace.
 fn version(workspace: &Path, package: &str) -> Result<String> {
     let output = run(cargo(workspace).args(["pkgid", "--quiet", "--locked", "--package", package]))
         .with_context(|| format!("asking for the version of {package}"))?;
-    // `path+file:///folder#name@1.2.3`, or `#1.2.3` where the folder is called as the package is.
+    // `path+file:///folder#name@1.2.3`, or `#1.2.3` if the folder has the package's name.
     Ok(output.trim().rsplit(['#', '@']).next().unwrap_or_default().into())
 }
 
-/// Cargo, without the outer cargo's wishes for the outer build: clippy's wrapper, flags, a forced target.
+/// Cargo, without what the environment holds for the outer build: clippy's wrapper, flags, a target.
 fn cargo(workspace: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace);
@@ -92,24 +102,24 @@ fn cargo(workspace: &Path) -> Command {
     command
 }
 
-/// Returns what it prints.
+/// Run a command. Returns what it prints.
 fn run(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("starting {}", command.get_program().display()))?;
     ensure!(output.status.success(), "cargo failed:\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8_lossy(&output.stdout).into())
 }
 
-/// `getrandom`'s backend is chosen by a flag; no path of this machine may get into the bytes,
-/// which are the same wherever they are built.
+/// The compiler's flags: a backend for `getrandom`, and other names for the paths of this machine, so that the same
+/// source gives the same bytes everywhere.
 fn rustflags(workspace: &Path, cargo_home: Option<&Path>) -> Vec<String> {
     let mut flags: Vec<String> = vec!["--cfg".into(), "getrandom_backend=\"custom\"".into()];
-    // The linker's numbers without their padding: a tenth of the component.
+    // Leaves out the padding of the linker's numbers, a tenth of the component.
     flags.push("-Clink-arg=--compress-relocations".into());
     let mut paths = vec![(workspace.to_path_buf(), "/glassbox")];
     if let Some(home) = cargo_home {
         paths.push((home.into(), "/cargo"));
-        // The folder in between is named after the server, which may be a mirror. Of two prefixes that fit, the
-        // compiler takes the last.
+        // The folder of the sources is named after their server, which may be a mirror. If two prefixes match, the
+        // compiler uses the last.
         let servers = std::fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
         paths.extend(servers.map(|folder| (folder.path(), "/cargo/registry")));
     }
@@ -121,7 +131,7 @@ fn remap(path: &Path, name: &str) -> String {
     format!("--remap-path-prefix={}={name}", path.display())
 }
 
-/// Where the standard library's source lies if it is installed, and what the compiler calls it if it is not.
+/// Where the standard library's source is if it is installed, and the name that the compiler gives it if it is not.
 fn library_source(workspace: &Path) -> Result<Option<(PathBuf, String)>> {
     let sysroot = ask_rustc(workspace, &["--print", "sysroot"])?;
     let version = ask_rustc(workspace, &["-vV"])?;
@@ -129,7 +139,7 @@ fn library_source(workspace: &Path) -> Result<Option<(PathBuf, String)>> {
     Ok(commit.map(|commit| (Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}"))))
 }
 
-/// What rustc says; nothing if it fails.
+/// What rustc prints; empty if it fails.
 fn ask_rustc(workspace: &Path, question: &[&str]) -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(rustc);
@@ -139,11 +149,11 @@ fn ask_rustc(workspace: &Path, question: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(answer).trim().into())
 }
 
-/// What compiles there, as it names itself: the workspace may name its own.
+/// The compiler that is used for that workspace, which may choose its own: what `rustc --version` prints there.
 #[must_use]
 pub fn compiler(workspace: &Path) -> String {
     let version = ask_rustc(workspace, &["--version"]).unwrap_or_default();
-    if version.is_empty() { "a compiler that does not say its version".into() } else { version }
+    if version.is_empty() { "an unknown compiler".into() } else { version }
 }
 
 fn cargo_home() -> Option<PathBuf> {
@@ -151,7 +161,7 @@ fn cargo_home() -> Option<PathBuf> {
     given.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
-/// Add the WebAssembly target where it is missing and rustup is there to add it.
+/// Add the WebAssembly target if it is missing and rustup can add it.
 fn ensure_target(workspace: &Path) -> Result<()> {
     let folder = ask_rustc(workspace, &["--print", "target-libdir", "--target", TARGET])?;
     if !folder.is_empty() && Path::new(&folder).is_dir() {

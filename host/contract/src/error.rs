@@ -1,62 +1,76 @@
-//! What can go wrong between a plugin's file and a call into it: one variant per stage, in words
-//! for the person who put the file there.
+//! What can go wrong between a plugin's file and a call into it, at one stage after the other, in words for
+//! the person who put the file there. What is wrong with a manifest or a settings document is said elsewhere.
 
 use crate::text::printable;
 use std::fmt;
 
-/// Where it went wrong.
+/// The stage at which a plugin failed, in the order in which it goes through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The file could not be read.
     Read,
-    /// It is not a component for this world.
+    /// It is not a component, or not one for this world.
     Check,
-    /// Its manifest cannot be used.
+    /// Its manifest is malformed, or has rules that cannot be used.
     Manifest,
     /// It could not be compiled.
     Compile,
-    /// Its imports or exports have other types than the world's.
+    /// The types of its imports or exports are not the world's.
     Link,
-    /// It could not be started.
+    /// It could not be instantiated within the limits.
     Instantiate,
-    /// A call failed; the instance is gone.
+    /// A call into it failed; the instance is dead.
     Call,
 }
 
-/// A plugin's failure.
+/// Why a plugin cannot be used: at which stage it failed, everything that was wrong there, and what to do.
+///
+/// Its text is escaped and cut to a length that can be read, whatever the reasons hold.
+///
+/// ```
+/// use glassbox_contract::{Error, Stage};
+///
+/// let error = Error::new("tracking", Stage::Manifest, "the event PrintDone is listed twice");
+/// assert_eq!(error.advice(), "the plugin's author must fix its manifest");
+/// assert_eq!(
+///     error.to_string(),
+///     "plugin 'tracking' has an unusable manifest: the event PrintDone is listed twice \
+///      (the plugin's author must fix its manifest)"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The plugin's name.
+    /// The plugin's name; `(any)` if the failure is not one plugin's.
     pub plugin: String,
     /// Where it went wrong.
     pub stage: Stage,
-    /// What is wrong, one line for each thing.
+    /// What is wrong, one entry for each thing. They may quote the file, and are not escaped.
     pub reasons: Vec<String>,
 }
 
 impl Error {
-    /// One thing that is wrong.
+    /// A failure for a single reason.
     #[must_use]
     pub fn new(plugin: &str, stage: Stage, reason: impl Into<String>) -> Self {
         Self { plugin: plugin.into(), stage, reasons: vec![reason.into()] }
     }
 
-    /// A file that could not be read.
+    /// A failure of [`Stage::Read`].
     #[must_use]
     pub fn read(plugin: &str, reason: impl Into<String>) -> Self {
         Self::new(plugin, Stage::Read, reason)
     }
 
-    fn advice(&self) -> &'static str {
+    /// What the person who sees the error can do about it, as an instruction.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
         match self.stage {
-            Stage::Read => "look at the file: its name, what it is, and whether you may read it",
+            Stage::Read => "check the file's name and type, and that you may read it",
             Stage::Check => "get a tracker built for this version of glassbox, or build it against its wit/ folder",
             Stage::Manifest => "the plugin's author must fix its manifest",
-            Stage::Compile => "the file is damaged, or its code is such as no tracker needs",
+            Stage::Compile => "the file is damaged, or contains code that no tracker needs",
             Stage::Link => "build the plugin against this version's wit/ folder",
-            Stage::Instantiate | Stage::Call => {
-                "tell the plugin's author; nothing that the call was about to send has left"
-            }
+            Stage::Instantiate | Stage::Call => "tell the plugin's author; nothing from this call was sent",
         }
     }
 }
@@ -68,7 +82,7 @@ impl fmt::Display for Error {
             Stage::Check => "is not a tracker",
             Stage::Manifest => "has an unusable manifest",
             Stage::Compile => "does not compile",
-            Stage::Link => "does not fit the contract",
+            Stage::Link => "does not match the contract",
             Stage::Instantiate => "does not start",
             Stage::Call => "failed",
         };
@@ -86,11 +100,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// As much of a reason is shown, and so many of them: somebody is to read it.
+/// Most reasons that are shown, and most lines of each: a person is to read them, and a file can have thousands.
 const LINES: usize = 20;
+/// Most characters of a line: enough for any function type of the world.
 const LINE: usize = 600;
 
-/// A line of a reason can only look like one.
+/// A reason with its further lines indented, so that none of them can pass for a line of the host's.
 fn indented(reason: &str) -> String {
     let cut = |line: &str| if line.chars().nth(LINE).is_some() { "…" } else { "" };
     let lines = reason.lines().take(LINES).map(|line| printable(line, LINE) + cut(line));

@@ -1,18 +1,29 @@
-//! What a component's bytes say, without an engine: whether it fits the world in `wit/`, what
-//! compiling it would cost, and the words for whatever is wrong with it.
+//! What a component's bytes say, without running or compiling them: whether it fits the world in `wit/`,
+//! what compiling it would cost, and errors that name everything that is wrong with it.
 //!
-//! Nothing that a plugin may see or say depends on what is here: the engine links only what the
-//! world has, with the world's types, whatever this crate overlooks; and the manifest that it finds
-//! is the one that is shown, granted and enforced. It is apart so that the trusted core stays small,
-//! and so that it can be tried quickly with any bytes.
+//! This crate enforces nothing. What a plugin may see or say does not depend on it: the engine links only
+//! what the world has, with the world's types, whatever is overlooked here, and the manifest found here is
+//! the very text that is shown, granted and enforced. It is a crate of its own so that the trusted core
+//! stays small, and so that it can be fuzzed without an engine.
+//!
+//! ```
+//! use glassbox_contract::{NotAComponent, inspect};
+//!
+//! // The smallest component there is: a component for sure, but not a tracker.
+//! let found = inspect(b"\0asm\x0d\0\x01\0")?;
+//! assert!(found.differences.contains(&"it does not export on-event".into()));
+//!
+//! assert!(matches!(inspect(b"hello"), Err(NotAComponent::NotWasm)));
+//! # Ok::<(), NotAComponent>(())
+//! ```
 
-mod effort;
+mod cost;
 mod error;
 mod text;
 mod types;
 mod world;
 
-pub use effort::{Effort, effort};
+pub use cost::{CompileCost, compile_cost};
 pub use error::{Error, Stage};
 pub use text::{hex, is_hidden, printable};
-pub use world::{Inspection, inspect};
+pub use world::{Inspection, NotAComponent, inspect};

@@ -1,17 +1,17 @@
-//! Text of a stranger, made safe to show; and bytes as hexadecimal digits. The rest of the program uses
-//! these too (`glassbox-util` includes this file, as the trusted core depends on none of our crates).
+//! Untrusted text made safe to show, and bytes as hexadecimal digits. `glassbox-util` includes this file, so
+//! that the whole program has one escaping function although the trusted core depends on no other crate of ours.
 
 use std::fmt::Write;
 
-/// Whether a terminal would obey the character or show something other than what is there: control and
-/// format characters, combining marks, private and unassigned ones, and spaces other than the usual one.
+/// Whether a terminal would not simply show the character: it is a control or format character, a combining
+/// mark, private or unassigned, or a space other than U+0020.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {
     !matches!(character, '\\' | '"' | '\'') && character.escape_debug().len() > 1
 }
 
-/// The text on one line, with everything hidden in it spelled out as `\u{202e}`. Of more than `most`
-/// characters, only so many are kept.
+/// The text on one line, with every [hidden](is_hidden) character spelled out, for example as `\u{202e}`. Only
+/// the first `most` characters of the text are kept; spelled out, they can take more.
 #[must_use]
 pub fn printable(text: &str, most: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(most));
@@ -25,7 +25,7 @@ pub fn printable(text: &str, most: usize) -> String {
     shown
 }
 
-/// Bytes as lower-case hexadecimal digits, two for each.
+/// Bytes as lower-case hexadecimal digits, two for each byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {

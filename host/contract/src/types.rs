@@ -1,5 +1,5 @@
-//! The types of functions as WIT text, with named types written out, so that two can be compared
-//! by people as well.
+//! The types of functions as WIT text, with named types written out, so that they can be compared as text,
+//! by the host and by people. What the types should be is in `world.rs`.
 
 use std::fmt::Write;
 use wasmparser::component_types::{
@@ -7,20 +7,20 @@ use wasmparser::component_types::{
 };
 use wasmparser::types::TypesRef;
 
-/// As much text as is made of a type: a small file can hold types of which the whole text would
-/// fill any memory. The world's own are shorter, so what is cut off is different.
+/// Bytes of text after which a type is cut off: in a small file there can be types whose whole text would fill
+/// any memory. The world's own are shorter, so a type that is cut off never equals one of them.
 const LONGEST: usize = 500;
 
-/// A function that is imported or exported, or what is there instead.
+/// A function that is imported or exported, or whatever is there instead.
 pub struct Function {
-    /// Its name; empty for one that is not a part of an interface.
+    /// Its name; empty for one that is not part of an interface.
     pub name: String,
-    /// Its type.
+    /// Its type as WIT text, or in words what it is instead of a function.
     pub ty: String,
 }
 
-/// The functions of an interface, or the one function that the item is. What else there is in an
-/// interface, but for the types of values, counts as one: no tracker's world has it.
+/// The functions of an interface, or the function that the item is. Whatever else an interface holds counts as a
+/// function too, as nothing of it is in the world; except types of values, which the functions use.
 pub fn functions(types: TypesRef, item: Option<&ComponentItem>) -> Vec<Function> {
     let function = |name: &str, ty| Function { name: name.into(), ty: kind(types, ty) };
     match item.map(|item| item.ty) {
@@ -62,7 +62,7 @@ fn signature(types: TypesRef, id: ComponentFuncTypeId) -> String {
     out
 }
 
-/// Names and types, either of which may be missing.
+/// Write names and types, either of which may be missing, with commas between them.
 fn list<'a>(out: &mut String, types: TypesRef, parts: impl Iterator<Item = (&'a str, Option<ComponentValType>)>) {
     for (i, (name, ty)) in parts.enumerate() {
         if out.len() > LONGEST {

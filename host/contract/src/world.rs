@@ -1,25 +1,26 @@
-//! The world in `wit/`, and how a component differs from it: every difference at once, in the words
-//! of who wrote the component.
+//! The world of `wit/tracker.wit`, and how a component differs from it: every difference at once, in terms that
+//! the component's author knows. A test checks the tables here against the bundled tracker, which uses all of the
+//! world.
 
-use crate::effort::frame;
+use crate::cost::interface_cost;
 use crate::types::{Function, functions};
 use wasmparser::types::TypesRef;
-use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator};
+use wasmparser::{BinaryReaderError, Encoding, Parser, Payload, ValidPayload, Validator};
 
 /// The custom section that holds the manifest.
 const MANIFEST_SECTION: &str = "glassbox:manifest";
 
-/// How deep components may lie inside one another: the encoder puts them one deep.
+/// How deeply components may be nested: each level makes comparing slower. The encoder nests them one deep.
 const DEEPEST: usize = 8;
 
-/// Bytes of all but code and custom sections: types, imports, exports, and how the parts are put
-/// together. To compare types takes time in proportion to their product. The bundled tracker has 2 KiB.
+/// Most bytes of types, imports, exports, and how the parts are put together: comparing two types takes time in
+/// proportion to the product of their sizes. The bundled tracker has 2 KiB.
 const INTERFACE: usize = 32 << 10;
 
-/// The version of the world.
+/// The world's version.
 const VERSION: &str = "1.0.0";
 
-/// The interfaces that may be imported. Of WASI any 0.2 does: its functions are the same.
+/// The interfaces that may be imported. Any 0.2 version of WASI will do: these functions are the same in all.
 const IMPORTS: [&str; 5] = [
     "glassbox:tracker/http",
     "glassbox:tracker/clock",
@@ -49,7 +50,7 @@ const IMPORTED: [Expected; 6] = [
     ("wasi:random/random", "get-random-u64", "func() -> u64"),
 ];
 
-/// What must be exported.
+/// The functions that must be exported, likewise.
 const EXPORTED: [Expected; 6] = [
     ("", "on-event", "func(string, string) -> result<option<u64>, string>"),
     ("", "on-tick", "func() -> result<option<u64>, string>"),
@@ -62,65 +63,92 @@ const EXPORTED: [Expected; 6] = [
 /// Interface, function, type.
 type Expected = (&'static str, &'static str, &'static str);
 
-/// What a component's bytes say.
+/// What a component's bytes say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
     /// Names of all imports, in order.
     pub imports: Vec<String>,
     /// Names of all exports, in order.
     pub exports: Vec<String>,
-    /// The manifest's text.
+    /// The manifest's text, not yet parsed; none if there is not exactly one, or it is not UTF-8.
     pub manifest: Option<String>,
-    /// Every difference from the world.
+    /// Every difference from the world, in words; empty if the component is a tracker.
     pub differences: Vec<String>,
+}
+
+/// Why bytes are not a component that can be compared with the world.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAComponent {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// They do not begin as WebAssembly does.
+    #[error("the file is not WebAssembly")]
+    NotWasm,
+    /// They are a core module, which has not been encoded as a component.
+    #[error("the file is a core module, not a component; encode it with wit-component")]
+    CoreModule,
+    /// They end too early.
+    #[error("the file is cut off")]
+    CutOff,
+    /// They are not valid WebAssembly.
+    #[error("the file is damaged or cut off: {0}")]
+    Damaged(BinaryReaderError),
+    /// Components are nested too deeply.
+    #[error("the file has components nested more than {DEEPEST} deep")]
+    TooDeep,
+    /// Types, imports and exports take this many bytes, which are too many.
+    #[error("its types, imports and exports take {0} bytes; the limit is {INTERFACE}")]
+    InterfaceTooLarge(usize),
 }
 
 /// Compare a component with the world.
 ///
 /// # Errors
-/// When it is not a component at all: empty, text, a core module, cut off, damaged.
-pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
+/// When it is not a component at all, or one that would take too long to compare. That it differs from the world
+/// is not an error; see [`Inspection::differences`].
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, NotAComponent> {
+    use NotAComponent::{CoreModule, CutOff, Damaged};
     if bytes.is_empty() {
-        return Err("the file is empty".into());
+        return Err(NotAComponent::Empty);
     }
     if !bytes.starts_with(b"\0asm") {
-        return Err("the file is not WebAssembly".into());
+        return Err(NotAComponent::NotWasm);
     }
-    let damaged = |error: wasmparser::BinaryReaderError| format!("the file is damaged or cut off: {error}");
-    let frame = frame(bytes).map_err(damaged)?;
-    if frame.depth > DEEPEST {
-        return Err(format!("the file has more than {DEEPEST} components inside one another"));
+    let cost = interface_cost(bytes).map_err(Damaged)?;
+    if cost.depth > DEEPEST {
+        return Err(NotAComponent::TooDeep);
     }
-    if frame.size > INTERFACE {
-        return Err(format!("its types, imports and exports take {} bytes; at most {INTERFACE} are read", frame.size));
+    if cost.size > INTERFACE {
+        return Err(NotAComponent::InterfaceTooLarge(cost.size));
     }
     let mut found = Inspection::default();
     let (mut validator, mut types, mut manifests) = (Validator::new(), None, Vec::new());
     // Sections of nested modules and components are not the outer level's.
     let (mut depth, mut nested) = (0_usize, false);
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(damaged)?;
+        let payload = payload.map_err(Damaged)?;
         match &payload {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err("the file is a core module, not a component; encode it with wit-component".into());
+                return Err(CoreModule);
             }
             Payload::ModuleSection { unchecked_range: range, .. }
             | Payload::ComponentSection { unchecked_range: range, .. } => {
-                // The parser takes the file's end for the nested one's.
+                // The parser would take the file's end for the nested one's.
                 if range.end > bytes.len() {
-                    return Err("the file is cut off".into());
+                    return Err(CutOff);
                 }
                 depth += 1;
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section.clone() {
-                    found.imports.push(import.map_err(damaged)?.name.name.to_string());
+                    found.imports.push(import.map_err(Damaged)?.name.name.to_string());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section.clone() {
-                    found.exports.push(export.map_err(damaged)?.name.name.to_string());
+                    found.exports.push(export.map_err(Damaged)?.name.name.to_string());
                 }
             }
             Payload::ComponentCanonicalSection(_) if depth > 0 => nested = true,
@@ -129,15 +157,15 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
             }
             _ => {}
         }
-        // Without the bodies of functions: the compiler looks at those.
-        if let ValidPayload::End(end) = validator.payload(&payload).map_err(damaged)? {
+        // This leaves out the bodies of functions, which the compiler validates.
+        if let ValidPayload::End(end) = validator.payload(&payload).map_err(Damaged)? {
             types = Some(end);
         }
     }
-    compare(&mut found, types.ok_or("the file is cut off")?.as_ref());
+    compare(&mut found, types.ok_or(CutOff)?.as_ref());
     let mut more = |difference: &str| found.differences.push(difference.into());
     if nested {
-        more("it has a component inside it that has functions of its own; a tracker is one component");
+        more("it contains a component that has functions of its own; a tracker is a single component");
     }
     match manifests.as_slice() {
         [] => more("it has no manifest: embed one as the custom section glassbox:manifest"),
@@ -160,7 +188,7 @@ fn compare(found: &mut Inspection, types: TypesRef) {
     }
     let exports: Vec<_> = exports.iter().map(|name| (name.as_str(), exported(name))).collect();
     EXPORTED.iter().for_each(|expected| export(expected, &exports, differences));
-    // One for each function of an interface that is not there as a whole.
+    // A missing interface is reported once for each of its functions.
     differences.dedup();
 }
 
@@ -176,13 +204,13 @@ fn import(name: &str, functions: Vec<Function>, differences: &mut Vec<String>) {
     }
     for Function { name: function, ty } in functions {
         if function.is_empty() {
-            differences.push(format!("it imports {name} as {ty}; it is an interface"));
+            differences.push(format!("it imports {name} as {ty}; it must be an interface"));
             continue;
         }
         match IMPORTED.iter().find(|(of, known, _)| *of == interface && *known == function) {
-            None => differences.push(format!("it imports {function} of {name}, where there is no such function")),
+            None => differences.push(format!("it imports {function} of {name}, which has no such function")),
             Some((_, _, expected)) if ty != *expected => {
-                differences.push(format!("it imports {function} of {name} as\n  {ty}\nbut there it is\n  {expected}"));
+                differences.push(format!("it imports {function} of {name} as\n  {ty}\nbut it must be\n  {expected}"));
             }
             Some(_) => {}
         }
@@ -200,7 +228,7 @@ fn export(
         return differences.push(match other {
             Some((name, _)) => {
                 let version = name.split('@').nth(1).unwrap_or_default();
-                format!("it exports {name}; this host asks for {whole}{}", age(version, VERSION))
+                format!("it exports {name}; this host needs {whole}{}", age(version, VERSION))
             }
             None => format!("it does not export {whole}"),
         });
@@ -215,7 +243,7 @@ fn export(
     }
 }
 
-/// Whether the component is ahead of the host or behind it.
+/// Whether the component is newer or older than this host, for a message.
 fn age(found: &str, ours: &str) -> &'static str {
     let numbers = |version: &str| version.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u64>>();
     match numbers(found).cmp(&numbers(ours)) {

@@ -1,12 +1,12 @@
-//! Compiled code on disk, so that a start takes a millisecond and not a compilation.
+//! The cache of compiled code on disk, so that starting a plugin takes a millisecond instead of a compilation.
 //!
-//! The one module with `unsafe`: loading compiled code means running it. Its argument: a file is
-//! loaded only if (1) it and its directory are ours, and nobody else may write to them (owners and
-//! modes are checked at each use), (2) its name carries the digest of the component and wasmtime's
-//! hash of everything that code generation depends on, and (3) its bytes have the digest that the
-//! file itself ends with; so what is loaded is, up to somebody who already runs code as us, what
-//! this wasmtime wrote. A file is complete when it gets its name, and nothing writes to it after
-//! that, so what was checked is what is mapped; mapping spares a copy of half a megabyte.
+//! This is the only module with `unsafe`, because loading compiled code means running it. Why that is safe: a
+//! file is loaded only if (1) the file and its directory belong to us and nobody else may write to them (owner
+//! and mode are checked at every use), (2) its name holds the component's digest and wasmtime's hash of
+//! everything that code generation depends on, and (3) it ends with the digest of the bytes before. So what is
+//! loaded is what this wasmtime wrote, unless somebody already runs code as our user. A file is complete when it
+//! gets its name, and nothing writes to it afterwards, so the bytes that were checked are those that are mapped.
+//! (They are mapped to avoid a copy of half a megabyte.)
 #![allow(unsafe_code)]
 
 use crate::check::compilable;
@@ -20,45 +20,48 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Length of a digest in hex.
+/// Bytes of a SHA-256 digest in hex.
 const DIGEST: u64 = 64;
 
-/// Load the component from `directory`, or compile it and put it there. The cache is an aid: where
-/// it cannot be used, the component is compiled, and nothing is said.
+/// Load the component's compiled code from `directory`, or compile it and put it there. `name` is the digest of
+/// `bytes`. Where the cache cannot be used the component is just compiled: without it a start is slower, no more.
+///
+/// # Errors
+/// Why it does not compile, one entry for each reason.
 pub fn load(engine: &Engine, directory: Option<&Path>, bytes: &[u8], name: &str) -> Result<Component, Vec<String>> {
     let file = directory.and_then(private).map(|directory| directory.join(file_name(engine, name)));
     if let Some(component) = file.as_deref().and_then(|file| read(engine, file)) {
         return Ok(component);
     }
     compilable(bytes)?;
-    // A compiler is large: one that gives up on somebody's file must not end the host.
+    // A compiler is large: a panic in it, over somebody's file, must not end the host.
     let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
-    let compiled = compiled.map_err(|_| vec!["the compiler gave up on it".into()])?;
+    let compiled = compiled.map_err(|_| vec!["the compiler panicked".into()])?;
     let component = compiled.map_err(|error| vec![format!("{error:#}")])?;
     if let Some(file) = file
         && let Ok(compiled) = component.serialize()
     {
-        // Without the cache the next start is slower, no more.
+        // If that fails, the next start compiles again.
         let _ = write(&file, &compiled);
     }
     Ok(component)
 }
 
 fn read(engine: &Engine, file: &Path) -> Option<Component> {
-    // The directory is ours alone: nobody exchanges the file between this and the reading.
+    // The directory is ours alone, so nobody replaces the file between this check and reading it.
     let found = std::fs::symlink_metadata(file).ok()?;
     if !found.is_file() || !is_ours(&found, 0o022) || !is_whole(file, found.len()).ok()? {
         return None;
     }
-    // SAFETY: see the module's documentation; the file was written by `write`, by us.
+    // SAFETY: the checks above; see the module's documentation. `write` wrote this file, running as us.
     unsafe { Component::deserialize_file(engine, file) }.ok()
 }
 
-/// Whether the file of this length ends with the digest of what stands before it.
+/// Whether the file, `length` bytes long, ends with the digest of the bytes before that.
 fn is_whole(file: &Path, length: u64) -> std::io::Result<bool> {
     let mut file = std::fs::File::open(file)?;
     let mut hasher = Sha256::new();
-    // Piece by piece: the whole would be as much memory again as the code itself.
+    // In pieces: read as a whole, it would take as much memory again as the code itself.
     let mut piece = [0; 16 << 10];
     let mut compiled = (&mut file).take(length.saturating_sub(DIGEST));
     while let read @ 1.. = compiled.read(&mut piece)? {
@@ -87,7 +90,7 @@ fn file_name(engine: &Engine, name: &str) -> String {
     format!("{name}-{:016x}.cwasm", hasher.finish())
 }
 
-/// The directory, made where it is missing, if it is ours alone.
+/// The directory, created if it is missing; none unless it is ours alone.
 fn private(directory: &Path) -> Option<PathBuf> {
     #[cfg(unix)]
     if !directory.exists() {
@@ -98,14 +101,14 @@ fn private(directory: &Path) -> Option<PathBuf> {
     (found.is_dir() && is_ours(&found, 0o077)).then(|| directory.to_path_buf())
 }
 
-/// Whether it belongs to us, and has none of these permissions.
+/// Whether it belongs to us and grants none of the `forbidden` permissions.
 #[cfg(unix)]
 fn is_ours(found: &Metadata, forbidden: u32) -> bool {
     use std::os::unix::fs::MetadataExt;
     found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & forbidden == 0
 }
 
-/// Elsewhere there is no such check, and so no cache.
+/// Elsewhere there is no such check, so there is no cache.
 #[cfg(not(unix))]
 fn is_ours(_: &Metadata, _: u32) -> bool {
     false

@@ -1,23 +1,24 @@
-//! The five capabilities as traits, with an implementation that denies everything. The real ones,
-//! and one that records what passes, are the host's (`host/src/system/`).
+//! The five capabilities that a component can use, as traits, and an implementation that denies everything. The real
+//! ones are the host's (`host/src/system/`, `host/src/delivery/`); fakes for audits and tests are in `fake.rs`.
 
 use crate::{Blocked, Outgoing, Request};
 
 /// Where requests that passed the gate go.
 pub trait Http: Send {
-    /// How many more requests are taken now.
+    /// How many more requests it can take now. Beyond that, the component is told that the queue is full.
     fn room(&self) -> usize;
-    /// Take requests, in order. Must not wait for the network.
+    /// Take requests, in order. Called after a call has succeeded; must not wait for the network.
     fn queue(&mut self, requests: Vec<Outgoing>);
-    /// A component asks for this: for whoever keeps a record, nothing comes of it.
+    /// The component has asked to send this. Only for recordings: nothing depends on it.
     fn asked(&self, _: &Request) {}
-    /// What it was answered: nothing, or why it was refused, and the contract's word for that.
+    /// What it was answered: nothing if the request was taken, else why it was refused, and the name of the refusal
+    /// in the contract. Only for recordings.
     fn answered(&self, _: Option<(&Blocked, &str)>) {}
 }
 
 /// Monotonic time.
 pub trait Clock: Send {
-    /// Nanoseconds since any fixed point.
+    /// Nanoseconds since a fixed point of the implementation's choice; never less than before.
     fn now(&self) -> u64;
 }
 
@@ -29,17 +30,17 @@ pub trait Hardware: Send {
 
 /// The throttle query.
 pub trait Throttle: Send {
-    /// The bit mask, or none where there is no such query.
+    /// The bit mask of `vcgencmd get_throttled`, or none where there is no such query.
     fn query(&self) -> Option<u32>;
 }
 
 /// Random bytes.
 pub trait Random: Send {
-    /// Fill the buffer; false if there are none to be had.
+    /// Fill the whole buffer; false if there is no randomness, which ends the component's call.
     fn fill(&mut self, buffer: &mut [u8]) -> bool;
 }
 
-/// The machine, with the contract's units.
+/// What is known of the machine, in the contract's units; a field that is none is not known.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)] // named as the fields of the contract's `hardware.machine`
 pub struct Machine {
@@ -54,22 +55,22 @@ pub struct Machine {
     pub octopiuptodate_build: Option<String>,
 }
 
-/// All that an instance is given.
+/// All capabilities of one instance.
 pub struct Capabilities {
-    /// Requests out.
+    /// Where its requests go.
     pub http: Box<dyn Http>,
-    /// Time.
+    /// Its monotonic clock.
     pub clock: Box<dyn Clock>,
-    /// The machine.
+    /// The hardware probe.
     pub hardware: Box<dyn Hardware>,
-    /// The Pi.
+    /// The Raspberry Pi's throttle state.
     pub throttle: Box<dyn Throttle>,
     /// Random bytes.
     pub random: Box<dyn Random>,
 }
 
 impl Capabilities {
-    /// Nothing at all: enough to ask for a schema and to check settings.
+    /// Denies everything: enough to ask for a settings schema, or to check settings.
     #[must_use]
     pub fn deny() -> Self {
         Self {
@@ -82,7 +83,7 @@ impl Capabilities {
     }
 }
 
-/// Denies: no request is taken, time stands still, nothing is known, nothing is random.
+/// Denies everything: takes no request, its time stands still at 0, and it knows nothing and has no randomness.
 #[derive(Clone, Copy, Debug)]
 pub struct Deny;
 

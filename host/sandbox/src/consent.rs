@@ -1,28 +1,44 @@
-//! Whether anything may be sent at all, and which rule decides.
+//! Whether anything may be sent at all, and which rule decided. What may be sent is decided in `gate.rs`.
 
 use crate::Settings;
 use std::fmt;
 
-/// Environment variables any of which, set and not empty, stops everything, whatever the settings
-/// say. OctoPrint reads the first two; its documentation names the third; the fourth is a
-/// convention of many programs.
+/// Environment variables that forbid tracking: if any is set and not empty, nothing is sent, whatever the settings
+/// say. OctoPrint reads the first two, its documentation names the third, and many programs respect the fourth.
 pub const VARIABLES: [&str; 4] = ["CI", "OCTOPRINT_DISABLE_TRACKING", "OCTOPRINT_TRACKING_DISABLED", "DO_NOT_TRACK"];
 
-/// The decision.
+/// Whether reports may be sent, and why.
+///
+/// ```
+/// use glassbox_sandbox::{Consent, Settings, consent};
+///
+/// let settings = Settings::parse(r#"{"enabled": true}"#)?;
+/// assert!(Consent::decide(&settings, None).given());
+///
+/// // A variable of the environment overrides the settings. Real programs use `consent::process_veto()`.
+/// let veto = consent::veto(|name| (name == "DO_NOT_TRACK").then(|| "1".to_string()));
+/// let consent = Consent::decide(&settings, veto);
+/// assert!(!consent.given());
+/// assert_eq!(consent.to_string(), "the environment variable DO_NOT_TRACK is set");
+///
+/// // No answer is not a yes.
+/// assert_eq!(Consent::decide(&Settings::default(), None), Consent::Undecided);
+/// # Ok::<(), glassbox_sandbox::SettingsError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    /// The user said yes, and no variable says no.
+    /// The user said yes, and no variable forbids it.
     Given,
-    /// This variable says no.
+    /// This environment variable forbids it.
     Variable(&'static str),
-    /// The user said no.
+    /// The user said no: `enabled` is there, and it is not `true`.
     Refused,
-    /// The user has said nothing yet.
+    /// The user has not decided: `enabled` is missing or null.
     Undecided,
 }
 
 impl Consent {
-    /// Decide. `variable` looks up an environment variable.
+    /// Decide. `veto` is the environment variable that forbids tracking, if there is one.
     #[must_use]
     pub fn decide(settings: &Settings, veto: Option<&'static str>) -> Self {
         match veto {
@@ -33,19 +49,19 @@ impl Consent {
         }
     }
 
-    /// Whether requests may leave.
+    /// Whether requests may be sent.
     #[must_use]
     pub fn given(self) -> bool {
         self == Self::Given
     }
 }
 
-/// The first variable that says no; `lookup` gives a variable's value.
+/// The first of [`VARIABLES`] that forbids tracking; `lookup` gives the value of a variable.
 pub fn veto(lookup: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
     VARIABLES.into_iter().find(|name| lookup(name).is_some_and(|value| !value.is_empty()))
 }
 
-/// [`veto`] of this process's own environment.
+/// [`veto`] for the environment of this process.
 #[must_use]
 pub fn process_veto() -> Option<&'static str> {
     veto(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))

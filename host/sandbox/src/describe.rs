@@ -1,10 +1,11 @@
-//! A manifest in plain words: what is recorded, and what a component sees and uses.
+//! A manifest in plain words, for whoever is asked to consent: what a component reports, sees and uses. It is in the
+//! trusted core because consent is worth no more than the words it was given on.
 
 use crate::manifest::{Field, Rule};
 use crate::{Manifest, Method};
 use std::fmt::Write;
 
-/// What is recorded, for a terminal.
+/// All that a manifest allows, for a terminal: several lines of text, in the manifest's order.
 #[must_use]
 pub fn in_words(manifest: &Manifest) -> String {
     let mut out = String::new();
@@ -19,7 +20,7 @@ fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
     if let Some(http) = &capabilities.http {
         writeln!(out, "\nIt sends to {}", http.url)?;
         if let Some(setting) = &http.url_setting {
-            writeln!(out, "  (the setting '{setting}' names another server; only you can change it)")?;
+            writeln!(out, "  (the setting '{setting}' can name another server; only you can change it)")?;
         }
         writeln!(out, "  with the setting '{}' as {{id}}, as user agent {}", http.id_setting, capabilities.user_agent)?;
     }
@@ -35,28 +36,28 @@ fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
             writeln!(out, "      {}: {}", field.name, field_in_words(field))?;
         }
     }
-    writeln!(out, "\nOf OctoPrint's events it sees:")?;
+    writeln!(out, "\nFrom OctoPrint's events it sees:")?;
     for sees in &manifest.sees {
-        let fields = if sees.fields.is_empty() { "that it happened".into() } else { sees.fields.join(", ") };
+        let fields = if sees.fields.is_empty() { "only that it happened".into() } else { sees.fields.join(", ") };
         writeln!(out, "  {}: {fields}", sees.event)?;
     }
     let fields: Vec<_> = capabilities.hardware.iter().map(|field| field.name()).collect();
     let hardware = if fields.is_empty() { "nothing".into() } else { fields.join(", ") };
     writeln!(
         out,
-        "\nOf this machine it sees: {hardware}{}",
+        "\nAbout this machine it sees: {hardware}{}",
         if capabilities.throttle { ", throttle state" } else { "" }
     )?;
-    writeln!(out, "It can touch nothing else: no files, no network of its own, no wall clock.")
+    writeln!(out, "It has access to nothing else: no files, no network of its own, no wall clock.")
 }
 
-/// What is recorded, as the README's table.
+/// What a manifest lets a component report, as the Markdown table in `guest/README.md`.
 #[must_use]
 pub fn as_markdown(manifest: &Manifest) -> String {
     let mut out = String::from("| report | what it says | switch |\n|---|---|---|\n");
     for says in &manifest.says {
         let fields: Vec<_> = says.fields.iter().map(|field| format!("`{}`", field.name)).collect();
-        let fields = if fields.is_empty() { "nothing but that it happened".into() } else { fields.join(", ") };
+        let fields = if fields.is_empty() { "only that it happened".into() } else { fields.join(", ") };
         let switch = says.switch.as_deref().map_or("none".into(), |switch| format!("`{switch}`"));
         let _ = writeln!(out, "| `{}` | {fields} | {switch} |", says.request);
     }
@@ -66,7 +67,7 @@ pub fn as_markdown(manifest: &Manifest) -> String {
 fn field_in_words(field: &Field) -> String {
     let mut parts = rule_in_words(&field.rule);
     if field.optional {
-        parts.push("may be missing".into());
+        parts.push("optional".into());
     }
     if let Some(switch) = &field.switch {
         parts.push(format!("off: {switch}=false"));
@@ -84,7 +85,7 @@ fn rule_in_words(rule: &Rule) -> Vec<String> {
         parts.push(format!("one of {}", values.join(", ")));
     }
     match (pattern, max_length) {
-        (Some(pattern), _) => parts.push(format!("text like {pattern}")),
+        (Some(pattern), _) => parts.push(format!("text matching {pattern}")),
         (None, Some(length)) => parts.push(format!("text of at most {length} characters")),
         (None, None) => {}
     }

@@ -1,9 +1,9 @@
-//! What a component is known by.
+//! The digest that identifies a component in grants, journal, cache and attestations.
 
 use crate::hex;
 use sha2::{Digest, Sha256};
 
-/// SHA-256 as 64 lower-case hexadecimal digits.
+/// The SHA-256 of the bytes, as 64 lower-case hexadecimal digits.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))

@@ -1,7 +1,14 @@
-//! Percent-encoding as OctoPrint's requests have it (WIRE.md, Requests): UTF-8, only
-//! `A-Za-z0-9_.-~` stay bare, upper-case hex, a space is `%20`.
+//! Percent-encoding as in OctoPrint's requests: of the UTF-8 bytes, only `A-Za-z0-9_.-~` are left as they are; the
+//! others become `%` and two upper-case hex digits, so a space is `%20`.
+//!
+//! Own code rather than a crate, because these lines decide which bytes leave the machine: whoever reads the trusted
+//! core sees all of it here, and crates for forms write a space as `+`, which OctoPrint does not.
 
 /// Encode one path segment, or one name or value of a query or form.
+///
+/// ```
+/// assert_eq!(glassbox_sandbox::percent_encode("a b/ü"), "a%20b%2F%C3%BC");
+/// ```
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

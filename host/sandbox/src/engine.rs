@@ -1,5 +1,5 @@
-//! The engine that all instances share, its configuration, its watchdog, and plugins: components
-//! that are checked, compiled and linked, ready to be instantiated.
+//! The engine that all instances share, its configuration and its watchdog; and plugins: components that are checked,
+//! compiled and linked, ready to be instantiated.
 
 use crate::bindings::TrackerPre;
 use crate::instance::State;
@@ -11,7 +11,7 @@ use std::thread::Thread;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, WasmFeatures};
 
-/// The engine. One for a process.
+/// The engine; a process needs one. It starts a thread, the watchdog, which ends with it and the last of its plugins.
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<State>,
@@ -19,41 +19,41 @@ pub struct Sandbox {
     cache: Option<PathBuf>,
 }
 
-/// A component that may be instantiated.
+/// A component that can be instantiated, any number of times.
 pub struct Plugin {
     /// Its name, from its manifest.
     pub name: String,
-    /// SHA-256 of its file, in hex.
+    /// The [digest](crate::digest) of its file.
     pub digest: String,
-    /// Size of its file in bytes.
+    /// The size of its file in bytes.
     pub size: usize,
-    /// What its manifest asks for, ready to be enforced.
+    /// Its manifest, ready to be enforced.
     pub policy: Arc<Policy>,
     pub(crate) pre: TrackerPre<State>,
     pub(crate) watchdog: Arc<Watchdog>,
 }
 
-/// Check a component without compiling it: what kind of file it is, its imports and exports, and
-/// its manifest. `name` is its file's name without `.wasm`; the manifest must say the same.
+/// Check a component without compiling it: what kind of file it is, its imports and exports, and its manifest. `name`
+/// is its file's name without `.wasm`; the manifest must give the same.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Everything that is wrong with it, of [`Stage::Check`] or, if only the manifest is wrong, of [`Stage::Manifest`].
 pub fn examine(name: &str, bytes: &[u8]) -> Result<Policy, Error> {
     let Inspection { manifest, differences: mut reasons, .. } = check::inspect(name, bytes)?;
     let fits = reasons.is_empty();
     let mut wrong = |reason| reasons.push(if fits { reason } else { format!("in its manifest: {reason}") });
-    let manifest = manifest.and_then(|text| Manifest::parse(&text).map_err(&mut wrong).ok());
+    let manifest = manifest.and_then(|text| Manifest::parse(&text).map_err(|error| wrong(error.to_string())).ok());
     if let Some(other) = manifest.as_ref().map(|manifest| &manifest.plugin.name).filter(|other| *other != name) {
         wrong(format!("it says that the plugin is '{other}', but the file is '{name}.wasm'; rename the file"));
     }
     let policy =
-        manifest.and_then(|manifest| Policy::new(manifest).map_err(|all| all.into_iter().for_each(wrong)).ok());
+        manifest.and_then(|manifest| Policy::new(manifest).map_err(|all| all.0.into_iter().for_each(wrong)).ok());
     let stage = if fits { Stage::Manifest } else { Stage::Check };
     policy.filter(|_| reasons.is_empty()).ok_or(Error { plugin: name.into(), stage, reasons })
 }
 
 impl Sandbox {
-    /// A new engine. `cache`: a directory for compiled code, made where it is missing.
+    /// A new engine. `cache` is a directory for compiled code, created if it is missing; none to compile each time.
     ///
     /// # Errors
     /// When wasmtime does not run on this machine.
@@ -61,7 +61,7 @@ impl Sandbox {
         Self::with(&config(), cache)
     }
 
-    /// As [`Self::new`], but configured otherwise: where fuel is counted.
+    /// Like [`Self::new`], with another configuration, for example one that counts fuel. Start from [`config`].
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -74,10 +74,11 @@ impl Sandbox {
         Ok(Self { engine, linker, watchdog, cache: cache.map(Into::into) })
     }
 
-    /// Check, compile and link a component, named as for [`examine`].
+    /// Check, compile and link a component. `name` is as for [`examine`]. This is the slow part of starting a
+    /// plugin, unless the compiled code is in the cache.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at the first stage at which something is.
+    /// Everything that is wrong with it at the first stage at which anything is.
     pub fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
         let policy = examine(name, bytes)?;
         let digest = digest(bytes);
@@ -90,51 +91,51 @@ impl Sandbox {
     }
 }
 
-/// Address space for an instance's memory, and guard pages behind it. Where there is plenty of it,
-/// 4 GiB and a guard spare a check at every access (a tenth of an event's time); elsewhere, a Pi
-/// whose kernel has 512 GiB for a process, or 32 bits, every access is checked, so that hundreds of
-/// instances fit. Nothing of it is memory before it is used.
+/// Address space for an instance's memory and the guard pages behind it, in bytes; none of it takes memory before it
+/// is used. Where address space is plentiful, 4 GiB and a guard save a check at every access (a tenth of an event's
+/// time). Elsewhere (a Pi whose kernel gives a process 512 GiB, or 32 bits) every access is checked instead, so that
+/// hundreds of instances fit.
 const RESERVATION: u64 = if cfg!(target_arch = "x86_64") { 4 << 30 } else { limits::MEMORY as u64 };
 const GUARD: u64 = if cfg!(target_arch = "x86_64") { 32 << 20 } else { 0 };
 
-/// What no tracker needs: all of the proposals beyond what Rust uses.
+/// The proposals that are turned off: all those that Rust's output does not use.
 const UNUSED: WasmFeatures = WasmFeatures::RELAXED_SIMD
     .union(WasmFeatures::SIMD.union(WasmFeatures::TAIL_CALL).union(WasmFeatures::MULTI_MEMORY))
     .union(WasmFeatures::MULTI_VALUE.union(WasmFeatures::MEMORY64).union(WasmFeatures::EXTENDED_CONST))
     .union(WasmFeatures::WIDE_ARITHMETIC.union(WasmFeatures::CUSTOM_PAGE_SIZES))
     .union(WasmFeatures::THREADS.union(WasmFeatures::EXCEPTIONS).union(WasmFeatures::GC));
 
-/// How the engine is configured; public for whoever wants to measure the same engine.
+/// How the engine is configured; public so that audits and benchmarks can start from the same configuration.
 #[must_use]
 pub fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         .max_wasm_stack(limits::STACK)
-        // All memory that an instance may have is reserved at once and never moves.
+        // All the memory that an instance may have is reserved at once, and never moves.
         .memory_reservation(RESERVATION)
         .memory_reservation_for_growth(0)
         .memory_guard_size(GUARD)
         .memory_may_move(false)
-        // Nobody looks at a plugin's backtrace, and without it compiled code is a third smaller.
+        // Nobody sees a plugin's backtrace, and without this compiled code is a third smaller.
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false)
-        // Trackers are plain modules: no async.
+        // The contract has no async functions.
         .concurrency_support(false)
         .wasm_features(UNUSED, false);
     config
 }
 
-/// Ends calls that take too long: counts the engine's epoch up while a call is running, and
-/// sleeps while none is, so that an idle host does not wake up.
+/// Ends calls that take too long: it advances the engine's epoch while a call is running, and sleeps while none is, so
+/// that an idle host does not wake up.
 pub(crate) struct Watchdog {
     running: AtomicUsize,
     parked: AtomicBool,
     thread: std::sync::OnceLock<Thread>,
 }
 
-/// Ticks without a call before the watchdog goes to sleep; waking it costs a system call.
+/// Ticks without a call before the watchdog goes to sleep, one second: waking it for each event costs a system call.
 const LINGER: u32 = 50;
 
 impl Watchdog {
@@ -147,9 +148,10 @@ impl Watchdog {
         let weak = Arc::downgrade(&watchdog);
         let spawned = std::thread::Builder::new()
             .name("watchdog".into())
+            // It calls nothing that needs more, and a small machine has little memory.
             .stack_size(64 << 10)
             .spawn(move || watch(&weak, &engine));
-        // Without its thread no call would ever be ended: better no host than that.
+        // Without its thread no call would ever be ended; better to have no host at all.
         let thread = spawned.expect("a thread for the watchdog").thread().clone();
         let _ = watchdog.thread.set(thread);
         watchdog
@@ -185,12 +187,12 @@ impl Drop for Watchdog {
 
 fn watch(watchdog: &Weak<Watchdog>, engine: &Engine) {
     let mut idle = 0;
-    // The last plugin's end is the watchdog's end.
+    // It ends when the sandbox and the last plugin are dropped.
     while let Some(alive) = watchdog.upgrade() {
         idle = if alive.running.load(Ordering::SeqCst) > 0 { 0 } else { idle + 1 };
         if idle > LINGER {
             alive.parked.store(true, Ordering::SeqCst);
-            // A call that began just now has seen `parked` unset, or sees it and wakes us.
+            // A call that begins just now is counted below, or sees `parked` and wakes us.
             if alive.running.load(Ordering::SeqCst) == 0 {
                 drop(alive);
                 std::thread::park();

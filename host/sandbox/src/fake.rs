@@ -1,12 +1,13 @@
-//! Fake capabilities for audits, demonstrations and tests: a clock and a throttle state that are set by hand,
-//! and ones that record what passes. Requests end here: nothing leaves. No running host uses these.
+//! Fake capabilities for audits, demonstrations and tests: a clock and a throttle state that are set by hand, and a
+//! wrapper that logs every use. Nothing leaves through them. No running host uses them, so they are not part of what
+//! must be read to believe the sandbox; they are here because they need nothing but the capabilities' traits.
 
 use crate::Outgoing;
 use crate::capabilities::{Clock, Hardware, Http, Machine, Random, Throttle};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One use of a capability, and what it gave.
+/// One use of a capability, and what it returned.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // named as the capabilities' functions
 pub enum Use {
@@ -17,18 +18,18 @@ pub enum Use {
     Fill(Vec<u8>),
 }
 
-/// What was used, in order; clones share one list.
+/// The uses of capabilities, in order. Clones share one list.
 #[derive(Clone, Debug, Default)]
-pub struct Record(Arc<Mutex<Vec<Use>>>);
+pub struct UseLog(Arc<Mutex<Vec<Use>>>);
 
-impl Record {
-    /// Everything since the last time.
+impl UseLog {
+    /// Take all uses since the last time.
     #[must_use]
     pub fn take(&self) -> Vec<Use> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The requests since the last time; other uses are forgotten.
+    /// Take the requests since the last time; other uses are dropped.
     #[must_use]
     pub fn take_requests(&self) -> Vec<Outgoing> {
         self.take()
@@ -42,11 +43,11 @@ impl Record {
     }
 }
 
-/// Passes every use on and records it. As [`Http`] it is the end of the line: nothing leaves.
+/// Passes every use on to a capability, and logs it with the result. As [`Http`], it takes requests and sends nothing.
 #[derive(Clone, Debug)]
-pub struct Recording<C>(pub C, pub Record);
+pub struct Logged<C>(pub C, pub UseLog);
 
-impl<C: Send> Http for Recording<C> {
+impl<C: Send> Http for Logged<C> {
     fn room(&self) -> usize {
         usize::MAX
     }
@@ -55,7 +56,7 @@ impl<C: Send> Http for Recording<C> {
     }
 }
 
-impl<C: Clock> Clock for Recording<C> {
+impl<C: Clock> Clock for Logged<C> {
     fn now(&self) -> u64 {
         let now = self.0.now();
         self.1.push(Use::Now(now));
@@ -63,7 +64,7 @@ impl<C: Clock> Clock for Recording<C> {
     }
 }
 
-impl<C: Hardware> Hardware for Recording<C> {
+impl<C: Hardware> Hardware for Logged<C> {
     fn probe(&self) -> Machine {
         let machine = self.0.probe();
         self.1.push(Use::Probe(Box::new(machine.clone())));
@@ -71,7 +72,7 @@ impl<C: Hardware> Hardware for Recording<C> {
     }
 }
 
-impl<C: Throttle> Throttle for Recording<C> {
+impl<C: Throttle> Throttle for Logged<C> {
     fn query(&self) -> Option<u32> {
         let mask = self.0.query();
         self.1.push(Use::Query(mask));
@@ -79,7 +80,7 @@ impl<C: Throttle> Throttle for Recording<C> {
     }
 }
 
-impl<C: Random> Random for Recording<C> {
+impl<C: Random> Random for Logged<C> {
     fn fill(&mut self, buffer: &mut [u8]) -> bool {
         let filled = self.0.fill(buffer);
         self.1.push(Use::Fill(if filled { buffer.to_vec() } else { Vec::new() }));
@@ -87,24 +88,23 @@ impl<C: Random> Random for Recording<C> {
     }
 }
 
-/// A clock that stands still until it is set, for players, audits and tests. Clones share one time.
+/// A clock that stands still until it is set. Clones share one time.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that shows `ns` nanoseconds.
+    /// A clock that is at `ns` nanoseconds.
     #[must_use]
     pub fn new(ns: u64) -> Self {
         Self(Arc::new(AtomicU64::new(ns)))
     }
 
-    /// Show `ns` nanoseconds from now on. A tracker may rely on time not going back while it lives;
-    /// keeping to that is the caller's part.
+    /// Set it to `ns` nanoseconds. Components may rely on time not going back, so callers should not set it back.
     pub fn set(&self, ns: u64) {
         self.0.store(ns, Ordering::Release);
     }
 
-    /// The nanoseconds that it shows.
+    /// The nanoseconds that it is at.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)
@@ -117,19 +117,18 @@ impl Clock for ManualClock {
     }
 }
 
-/// A throttle state that is set by hand, for players, audits and tests. None at first; clones share
-/// one state.
+/// A throttle state that is set by hand; none at first. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct ManualThrottle(Arc<Mutex<Option<u32>>>);
 
 impl ManualThrottle {
-    /// One that answers this.
+    /// One that answers this mask.
     #[must_use]
     pub fn new(mask: Option<u32>) -> Self {
         Self(Arc::new(Mutex::new(mask)))
     }
 
-    /// Answer this from now on: the bit mask of `vcgencmd get_throttled`, or none.
+    /// Answer this from now on: a bit mask as of `vcgencmd get_throttled`, or none.
     pub fn set(&self, mask: Option<u32>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mask;
     }

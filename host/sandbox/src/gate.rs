@@ -1,15 +1,15 @@
-//! The gate that every request passes: consent, the manifest's rules, limits; then what is really
-//! sent is built here, by the host, from checked parts.
+//! The gate that every request must pass: consent, then the manifest's rules and the limits, then switches. What is
+//! really sent is built here, by the host, from the parts that were checked. Sending it is `host/src/delivery/`'s job.
 
 use crate::encode::{form, percent_encode};
 use crate::{Consent, Policy, Settings, limits, printable};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a request travels.
+/// The HTTP method of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-#[allow(missing_docs)]
+#[allow(missing_docs)] // named as in HTTP
 pub enum Method {
     Get,
     Post,
@@ -24,73 +24,77 @@ impl fmt::Display for Method {
     }
 }
 
-/// What a component asks to have sent.
+/// What a component asks the host to send. The host trusts nothing in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// How it is to travel.
-    pub method: Method,
-    /// What is reported.
-    pub name: String,
-    /// Names and values, in their order.
-    pub fields: Vec<(String, String)>,
-    /// The whole header.
-    pub user_agent: String,
-}
-
-/// A request as it leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// GET with the form as a query, POST with the form as the body.
+    /// GET or POST.
     pub method: Method,
     /// What is reported, for example `print_started`.
     pub name: String,
-    /// Names and values, as the component gave them.
+    /// Names and values, not encoded, in the order in which they are to be sent.
     pub fields: Vec<(String, String)>,
-    /// The URL without the query.
-    pub url: String,
-    /// The fields, encoded.
-    pub form: String,
-    /// The whole header.
+    /// The whole `User-Agent` header.
     pub user_agent: String,
-    /// The path for people: `{id}` stays, and of a server of the user's own nothing is told.
+}
+
+/// A request that passed the gate, as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// GET, with the form as the query, or POST, with the form as the body.
+    pub method: Method,
+    /// What is reported, for example `print_started`.
+    pub name: String,
+    /// Names and values, not encoded, as the component gave them.
+    pub fields: Vec<(String, String)>,
+    /// The URL without the query. It contains the id.
+    pub url: String,
+    /// The fields, percent-encoded: `a=1&b=2`.
+    pub form: String,
+    /// The whole `User-Agent` header.
+    pub user_agent: String,
+    /// The path to show to people and to keep in the journal: with `{id}` instead of the id, and nothing of the URL
+    /// if the user has set one.
     pub shown: String,
 }
 
 impl Outgoing {
-    /// The URL's path.
+    /// The URL's path. It contains the id.
     #[must_use]
     pub fn path(&self) -> &str {
         path(&self.url)
     }
 
-    /// The query as it is sent.
+    /// The query as it is sent, without `?`; empty for POST.
     #[must_use]
     pub fn query(&self) -> &str {
         if self.method == Method::Get { &self.form } else { "" }
     }
 
-    /// The body as it is sent.
+    /// The body as it is sent; empty for GET.
     #[must_use]
     pub fn body(&self) -> &str {
         if self.method == Method::Post { &self.form } else { "" }
     }
 }
 
-/// A request that was not let through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request that was not let through, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{request} was blocked: {reason}")]
 pub struct Blocked {
-    /// What would have been reported.
+    /// What would have been reported: the request's name, escaped and cut to [`limits::NAME`] characters.
     pub request: String,
-    /// Why not.
+    /// Why not, in words for a log. Names of declared fields and settings may be in it; no values.
     pub reason: String,
-    /// Whether it broke the manifest; if not, consent or a switch stopped it.
+    /// Whether the manifest forbids it, so that the component is at fault. Otherwise consent, a switch, a missing
+    /// setting or a limit stopped it.
     pub undeclared: bool,
 }
 
-/// Let a request through, or say why not.
+/// Let a request pass, or say why not. There is an example at the top of this crate.
 ///
 /// # Errors
-/// The first reason that stops it.
+/// The first reason that stops it: no consent, the manifest, a switch that is off, no id, or an unusable URL in the
+/// settings.
 pub fn pass(request: Request, policy: &Policy, settings: &Settings, consent: Consent) -> Result<Outgoing, Blocked> {
     let blocked =
         |name: &str, reason: String, undeclared| Blocked { request: printable(name, limits::NAME), reason, undeclared };
@@ -113,9 +117,9 @@ pub fn pass(request: Request, policy: &Policy, settings: &Settings, consent: Con
     })
 }
 
-/// The URL, and its path for people.
+/// The URL, and its path as it is [shown](Outgoing::shown).
 fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, String), String> {
-    let http = policy.manifest().capabilities.http.as_ref().ok_or("the manifest asks for no HTTP")?;
+    let http = policy.manifest().capabilities.http.as_ref().ok_or("the manifest does not ask for HTTP")?;
     let own = http.url_setting.as_deref().and_then(|key| settings.get(key)).and_then(|url| url.as_str());
     let template = own.unwrap_or(&http.url);
     check_template(template)?;
@@ -128,9 +132,9 @@ fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, Stri
     Ok((fill(template, &percent_encode(id), &percent_encode(name)), shown))
 }
 
-/// Fill in the template, each variable as one path segment.
+/// Fill in the template. Each variable becomes one path segment, as `id` and `name` are percent-encoded.
 fn fill(template: &str, id: &str, name: &str) -> String {
-    // One pass over the template: what is filled in is not looked at again.
+    // One pass over the template, so that a variable within what is filled in is not filled in.
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;
     while let Some(start) = rest.find('{') {
@@ -147,10 +151,10 @@ fn path(url: &str) -> &str {
     after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
 }
 
-/// Whether a URL can be a template.
+/// Whether a URL can be a template, in which `{id}` and `{event}` are filled in.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with it, in words for whoever wrote it: the manifest's author or the user.
 pub(crate) fn check_template(url: &str) -> Result<(), String> {
     let fail = |what: &str| Err(format!("the tracking server's URL {what}: {url}"));
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
@@ -161,11 +165,11 @@ pub(crate) fn check_template(url: &str) -> Result<(), String> {
         return fail("must name a host, without variables or a user");
     }
     if !url.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\^`|".contains(&byte)) {
-        return fail("may have no spaces, query, fragment or characters that must be encoded");
+        return fail("must not have spaces, a query, a fragment or characters that must be encoded");
     }
     let bare = path.replace("{id}", "").replace("{event}", "");
     if bare.contains(['{', '}']) {
-        return fail("may have no variables but {id} and {event}");
+        return fail("must not have variables other than {id} and {event}");
     }
     Ok(())
 }

@@ -1,12 +1,22 @@
-//! Whether a manifest asks for more than was granted, and what in plain words. A grant is a
-//! manifest as it was accepted; where grants are kept is the host's affair.
+//! Whether a manifest asks for more than was granted, and for what, in plain words. A grant is a manifest as it was
+//! accepted; where grants are kept is in `host/src/home/`.
 
 use crate::manifest::{Field, Rule, Says};
 use crate::{Manifest, limits};
 
 impl Manifest {
-    /// What this manifest asks for beyond `granted`; nothing if it asks for no more. What cannot
-    /// be compared, as two patterns, counts as more: better asked once too often.
+    /// What this manifest asks for beyond `granted`, each as words that follow "it asks to"; empty if it asks for no
+    /// more. What cannot be compared, such as two patterns, counts as more: better to ask once too often.
+    ///
+    /// ```
+    /// use glassbox_sandbox::Manifest;
+    ///
+    /// let granted = Manifest::parse("plugin.name = \"hours\"")?;
+    /// let new = Manifest::parse("plugin.name = \"hours\"\ncapabilities.throttle = true")?;
+    /// assert_eq!(new.exceeds(&granted), ["see whether this machine is throttled"]);
+    /// assert!(granted.exceeds(&new).is_empty());
+    /// # Ok::<(), glassbox_sandbox::manifest::Malformed>(())
+    /// ```
     #[must_use]
     pub fn exceeds(&self, granted: &Self) -> Vec<String> {
         let mut more = Vec::new();
@@ -17,11 +27,11 @@ impl Manifest {
             match before {
                 None => more.push(format!("see the event {} ({})", sees.event, listed(&fields))),
                 Some(before) => {
-                    // A part of a field is another: of `a` as a whole only a plain value passes.
+                    // `a` does not cover `a.b`: of a field listed as `a` only a plain value passes.
                     let known = |field: &&str| before.fields.iter().any(|known| known == field);
                     let new: Vec<_> = fields.into_iter().filter(|field| !known(field)).collect();
                     if !new.is_empty() {
-                        more.push(format!("see of the event {} also {}", sees.event, new.join(", ")));
+                        more.push(format!("also see {} of the event {}", new.join(", "), sees.event));
                     }
                 }
             }
@@ -39,8 +49,8 @@ impl Manifest {
         more
     }
 
-    /// Names with a variable are looked at in their order, and after those without one: one that is
-    /// gone, takes less, or stands elsewhere, leaves its requests to the rules of another.
+    /// A request goes by the first rules whose name matches, and names without a variable come first. So if a name is
+    /// gone, matches less, or is in another place, its requests may go by the rules of another.
     fn names_beyond(&self, granted: &Self, more: &mut Vec<String>) {
         let (new, old) = (self.open_names(), granted.open_names());
         let is_left = |(name, rule)| !new.contains(&(name, rule)) && new.iter().any(|(other, _)| *other != name);
@@ -50,7 +60,7 @@ impl Manifest {
         };
         if old.iter().copied().any(is_left) || order(&new, &old) != order(&old, &new) {
             let names: Vec<_> = new.iter().map(|(name, _)| *name).collect();
-            more.push(format!("choose the names of reports in another way ({})", names.join(", ")));
+            more.push(format!("match names of reports differently ({})", names.join(", ")));
         }
         for says in granted.says.iter().filter(|says| says.variable.is_none()) {
             let gone = !self.says.iter().any(|new| new.request == says.request);
@@ -65,7 +75,7 @@ impl Manifest {
         }
     }
 
-    /// Names with a variable, and the rules for it.
+    /// The names with a variable, and its rule.
     fn open_names(&self) -> Vec<(&str, &Rule)> {
         self.says.iter().filter_map(|says| Some((says.request.as_str(), says.variable.as_ref()?))).collect()
     }
@@ -93,10 +103,10 @@ impl Manifest {
             (None, _) => {}
         }
         if new.user_agent != old.user_agent && new.http.is_some() {
-            more.push(format!("call itself {}", new.user_agent));
+            more.push(format!("identify itself as {}", new.user_agent));
         }
         for field in new.hardware.iter().filter(|field| !old.hardware.contains(field)) {
-            more.push(format!("see of this machine also {}", field.name()));
+            more.push(format!("also see this machine's {}", field.name()));
         }
         if new.throttle && !old.throttle {
             more.push("see whether this machine is throttled".into());
@@ -112,18 +122,18 @@ impl Says {
         }
         if before.switch.is_some() && self.switch != before.switch {
             let switch = before.switch.as_deref().unwrap_or_default();
-            more.push(format!("report {request} also while {switch} is off"));
+            more.push(format!("report {request} even while {switch} is off"));
         }
         if let (Some(rule), Some(old)) = (&self.variable, &before.variable)
             && !rule.is_within(old)
         {
-            more.push(format!("put other texts into the name of {request}"));
+            more.push(format!("put other text into the name of {request}"));
         }
         for field in &self.fields {
             match before.fields.iter().find(|old| old.name == field.name) {
-                None => more.push(format!("report in {request} also {}", field.name)),
+                None => more.push(format!("also report {} in {request}", field.name)),
                 Some(old) if !field.is_within(old) => {
-                    more.push(format!("report in {request} other values of {}", field.name));
+                    more.push(format!("report other values of {} in {request}", field.name));
                 }
                 Some(_) => {}
             }
@@ -134,13 +144,13 @@ impl Says {
 impl Field {
     fn is_within(&self, old: &Self) -> bool {
         let switch = old.switch.is_none() || self.switch == old.switch;
-        // That a field is missing can be a message, too.
+        // That a field is missing can be a message too.
         switch && (old.optional || !self.optional) && self.rule.is_within(&old.rule)
     }
 }
 
 impl Rule {
-    /// Whether every value that fits this rule fits the other, as far as that can be told.
+    /// Whether every value that fits this rule fits the old one, as far as that can be told.
     fn is_within(&self, old: &Self) -> bool {
         let fits = |value: &String| {
             old.constant.as_ref().is_none_or(|constant| constant == value)
@@ -159,14 +169,14 @@ impl Rule {
         self.pattern == old.pattern && old.constant.is_none() && old.one_of.is_none() && length
     }
 
-    /// The longest value, in characters.
+    /// The most characters of a value.
     pub(crate) fn longest(&self) -> usize {
         self.max_length.unwrap_or(limits::VALUE_CHARS)
     }
 }
 
 fn listed(fields: &[&str]) -> String {
-    if fields.is_empty() { "just that it happened".into() } else { fields.join(", ") }
+    if fields.is_empty() { "only that it happened".into() } else { fields.join(", ") }
 }
 
 #[cfg(test)]
@@ -218,7 +228,7 @@ mod tests {
     fn what_looks_like_less_can_be_more() {
         assert_eq!(
             more(|text| text.replace(r#"fields = ["x"]"#, r#"fields = ["x.y"]"#)),
-            ["see of the event A also x.y"]
+            ["also see x.y of the event A"]
         );
         let says = |name: &str| {
             let variable = if name.contains('{') { "variable = { pattern = \"[a-z]+\" }\n" } else { "" };
@@ -232,9 +242,9 @@ mod tests {
         assert_eq!(exceeds(&["re{x}"], &["report", "re{x}"]), ["report report by the rules of re{x}"]);
         assert_eq!(exceeds(&["re{x}", "report"], &["report", "re{x}"]), [""; 0], "a whole name wins in any place");
         assert_eq!(exceeds(&["re{x}"], &["b", "re{x}"]), [""; 0]);
-        let order = ["choose the names of reports in another way (re{x}, rep{x})"];
+        let order = ["match names of reports differently (re{x}, rep{x})"];
         assert_eq!(exceeds(&["re{x}", "rep{x}"], &["rep{x}", "re{x}"]), order);
-        assert_eq!(exceeds(&["re{x}"], &["rep{x}", "re{x}"]), ["choose the names of reports in another way (re{x})"]);
+        assert_eq!(exceeds(&["re{x}"], &["rep{x}", "re{x}"]), ["match names of reports differently (re{x})"]);
         assert_eq!(exceeds(&[], &["rep{x}", "re{x}"]), [""; 0]);
         let variable = |mut manifest: Manifest, texts: &[&str]| {
             let texts = texts.iter().map(|text| (*text).into()).collect();
@@ -243,7 +253,7 @@ mod tests {
         };
         let two = |texts: &[&str]| variable(manifest(&["rep{x}", "re{x}"]), texts);
         let one = |texts: &[&str]| variable(manifest(&["rep{x}"]), texts);
-        let less = ["choose the names of reports in another way (rep{x}, re{x})"];
+        let less = ["match names of reports differently (rep{x}, re{x})"];
         assert_eq!(two(&["a"]).exceeds(&two(&["a", "b"])), less, "repb is left to the other");
         assert_eq!(one(&["a"]).exceeds(&one(&["a", "b"])), [""; 0], "there is no other");
         let own = |text: String| text.replace("id_setting", "url_setting = \"u\", id_setting");
@@ -258,19 +268,19 @@ mod tests {
             ("a.example", "b.example", "send to https://b.example/{id}/{event} instead of"),
             ("id_setting = \"id\"", "id_setting = \"name\"", "send the setting 'name' as its id"),
             ("id_setting", "url_setting = \"u\", id_setting", "send to the server in the setting 'u'"),
-            ("user_agent = \"P\"", "user_agent = \".*\"", "call itself .*"),
-            ("[\"os\"]", "[\"os\", \"pi-model\"]", "see of this machine also pi-model"),
+            ("user_agent = \"P\"", "user_agent = \".*\"", "identify itself as .*"),
+            ("[\"os\"]", "[\"os\", \"pi-model\"]", "also see this machine's pi-model"),
             ("[\"os\"]", "[\"os\"]\nthrottle = true", "whether this machine is throttled"),
-            ("fields = [\"x\"]", "fields = [\"x\", \"y\"]", "see of the event A also y"),
-            ("fields = [\"x\"]", "fields = [\"x.y\"]", "see of the event A also x.y"),
+            ("fields = [\"x\"]", "fields = [\"x\", \"y\"]", "also see y of the event A"),
+            ("fields = [\"x\"]", "fields = [\"x.y\"]", "also see x.y of the event A"),
             ("event = \"A\"", "event = \"B\"", "see the event B (x)"),
             ("\"GET\"", "\"POST\"", "report r with POST instead of GET"),
-            ("switch = \"s\"", "", "report r also while s is off"),
-            ("[\"1\", \"2\"]", "[\"1\", \"3\"]", "report in r other values of f"),
-            ("[0-9]+", "[0-9]*", "report in r other values of g"),
-            ("max_length = 9", "max_length = 10", "report in r other values of h"),
-            ("max_length = 9", "max_length = 9, optional = true", "report in r other values of h"),
-            ("name = \"g\"", "name = \"i\"", "report in r also i"),
+            ("switch = \"s\"", "", "report r even while s is off"),
+            ("[\"1\", \"2\"]", "[\"1\", \"3\"]", "report other values of f in r"),
+            ("[0-9]+", "[0-9]*", "report other values of g in r"),
+            ("max_length = 9", "max_length = 10", "report other values of h in r"),
+            ("max_length = 9", "max_length = 9, optional = true", "report other values of h in r"),
+            ("name = \"g\"", "name = \"i\"", "also report i in r"),
             ("request = \"r\"", "request = \"q\"", "report q (f, g, h)"),
         ] {
             assert!(BASE.contains(from), "{from}");
@@ -287,7 +297,7 @@ mod tests {
         let old = Manifest::parse(&BASE.replace("\"2\"", &format!("{:?}", "x".repeat(300)))).unwrap();
         let mut new = old.clone();
         new.says[0].fields[0].rule.max_length = Some(300);
-        assert_eq!(new.exceeds(&old), ["report in r other values of f"]);
+        assert_eq!(new.exceeds(&old), ["report other values of f in r"]);
         new = old.clone();
         new.says[0].fields[1].rule.max_length = Some(limits::VALUE_CHARS);
         assert_eq!(new.exceeds(&old), [""; 0], "as many as by default");

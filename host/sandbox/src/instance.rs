@@ -1,4 +1,5 @@
-//! One running component: its store, its calls, and the five imports as it sees them.
+//! One running component: its store, the calls into it, and the five imports as it sees them. Restarts, saved state
+//! and the order of calls are `host/src/plugins/`'s job.
 
 use crate::bindings::Tracker;
 use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
@@ -10,7 +11,7 @@ use crate::{Consent, Error, Plugin, Policy, Settings, Stage, limits, printable};
 use std::sync::Arc;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
 
-/// What lives in the store: all that the imports work with.
+/// What lives in the store: everything that the imports work with.
 pub struct State {
     capabilities: Capabilities,
     policy: Arc<Policy>,
@@ -18,15 +19,18 @@ pub struct State {
     veto: Option<&'static str>,
     limits: StoreLimits,
     rate: Rate,
-    /// Whether this call may send: `on-event` and `on-tick` may.
+    /// Whether the current call may send: only `on-event` and `on-tick` may.
     may_send: bool,
-    /// What this call sent, until it returns.
+    /// What the current call has sent and what was blocked, until it returns.
     sent: Vec<Outgoing>,
     blocked: Vec<Blocked>,
 }
 
-/// A running component. After an error of stage [`Stage::Call`] it is dead, and every further
-/// call fails: make a new one.
+/// A running component. After an error of stage [`Stage::Call`] it is dead, and every further call fails: start a new
+/// one from the same [`Plugin`].
+///
+/// Every call has limits of time, stack and memory (see [`limits`]), and blocks until it returns. An instance starts
+/// without settings, and so sends nothing before [`Self::load`].
 pub struct Instance {
     plugin: Arc<Plugin>,
     store: Store<State>,
@@ -34,24 +38,31 @@ pub struct Instance {
     dead: bool,
 }
 
-/// What a call of `on-event` or `on-tick` did.
+/// What a call to `on-event` or `on-tick` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// When the next tick is wanted, as the clock counts; none for no tick.
+    /// When the component wants its next tick, in nanoseconds of the clock that it was given; none for no tick.
     pub next_tick: Option<u64>,
-    /// What went to the outbox.
+    /// What it sent, in order. It leaves with [`Instance::release`].
     pub sent: Vec<Outgoing>,
-    /// What did not get past the gate.
+    /// What did not pass the gate, at most [`limits::REQUESTS_PER_CALL`] of them.
     pub blocked: Vec<Blocked>,
-    /// The component's message for the log.
+    /// The component's message for the log, or why the event was not delivered to it; escaped.
     pub message: Option<String>,
 }
 
+/// The component does not accept a settings document or a saved state: its own words (escaped, at most
+/// [`limits::MESSAGE_CHARS`] characters of them), or the host's about what it asks to add. For people to read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Rejected(pub String);
+
 impl Instance {
-    /// Start a component. `veto`: the environment variable, if any, that forbids to send.
+    /// Start a component. `veto` is the environment variable that forbids tracking, if there is one
+    /// ([`crate::consent::process_veto`]).
     ///
     /// # Errors
-    /// When it does not start within the limits.
+    /// Of [`Stage::Instantiate`], when it does not start within the limits.
     pub fn new(plugin: &Arc<Plugin>, capabilities: Capabilities, veto: Option<&'static str>) -> Result<Self, Error> {
         let state = State {
             rate: Rate::new(capabilities.clock.now()),
@@ -82,52 +93,53 @@ impl Instance {
         Ok(Self { plugin: plugin.clone(), store, world, dead: false })
     }
 
-    /// The settings' JSON Schema, as the component gives it.
+    /// The JSON Schema of the settings, as the component gives it; not checked.
     ///
     /// # Errors
-    /// When the call fails or the text is too long.
+    /// When the call fails, or the text has more than [`limits::SETTINGS`] bytes.
     pub fn schema(&mut self) -> Result<String, Error> {
         let schema =
             self.call("settings.schema", false, |world, store| world.glassbox_tracker_settings().call_schema(store))?;
         self.bounded("settings.schema", schema, limits::SETTINGS)
     }
 
-    /// Load a settings document: the component checks and applies it, and the gate goes by it.
-    /// Returns the document with what the component asked for added to it.
+    /// Load a settings document: the component checks and applies it, and from now on the gate applies it too. Returns
+    /// the document, completed with the keys that the component asked for and may have.
     ///
     /// # Errors
-    /// `Ok(Err(..))`: the component does not accept the document; the last one stays in force.
-    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, String>, Error> {
+    /// When the call fails. `Ok(Err(..))`: the component does not accept the document, or asks for what it cannot
+    /// have; the gate keeps the last document.
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, Rejected>, Error> {
         let text = settings.text();
         let answer = self
             .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &text))?;
         let asked = match answer {
             Ok(asked) => self.bounded("settings.load", asked, limits::SETTINGS)?,
-            Err(message) => return Ok(Err(printable(&message, limits::MESSAGE_CHARS))),
+            Err(message) => return Ok(Err(rejected(&message))),
         };
         let mut completed = settings.clone();
         let policy = &self.plugin.policy;
         let added = completed.add_absent(&asked, &policy.reserved().collect::<Vec<_>>());
         if let Err(reason) = added.and_then(|()| policy.check_made_id(settings, &completed)) {
-            return Ok(Err(format!("what it asks to have added cannot be added: {reason}")));
+            return Ok(Err(Rejected(format!("what it asks to add cannot be added: {reason}"))));
         }
         self.store.data_mut().settings = completed.clone();
         Ok(Ok(completed))
     }
 
-    /// Hand over an event, cut down to what the component may see. Events that it does not see
-    /// never reach it: the outcome is none.
+    /// Deliver an event with its payload (JSON text), cut down to what the component may see, and
+    /// [release](Self::release) what it sends. The outcome is none if the component does not see such events.
     ///
     /// # Errors
-    /// When the call fails; nothing that it sent has left.
+    /// When the call fails; nothing that it sent leaves.
     pub fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
         let outcome = self.dispatch(name, payload)?;
         outcome.iter().for_each(|outcome| self.release(outcome));
         Ok(outcome)
     }
 
-    /// As [`Self::on_event`], but what was sent waits for [`Self::release`]: whoever keeps the state
-    /// that comes of it does so before anything leaves.
+    /// Like [`Self::on_event`], but what was sent waits for [`Self::release`], so that the component's new state can be
+    /// saved before anything leaves.
     ///
     /// # Errors
     /// As [`Self::on_event`].
@@ -139,13 +151,13 @@ impl Instance {
                 self.outcome(answer)
             }
             Err(reason) => {
-                Outcome { message: Some(format!("{name} was not handed on: {reason}")), ..Outcome::default() }
+                Outcome { message: Some(format!("{name} was not delivered: {reason}")), ..Outcome::default() }
             }
         };
         Ok(Some(outcome))
     }
 
-    /// The time that was asked for has come.
+    /// Tell the component that the time it asked for has come, and [release](Self::release) what it sends.
     ///
     /// # Errors
     /// As [`Self::on_event`].
@@ -155,7 +167,7 @@ impl Instance {
         Ok(outcome)
     }
 
-    /// As [`Self::on_tick`], but what was sent waits for [`Self::release`].
+    /// Like [`Self::on_tick`], but what was sent waits for [`Self::release`].
     ///
     /// # Errors
     /// As [`Self::on_event`].
@@ -164,40 +176,40 @@ impl Instance {
         Ok(self.outcome(answer))
     }
 
-    /// The state for the next instance.
+    /// The component's state as JSON text, for [`Self::restore`] of the next instance.
     ///
     /// # Errors
-    /// When the call fails or the text is too long.
+    /// When the call fails, the text has more than [`limits::HANDOVER`] bytes, or it is not JSON.
     pub fn save(&mut self) -> Result<String, Error> {
         let state =
             self.call("handover.save", false, |world, store| world.glassbox_tracker_handover().call_save(store))?;
         let state = self.bounded("handover.save", state, limits::HANDOVER)?;
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&state) {
             self.dead = true;
-            let reason = format!("handover.save returned what is not JSON: {error}");
+            let reason = format!("handover.save returned text that is not JSON: {error}");
             return Err(Error::new(&self.plugin.name, Stage::Call, reason));
         }
         Ok(state)
     }
 
-    /// Carry on from a state that was saved so many nanoseconds ago.
+    /// Carry on from a state that was saved `age_ns` nanoseconds ago.
     ///
     /// # Errors
-    /// `Ok(Err(..))`: the component does not accept the state and starts without it.
-    pub fn restore(&mut self, state: &str, age_ns: u64) -> Result<Result<(), String>, Error> {
+    /// When the call fails. `Ok(Err(..))`: the component does not accept the state, and starts without it.
+    pub fn restore(&mut self, state: &str, age_ns: u64) -> Result<Result<(), Rejected>, Error> {
         let answer = self.call("handover.restore", false, |world, store| {
             world.glassbox_tracker_handover().call_restore(store, state, age_ns)
         })?;
-        Ok(answer.map_err(|message| printable(&message, limits::MESSAGE_CHARS)))
+        Ok(answer.map_err(|message| rejected(&message)))
     }
 
-    /// What decides whether this instance may send.
+    /// Whether this instance may send, and which rule decides that.
     #[must_use]
     pub fn consent(&self) -> Consent {
         Consent::decide(&self.store.data().settings, self.store.data().veto)
     }
 
-    /// How much fuel the last call used; none where the engine counts none.
+    /// How much fuel the last call used; none if the engine does not count fuel. The unit is about an instruction.
     #[must_use]
     pub fn fuel(&self) -> Option<u64> {
         self.store.get_fuel().ok().map(|left| limits::FUEL.saturating_sub(left))
@@ -210,7 +222,7 @@ impl Instance {
         call: impl FnOnce(&Tracker, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
         if self.dead {
-            return Err(Error::new(&self.plugin.name, Stage::Call, "it failed before"));
+            return Err(Error::new(&self.plugin.name, Stage::Call, "it has already failed"));
         }
         let state = self.store.data_mut();
         state.may_send = may_send;
@@ -231,24 +243,24 @@ impl Instance {
             return Ok(text);
         }
         self.dead = true;
-        let reason = format!("{export} returned {} bytes; at most {limit} are taken", text.len());
+        let reason = format!("{export} returned {} bytes; the limit is {limit}", text.len());
         Err(Error::new(&self.plugin.name, Stage::Call, reason))
     }
 
-    /// What a call sent leaves.
+    /// Pass on what a call has sent. To be called once for each outcome of a `dispatch`.
     pub fn release(&mut self, outcome: &Outcome) {
         if !outcome.sent.is_empty() {
             self.store.data_mut().capabilities.http.queue(outcome.sent.clone());
         }
     }
 
-    /// How much more it may send; a fresh instance of the same plugin goes on from there.
+    /// How much more it may send now, for the next instance of the same plugin: a restart must not refill it.
     #[must_use]
     pub fn rate(&self) -> Rate {
         self.store.data().rate
     }
 
-    /// Go on from the rate of the instance before.
+    /// Carry on with the rate of the previous instance.
     pub fn go_on_from(&mut self, rate: Rate) {
         self.store.data_mut().rate = rate;
     }
@@ -264,13 +276,19 @@ impl Instance {
     }
 }
 
+fn rejected(message: &str) -> Rejected {
+    Rejected(printable(message, limits::MESSAGE_CHARS))
+}
+
+/// Set the limits of one call.
 fn arm(store: &mut Store<State>) {
     let ticks = limits::CALL_TIME.as_millis() / limits::WATCHDOG_TICK.as_millis();
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
-    // Refused, and not needed, where the engine counts none.
+    // An error, and not needed, where the engine does not count fuel.
     let _ = store.set_fuel(limits::FUEL);
 }
 
+/// A failed call in words for the plugin's author.
 fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) -> Error {
     use limits::{MEMORY, TABLE_ELEMENTS};
     let what = match error.downcast_ref::<Trap>() {
@@ -280,14 +298,14 @@ fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) 
         Some(trap) => trap.to_string(),
         None => match error.root_cause().to_string() {
             memory if memory.contains("when growing memory") => {
-                format!("it wanted more than {} MiB of memory", MEMORY >> 20)
+                format!("it asked for more than {} MiB of memory", MEMORY >> 20)
             }
             table if table.contains("when growing table") => {
-                format!("it wanted more than {TABLE_ELEMENTS} table entries")
+                format!("it asked for more than {TABLE_ELEMENTS} table entries")
             }
-            count if count.contains("limit exceeded") => format!("it is made of too many parts: {count}"),
+            count if count.contains("limit exceeded") => format!("it has too many parts: {count}"),
             ours if ours.starts_with("it ") => ours,
-            other => format!("what it handed over does not fit the contract: {other}"),
+            other => format!("it passed a value that does not match the contract: {other}"),
         },
     };
     let reason = if export.is_empty() { what } else { format!("{export}: {what}") };
@@ -319,7 +337,7 @@ impl http::Host for State {
         };
         self.capabilities.http.answered(answer.as_ref().err().map(|(blocked, refusal)| (blocked, refusal.name())));
         let Err((blocked, refusal)) = answer else { return Ok(Ok(())) };
-        // As many reasons as requests: more of them would only fill memory.
+        // As many as requests that can be sent: more would only fill memory.
         if self.blocked.len() < limits::REQUESTS_PER_CALL {
             self.blocked.push(blocked);
         }
@@ -328,12 +346,12 @@ impl http::Host for State {
 }
 
 impl State {
-    /// Take a request, if one more is not too much now.
+    /// Take a request that passed the gate, unless it would be one too many.
     fn take(&mut self, outgoing: Outgoing) -> Result<(), Blocked> {
         let reason = if self.sent.len() >= limits::REQUESTS_PER_CALL {
             "too many requests in one call"
         } else if self.sent.len() >= self.capabilities.http.room() {
-            "the outbox is full"
+            "the send queue is full"
         } else if !self.rate.take(self.capabilities.clock.now()) {
             "too many requests in a short time"
         } else {
@@ -377,11 +395,11 @@ impl throttle::Host for State {
 impl random::Host for State {
     fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
         if length > limits::RANDOM {
-            wasmtime::bail!("it asked for {length} random bytes; at most {} are given", limits::RANDOM);
+            wasmtime::bail!("it asked for {length} random bytes; the limit is {}", limits::RANDOM);
         }
         let mut bytes = vec![0; usize::try_from(length)?];
         if !self.capabilities.random.fill(&mut bytes) {
-            wasmtime::bail!("it asked for random bytes, and there are none here");
+            wasmtime::bail!("it asked for random bytes, and this system has none");
         }
         Ok(bytes)
     }

@@ -1,38 +1,70 @@
-//! The manifest, enforced: cuts payloads down to what a component may see, and checks every
-//! request against what it may say.
+//! The manifest, enforced: cuts payloads down to what a component may see, and checks every request against what it may
+//! say. `gate.rs` asks for that check, and applies consent, switches and the server's URL.
 
 use crate::gate::{Request, check_template};
 use crate::manifest::{Field, HardwareField, Manifest, Rule, Says, is_name};
-use crate::{Settings, capabilities::Machine, limits};
+use crate::{Settings, SettingsError, capabilities::Machine, limits};
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// A manifest's rules, compiled.
+/// A manifest whose rules can be used, compiled.
+///
+/// ```
+/// use glassbox_sandbox::{Manifest, Policy};
+///
+/// let manifest = "plugin.name = \"hours\"\n[[sees]]\nevent = \"PrintDone\"\nfields = [\"time\"]";
+/// let policy = Policy::new(Manifest::parse(manifest)?)?;
+///
+/// let payload = r#"{"name": "secret.gcode", "time": 12.5}"#;
+/// assert_eq!(policy.cut("PrintDone", payload)?.as_deref(), Some(r#"{"time":12.5}"#));
+/// assert_eq!(policy.cut("PrintFailed", payload)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Policy {
     manifest: Manifest,
     user_agent: Regex,
     /// Which fields of which event are left in.
-    sees: HashMap<String, Sight>,
-    says: Vec<Said>,
+    sees: HashMap<String, FieldTree>,
+    says: Vec<RequestRules>,
 }
 
-/// What is left in of a payload: a tree of field names.
-#[derive(Debug, Default)]
-struct Sight(HashMap<String, Sight>);
+/// Every rule of a manifest that cannot be used, and why, in words for its author.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct UnusableRules(pub Vec<String>);
 
+/// Why an event cannot be handed to a component.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// The payload is not JSON, or is nested too deeply.
+    #[error(transparent)]
+    NotJson(#[from] serde_json::Error),
+    /// What the component may see of it has this many bytes, which are too many.
+    #[error("the payload has {0} bytes; the limit is {limit}", limit = limits::PAYLOAD)]
+    TooLarge(usize),
+}
+
+/// The fields of a payload that are left in; one without further names is left in as it is.
+#[derive(Debug, Default)]
+struct FieldTree(HashMap<String, FieldTree>);
+
+/// The rules for one kind of request.
 #[derive(Debug)]
-struct Said {
+struct RequestRules {
     /// The request's name up to its variable, or all of it.
     prefix: String,
-    variable: Option<(Check, String)>,
-    rules: Says,
-    checks: Vec<Check>,
+    /// The rule for the variable, and the rest of the name.
+    variable: Option<(CompiledRule, String)>,
+    declared: Says,
+    /// One for each declared field.
+    values: Vec<CompiledRule>,
 }
 
+/// The rule for a value.
 #[derive(Debug)]
-struct Check {
+struct CompiledRule {
     rule: Rule,
     pattern: Option<Regex>,
 }
@@ -41,35 +73,37 @@ impl Policy {
     /// Compile a manifest's rules.
     ///
     /// # Errors
-    /// Every rule that cannot be used, and why.
-    pub fn new(manifest: Manifest) -> Result<Self, Vec<String>> {
+    /// Every rule that cannot be used: patterns that do not compile or are too large, what is listed twice, a URL
+    /// that cannot be filled in, and so on.
+    pub fn new(manifest: Manifest) -> Result<Self, UnusableRules> {
         let mut wrong = Vec::new();
         if !is_name(&manifest.plugin.name) {
-            wrong.push("the plugin's name must have 1 to 64 lower-case letters, digits and '-'".into());
+            wrong.push("the plugin's name must be 1 to 64 lower-case letters, digits and '-'".into());
         }
-        // What is hidden or steers a terminal is escaped here, as are quotes and backslashes.
+        // Whoever consents must see what is there. `Debug` escapes invisible and control characters (and quotes and
+        // backslashes, which are fine).
         let shown = format!("{manifest:?}").replace("\\\\", "").replace("\\\"", "");
         if let Some(at) = shown.find('\\') {
             let hidden: String = shown[at..].chars().take(20).collect();
-            wrong.push(format!("a text has characters that nobody sees: {hidden}"));
+            wrong.push(format!("a text has invisible characters: {hidden}"));
         }
         wrong.extend(manifest.capabilities.http.as_ref().and_then(|http| check_template(&http.url).err()));
         let rules = manifest.says.iter().flat_map(|says| says.fields.iter().map(|f| &f.rule).chain(&says.variable));
         if rules.filter(|rule| rule.pattern.is_some()).count() > limits::PATTERNS {
-            // Before any is compiled.
-            return Err(vec![format!("it has more than {} patterns", limits::PATTERNS)]);
+            // Before any is compiled, which takes memory.
+            return Err(UnusableRules(vec![format!("it has more than {} patterns", limits::PATTERNS)]));
         }
         let mut patterns = Patterns::default();
         let user_agent = patterns.get(&manifest.capabilities.user_agent);
         let user_agent = user_agent.map_err(|reason| wrong.push(format!("user_agent: {reason}"))).ok();
         let mut sees = HashMap::new();
         for seen in &manifest.sees {
-            let mut sight = Sight::default();
+            let mut tree = FieldTree::default();
             if seen.fields.iter().any(|path| path.split('.').count() > limits::PATH) {
                 wrong.push(format!("event {}: a path has more than {} names", seen.event, limits::PATH));
             }
-            seen.fields.iter().for_each(|path| sight.add(path));
-            if sees.insert(seen.event.clone(), sight).is_some() {
+            seen.fields.iter().for_each(|path| tree.add(path));
+            if sees.insert(seen.event.clone(), tree).is_some() {
                 wrong.push(format!("the event {} is listed twice", seen.event));
             }
         }
@@ -78,15 +112,16 @@ impl Policy {
                 wrong.push(format!("the request {} is listed twice", says.request));
             }
         }
-        let says = manifest.says.iter().map(|says| Said::new(says, &mut patterns, &mut wrong)).collect();
+        let says = manifest.says.iter().map(|says| RequestRules::new(says, &mut patterns, &mut wrong)).collect();
         match user_agent {
             Some(user_agent) if wrong.is_empty() => Ok(Self { user_agent, sees, says, manifest }),
-            _ => Err(wrong),
+            _ => Err(UnusableRules(wrong)),
         }
     }
 
-    /// An id that a component made is like a UUID: no path of its own, no place for much else.
-    pub(crate) fn check_made_id(&self, before: &Settings, after: &Settings) -> Result<(), String> {
+    /// Check the id, if it is a new one that a component made: it must be like a UUID, so that it adds nothing to the
+    /// URL's path, and has no room for much else.
+    pub(crate) fn check_made_id(&self, before: &Settings, after: &Settings) -> Result<(), SettingsError> {
         let Some(http) = &self.manifest.capabilities.http else { return Ok(()) };
         let made = after.get(&http.id_setting).filter(|id| before.get(&http.id_setting) != Some(id));
         let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -94,10 +129,10 @@ impl Policy {
         if made.is_none_or(fits) {
             return Ok(());
         }
-        Err(format!("{} must be 1 to {} letters, digits and '-'", http.id_setting, limits::ID))
+        Err(SettingsError::BadId(http.id_setting.clone()))
     }
 
-    /// Settings that are the user's alone, by their first name.
+    /// The top-level keys of the settings that are the user's alone: switches, and the server.
     pub(crate) fn reserved(&self) -> impl Iterator<Item = &str> {
         let Manifest { capabilities, says, .. } = &self.manifest;
         let switches =
@@ -112,31 +147,31 @@ impl Policy {
         &self.manifest
     }
 
-    /// Whether this event reaches the component at all.
+    /// Whether this event reaches the component.
     #[must_use]
     pub fn sees(&self, event: &str) -> bool {
         self.sees.contains_key(event)
     }
 
-    /// The payload as the component may see it, as JSON text; none if it does not see the event.
+    /// Of a payload (JSON text), what the component may see, as JSON text; none if it does not see the event.
     ///
     /// # Errors
-    /// When the payload is not JSON, or too large or too deep.
-    pub fn cut(&self, event: &str, payload: &str) -> Result<Option<String>, String> {
-        let Some(sight) = self.sees.get(event) else { return Ok(None) };
-        let payload: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+    /// When the payload is not JSON or is nested too deeply, or what is left has more than [`limits::PAYLOAD`] bytes.
+    pub fn cut(&self, event: &str, payload: &str) -> Result<Option<String>, PayloadError> {
+        let Some(tree) = self.sees.get(event) else { return Ok(None) };
+        let payload: Value = serde_json::from_str(payload)?;
         let cut = match payload {
-            Value::Object(object) => Value::Object(sight.cut(object)).to_string(),
-            // No OctoPrint sends anything but an object or null; a bare value has no listed field.
+            Value::Object(object) => Value::Object(tree.cut(object)).to_string(),
+            // OctoPrint sends an object or null; any other value has no fields that could be listed.
             _ => "null".into(),
         };
         if cut.len() > limits::PAYLOAD {
-            return Err(format!("the payload has {} bytes; at most {} are handed on", cut.len(), limits::PAYLOAD));
+            return Err(PayloadError::TooLarge(cut.len()));
         }
         Ok(Some(cut))
     }
 
-    /// The machine with all blanked that the manifest does not list.
+    /// The machine, without the fields that the manifest does not list.
     #[must_use]
     pub fn blank(&self, machine: Machine) -> Machine {
         let listed = |field| self.manifest.capabilities.hardware.contains(&field);
@@ -156,17 +191,18 @@ impl Policy {
     /// Check a request against what the component may say.
     ///
     /// # Errors
-    /// Why it may not leave. Values are not repeated: they may be what must not leave.
+    /// Why it may not be sent, in words for [`crate::Blocked`]. Values are not quoted: they may be just what must not
+    /// leave the machine.
     pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
         if request.name.len() > limits::NAME || request.user_agent.len() > limits::NAME {
             return Err("its name or user agent is too long".into());
         }
         let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if !plain(&request.name) || !plain(&request.user_agent) {
-            return Err("its name or user agent has characters that may not be there".into());
+            return Err("its name or user agent has characters that are not allowed".into());
         }
         if request.name.bytes().all(|byte| byte == b'.') {
-            return Err("its name would be a step in the server's path".into());
+            return Err("its name consists of dots, which a server would take for a step in its path".into());
         }
         if request.fields.len() > limits::FIELDS {
             return Err("it has too many fields".into());
@@ -174,50 +210,50 @@ impl Policy {
         if request.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > limits::REQUEST {
             return Err("it is too large".into());
         }
-        let said = self.said(&request.name).ok_or("the manifest does not declare this request")?;
-        if request.method != said.rules.method {
-            return Err(format!("it must be a {}", said.rules.method));
+        let rules = self.rules(&request.name).ok_or("the manifest does not declare this request")?;
+        if request.method != rules.declared.method {
+            return Err(format!("its method must be {}", rules.declared.method));
         }
         if !self.user_agent.is_match(&request.user_agent) {
-            return Err("its user agent does not fit".into());
+            return Err("its user agent does not match the manifest".into());
         }
-        said.check(&request.fields)
+        rules.check(&request.fields)
     }
 
-    /// Whether a request of this name is declared at all.
+    /// Whether the manifest declares a request of this name.
     #[must_use]
     pub fn declares(&self, request: &str) -> bool {
-        self.said(request).is_some()
+        self.rules(request).is_some()
     }
 
-    /// The setting, if any, that turns this request, or a field of it, off.
+    /// The setting, if any, that turns off this request or a field in it.
     pub(crate) fn switched_off(&self, request: &Request, settings: &Settings) -> Option<String> {
-        let said = self.said(&request.name)?;
+        let Says { switch, fields, .. } = &self.rules(&request.name)?.declared;
         let sent = |field: &&Field| request.fields.iter().any(|(name, _)| *name == field.name);
-        let fields = said.rules.fields.iter().filter(sent).filter_map(|field| field.switch.as_ref());
-        said.rules.switch.iter().chain(fields).find(|switch| !settings.switch(switch)).cloned()
+        let fields = fields.iter().filter(sent).filter_map(|field| field.switch.as_ref());
+        switch.iter().chain(fields).find(|switch| !settings.switch(switch)).cloned()
     }
 
-    fn said(&self, name: &str) -> Option<&Said> {
-        // A name that is declared as it is wins, wherever a name with a variable stands.
-        let exact = self.says.iter().find(|said| said.variable.is_none() && said.is_for(name));
-        exact.or_else(|| self.says.iter().find(|said| said.is_for(name)))
+    fn rules(&self, name: &str) -> Option<&RequestRules> {
+        // A name without a variable comes first, wherever in the manifest it is.
+        let exact = self.says.iter().find(|rules| rules.variable.is_none() && rules.is_for(name));
+        exact.or_else(|| self.says.iter().find(|rules| rules.is_for(name)))
     }
 }
 
-impl Sight {
+impl FieldTree {
     fn add(&mut self, path: &str) {
-        let mut sight = self;
-        // Deeper ones are refused; here they only must not be built.
+        let mut tree = self;
+        // Longer paths are an error already; here it only matters that no deep tree is built for one.
         for key in path.split('.').take(limits::PATH) {
-            sight = sight.0.entry(key.into()).or_default();
+            tree = tree.0.entry(key.into()).or_default();
         }
     }
 
-    /// What is listed stays; of that, what may not pass stays as null, "not known".
+    /// What is listed stays; a listed value that may not pass becomes null, "not known".
     fn cut(&self, object: Map<String, Value>) -> Map<String, Value> {
         let listed = object.into_iter().filter_map(|(key, value)| Some((self.0.get(&key)?, key, value)));
-        listed.map(|(sight, key, value)| (key, sight.pass(value))).collect()
+        listed.map(|(tree, key, value)| (key, tree.pass(value))).collect()
     }
 
     fn pass(&self, value: Value) -> Value {
@@ -235,57 +271,57 @@ impl Sight {
     }
 }
 
-impl Said {
-    fn new(rules: &Says, patterns: &mut Patterns, wrong: &mut Vec<String>) -> Self {
-        let name = &rules.request;
+impl RequestRules {
+    fn new(declared: &Says, patterns: &mut Patterns, wrong: &mut Vec<String>) -> Self {
+        let name = &declared.request;
         let mut fail = |reason: String| wrong.push(format!("request {name}: {reason}"));
         let (prefix, rest) = name.split_once('{').map_or((name.as_str(), None), |(prefix, rest)| (prefix, Some(rest)));
-        let variable = match (rest.map(|rest| rest.split_once('}')), &rules.variable) {
+        let variable = match (rest.map(|rest| rest.split_once('}')), &declared.variable) {
             (None, None) => None,
             (Some(Some((_, suffix))), Some(rule)) => {
-                Check::new(rule, patterns).map_err(&mut fail).ok().map(|check| (check, suffix.into()))
+                CompiledRule::new(rule, patterns).map_err(&mut fail).ok().map(|rule| (rule, suffix.into()))
             }
             _ => {
                 fail("a name with a variable in '{' and '}' needs a rule for it, and only such a name".into());
                 None
             }
         };
-        let mut checks = Vec::new();
-        for (i, field) in rules.fields.iter().enumerate() {
-            if rules.fields[..i].iter().any(|other| other.name == field.name) {
+        let mut values = Vec::new();
+        for (i, field) in declared.fields.iter().enumerate() {
+            if declared.fields[..i].iter().any(|other| other.name == field.name) {
                 fail(format!("the field {} is listed twice", field.name));
             }
-            let check = Check::new(&field.rule, patterns);
-            checks.extend(check.map_err(|reason| fail(format!("field {}: {reason}", field.name))));
+            let rule = CompiledRule::new(&field.rule, patterns);
+            values.extend(rule.map_err(|reason| fail(format!("field {}: {reason}", field.name))));
         }
-        Self { prefix: prefix.into(), variable, rules: rules.clone(), checks }
+        Self { prefix: prefix.into(), variable, declared: declared.clone(), values }
     }
 
     fn is_for(&self, name: &str) -> bool {
         match &self.variable {
             None => name == self.prefix,
-            Some((check, suffix)) => name
+            Some((rule, suffix)) => name
                 .strip_prefix(self.prefix.as_str())
                 .and_then(|rest| rest.strip_suffix(suffix.as_str()))
-                .is_some_and(|value| check.fits(value)),
+                .is_some_and(|value| rule.fits(value)),
         }
     }
 
-    /// Fields must come in the declared order, each at most once: both could carry a message.
+    /// Fields must come in the declared order, each at most once: order and repetition could carry a message.
     fn check(&self, fields: &[(String, String)]) -> Result<(), String> {
         let mut positions = Vec::with_capacity(fields.len());
         for (name, value) in fields {
-            let found = self.rules.fields.iter().position(|field| field.name == *name);
+            let found = self.declared.fields.iter().position(|field| field.name == *name);
             let at = found.ok_or("it has a field that the manifest does not declare")?;
             if positions.last().is_some_and(|last| at <= *last) {
                 return Err(format!("the field {name} is repeated or out of order"));
             }
-            if !self.checks[at].fits(value) {
+            if !self.values[at].fits(value) {
                 return Err(format!("the value of {name} does not fit its rule"));
             }
             positions.push(at);
         }
-        let mut required = self.rules.fields.iter().enumerate().filter(|(_, field)| !field.optional);
+        let mut required = self.declared.fields.iter().enumerate().filter(|(_, field)| !field.optional);
         match required.find(|(at, _)| !positions.contains(at)) {
             Some((_, field)) => Err(format!("the field {} is missing", field.name)),
             None => Ok(()),
@@ -293,7 +329,7 @@ impl Said {
     }
 }
 
-impl Check {
+impl CompiledRule {
     fn new(rule: &Rule, patterns: &mut Patterns) -> Result<Self, String> {
         if rule.constant.is_none() && rule.one_of.is_none() && rule.pattern.is_none() && rule.max_length.is_none() {
             return Err("it needs const, enum, pattern or max_length".into());
@@ -311,22 +347,22 @@ impl Check {
     }
 }
 
-/// Patterns that were compiled: a manifest repeats a few of them over and over.
+/// The patterns compiled so far: a manifest repeats a few of them over and over.
 #[derive(Default)]
 struct Patterns(HashMap<String, Regex>);
 
 impl Patterns {
-    /// A pattern for the whole value; matching takes time in proportion to the value's length.
+    /// Compile a pattern that the whole value must match; matching takes time in proportion to the value's length.
     fn get(&mut self, text: &str) -> Result<Regex, String> {
         if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }
         if text.len() > limits::PATTERN_TEXT {
-            return Err(format!("a pattern has {} bytes; at most {} are read", text.len(), limits::PATTERN_TEXT));
+            return Err(format!("a pattern has {} bytes; the limit is {}", text.len(), limits::PATTERN_TEXT));
         }
         let build =
             |text: &str| RegexBuilder::new(text).size_limit(limits::PATTERN).dfa_size_limit(limits::PATTERN).build();
-        // With a parenthesis too many it would be another pattern within ours.
+        // It must be valid alone: with an unbalanced parenthesis it would be another pattern inside ours.
         let alone = if text.contains(['(', ')']) { build(text).map(drop) } else { Ok(()) };
         let pattern = alone.and_then(|()| build(&format!(r"\A(?:{text})\z")));
         let pattern = pattern.map_err(|error| format!("the pattern {text:?} cannot be used: {error}"))?;
@@ -349,13 +385,13 @@ mod tests {
     "#;
 
     fn wrong(text: &str) -> String {
-        Policy::new(Manifest::parse(text).unwrap()).map(|_| ()).unwrap_err().join("\n")
+        Policy::new(Manifest::parse(text).unwrap()).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_pattern_is_one_by_itself() {
+    fn a_pattern_must_be_valid_by_itself() {
         assert!(Policy::new(Manifest::parse(BASE).unwrap()).is_ok());
-        // Between parentheses of ours it would be two: a text that begins with digits, or one that ends so.
+        // Inside our parentheses it would be two patterns: a text that begins with digits, or one that ends with them.
         let found = wrong(&BASE.replace("[0-9]+", "[0-9]+)|(?:[0-9]+"));
         assert!(found.contains("field f: the pattern \"[0-9]+)|(?:[0-9]+\" cannot be used"), "{found}");
     }
@@ -363,7 +399,7 @@ mod tests {
     #[test]
     fn no_pattern_takes_half_a_gigabyte() {
         let found = wrong(&BASE.replace("[0-9]+", &r"\\W".repeat(20_000)));
-        assert!(found.contains("a pattern has 40000 bytes; at most 500 are read"), "{found}");
+        assert!(found.contains("a pattern has 40000 bytes; the limit is 500"), "{found}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! How many requests an instance may send in a time: a bucket that fills up slowly.
+//! How many requests an instance may send in how much time: a token bucket.
 
 use crate::limits::{BURST, REFILL};
 
-/// What is left, and since when it has been filling up.
+/// A token bucket of [`BURST`] tokens that gains one every [`REFILL`] nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     left: u32,
@@ -10,17 +10,17 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// A full bucket.
+    /// A full bucket. `now`: nanoseconds of a monotonic clock.
     #[must_use]
     pub fn new(now: u64) -> Self {
         Self { left: BURST, since: now }
     }
 
-    /// Take one; false if there is none left. `now`: nanoseconds of a monotonic clock.
+    /// Take a token; false if there is none left. `now`: nanoseconds of the same clock.
     pub fn take(&mut self, now: u64) -> bool {
         let new = now.saturating_sub(self.since) / REFILL;
         self.left = self.left.saturating_add(u32::try_from(new).unwrap_or(u32::MAX)).min(BURST);
-        // A full bucket gathers nothing for later.
+        // A full bucket gains nothing, so the next refill starts to count now.
         self.since = if self.left == BURST { now } else { self.since + new * REFILL };
         let any = self.left > 0;
         self.left -= u32::from(any);

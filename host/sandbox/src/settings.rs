@@ -1,39 +1,77 @@
-//! The settings document as the host sees it: it belongs to the user, a component may only ask
-//! for keys that are absent.
+//! The settings document as the host sees it. It belongs to the user; a component can only ask to add keys that are
+//! absent. What the keys mean is the component's affair, except `enabled`, the id, the switches and the server's URL,
+//! which the host enforces. Where documents are kept is in `host/src/home/`.
 
 use crate::limits;
 use serde_json::{Map, Value};
 
-/// A settings document.
+/// A settings document: a JSON object of at most [`limits::SETTINGS`] bytes.
+///
+/// ```
+/// use glassbox_sandbox::Settings;
+///
+/// let mut settings = Settings::parse(r#"{"enabled": true, "events": {"printjob": false}}"#)?;
+/// assert!(settings.enabled() && !settings.switch("events.printjob"));
+/// assert!(settings.switch("events.startup"), "on unless it is turned off");
+///
+/// settings.set("events.startup", false.into())?;
+/// assert!(!settings.switch("events.startup"));
+///
+/// // A component gets what is absent, and nothing else.
+/// settings.add_absent(r#"{"unique_id": "4711", "events": {}}"#, &[])?;
+/// assert_eq!(settings.get("unique_id"), Some(&"4711".into()));
+/// assert!(!settings.switch("events.printjob"));
+/// # Ok::<(), glassbox_sandbox::SettingsError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings(Map<String, Value>);
 
+/// What is wrong with a settings document, or with a change to one.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The text has this many bytes, which are too many.
+    #[error("it has {0} bytes; the limit is {limit}", limit = limits::SETTINGS)]
+    TooLong(usize),
+    /// The text is not a JSON object.
+    #[error(transparent)]
+    NotAnObject(#[from] serde_json::Error),
+    /// The value of this key would have to be an object, for the path to go on.
+    #[error("'{0}' is not an object")]
+    NoWay(String),
+    /// The document would be too long afterwards.
+    #[error("the settings would have more than {limit} bytes", limit = limits::SETTINGS)]
+    Full,
+    /// An id that a component made is not like a UUID.
+    #[error("{0} must be 1 to {limit} letters, digits and '-'", limit = limits::ID)]
+    BadId(String),
+}
+
 impl Settings {
-    /// Read a document.
+    /// Parse a document.
     ///
     /// # Errors
-    /// What is wrong with the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// When the text is too long, or not a JSON object.
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
         if text.len() > limits::SETTINGS {
-            return Err(format!("it has {} bytes; at most {} are read", text.len(), limits::SETTINGS));
+            return Err(SettingsError::TooLong(text.len()));
         }
-        serde_json::from_str(text).map(Self).map_err(|error| error.to_string())
+        Ok(Self(serde_json::from_str(text)?))
     }
 
-    /// The text of the document, for people and for components.
+    /// The document as indented JSON, for people and for components.
     #[must_use]
     pub fn text(&self) -> String {
         // A map of JSON values always has a text.
         serde_json::to_string_pretty(&self.0).unwrap_or_default()
     }
 
-    /// Whether the user said yes. Anything but `true` is a no.
+    /// Whether the user said yes: `enabled` is `true`. Anything else means no.
     #[must_use]
     pub fn enabled(&self) -> bool {
         self.0.get("enabled") == Some(&Value::Bool(true))
     }
 
-    /// The value at a path like `events.printjob`.
+    /// The value at a path like `events.printjob`; none where there is nothing.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Value> {
         let mut keys = path.split('.');
@@ -41,11 +79,11 @@ impl Settings {
         keys.try_fold(first, |value, key| value.get(key))
     }
 
-    /// Set the value at a path, making objects on the way.
+    /// Set the value at a path like `events.printjob`, creating objects on the way.
     ///
     /// # Errors
-    /// When something on the way is not an object.
-    pub fn set(&mut self, path: &str, value: Value) -> Result<(), String> {
+    /// When something on the way is not an object; what was on the way before that may have been created.
+    pub fn set(&mut self, path: &str, value: Value) -> Result<(), SettingsError> {
         let mut object = &mut self.0;
         let mut keys = path.split('.').peekable();
         while let Some(key) = keys.next() {
@@ -54,23 +92,23 @@ impl Settings {
                 return Ok(());
             }
             let next = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
-            object = next.as_object_mut().ok_or(format!("'{key}' is not an object"))?;
+            object = next.as_object_mut().ok_or_else(|| SettingsError::NoWay(key.into()))?;
         }
         Ok(())
     }
 
-    /// Whether a switch is on: only `false` turns it off.
+    /// Whether the switch at a path is on: only `false` turns it off.
     #[must_use]
     pub fn switch(&self, path: &str) -> bool {
         self.get(path) != Some(&Value::Bool(false))
     }
 
-    /// Take over what a component asks for: keys that are absent, or null, which says as much;
-    /// and only while the user has said yes. `reserved` keys are the user's alone.
+    /// Add the keys that a component asks for (`asked`, a JSON object), as far as they are absent or null here, and
+    /// only while the user says yes. `enabled` and the `reserved` keys are the user's alone, and never added.
     ///
     /// # Errors
-    /// When the text is not a JSON object, or the document would be too long; nothing is taken then.
-    pub fn add_absent(&mut self, asked: &str, reserved: &[&str]) -> Result<(), String> {
+    /// When the text is not a JSON object, or the document would become too long; nothing is added then.
+    pub fn add_absent(&mut self, asked: &str, reserved: &[&str]) -> Result<(), SettingsError> {
         let asked = Self::parse(asked)?;
         if !self.enabled() {
             return Ok(());
@@ -83,7 +121,7 @@ impl Settings {
             }
         }
         if completed.text().len() >= limits::SETTINGS {
-            return Err(format!("the settings would have more than {} bytes", limits::SETTINGS));
+            return Err(SettingsError::Full);
         }
         *self = completed;
         Ok(())

@@ -1,5 +1,5 @@
 //! Attestations: statements signed by auditors, in a file beside a plugin, and the operator's rule of how many of which
-//! auditors must vouch for a component before it is loaded. What an audit consists of is in [`glassbox_audit`]; what a
+//! auditors must vouch for a component before it is loaded. What an audit consists of is in the crate `glassbox-audit`; what a
 //! plugin may do once it is loaded is in [`crate::home::grants`].
 
 pub mod dsse;

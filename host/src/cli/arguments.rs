@@ -1,43 +1,56 @@
-//! The command line: what can be said, and the help that teaches it.
+//! The command line's arguments, and the help that teaches them.
 
+#[cfg(feature = "audit")]
 use crate::cli::audit::Options as Audit;
 use crate::cli::doctor;
 use crate::cli::journal::Options as Journal;
-use crate::cli::logger::Form;
+use crate::cli::logger::LogFormat;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// The first line of [`Cli`]'s first steps, where there is a demo.
+#[cfg(feature = "audit")]
+macro_rules! demo_step {
+    () => {
+        "  glassbox demo                     watch a recorded day of a real OctoPrint go through the box\n"
+    };
+}
+#[cfg(not(feature = "audit"))]
+macro_rules! demo_step {
+    () => {
+        ""
+    };
+}
+
 /// Opt-in usage tracking in a glass box.
 ///
 /// A tracker is a WebAssembly component that can see what its manifest lists, say what its
-/// manifest lists, and touch nothing else. This program runs it, and sends nothing before you say so.
+/// manifest lists, and touch nothing else. This program runs it, and sends nothing until you opt in.
 #[derive(Debug, Parser)]
-#[command(version = glassbox::VERSION, after_help = "\
-First steps:
-  glassbox demo                     watch a recorded day of a real OctoPrint go through the box
-  glassbox init                     make a home with the bundled tracker
-  glassbox opt-in tracking          read what it records, and say yes
+#[command(version = glassbox::VERSION, after_help = concat!("First steps:\n", demo_step!(), "\
+\x20 glassbox init                     make a home with the bundled tracker
+  glassbox opt-in tracking          read what it records, and agree
   glassbox run --octoprint URL      follow your OctoPrint (--api-key-file FILE)
-  glassbox run --events FILE        or feed it events; - for standard input
-  glassbox status                   is anything sent, and why (not)?
-  glassbox doctor                   does it not work? what to do about it
-  glassbox journal                  what was sent, when, and because of what
-  glassbox opt-out tracking         say no again; takes effect at once
+  glassbox run --events FILE        or read events from a file; - for standard input
+  glassbox status                   is anything sent, and why or why not?
+  glassbox doctor                   find out what does not work, and how to fix it
+  glassbox journal                  what was sent, when, and which event caused it
+  glassbox opt-out tracking         change your mind; it stops at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, journal --verify, replay), 2 it could not be done.")]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, journal --verify, replay), 2 an error."))]
 pub struct Cli {
-    /// The home folder: plugins, settings [default: glassbox in the XDG data folder].
+    /// The home folder, with plugins and settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
     pub home: Option<PathBuf>,
 
-    /// Log more: -v every report, -vv everything.
+    /// Log more: -v also logs each report, -vv logs everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// How the log looks on standard error.
-    #[arg(long, global = true, value_name = "FORM", value_enum, default_value_t)]
-    pub log: Form,
+    /// The format of the log, which goes to standard error.
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log: LogFormat,
 
     #[command(subcommand)]
     pub command: Command,
@@ -45,109 +58,111 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make the home: folders, configuration, the bundled tracker. What is there stays.
+    /// Make the home: folders, a configuration file, the bundled tracker. Nothing is overwritten.
     Init,
-    /// Take over the settings of OctoPrint's own tracker: its id, its switches, its intervals, its server.
+    /// Take over the settings of OctoPrint's own tracker: its id, switches, intervals and server.
     ///
-    /// The file is OctoPrint's configuration, usually ~/.octoprint/config.yaml; it is not changed. What you
-    /// have set here otherwise stays, and then nothing is taken over. Nobody is opted in by this.
+    /// The file is OctoPrint's configuration, usually ~/.octoprint/config.yaml; it is not changed. If you
+    /// have set something else here, nothing is taken over. This does not opt you in.
     Import {
         /// OctoPrint's configuration.
         #[arg(value_name = "CONFIG.yaml")]
         file: PathBuf,
-        /// Take OctoPrint's also where you have set something else here.
+        /// Overwrite what you have set here with OctoPrint's settings.
         #[arg(long)]
         force: bool,
-        /// The OctoPrint, by its name in glassbox.toml. Needed where there are several.
+        /// The name of the OctoPrint in glassbox.toml. Needed if there are several.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
-    /// List the plugins: what they are, and whether they are on.
+    /// List the plugins: what each is, and whether it sends anything.
     List,
-    /// Say whether anything is sent, and which rule decides.
+    /// Show whether anything is sent, which rule decides, and what was sent so far.
     Status {
-        /// Only for this OctoPrint, by its name in glassbox.toml.
+        /// Only for the OctoPrint with this name in glassbox.toml.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
-    /// Look at a set-up step by step, and say what to do about what is wrong.
+    /// Check the whole setup step by step, and say how to fix what is wrong.
     ///
-    /// Looks at the home, the plugins, their grants and settings, OctoPrint, the API key and what it may
+    /// Checks the home, the plugins, their grants and settings, OctoPrint, the API key and what it may
     /// read, the tracking server, the clock and a Raspberry Pi's throttle state. It changes nothing and
-    /// reports nothing; to the tracking server it connects only where somebody has opted in.
+    /// reports nothing. It connects to the tracking server only if somebody has opted in.
     Doctor(doctor::Arguments),
     /// Show or change a plugin's settings.
     ///
-    /// Without KEY all are shown with title, value and default; KEY shows one, KEY=VALUE changes
-    /// one. A running host takes changes up at once. VALUE is JSON, or text as it is.
+    /// Without arguments all settings are shown, each with title, value and default. KEY shows one, and
+    /// KEY=VALUE changes one. VALUE is JSON, or plain text. A running host uses the change at once.
     Settings {
         /// The plugin.
         name: String,
-        /// What to show or change, for example events.printjob=false.
+        /// The setting to show or change, for example events.printjob=false.
         #[arg(value_name = "KEY[=VALUE]")]
         keys: Vec<String>,
-        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        /// The name of the OctoPrint in glassbox.toml, or 'all'. Needed if there are several.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
     /// Show what a plugin asks for, and grant it.
     ///
-    /// A plugin without a grant is not started. A new version that asks for no more than was granted
-    /// is taken up by a running host; for one that asks for more this shows what that is.
+    /// A plugin without a grant is not started. A running host switches to a new version of a plugin by
+    /// itself if that asks for no more than was granted. If it asks for more, this shows what.
     Grant {
         /// The plugin.
         name: String,
     },
-    /// Take back what was granted. A running host stops the plugin at once and forgets what waits.
+    /// Take back what was granted. A running host stops the plugin at once and drops reports that wait.
     Revoke {
         /// The plugin.
         name: String,
     },
-    /// Show what a plugin will record, grant that, and switch it on.
+    /// Show what a plugin will record, grant that, and switch the plugin on.
     OptIn {
         /// The plugin.
         name: String,
-        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        /// The name of the OctoPrint in glassbox.toml, or 'all'. Needed if there are several.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
-    /// Switch a plugin off. A running host stops sending at once and forgets what waits.
+    /// Switch a plugin off. A running host stops sending at once and drops reports that wait.
     OptOut {
         /// The plugin.
         name: String,
-        /// The OctoPrint, by its name in glassbox.toml, or 'all'. Needed where there are several.
+        /// The name of the OctoPrint in glassbox.toml, or 'all'. Needed if there are several.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
     },
     /// Run all plugins in the home.
     ///
-    /// Events come from a running OctoPrint: the one that is named, or those of the [[octoprint]] entries of
-    /// glassbox.toml, and those that publish at the brokers of its [[mqtt]] entries. Its API key is read from a file that only you can read, from $GLASSBOX_API_KEY, or
-    /// from systemd's credential octoprint-api-key. When this program ends, OctoPrint runs on.
+    /// Events come from a running OctoPrint: the one given with --octoprint, or those of the [[octoprint]]
+    /// entries in glassbox.toml and those that publish at the brokers of its [[mqtt]] entries. The API key is
+    /// read from a file that only you can read, from $GLASSBOX_API_KEY, or from systemd's credential
+    /// octoprint-api-key. OctoPrint keeps running when this program ends.
     ///
-    /// With --events they are JSON Lines, {"event": "PrintStarted", "payload": {..}}. At the end of the
-    /// input, or on Ctrl-C, plugins hear that the server stops. What waits is sent for up to 5 s.
+    /// With --events they are JSON Lines: {"event": "PrintStarted", "payload": {..}}. At the end of the
+    /// input, or on Ctrl-C, plugins are told that the server stops, and reports that wait are sent for up
+    /// to 5 s.
     Run {
         /// The OctoPrint to follow, for example http://octopi.local
         #[arg(long, value_name = "URL")]
         octoprint: Option<String>,
-        /// The file with its API key.
+        /// A file with its API key.
         #[arg(long, value_name = "FILE", requires = "octoprint")]
         api_key_file: Option<PathBuf>,
-        /// Events from a file, a pipe, or - for standard input.
+        /// Read events from a file or a named pipe; - for standard input.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["octoprint", "api_key_file"])]
         events: Option<PathBuf>,
         #[command(flatten)]
         record: crate::cli::run::Record,
     },
-    /// Run a recording again, with all live services denied, and stop at the first difference.
+    /// Run a recording again, without access to any live service, and stop at the first difference.
     ///
-    /// The component is looked for by its digest: in the home, among those that are named, and in this
-    /// program. Exit status 1 if anything is different.
+    /// The component that was recorded is found by its digest: in the home, among those given with
+    /// --component, or in this program. Exit status 1 if anything differs.
     Replay(crate::cli::replay::Options),
     /// Show what was reported, what was not, and what happened to plugins.
     ///
-    /// Everything is in the journal: each report from when it was queued, with every field, to what
+    /// The journal has an entry for each report when it is queued, with every field, and one for what
     /// became of it. It holds no id and no secret, so that you can show it to anybody. All times are UTC.
     #[command(visible_alias = "log")]
     Journal(Journal),
@@ -157,11 +172,13 @@ pub enum Command {
     /// that send nothing: which input can change what it says, whether secrets turn up in any form, and,
     /// with a corpus of recorded cases, whether it does what OctoPrint did. At the end a verdict for each
     /// claim: holds, fails, or not shown. About a minute; --quick runs nothing.
+    #[cfg(feature = "audit")]
     Audit(Audit),
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.
     ///
     /// Makes a throw-away home, opts in there, and sends to a receiver on a loopback port: nothing
     /// leaves this machine. Ends with a table: every report, here and as OctoPrint sent it.
+    #[cfg(feature = "audit")]
     Demo {
         /// How many seconds of the session to play in one second; 0 for as fast as possible.
         #[arg(long, default_value_t = 16.0)]
@@ -174,25 +191,25 @@ pub enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
-    /// Show what a plugin records, as its manifest says.
+    /// Show what a plugin records, as its manifest declares it.
     Policy {
         /// The plugin.
         #[arg(default_value = "tracking")]
         name: String,
-        /// As the table in the README.
+        /// As the table in guest/README.md.
         #[arg(long)]
         markdown: bool,
     },
-    /// Make a plugin of a WebAssembly module and a manifest.
+    /// Make a plugin from a WebAssembly module and a manifest.
     ///
-    /// The module is what cargo builds for wasm32-unknown-unknown with wit-bindgen and the contract
-    /// in wit/. The result is one file: drop it into the plugin folder.
+    /// The module is what cargo builds for wasm32-unknown-unknown, with wit-bindgen and the contract
+    /// in wit/. The result is one file, to be dropped into the plugin folder.
     Pack {
         /// The module.
         module: PathBuf,
         /// The manifest.
         manifest: PathBuf,
-        /// Where the plugin goes; its name must be that of the manifest.
+        /// The plugin to write; NAME must be the plugin's name in the manifest.
         #[arg(short, long, value_name = "NAME.wasm")]
         output: PathBuf,
     },

@@ -1,9 +1,10 @@
-//! `audit`.
+//! `glassbox audit`: its arguments, its progress bar, and which report is printed where. What is examined is in the
+//! crate `glassbox-audit`.
 
 use super::Sign;
 use anyhow::{Context, Result};
 use clap::Args;
-use glassbox_audit::conformance::{case, sent};
+use glassbox_audit::conformance::{corpus, sent};
 use glassbox_audit::rebuild::{Rebuilt, rebuild};
 use glassbox_audit::versions::{Component, compare};
 use glassbox_audit::{Report, flow};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What can be said of an audit on the command line.
+/// The arguments of `glassbox audit`.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The component.
@@ -23,45 +24,45 @@ pub struct Options {
     /// A file of recorded cases; may be given several times.
     #[arg(long, value_name = "CASES.jsonl")]
     corpus: Vec<PathBuf>,
-    /// Pairs of runs for each input of each event; 0: do not run it.
+    /// How many pairs of runs to make for each input of each event; 0 does not run it.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     trials: u32,
-    /// No runs: only what the file says. The same as --trials 0.
+    /// Only read the file, and do not run it. The same as --trials 0.
     #[arg(long, conflicts_with = "trials")]
     quick: bool,
-    /// What all chance in the runs is made of; with the same seed they are the same.
+    /// The seed of all random choices; with the same seed the report is the same.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
-    /// Stop after so many seconds, with as many trials as were made by then.
+    /// Stop after so many seconds, with the trials that were done by then.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     time: u64,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-    /// Also write the report as a page: one file that needs nothing else.
+    /// Also write the report as an HTML page that needs no other file.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Print the JSON Schema of --json, and do nothing else.
     #[arg(long)]
     schema: bool,
-    /// Write what it sent in every case of the corpora, one line of JSON for each.
+    /// Write what it sent in each case of the corpora to this file, one line of JSON for each.
     #[arg(long, value_name = "FILE.jsonl", requires = "corpus")]
     sent: Option<PathBuf>,
-    /// Build it again from this checkout of its source, and compare. Runs the checkout's code: its build
-    /// scripts and macros, as you, in no sandbox.
+    /// Build it again from this checkout of its source, and compare. This runs the checkout's code as you, in no
+    /// sandbox: its build scripts and macros.
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
-    /// Say instead what this version can see, say and touch that the version in OLD could not.
+    /// Show instead what this version can see, say and touch that the version in OLD could not.
     ///
-    /// With runs, also which input newly changes what it says; with a corpus, also what it sends otherwise in
-    /// recorded cases. The exit status is 1 if anything is newly seen or said.
+    /// Unless with --quick, also which input can now change what it says; with a corpus, also what it sends
+    /// differently in recorded cases. The exit status is 1 if it sees or says anything new.
     #[arg(long, value_name = "OLD", conflicts_with_all = ["sign", "source", "sent", "html"])]
     against: Option<PathBuf>,
     #[command(flatten)]
     sign: Sign,
 }
 
-/// Print the report, and sign it if that is wanted; false if anything is wrong.
+/// Print the report, and sign it if asked to. False if a claim fails.
 pub fn audit(options: &Options) -> Result<bool> {
     let Some(file) = options.file.as_deref().filter(|_| !options.schema) else {
         std::io::stdout().write_all(glassbox_audit::SCHEMA.as_bytes())?;
@@ -84,7 +85,7 @@ pub fn audit(options: &Options) -> Result<bool> {
         false if super::colours() => write!(out, "{report:#}")?,
         false => write!(out, "{report}")?,
     }
-    // Nobody has signed what they could not see.
+    // Before it is signed: nobody signs what they could not read.
     out.flush()?;
     if let Some(key) = key {
         let signed = options.sign.sign(&key, file, &report, &text)?;
@@ -95,13 +96,14 @@ pub fn audit(options: &Options) -> Result<bool> {
     Ok(report.passed())
 }
 
-/// Print how a version differs from the one before; false if it sees or says more.
+/// Print how a version differs from an old one. False if it sees or says anything new.
 fn against(old: &Path, file: &Path, options: &Options) -> Result<bool> {
     let (before, after) = (read(old)?, read(file)?);
     let (before, after) = (Component { file: old, bytes: &before }, Component { file, bytes: &after });
     let measure = options.measures().then(|| options.measure());
-    let corpora = case::read_all(&options.corpus)?;
-    let versions = with_a_bar(|progress| compare(&Sandbox::new(None)?, before, after, &corpora, measure, progress))?;
+    let corpora = corpus::read_all(&options.corpus)?;
+    let versions =
+        with_progress_bar(|progress| compare(&Sandbox::new(None)?, before, after, &corpora, measure, progress))?;
     let mut out = std::io::stdout().lock();
     if options.json {
         serde_json::to_writer_pretty(&mut out, &versions)?;
@@ -118,34 +120,36 @@ fn read(file: &Path) -> Result<Vec<u8>> {
         .context("the component cannot be read")
 }
 
-/// All that was asked for.
+/// Make the report, with everything that was asked for.
 fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
-    // No cache: an audit runs what it was given, not what somebody compiled before.
-    let (sandbox, corpora) = (Sandbox::new(None)?, case::read_all(&options.corpus)?);
+    // Without a cache: an audit runs the bytes it was given, and not what somebody compiled before.
+    let (sandbox, corpora) = (Sandbox::new(None)?, corpus::read_all(&options.corpus)?);
     let mut report = glassbox_audit::audit(&sandbox, file, bytes, &corpora);
     let name = report.manifest.as_ref().map(|manifest| manifest.plugin.name.clone());
     if let (Some(file), Some(name), None) = (&options.sent, &name, &report.error) {
         sent::write(&Arc::new(sandbox.prepare(name, bytes)?), &corpora, file)?;
     }
     if let Some(checkout) = &options.source {
-        report.built(built_again(bytes, name.as_deref(), checkout)?);
+        report.add_rebuilt(build_again(bytes, name.as_deref(), checkout)?);
     }
     if options.measures() {
-        with_a_bar(|progress| glassbox_audit::observe(&mut report, bytes, &corpora, options.measure(), progress))?;
+        with_progress_bar(|progress| {
+            glassbox_audit::observe(&mut report, bytes, &corpora, options.measure(), progress)
+        })?;
     }
     Ok(report)
 }
 
-/// Not without a word before: here a stranger's code runs as the user.
-fn built_again(bytes: &[u8], name: Option<&str>, checkout: &Path) -> Result<Rebuilt> {
-    let name =
-        name.context("the component has no manifest that can be read: it does not say which source is its own")?;
+/// Build it from its source. Says so first, as this runs a stranger's code as the user.
+fn build_again(bytes: &[u8], name: Option<&str>, checkout: &Path) -> Result<Rebuilt> {
+    let name = name
+        .context("the component has no manifest that can be read, so its name, and with it its source, is not known")?;
     let _ = writeln!(
         std::io::stderr(),
         "building {name} with cargo in {}: this runs code of that checkout as you, in no sandbox",
         checkout.display()
     );
-    rebuild(bytes, name, checkout).context("it cannot be built again")
+    rebuild(bytes, name, checkout).context("it cannot be built from its source")
 }
 
 impl Options {
@@ -158,12 +162,12 @@ impl Options {
     }
 }
 
-/// Do what tells from 0 to 1000 how far it is; a person sees that.
-fn with_a_bar<T>(work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> Result<T>) -> Result<T> {
+/// Do work that reports its progress, from 0 to 1000; on a terminal, as a progress bar.
+fn with_progress_bar<T>(work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> Result<T>) -> Result<T> {
     let bar = std::io::stderr().is_terminal();
     let shown = AtomicUsize::new(usize::MAX);
     let done = work(&|done| {
-        // Whole percents are enough to be written.
+        // Only whole percents are drawn.
         if bar && shown.swap(done / 10, Ordering::SeqCst) != done / 10 {
             let full = "#".repeat(done / 25);
             let _ = write!(std::io::stderr().lock(), "\rmeasuring  [{full:40}] {:3} %", done / 10);

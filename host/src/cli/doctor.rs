@@ -1,4 +1,4 @@
-//! `doctor`: prints what an examination of the set-up found, for people or as JSON.
+//! `doctor`: prints what was found by checking the setup, for people or as JSON.
 
 use anyhow::Result;
 use clap::Args;
@@ -9,16 +9,16 @@ use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What `doctor` can be told.
+/// The options of `doctor`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The OctoPrint to look at, in place of those in glassbox.toml.
+    /// Check this OctoPrint, in place of those in glassbox.toml.
     #[arg(long, value_name = "URL")]
     octoprint: Option<String>,
-    /// The file with its API key.
+    /// A file with its API key.
     #[arg(long, value_name = "FILE", requires = "octoprint")]
     api_key_file: Option<PathBuf>,
-    /// Connect to the tracking server also where nobody has opted in.
+    /// Connect to the tracking server even if nobody has opted in.
     #[arg(long)]
     reach_server: bool,
     /// Print the findings as JSON.
@@ -26,7 +26,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Look at everything; true if nothing failed.
+/// Check everything; true if nothing failed.
 pub fn doctor(home: &Home, arguments: &Arguments) -> Result<bool> {
     let Arguments { octoprint, api_key_file, reach_server, json } = arguments;
     let options =
@@ -38,7 +38,7 @@ pub fn doctor(home: &Home, arguments: &Arguments) -> Result<bool> {
 
 fn print(findings: &[Finding], json: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let count = |verdict| findings.iter().filter(|finding| finding.severity == verdict).count();
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (failed, warnings) = (count(Severity::Fail), count(Severity::Warn));
     if json {
         let findings: Vec<_> = findings.iter().map(Finding::to_json).collect();

@@ -1,8 +1,12 @@
-//! The log on standard error: lines for people, or JSON for collectors. What is said, and when, is the
-//! affair of whoever says it.
+//! The log on standard error: lines for people, or JSON for log collectors. What is logged, and when, is decided
+//! by the code that logs it.
 //!
-//! A line may name a `plugin` and an `octoprint` beside its message, or both in one, `octoprint/plugin`;
-//! `about` is a plugin that the message itself names.
+//! An event may have the fields `plugin` and `octoprint`, or both in `plugin` as `octoprint/plugin`. `about` is a
+//! plugin that the message itself names: it is a field in JSON, and not repeated in a line for people.
+//!
+//! Own code rather than `tracing-subscriber`: its formatters can neither put plugin and OctoPrint before the
+//! message as in `octoprint/plugin: message`, nor write flat JSON with these names, nor escape what a plugin may
+//! have put into a message; and a program without spans needs nothing else of it.
 
 use glassbox_util::text::printable;
 use serde::Serialize;
@@ -11,9 +15,9 @@ use std::io::{IsTerminal, Write as _, stderr};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-/// How the log looks.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
+pub enum LogFormat {
     /// Lines for people.
     #[default]
     Plain,
@@ -21,24 +25,28 @@ pub enum Form {
     Json,
 }
 
-/// Log to standard error from now on, in this form and as much as `verbose` says.
-pub fn start(form: Form, verbose: u8) {
+/// Log to standard error from now on. `verbose` is how often `-v` was given: 0 for info, 1 for debug, 2 or more
+/// for trace.
+///
+/// # Panics
+/// When it is called a second time.
+pub fn start(format: LogFormat, verbose: u8) {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let logger = Logger { level, form, colours: form == Form::Plain && stderr().is_terminal() };
+    let logger = Logger { level, format, colours: format == LogFormat::Plain && stderr().is_terminal() };
     tracing::subscriber::set_global_default(logger).expect("the first one");
-    if form == Form::Json {
-        // A panic is a fault of ours, and has several lines; a collector can take one.
+    if format == LogFormat::Json {
+        // A panic is a bug of ours, and its message has several lines; a collector takes one.
         std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     }
 }
 
 struct Logger {
     level: Level,
-    form: Form,
+    format: LogFormat,
     colours: bool,
 }
 
@@ -52,16 +60,16 @@ impl Subscriber for Logger {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut said = Said::default();
-        event.record(&mut said);
+        let mut line = LogLine::default();
+        event.record(&mut line);
         let level = *event.metadata().level();
-        let line = match self.form {
-            Form::Plain => said.plain(level, self.colours),
-            Form::Json => said.json(level),
+        let text = match self.format {
+            LogFormat::Plain => line.plain(level, self.colours),
+            LogFormat::Json => line.json(level),
         };
-        // In one piece, or other processes' lines may come in between. A log that nobody reads any
-        // more stops nothing.
-        let _ = stderr().lock().write_all(line.as_bytes());
+        // In one piece, or the lines of other processes may come in between. If nobody reads the log any more,
+        // we go on.
+        let _ = stderr().lock().write_all(text.as_bytes());
     }
 
     // There are no spans.
@@ -74,9 +82,9 @@ impl Subscriber for Logger {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// What one line says.
+/// One line of the log.
 #[derive(Default)]
-struct Said {
+struct LogLine {
     message: String,
     plugin: Option<String>,
     octoprint: Option<String>,
@@ -84,7 +92,7 @@ struct Said {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct JsonLine<'a> {
     time: String,
     level: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,8 +102,8 @@ struct Line<'a> {
     message: &'a str,
 }
 
-impl Said {
-    /// Further lines of a message are set back, so that they cannot pass for ours.
+impl LogLine {
+    /// For people. Further lines of a message are indented, so that they cannot pass for lines of ours.
     fn plain(&self, level: Level, colours: bool) -> String {
         let colour = match level {
             Level::ERROR => 31,
@@ -122,8 +130,8 @@ impl Said {
             Some((octoprint, plugin)) => (Some(octoprint), Some(plugin)),
             None => (self.octoprint.as_deref(), plugin),
         };
-        let line = Line {
-            // With a fixed number of digits, lines sort as they came.
+        let line = JsonLine {
+            // With a fixed number of digits, lines sort by time.
             time: format!("{:.3}", jiff::Timestamp::now()),
             level: &level.as_str().to_ascii_lowercase(),
             plugin,
@@ -134,20 +142,20 @@ impl Said {
     }
 
     fn take(&mut self, name: &str, value: &str) {
-        // What is not seen is spelled out, whoever said it; the lines of a message stay lines.
+        // Whoever it comes from, invisible characters are escaped; only line breaks stay.
         let value = value.split('\n').map(|line| printable(line, usize::MAX)).collect::<Vec<_>>().join("\n");
         match name {
             "message" => self.message.insert_str(0, &value),
             "plugin" => self.plugin = Some(value),
             "octoprint" => self.octoprint = Some(value),
             "about" => self.about = Some(value),
-            // What libraries add.
+            // A field of a library's event.
             _ => write!(self.message, " {name}={value}").expect("into memory"),
         }
     }
 }
 
-impl Visit for Said {
+impl Visit for LogLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.take(field.name(), value);
     }
@@ -161,26 +169,26 @@ impl Visit for Said {
 mod tests {
     use super::*;
 
-    fn said(fields: &[(&str, &str)]) -> Said {
-        let mut said = Said::default();
-        fields.iter().for_each(|(name, value)| said.take(name, value));
-        said
+    fn log_line(fields: &[(&str, &str)]) -> LogLine {
+        let mut line = LogLine::default();
+        fields.iter().for_each(|(name, value)| line.take(name, value));
+        line
     }
 
     #[test]
     fn a_line_names_whom_it_is_about() {
-        let plain = |fields: &[(&str, &str)]| said(fields).plain(Level::INFO, false);
+        let plain = |fields: &[(&str, &str)]| log_line(fields).plain(Level::INFO, false);
         assert_eq!(plain(&[("message", "m")]), " INFO m\n");
         assert_eq!(plain(&[("message", "m"), ("plugin", "p")]), " INFO p: m\n");
         assert_eq!(plain(&[("octoprint", "o"), ("message", "m"), ("plugin", "p")]), " INFO o/p: m\n");
         assert_eq!(plain(&[("more", "1"), ("message", "m"), ("about", "p")]), " INFO m more=1\n");
-        assert_eq!(said(&[("message", "m")]).plain(Level::ERROR, true), "\u{1b}[31mERROR\u{1b}[0m m\n");
+        assert_eq!(log_line(&[("message", "m")]).plain(Level::ERROR, true), "\u{1b}[31mERROR\u{1b}[0m m\n");
     }
 
     #[test]
     fn json_has_what_the_line_has_and_the_time() {
-        let line = said(&[("message", "a \"b\""), ("about", "p"), ("octoprint", "o")]).json(Level::WARN);
-        let other = said(&[("message", "a \"b\""), ("plugin", "o/p")]).json(Level::WARN);
+        let line = log_line(&[("message", "a \"b\""), ("about", "p"), ("octoprint", "o")]).json(Level::WARN);
+        let other = log_line(&[("message", "a \"b\""), ("plugin", "o/p")]).json(Level::WARN);
         let (time, rest) = line.strip_prefix("{\"time\":\"").unwrap().split_once('"').unwrap();
         assert!(time.parse::<jiff::Timestamp>().is_ok() && time.len() == "2026-01-01T00:00:00.000Z".len(), "{time}");
         let expected = ",\"level\":\"warn\",\"plugin\":\"p\",\"octoprint\":\"o\",\"message\":\"a \\\"b\\\"\"}\n";
@@ -190,9 +198,9 @@ mod tests {
 
     #[test]
     fn nothing_passes_for_another_line_or_moves_the_cursor() {
-        let lines = said(&[("message", "a:\n  - b\nc")]);
+        let lines = log_line(&[("message", "a:\n  - b\nc")]);
         assert_eq!(lines.plain(Level::INFO, false), " INFO a:\n  - b\n      c\n");
-        let awkward = said(&[("message", "\u{1b}[2J\r\u{202e}a\n INFO tracking: b")]);
+        let awkward = log_line(&[("message", "\u{1b}[2J\r\u{202e}a\n INFO tracking: b")]);
         assert_eq!(awkward.plain(Level::WARN, false), " WARN \\u{1b}[2J\\u{d}\\u{202e}a\n       INFO tracking: b\n");
         let json = awkward.json(Level::WARN);
         assert_eq!(json.matches('\n').count(), 1);

@@ -1,4 +1,4 @@
-//! `pack`: a module and a manifest become one plugin file.
+//! `pack`: makes a plugin from a module and a manifest.
 
 use anyhow::{Context, Result};
 use glassbox_sandbox::Sandbox;
@@ -6,7 +6,7 @@ use glassbox_util::files::write_atomically;
 use std::io::Write;
 use std::path::Path;
 
-/// Encode, embed, and check that the result would be loaded, before anything is written.
+/// Make the plugin. It is written only if a host would load it.
 pub fn pack(module: &Path, manifest: &Path, output: &Path) -> Result<()> {
     let code = std::fs::read(module).with_context(|| format!("reading the module {}", module.display()))?;
     let text =

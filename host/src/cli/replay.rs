@@ -1,4 +1,4 @@
-//! `replay`.
+//! `replay`: runs a recording again, compares it with another version, or removes the secrets from it.
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -7,36 +7,36 @@ use glassbox::record::{self, Components, Ending, Recording, Redactor, Sink, comp
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What can be said of a replay.
+/// The options of `replay`.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The recording, of 'run --record' or of a failure (state/NAME.trap.jsonl).
+    /// The recording: from 'run --record', or of a failure (state/NAME.trap.jsonl).
     file: PathBuf,
-    /// A component that was recorded, if it is not in the home any more; may be given several times.
+    /// A component that was recorded and is no longer in the home. Can be given several times.
     #[arg(long, value_name = "FILE.wasm")]
     component: Vec<PathBuf>,
-    /// Compare with this version: what would it have sent?
+    /// Compare with this version: show what it would have sent instead.
     #[arg(long, value_name = "OTHER.wasm")]
     with: Option<PathBuf>,
-    /// Write the same recording without secrets: with stand-ins for all texts.
+    /// Write the same recording without secrets, with placeholders in place of all texts.
     #[arg(long, value_name = "NEW.jsonl", conflicts_with = "with")]
     scrub: Option<PathBuf>,
 }
 
-/// Replay a recording; false if something is different.
+/// Replay a recording; false if something differs.
 pub fn replay(home: &Home, options: &Options) -> Result<bool> {
     let recording = Recording::read(&options.file)?;
     let mut out = std::io::stdout().lock();
     match &recording.ending {
         Ending::Stopped => {}
-        Ending::Full => writeln!(out, "the recording had reached its limit: what came later is not in it")?,
-        Ending::Torn(place) => writeln!(out, "the recording ends {place}: what is not whole is left out")?,
+        Ending::Full => writeln!(out, "the recording had reached its limit: what happened later is not in it")?,
+        Ending::Torn(place) => writeln!(out, "the recording ends {place}: the incomplete rest is left out")?,
     }
     if recording.header.redacted {
-        writeln!(out, "texts in it are stand-ins for what was there")?;
+        writeln!(out, "the texts in it are placeholders")?;
     }
     if recording.calls.is_empty() {
-        bail!("there is no whole call in the recording {}", options.file.display());
+        bail!("there is no complete call in the recording {}", options.file.display());
     }
     let mut components = Components::find(home, &options.component, recording.is_metered())?;
     if let Some(other) = &options.with {
@@ -49,8 +49,8 @@ pub fn replay(home: &Home, options: &Options) -> Result<bool> {
         return Ok(comparison.is_same());
     }
     if let Some(new) = &options.scrub {
-        scrub(&recording, &mut components, new)?;
-        writeln!(out, "{} is the same without secrets; it is a run with stand-ins for all texts", new.display())?;
+        redact(&recording, &mut components, new)?;
+        writeln!(out, "{} is the same recording without secrets: all texts in it are placeholders", new.display())?;
         return Ok(true);
     }
     let replay = record::replay(&recording, &mut components)?;
@@ -58,7 +58,7 @@ pub fn replay(home: &Home, options: &Options) -> Result<bool> {
     Ok(replay.divergence.is_none())
 }
 
-fn scrub(recording: &Recording, components: &mut Components, new: &std::path::Path) -> Result<()> {
+fn redact(recording: &Recording, components: &mut Components, new: &std::path::Path) -> Result<()> {
     let starts = recording.starts();
     let sink = Sink::create(new, u64::MAX, true)?;
     let mut redactor = Redactor::default();

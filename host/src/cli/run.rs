@@ -1,4 +1,4 @@
-//! `run`.
+//! `run`: finds out where events come from, and runs all plugins with them.
 
 use anyhow::{Context, Result, bail};
 use glassbox::daemon::{self, Source};
@@ -12,21 +12,21 @@ use std::fs::File;
 use std::io::{BufReader, stdin};
 use std::path::{Path, PathBuf};
 
-/// Whether it is recorded.
+/// The options for recording a run.
 #[derive(Debug, clap::Args)]
 pub struct Record {
-    /// Write all that crosses the boundary of plugins into this new file, for 'glassbox replay'.
+    /// Record all calls to and from plugins in this new file, for 'glassbox replay'.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// The recording ends when it has so many bytes.
+    /// End the recording when it has this many bytes.
     #[arg(long, value_name = "BYTES", requires = "record", default_value_t = LIMIT)]
     record_limit: u64,
-    /// With stand-ins for all texts: no id, no salt, no path.
+    /// Record placeholders in place of all texts: no id, no salt, no path.
     #[arg(long, requires = "record")]
     record_scrub: bool,
 }
 
-/// Run all plugins until the events end or a signal comes.
+/// Run all plugins until the events end or a signal arrives.
 pub fn run(
     home: &Home,
     octoprint: Option<&str>,

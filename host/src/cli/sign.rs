@@ -1,4 +1,4 @@
-//! `audit --sign`: puts what an audit found under an auditor's signature.
+//! `glassbox audit --sign`: signs the findings of an audit. Keys and statements are in [`glassbox::attest`].
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -9,30 +9,30 @@ use glassbox_audit::Report;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 
-/// Whether and how a report is signed.
+/// The arguments of `glassbox audit` about signing.
 #[derive(Debug, Args)]
 pub struct Sign {
-    /// Sign what was found, for hosts that require it.
+    /// Sign the findings with this key, for hosts that require signed audits.
     ///
-    /// KEY is what 'openssl genpkey -algorithm ed25519' makes. The statement is signed whether what was found is
-    /// good or bad: of each auditor the newest counts.
+    /// KEY is a file as 'openssl genpkey -algorithm ed25519' makes it. The findings are signed whether they are good
+    /// or bad: the newest statement of each auditor counts.
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
-    /// Where the signed statement is added [default: beside the component, with .intoto.jsonl after its name].
+    /// The file to which the signed statement is added [default: the component's, with .intoto.jsonl after its name].
     #[arg(long, value_name = "FILE", requires = "sign")]
     out: Option<PathBuf>,
-    /// For how long it counts.
+    /// How many days the statement counts.
     #[arg(long, value_name = "DAYS", requires = "sign", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
     valid_days: u16,
 }
 
 impl Sign {
-    /// The key, if it is to be signed; before the work is done that may be in vain.
+    /// Read the key, if there is one. Called before the audit, so that a wrong key does not waste the time for it.
     pub fn key(&self) -> Result<Option<SecretKey>> {
         self.sign.as_deref().map(SecretKey::read).transpose()
     }
 
-    /// Sign a report of this component; `text` is the report as it is published. Returns what was done.
+    /// Sign a report of this component; `text` is the report as it is published. Returns two lines for people.
     pub fn sign(&self, key: &SecretKey, component: &Path, report: &Report, text: &[u8]) -> Result<String> {
         let lasts = SignedDuration::from_hours(24 * i64::from(self.valid_days));
         let statement = Statement::of(report, text, Timestamp::now(), lasts).context("it cannot be signed")?;

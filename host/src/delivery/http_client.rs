@@ -1,7 +1,7 @@
-//! Sending one request to its server, once: connections, TLS, limits of time and size, and whether
-//! the server can have heard it. When to try, and whether again, is not decided here.
+//! Sends one request to its server, once: connections, TLS, limits on time and size, and whether the server can have
+//! received it. When to send a request, and whether to send it again, is decided in `worker.rs`.
 
-use crate::net::connect_error::why;
+use crate::net::ConnectError;
 use crate::net::tls_trust::{SharedConnector, TlsTrust};
 use glassbox_sandbox::{Method, Outgoing};
 use std::io::ErrorKind;
@@ -14,22 +14,24 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Agent, Error, Timeout};
 
-/// One attempt, from resolving the name to the end of the answer. OctoPrint's own limit.
+/// The time limit for one attempt, from looking up the name to the end of the answer. OctoPrint's own tracker has the
+/// same (a connect and read timeout of 3.05 s).
 const ATTEMPT: Duration = Duration::from_millis(3050);
 
-/// Reports come in bursts, for which a connection is kept. Servers close one that was idle for some
-/// seconds, and a request that meets that on its way is lost: we are the first to close it.
+/// How long an idle connection is kept. Reports come in bursts. Servers close a connection that was idle for some
+/// seconds, and a request that is sent at that moment is lost, so we close it first.
 pub const IDLE: Duration = Duration::from_secs(1);
 
-/// As much of an answer is read, headers and all, so that the connection can be used again; nobody
-/// looks at it.
+/// How much of an answer is read, in bytes with its headers. Nobody looks at it; but only when an answer was read to
+/// its end can the connection be used again.
 const ANSWER: usize = 64 << 10;
 
-/// What is read at once, of which each connection keeps as much memory. The head of an answer has half of it.
+/// The read buffer of each connection, in bytes. The headers of an answer may take half of it.
 const INPUT: usize = 16 << 10;
 
-/// What is written at once, kept as well; a request's URL must fit. The few that do not get a connection of their own.
+/// The write buffer of each connection, in bytes. A request's URL and headers must fit.
 const OUTPUT: usize = 8 << 10;
+/// The same for the few requests that do not fit: each of them gets a connection of its own.
 const LARGE: usize = 128 << 10;
 
 /// How an attempt ended.
@@ -37,27 +39,28 @@ const LARGE: usize = 128 << 10;
 pub enum Attempt {
     /// The server answered with this status of 2xx.
     Sent(StatusCode),
-    /// It answered with another status, or not at all though it may have heard the request: again
-    /// could count twice.
+    /// The server answered with another status, or not at all although it may have received the request, which would
+    /// be counted twice if it were sent again. The status if there was one, and what happened, for people.
     Failed(Option<StatusCode>, String),
-    /// Not a byte of the request was given to a connection: the server cannot have heard it.
-    NotHeard(String),
+    /// Not a byte of the request was written to a connection, so the server cannot have received it. What happened, for
+    /// people.
+    NotSent(String),
 }
 
-/// Carries requests, one after the other.
+/// Sends requests, one after the other.
 pub struct HttpClient {
     agent: Agent,
-    roots: TlsTrust,
-    given: Given,
+    trust: TlsTrust,
+    written: Written,
 }
 
-/// Whether anything of a request was given to a connection.
+/// Whether a byte of the current request was written to a connection.
 #[derive(Clone, Debug, Default)]
-struct Given(Arc<AtomicBool>);
+struct Written(Arc<AtomicBool>);
 
-impl Given {
-    fn set(&self, given: bool) {
-        self.0.store(given, Ordering::SeqCst);
+impl Written {
+    fn set(&self, written: bool) {
+        self.0.store(written, Ordering::SeqCst);
     }
 
     fn get(&self) -> bool {
@@ -66,31 +69,31 @@ impl Given {
 }
 
 impl HttpClient {
-    /// Without a connection yet; servers must be vouched for by one of these.
+    /// A client without a connection. Servers' certificates must be signed by one of these CAs.
     #[must_use]
-    pub fn new(roots: &TlsTrust) -> Self {
-        let given = Given::default();
-        Self { agent: agent(roots, &given, OUTPUT), roots: roots.clone(), given }
+    pub fn new(trust: &TlsTrust) -> Self {
+        let written = Written::default();
+        Self { agent: agent(trust, &written, OUTPUT), trust: trust.clone(), written }
     }
 
-    /// Carry a request to its server and wait for the answer.
+    /// Send a request to its server and wait for the answer.
     #[must_use]
     pub fn send(&self, request: &Outgoing) -> Attempt {
-        self.given.set(false);
+        self.written.set(false);
         match self.exchange(request) {
             Ok(status) if status.is_success() => Attempt::Sent(status),
             Ok(status) => Attempt::Failed(Some(status), format!("the server answered {status}")),
-            Err(error) if self.given.get() => Attempt::Failed(None, not_answered(&error)),
-            Err(error) => Attempt::NotHeard(not_heard(&error)),
+            Err(error) if self.written.get() => Attempt::Failed(None, not_answered(error)),
+            Err(error) => Attempt::NotSent(not_sent(error)),
         }
     }
 
     fn exchange(&self, request: &Outgoing) -> Result<StatusCode, Error> {
         let user_agent = request.user_agent.as_str();
-        // A head has some more in it.
+        // The headers need some more.
         let is_large = request.url.len() + request.form.len() > OUTPUT - 1024;
-        let own = is_large.then(|| agent(&self.roots, &self.given, LARGE));
-        let agent = own.as_ref().unwrap_or(&self.agent);
+        let larger = is_large.then(|| agent(&self.trust, &self.written, LARGE));
+        let agent = larger.as_ref().unwrap_or(&self.agent);
         let mut answer = match request.method {
             Method::Get if request.form.is_empty() => agent.get(&request.url).header("user-agent", user_agent).call(),
             Method::Get => {
@@ -103,68 +106,68 @@ impl HttpClient {
                 .header("content-type", "application/x-www-form-urlencoded")
                 .send(request.form.as_bytes()),
         }?;
-        // What cannot be read to its end within the limits costs the connection, no more.
+        // If it cannot be read to its end within the limits, the connection is closed, and nothing else happens.
         let _ = answer.body_mut().read_to_vec();
         Ok(answer.status())
     }
 }
 
-/// What makes connections that can write so much at once.
-fn agent(roots: &TlsTrust, given: &Given, output: usize) -> Agent {
-    let (tls, inner) = roots.for_requests();
+/// An agent whose connections have a write buffer of this many bytes.
+fn agent(trust: &TlsTrust, written: &Written, output: usize) -> Agent {
+    let (tls, inner) = trust.for_ureq();
     let config = Agent::config_builder()
         .timeout_global(Some(ATTEMPT))
-        // A little less, so that it is seen at which stage the time ran out.
+        // A little less, so that the error says at which stage the time ran out.
         .timeout_resolve(Some(ATTEMPT - Duration::from_millis(50)))
         .timeout_connect(Some(ATTEMPT - Duration::from_millis(50)))
         .max_idle_age(IDLE)
         .input_buffer_size(INPUT)
-        // It must fit, or it would not be seen that it is the head that is too long.
+        // Less than the buffer, or the error would not say that it is the headers that are too long.
         .max_response_header_size(INPUT / 2)
         .output_buffer_size(output)
         .http_status_as_error(false)
-        // A redirect would send a report to somebody whom nobody named.
+        // A redirect would send a report to a server that nobody named.
         .max_redirects(0)
         .max_redirects_will_error(false)
         .tls_config(tls)
         .build();
-    let connector = Watched { inner, given: given.clone() };
+    let connector = ObservedConnector { inner, written: written.clone() };
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
-/// Makes connections, and watches what happens on them.
+/// Makes connections that note whether something was written to them.
 #[derive(Debug)]
-struct Watched {
+struct ObservedConnector {
     inner: SharedConnector,
-    given: Given,
+    written: Written,
 }
 
-impl Connector for Watched {
-    type Out = Connection;
+impl Connector for ObservedConnector {
+    type Out = ObservedTransport;
 
-    fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Connection>, Error> {
+    fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<ObservedTransport>, Error> {
         let connected = self.inner.connect(details, chained);
-        // What a proxy was asked, over a connection of ours too, was not the request.
-        self.given.set(false);
-        Ok(connected?.map(|inner| Connection { inner, given: self.given.clone(), read: 0 }))
+        // What was written so far was for a proxy, and not the request.
+        self.written.set(false);
+        Ok(connected?.map(|inner| ObservedTransport { inner, written: self.written.clone(), read: 0 }))
     }
 }
 
 #[derive(Debug)]
-struct Connection {
+struct ObservedTransport {
     inner: Box<dyn Transport>,
-    given: Given,
-    /// Bytes of the answer so far.
+    written: Written,
+    /// How many bytes of the answer were read.
     read: usize,
 }
 
-impl Transport for Connection {
+impl Transport for ObservedTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.given.set(true);
+        self.written.set(true);
         self.read = 0;
         self.inner.transmit_output(amount, timeout)
     }
@@ -188,18 +191,18 @@ impl Transport for Connection {
     }
 }
 
-/// Why no connection came about.
-fn not_heard(error: &Error) -> String {
+/// Why there was no connection.
+fn not_sent(error: Error) -> String {
     match error {
         Error::Timeout(Timeout::Resolve) => "its name could not be looked up in time".into(),
         Error::Timeout(_) => "there was no connection in time".into(),
-        Error::Io(error) => why(error),
+        Error::Io(error) => ConnectError::from(error).to_string(),
         error => error.to_string(),
     }
 }
 
 /// Why there was no answer.
-fn not_answered(error: &Error) -> String {
+fn not_answered(error: Error) -> String {
     match error {
         Error::Timeout(_) => format!("there was no answer within {} s", ATTEMPT.as_secs_f32()),
         Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {

@@ -1,8 +1,9 @@
-//! Delivery: reports that passed the gate, on their way to a tracking server. They wait in order, are sent
-//! once, and tried again only where the server cannot have heard them. What may be sent is not decided here.
+//! Delivery: sends reports that passed the gate to a tracking server, off the event path. They are sent in order and
+//! once; again only if the server cannot have received them. What may be sent is not decided here.
 
 mod http_client;
 mod outage;
 pub mod send_queue;
+mod worker;
 
 pub use send_queue::{SendQueue, Tally};

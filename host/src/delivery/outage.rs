@@ -1,62 +1,62 @@
-//! What the log says while reports do not get through: one warning when that begins, one line when
-//! it is over, however many reports it took. What became of each is counted elsewhere.
+//! What the log says while reports do not get through: one warning when that begins and one line when it is over,
+//! however many reports were lost. What happened to each report is counted in `send_queue.rs`.
 
-/// The outage that an outbox is in, if it is in one.
+/// The outage of one send queue, if there is one now.
 pub struct Outage {
-    /// Whose reports they are.
+    /// The plugin, for the log.
     name: String,
-    lost: Option<Lost>,
+    lost: Option<LostReports>,
 }
 
-/// What was lost in it.
+/// The reports that were lost in an outage.
 #[derive(Default)]
-struct Lost {
+struct LostReports {
     /// Not accepted, or not answered.
     failed: u64,
-    /// Given up, as no connection came about in time.
+    /// Given up, as there was no connection in time.
     dropped: u64,
-    /// Whether the last attempt found no connection.
-    away: bool,
+    /// Whether the last attempt failed to connect.
+    unreachable: bool,
 }
 
 impl Outage {
-    /// None yet.
+    /// There is no outage.
     pub fn none(name: &str) -> Self {
         Self { name: name.into(), lost: None }
     }
 
-    /// Whether the server is known to be away: one attempt for each request is enough then.
-    pub fn away(&self) -> bool {
-        self.lost.as_ref().is_some_and(|lost| lost.away)
+    /// Whether the server is known to be unreachable: then one attempt for each request is enough.
+    pub fn is_unreachable(&self) -> bool {
+        self.lost.as_ref().is_some_and(|lost| lost.unreachable)
     }
 
-    /// An attempt found no connection.
-    pub fn not_heard(&mut self, reason: &str) {
+    /// An attempt failed to connect.
+    pub fn not_sent(&mut self, reason: &str) {
         let what = format!("the tracking server cannot be reached, what does not get through is dropped: {reason}");
-        self.note(&what).away = true;
+        self.note(&what).unreachable = true;
     }
 
-    /// A request was given up, as it was not heard.
+    /// A request was given up, as it could not be sent.
     pub fn dropped(&mut self, request: &str, reason: &str) {
         self.note(&format!("{request} is dropped: {reason}")).dropped += 1;
     }
 
-    /// A connection was there, and yet the request failed.
+    /// There was a connection, but the request failed.
     pub fn failed(&mut self, request: &str, reason: &str) {
         let lost = self.note(&format!("{request} was not accepted: {reason}"));
         lost.failed += 1;
-        lost.away = false;
+        lost.unreachable = false;
     }
 
     /// A request was accepted.
     pub fn over(&mut self) {
-        if let Some(Lost { failed, dropped, .. }) = self.lost.take() {
+        if let Some(LostReports { failed, dropped, .. }) = self.lost.take() {
             let plugin = &self.name;
             tracing::info!(plugin, "reports get through again; not accepted: {failed}, dropped: {dropped}");
         }
     }
 
-    fn note(&mut self, what: &str) -> &mut Lost {
+    fn note(&mut self, what: &str) -> &mut LostReports {
         let plugin = &self.name;
         if self.lost.is_none() {
             tracing::warn!(plugin, "{what}");

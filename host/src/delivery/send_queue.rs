@@ -1,136 +1,139 @@
-//! Delivery: one worker for each instance sends its requests over HTTP, in order, off the event
-//! path. What is sent was decided before; here it is only carried. A worker is there while there is
-//! something to send, and a little longer: an instance is idle nearly always, and a host may have hundreds.
+//! The queue of requests that one plugin of one OctoPrint wants to send. A worker thread sends them; it runs while there
+//! is something to send and for a moment longer, as a host may have hundreds of queues, nearly always empty. What may
+//! be queued is decided in the sandbox, when to try again in `worker.rs`.
 
-use super::http_client::{Attempt, HttpClient, IDLE};
 use super::outage::Outage;
+use super::worker::Worker;
 use crate::home::instance_journal::{Cause, InstanceJournal};
 use crate::net::tls_trust::TlsTrust;
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Http;
 use glassbox_sandbox::{Outgoing, limits};
-use glassbox_util::random_part;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The server stamps the time of arrival, so a request that is older says something false.
-const TOO_LATE: Duration = Duration::from_secs(60);
-
-/// Pauses before the second, third and last attempt, before jitter of a quarter.
-const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
-
-/// A worker's thread. As it is not so large that the system makes it of huge pages, only what is used of
-/// it is memory.
+/// The stack of a worker's thread, in bytes. It is too small for the system to use huge pages for it, so that only what
+/// is used of it takes memory.
 const STACK: usize = 1 << 20;
 
-/// Why what waited was not sent.
-const TAKEN_BACK: &str = "consent or grant was taken back before it was sent";
+/// Why a request that waited was dropped, for the journal.
+pub(super) const WITHDRAWN: &str = "consent or grant was taken back before it was sent";
 
-/// What became of the requests so far.
+/// What happened to the requests so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Answered with 2xx.
+    /// How many were answered with 2xx.
     pub sent: u64,
-    /// Answered otherwise, or not at all though a connection was there.
+    /// How many were answered otherwise, or not at all although there was a connection.
     pub failed: u64,
-    /// Given up: no connection came about in time, or consent was taken back.
+    /// How many were given up: there was no connection in time, or consent was withdrawn.
     pub dropped: u64,
 }
 
-/// The queue of one instance, and the handle to its worker. Clones share the queue; the worker
-/// ends when the last one is gone.
+/// The queue, and the handle to its worker. Clones share the queue; the worker ends when the last clone is dropped.
 #[derive(Clone)]
-pub struct SendQueue(Arc<Owner>);
+pub struct SendQueue(Arc<Handle>);
 
-struct Owner(Arc<QueueShared>);
+/// Ends the worker when it is dropped.
+struct Handle(Arc<QueueShared>);
 
-struct QueueShared {
-    /// For the log.
-    name: String,
-    ledger: InstanceJournal,
+/// What the queue and its worker share.
+pub(super) struct QueueShared {
+    /// The plugin, for the log.
+    pub(super) name: String,
+    pub(super) journal: InstanceJournal,
     state: Mutex<State>,
-    changed: Condvar,
+    pub(super) changed: Condvar,
 }
 
-/// A request on its way.
+/// A request that waits or is being sent.
 #[derive(Clone)]
-struct Waiting {
-    request: Outgoing,
-    since: Instant,
-    cause: Cause,
+pub(super) struct QueuedRequest {
+    pub(super) request: Outgoing,
+    /// When it was queued.
+    pub(super) since: Instant,
+    /// What caused it, for the journal.
+    pub(super) cause: Cause,
 }
 
-struct State {
-    queue: VecDeque<Waiting>,
+pub(super) struct State {
+    pub(super) queue: VecDeque<QueuedRequest>,
     /// Whether there is a worker.
-    working: bool,
-    /// The worker's, while there is none.
-    outage: Option<Outage>,
-    /// What the worker is busy with; it is no longer in the queue.
-    carrying: Option<Waiting>,
-    /// Consent was taken back: what is carried is not tried again.
-    recalled: bool,
-    ended: bool,
-    /// Consent or grant was taken back: nothing is taken.
+    pub(super) working: bool,
+    /// The worker's outage, while there is no worker.
+    pub(super) outage: Option<Outage>,
+    /// The request that the worker is sending; it is no longer in the queue.
+    pub(super) in_flight: Option<QueuedRequest>,
+    /// Consent was withdrawn: the request in flight is not tried again.
+    pub(super) withdrawn: bool,
+    /// There are no more handles to the queue.
+    pub(super) ended: bool,
+    /// Consent or grant was withdrawn: nothing is queued.
     closed: bool,
-    /// Whom to trust, and whether that is new.
-    roots: TlsTrust,
-    renewed: bool,
-    tally: Tally,
+    /// Which CAs to trust, and whether that has changed since the worker last looked.
+    pub(super) trust: TlsTrust,
+    pub(super) trust_changed: bool,
+    pub(super) tally: Tally,
 }
 
 impl SendQueue {
-    /// An empty outbox with a worker; `name` is for the log, what becomes of requests for the ledger.
+    /// An empty queue. `name` is for the log; what happens to each request is written to `journal`.
     #[must_use]
-    pub fn new(name: &str, ledger: &InstanceJournal, roots: TlsTrust) -> Self {
+    pub fn new(name: &str, journal: &InstanceJournal, trust: TlsTrust) -> Self {
         let state = State {
             queue: VecDeque::new(),
             working: false,
             outage: Some(Outage::none(name)),
-            carrying: None,
-            recalled: false,
+            in_flight: None,
+            withdrawn: false,
             ended: false,
             closed: false,
-            roots,
-            renewed: false,
+            trust,
+            trust_changed: false,
             tally: Tally::default(),
         };
-        let (name, ledger) = (name.into(), ledger.clone());
-        Self(Arc::new(Owner(Arc::new(QueueShared { name, ledger, state: Mutex::new(state), changed: Condvar::new() }))))
+        let (name, journal) = (name.into(), journal.clone());
+        Self(Arc::new(Handle(Arc::new(QueueShared {
+            name,
+            journal,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }))))
     }
 
-    /// Forget all that waits: consent was taken back. What is just being carried is not tried again.
-    /// Returns how many requests waited.
+    /// Drop all requests that wait, as consent was withdrawn. The one in flight is not tried again. Returns how many
+    /// were dropped.
     pub fn clear(&self) -> usize {
         let mut state = self.0.0.lock();
         let waiting = std::mem::take(&mut state.queue);
-        state.recalled = true;
+        state.withdrawn = true;
         state.tally.dropped += waiting.len() as u64;
         self.0.0.changed.notify_all();
         drop(state);
-        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, TAKEN_BACK));
+        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, WITHDRAWN));
         waiting.len()
     }
 
-    /// Take nothing more, and forget what waits, until it is opened again: consent or grant was taken
-    /// back, and the plugin itself may not know yet. Returns how many requests waited.
+    /// Drop all requests that wait and queue nothing more until [`Self::open`] is called: consent or grant was withdrawn,
+    /// and the plugin may not know that yet. Returns how many were dropped.
     pub fn close(&self) -> usize {
         self.0.0.lock().closed = true;
         self.clear()
     }
 
-    /// Take requests again.
+    /// Queue requests again.
     pub fn open(&self) {
         self.0.0.lock().closed = false;
     }
 
-    /// Wait until all is delivered, but not longer than this. Returns what became of everything.
+    /// Wait until everything is sent, but not longer than this; what is left then is dropped. Returns what happened to
+    /// all requests.
     #[must_use]
     pub fn drain(&self, longest: Duration) -> Tally {
         let end = Instant::now() + longest;
         let mut state = self.0.0.lock();
-        while (!state.queue.is_empty() || state.carrying.is_some()) && !state.ended {
+        while (!state.queue.is_empty() || state.in_flight.is_some()) && !state.ended {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -138,25 +141,25 @@ impl SendQueue {
             state = self.0.0.wait(state, left);
         }
         let mut tally = state.tally;
-        // Nobody waits for them any more.
-        let left: Vec<_> = state.carrying.take().into_iter().chain(std::mem::take(&mut state.queue)).collect();
+        // There was no time left for these.
+        let left: Vec<_> = state.in_flight.take().into_iter().chain(std::mem::take(&mut state.queue)).collect();
         drop(state);
         left.iter().for_each(|waiting| self.0.0.dropped(waiting, "the host ended before it was sent"));
         tally.dropped += left.len() as u64;
         tally
     }
 
-    /// From the next request on, servers that these vouch for are delivered to.
-    pub fn trust(&self, roots: TlsTrust) {
+    /// Which CAs to trust from the next request on.
+    pub fn trust(&self, trust: TlsTrust) {
         let mut state = self.0.0.lock();
-        (state.roots, state.renewed) = (roots, true);
+        (state.trust, state.trust_changed) = (trust, true);
     }
 
-    /// Requests that are waiting or on their way.
+    /// How many requests wait or are in flight.
     #[must_use]
     pub fn waiting(&self) -> usize {
         let state = self.0.0.lock();
-        state.queue.len() + usize::from(state.carrying.is_some())
+        state.queue.len() + usize::from(state.in_flight.is_some())
     }
 }
 
@@ -168,17 +171,17 @@ impl Http for SendQueue {
 
     fn queue(&mut self, requests: Vec<Outgoing>) {
         let since = Instant::now();
-        // Written down before the worker can have sent them.
+        // In the journal before the worker can have sent them.
         let waiting = requests.into_iter().map(|request| {
-            let cause = self.0.0.ledger.queued(&request);
-            Waiting { request, since, cause }
+            let cause = self.0.0.journal.queued(&request);
+            QueuedRequest { request, since, cause }
         });
         let waiting: Vec<_> = waiting.collect();
         let mut state = self.0.0.lock();
         if state.closed {
             state.tally.dropped += waiting.len() as u64;
             drop(state);
-            return waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, TAKEN_BACK));
+            return waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, WITHDRAWN));
         }
         state.queue.extend(waiting);
         self.0.0.changed.notify_all();
@@ -190,7 +193,7 @@ impl Http for SendQueue {
     }
 }
 
-impl Drop for Owner {
+impl Drop for Handle {
     fn drop(&mut self) {
         self.0.lock().ended = true;
         self.0.changed.notify_all();
@@ -201,143 +204,28 @@ impl QueueShared {
     /// Start a worker.
     fn work(self: &Arc<Self>) {
         let shared = self.clone();
-        let thread = std::thread::Builder::new().name(format!("outbox {}", self.name)).stack_size(STACK);
+        let thread = std::thread::Builder::new().name(format!("send queue {}", self.name)).stack_size(STACK);
         if let Err(error) = thread.spawn(move || Worker::new(shared).run()) {
-            tracing::error!(plugin = self.name, "nothing can be sent: no thread for the outbox: {error}");
+            tracing::error!(plugin = self.name, "nothing can be sent: the system has no thread for that: {error}");
             let mut state = self.lock();
             state.working = false;
             let waiting = std::mem::take(&mut state.queue);
             state.tally.dropped += waiting.len() as u64;
             drop(state);
-            waiting.iter().for_each(|waiting| self.dropped(waiting, "there was no thread to be had"));
+            waiting.iter().for_each(|waiting| self.dropped(waiting, "the system had no thread for it"));
         }
     }
 
-    fn dropped(&self, waiting: &Waiting, reason: &str) {
-        self.ledger.request(What::Dropped, &waiting.request, &waiting.cause, None, Some(reason));
+    pub(super) fn dropped(&self, waiting: &QueuedRequest, reason: &str) {
+        self.journal.request(What::Dropped, &waiting.request, &waiting.cause, None, Some(reason));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&'a self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
+    /// Wait until the state changes, but not longer than this.
+    pub(super) fn wait<'a>(&'a self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
         self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-struct Worker {
-    client: HttpClient,
-    shared: Arc<QueueShared>,
-    outage: Outage,
-}
-
-impl Worker {
-    fn new(shared: Arc<QueueShared>) -> Self {
-        let mut state = shared.lock();
-        state.renewed = false;
-        let (client, outage) = (HttpClient::new(&state.roots), state.outage.take());
-        drop(state);
-        let outage = outage.unwrap_or_else(|| Outage::none(&shared.name));
-        Self { client, shared, outage }
-    }
-
-    fn run(mut self) {
-        while let Some(waiting) = self.next() {
-            let Waiting { request, since, cause } = &waiting;
-            let mut state = self.shared.lock();
-            if std::mem::take(&mut state.renewed) {
-                self.client = HttpClient::new(&state.roots);
-            }
-            drop(state);
-            let attempt = self.deliver(request, *since);
-            match &attempt {
-                Attempt::Sent(_) => self.outage.over(),
-                Attempt::Failed(_, reason) => self.outage.failed(&request.name, reason),
-                Attempt::NotHeard(reason) => self.outage.dropped(&request.name, reason),
-            }
-            let mut state = self.shared.lock();
-            if state.carrying.is_none() {
-                // The host ends, and this was counted as dropped.
-                break;
-            }
-            // Written down before the end can come, which waits until nothing is carried.
-            let ledger = &self.shared.ledger;
-            match attempt {
-                Attempt::Sent(status) => {
-                    state.tally.sent += 1;
-                    ledger.request(What::Sent, request, cause, Some(status.as_u16()), None);
-                }
-                Attempt::Failed(status, reason) => {
-                    state.tally.failed += 1;
-                    let status = status.map(|status| status.as_u16());
-                    ledger.request(What::Failed, request, cause, status, Some(&reason));
-                }
-                Attempt::NotHeard(reason) => {
-                    state.tally.dropped += 1;
-                    self.shared.dropped(&waiting, &reason);
-                }
-            }
-            state.carrying = None;
-            self.shared.changed.notify_all();
-        }
-    }
-
-    /// The next request; none when there was none for a while, and this worker ends.
-    fn next(&mut self) -> Option<Waiting> {
-        let end = Instant::now() + IDLE;
-        let mut state = self.shared.lock();
-        loop {
-            if state.ended {
-                return None;
-            }
-            if let Some(next) = state.queue.pop_front() {
-                state.carrying = Some(next.clone());
-                state.recalled = false;
-                return Some(next);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                state.working = false;
-                state.outage = Some(std::mem::replace(&mut self.outage, Outage::none(&self.shared.name)));
-                return None;
-            }
-            state = self.shared.wait(state, left);
-        }
-    }
-
-    /// Try until it is heard, or too late, or there is nobody left to send it for.
-    fn deliver(&mut self, request: &Outgoing, queued: Instant) -> Attempt {
-        // While the server is away one attempt for each request is enough.
-        let mut pauses = if self.outage.away() { [].iter() } else { PAUSES.iter() };
-        let mut last = "it waited too long".to_string();
-        while queued.elapsed() <= TOO_LATE {
-            // Before the first attempt, too.
-            if self.shared.lock().recalled {
-                return Attempt::NotHeard(TAKEN_BACK.into());
-            }
-            match self.client.send(request) {
-                Attempt::NotHeard(reason) => last = reason,
-                heard => return heard,
-            }
-            self.outage.not_heard(&last);
-            if !pauses.next().is_some_and(|pause| self.pause(*pause + random_part(*pause / 4))) {
-                break;
-            }
-        }
-        Attempt::NotHeard(last)
-    }
-
-    /// Wait between attempts; false if the outbox ends or consent is taken back meanwhile.
-    fn pause(&self, pause: Duration) -> bool {
-        let end = Instant::now() + pause;
-        let mut state = self.shared.lock();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if state.ended || state.recalled || left.is_zero() {
-                return !state.ended && !state.recalled;
-            }
-            state = self.shared.wait(state, left);
-        }
     }
 }

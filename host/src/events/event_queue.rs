@@ -1,5 +1,5 @@
-//! What waits for a plugin: orders of the host, which go first, and events. Between them a plugin
-//! can be exchanged; a plugin that is stuck holds nobody else up.
+//! The queue in front of each plugin: events, and orders of the host, which go first. A plugin that is stuck does not
+//! hold up its source, and so not the other plugins. What is done with an item is not decided here.
 
 use super::{Event, Listener};
 use glassbox_sandbox::Policy;
@@ -7,35 +7,34 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Events that wait. A full event queue holds the source up, so that nothing is lost.
+/// How many events may wait. A full queue makes the source wait, so that nothing is lost.
 const CAPACITY: usize = 1024;
 
-/// Events for which an empty event queue keeps room.
+/// For how many events an empty queue keeps memory.
 const ROOM: usize = 16;
 
-/// All that waits, in bytes: most events have some hundred, but one may have a million.
+/// How many bytes of payload may wait: most events have some hundred, but one may have a million.
 const BYTES: usize = 8 << 20;
 
-/// A full event queue of which fewer than so many events are taken in this time holds the source up no
-/// longer: its plugin is stuck or slow, and others wait for the same source. A call that is neither
-/// takes microseconds.
+/// When fewer than `PACE` events are taken from a full queue within `PATIENCE`, its plugin is stuck or slow, and the
+/// source no longer waits for it. A normal call takes microseconds.
 const PATIENCE: Duration = Duration::from_millis(50);
 const PACE: u64 = 10;
 
-/// What is next.
+/// What a plugin has to do next.
 #[derive(Debug, PartialEq)]
-pub enum Item<O> {
-    /// The host wants something.
+pub enum QueueItem<O> {
+    /// The host wants something of it.
     Order(O),
     /// An event, and when it came.
     Event(Arc<Event>, Instant),
-    /// Nothing came in time.
+    /// Nothing came in time, or a tick is due.
     Timeout,
-    /// All events were taken, and no more will come.
+    /// There are no more events.
     End,
 }
 
-/// An event queue with orders of type `O`.
+/// A queue of events, and of orders of type `O`.
 pub struct EventQueue<O> {
     queue: Mutex<Queue<O>>,
     changed: Condvar,
@@ -52,12 +51,12 @@ struct Queue<O> {
     stuck: bool,
     lost: u64,
     ended: bool,
-    /// When it is too late for the events that wait.
+    /// When the events that still wait are dropped.
     late: Option<Instant>,
 }
 
 impl<O> EventQueue<O> {
-    /// An empty event queue of a plugin with this policy.
+    /// An empty queue for a plugin with this policy.
     pub fn new(policy: Arc<Policy>) -> Self {
         let queue = Queue {
             orders: VecDeque::new(),
@@ -73,53 +72,53 @@ impl<O> EventQueue<O> {
         Self { queue: Mutex::new(queue), changed: Condvar::new(), room: Condvar::new() }
     }
 
-    /// Give an order; it is carried out before the next event.
+    /// Give an order, which comes before all events.
     pub fn order(&self, order: O) {
         self.lock().orders.push_back(order);
         self.changed.notify_one();
     }
 
-    /// Another version runs, which sees other events.
+    /// Another version of the plugin runs, which may see other events.
     pub fn now_sees(&self, policy: Arc<Policy>) {
         self.lock().policy = policy;
     }
 
-    /// Events that were passed by since this was last asked.
+    /// How many events were dropped since this was last called.
     pub fn lost(&self) -> u64 {
         std::mem::take(&mut self.lock().lost)
     }
 
-    /// The next order or event; waits until then, or for `longest`.
-    pub fn next(&self, longest: Option<Duration>) -> Item<O> {
+    /// The next order or event; waits for one, but not longer than `longest`.
+    pub fn next(&self, longest: Option<Duration>) -> QueueItem<O> {
         let end = longest.map(|longest| Instant::now() + longest);
         let mut queue = self.lock();
         loop {
             if let Some(order) = queue.orders.pop_front() {
-                return Item::Order(order);
+                return QueueItem::Order(order);
             }
             if queue.late.is_some_and(|late| late <= Instant::now()) {
                 queue.lost += queue.events.len() as u64;
                 queue.events.clear();
-                return Item::End;
+                return QueueItem::End;
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            // A tick that is due comes before events that wait: they may wait for ever.
+            // A tick that is due comes before the events, of which there may always be more.
             if left == Some(Duration::ZERO) {
-                return Item::Timeout;
+                return QueueItem::Timeout;
             }
             if let Some((event, came)) = queue.events.pop_front() {
                 queue.taken += 1;
                 queue.bytes -= event.payload.len();
                 queue.stuck &= queue.events.len() > CAPACITY / 2;
                 if queue.events.is_empty() {
-                    // The room that a flood took; there may be hundreds of event queuees.
+                    // Gives back the memory after a flood; there may be hundreds of queues.
                     queue.events.shrink_to(ROOM);
                 }
                 self.room.notify_all();
-                return Item::Event(event, came);
+                return QueueItem::Event(event, came);
             }
             if queue.ended {
-                return Item::End;
+                return QueueItem::End;
             }
             queue = match left {
                 Some(left) => self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
@@ -193,10 +192,10 @@ mod tests {
         queue.event(&event("unseen", "2"), false);
         queue.order(7);
         queue.end(Duration::from_secs(9));
-        assert_eq!(queue.next(Some(Duration::ZERO)), Item::Order(7));
-        assert_eq!(queue.next(Some(Duration::ZERO)), Item::Timeout);
-        assert!(matches!(queue.next(None), Item::Event(first, _) if first == event("A", "1")));
-        assert_eq!(queue.next(None), Item::End);
+        assert_eq!(queue.next(Some(Duration::ZERO)), QueueItem::Order(7));
+        assert_eq!(queue.next(Some(Duration::ZERO)), QueueItem::Timeout);
+        assert!(matches!(queue.next(None), QueueItem::Event(first, _) if first == event("A", "1")));
+        assert_eq!(queue.next(None), QueueItem::End);
     }
 
     #[test]
@@ -216,19 +215,19 @@ mod tests {
         let large = event("A", &"x".repeat(1 << 20));
         (0..100).for_each(|_| queue.event(&large, false));
         assert_eq!(queue.lost(), 92);
-        (0..8).for_each(|_| assert!(matches!(queue.next(None), Item::Event(..))));
+        (0..8).for_each(|_| assert!(matches!(queue.next(None), QueueItem::Event(..))));
         queue.event(&large, false);
         assert_eq!(queue.lost(), 0);
     }
 
     #[test]
-    fn a_plugin_that_goes_on_loses_nothing() {
+    fn a_plugin_that_keeps_up_loses_nothing() {
         let queue = Arc::new(queue());
         let reader = queue.clone();
         let count = 5 * CAPACITY;
         let thread = std::thread::spawn(move || {
             let mut seen = Vec::new();
-            while let Item::Event(event, _) = reader.next(None) {
+            while let QueueItem::Event(event, _) = reader.next(None) {
                 if seen.len() % 100 == 0 {
                     std::thread::sleep(Duration::from_millis(1));
                 }

@@ -1,16 +1,16 @@
-//! Who hears events, as the router sees it.
+//! The receiver of events, as the router sees it.
 
 use super::Event;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who hears events: a plugin's [`EventQueue`](super::event_queue::EventQueue), whatever else may be in that.
+/// A receiver of events: a plugin's [`EventQueue`](super::event_queue::EventQueue), whatever its type of orders is.
 pub trait Listener: Send + Sync {
-    /// Hand over an event, if the plugin sees it. Waits for room as long as the plugin goes on; with `alone`,
-    /// however slowly: nobody else waits.
+    /// Queue an event, if the plugin sees it. Waits for room while the plugin keeps up; with `alone`, when no other
+    /// plugin waits for the same source, also for one that is slow.
     fn event(&self, event: &Arc<Event>, alone: bool);
 
-    /// The events that the plugin sees.
+    /// The names of the events that the plugin sees.
     fn sees(&self) -> Vec<String>;
 
     /// No more events will come; those that wait are dropped if they take longer than this.

@@ -1,5 +1,5 @@
-//! Events on their way from a source to the plugins: what one is, who hears it, and where it waits. Where
-//! events come from, and what a plugin does with one, is in other rooms.
+//! Events on their way from a source to the plugins: what an event is, who receives it, and where it waits. Where
+//! events come from, and what a plugin does with them, is in other rooms.
 
 pub mod event;
 pub mod event_queue;

@@ -1,4 +1,5 @@
-//! From one source to every plugin's event queue; and what a plugin that comes late must hear.
+//! Delivers each event of one OctoPrint to the queue of every plugin that sees it, and remembers what a plugin that is
+//! attached later has to be told. Which fields of an event a plugin sees is decided in the sandbox.
 
 use super::Listener;
 use super::event::{ENVIRONMENT, Event, PRINTER, STARTED, STOPPING};
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the events that wait may take when the source has ended.
+/// How long plugins may take for the events that still wait when the source has ended.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// Delivers events. Clones share the listeners.
@@ -17,86 +18,86 @@ pub struct Router(Arc<Mutex<RouterState>>);
 #[derive(Default)]
 struct RouterState {
     listeners: BTreeMap<String, Arc<dyn Listener>>,
-    /// The last of each event that tells how things are, and when it came.
-    standing: BTreeMap<&'static str, (Arc<Event>, Instant)>,
+    /// The last of each event that says how things are, and when it came.
+    current: BTreeMap<&'static str, (Arc<Event>, Instant)>,
     ended: bool,
-    /// How often it changed what is seen.
+    /// How often it changed which events are seen.
     generation: u64,
-    watchers: Vec<Box<dyn Fn() + Send + Sync>>,
-    /// When the server's run was last told to begin or to end, by the server.
-    turned: Option<Instant>,
+    wakers: Vec<Box<dyn Fn() + Send + Sync>>,
+    /// When a run of the server last began or ended.
+    run_changed: Option<Instant>,
 }
 
 impl Router {
-    /// Whether a run of the server began or ended so short a time ago.
+    /// Whether a run of the server began or ended within this time.
     #[must_use]
-    pub fn turned_within(&self, age: Duration) -> bool {
-        self.lock().turned.is_some_and(|turned| turned.elapsed() < age)
+    pub fn run_changed_within(&self, age: Duration) -> bool {
+        self.lock().run_changed.is_some_and(|run_changed| run_changed.elapsed() < age)
     }
 
     /// Hand an event to every plugin that sees it.
     pub fn deliver(&self, event: Event) {
         let event = Arc::new(event);
-        let mut shared = self.lock();
-        shared.remember(&event);
-        let listeners: Vec<_> = shared.listeners.values().cloned().collect();
-        // A plugin that holds us up must not hold up who comes and goes.
-        drop(shared);
+        let mut state = self.lock();
+        state.remember(&event);
+        let listeners: Vec<_> = state.listeners.values().cloned().collect();
+        // While we wait for a plugin, others can be attached and detached.
+        drop(state);
         let alone = listeners.len() == 1;
         listeners.iter().for_each(|listener| listener.event(&event, alone));
     }
 
-    /// A plugin comes: it hears first how things are.
+    /// Add a plugin, and tell it first how things are.
     pub fn attach(&self, name: &str, listener: Arc<dyn Listener>) {
-        let mut shared = self.lock();
-        // The start last: whoever hears it reports at once, and must know by then.
+        let mut state = self.lock();
+        // The start last: a plugin that is told this reports at once, and must know the rest by then.
         for key in [ENVIRONMENT, PRINTER, STARTED] {
-            if let Some((event, since)) = shared.standing.get(key) {
+            if let Some((event, since)) = state.current.get(key) {
                 listener.event(&Arc::new(aged(event, *since)), false);
             }
         }
-        if shared.ended {
+        if state.ended {
             listener.end(LAST_EVENTS);
         }
-        shared.listeners.insert(name.into(), listener);
-        shared.changed();
+        state.listeners.insert(name.into(), listener);
+        state.changed();
     }
 
-    /// A plugin goes.
+    /// Remove a plugin.
     pub fn detach(&self, name: &str) {
-        let mut shared = self.lock();
-        shared.listeners.remove(name);
-        shared.changed();
+        let mut state = self.lock();
+        state.listeners.remove(name);
+        state.changed();
     }
 
-    /// A plugin sees other events now.
+    /// A plugin may see other events from now on.
     pub fn changed(&self) {
         self.lock().changed();
     }
 
-    /// All events that any plugin sees.
+    /// The names of all events that any plugin sees.
     #[must_use]
     pub fn sees(&self) -> BTreeSet<String> {
         let listeners: Vec<_> = self.lock().listeners.values().cloned().collect();
         listeners.iter().flat_map(|listener| listener.sees()).collect()
     }
 
-    /// Another number each time that the events that are seen may have changed.
+    /// A number that grows each time that the events which plugins see may have changed.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.lock().generation
     }
 
-    /// Have this called when they may have changed; it must not wait, nor call back.
-    pub fn watch(&self, ring: Box<dyn Fn() + Send + Sync>) {
-        self.lock().watchers.push(ring);
+    /// Have this called each time that those may have changed. It must not block, nor call the router.
+    pub fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.lock().wakers.push(wake);
     }
 
-    /// The source has ended.
+    /// The source has ended: there are no more events.
     pub fn end(&self) {
-        let mut shared = self.lock();
-        shared.ended = true;
-        shared.listeners.values().for_each(|listener| listener.end(LAST_EVENTS));
+        let mut state = self.lock();
+        state.ended = true;
+        state.listeners.values().for_each(|listener| listener.end(LAST_EVENTS));
     }
 
     fn lock(&self) -> MutexGuard<'_, RouterState> {
@@ -107,25 +108,25 @@ impl Router {
 impl RouterState {
     fn changed(&mut self) {
         self.generation += 1;
-        self.watchers.iter().for_each(|ring| ring());
+        self.wakers.iter().for_each(|wake| wake());
     }
 
     fn remember(&mut self, event: &Arc<Event>) {
         if !event.made_up && [STARTED, STOPPING].contains(&event.name.as_str()) {
-            self.turned = Some(Instant::now());
+            self.run_changed = Some(Instant::now());
         }
         match event.name.as_str() {
-            STOPPING => self.standing.clear(),
+            STOPPING => self.current.clear(),
             name => {
                 if let Some(key) = [ENVIRONMENT, STARTED, PRINTER].into_iter().find(|key| *key == name) {
-                    self.standing.insert(key, (event.clone(), Instant::now()));
+                    self.current.insert(key, (event.clone(), Instant::now()));
                 }
             }
         }
     }
 }
 
-/// The event as it would have to be told now: an uptime has grown.
+/// The event as it would be now: an uptime has grown since it came.
 fn aged(event: &Event, since: Instant) -> Event {
     let mut payload = event.payload.clone();
     if let Ok(Value::Object(mut fields)) = serde_json::from_str(&event.payload)
@@ -140,11 +141,11 @@ fn aged(event: &Event, since: Instant) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::event_queue::{EventQueue, Item};
+    use crate::events::event_queue::{EventQueue, QueueItem};
     use glassbox_sandbox::{Manifest, Policy};
 
     #[test]
-    fn who_comes_late_hears_how_things_are_and_nothing_older() {
+    fn a_plugin_that_comes_late_is_told_how_things_are_and_nothing_older() {
         let router = Router::default();
         let event = |name: &str, payload: &str| Event { name: name.into(), payload: payload.into(), made_up: false };
         router.deliver(event(STARTED, "{\"uptime\":1}"));
@@ -159,7 +160,7 @@ mod tests {
         router.deliver(event("A", "2"));
         router.end();
         let mut heard = Vec::new();
-        while let Item::Event(event, _) = queue.next(None) {
+        while let QueueItem::Event(event, _) = queue.next(None) {
             heard.push((event.name.clone(), event.payload.clone(), event.made_up));
         }
         assert_eq!(heard.len(), 3, "{heard:?}");

@@ -51,8 +51,9 @@ pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
-    let parsed = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".into());
-    let granted = parsed.and_then(|text| Manifest::parse(&text)).map_err(|reason| {
+    let parsed = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string());
+    let parsed = parsed.and_then(|text| Manifest::parse(&text).map_err(|error| error.to_string()));
+    let granted = parsed.map_err(|reason| {
         let what = format!("the grant {} is damaged, so nothing new is loaded", file.display());
         Advised::new(what, format!("'glassbox grant {name}' rewrites it")).because(reason)
     })?;

@@ -58,7 +58,7 @@ impl Home {
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
         let parsed = String::from_utf8(bytes).map_err(|error| error.to_string());
-        Ok(match parsed.and_then(|text| Settings::parse(&text)) {
+        Ok(match parsed.and_then(|text| Settings::parse(&text).map_err(|error| error.to_string())) {
             Ok(settings) => Stored::Good(settings),
             Err(reason) => Stored::Damaged(reason),
         })
@@ -100,7 +100,7 @@ impl Home {
             Stored::Missing => bail!("the settings file {} is gone", file.display()),
             stored => stored.or_empty(&file)?,
         };
-        settings.add_absent(&completed.text(), &[]).map_err(anyhow::Error::msg)?;
+        settings.add_absent(&completed.text(), &[])?;
         write_atomically(&file, (settings.text() + "\n").as_bytes())
     }
 

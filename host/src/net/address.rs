@@ -1,10 +1,10 @@
-//! Where an OctoPrint or a broker is: its URL, checked once, and what lies below it.
+//! The address of an OctoPrint or a broker: its URL, checked once, and the URLs below it. Connecting is done elsewhere.
 
 use anyhow::{Result, bail};
 use std::fmt;
 use ureq::http::Uri;
 
-/// Who is at an address: which schemes there are, and what the URL may hold.
+/// What kind of server is at an address, which decides what its URL may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// An OctoPrint, or another web server: `http` or `https`, perhaps with a path.
@@ -14,7 +14,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The schemes without and with TLS, and their usual ports.
+    /// The schemes without and with TLS, and their default ports.
     fn schemes(self) -> [(&'static str, u16); 2] {
         match self {
             Self::OctoPrint => [("http", 80), ("https", 443)],
@@ -36,8 +36,8 @@ impl Peer {
         }
     }
 
-    /// What goes apart from the URL.
-    fn apart(self) -> &'static str {
+    /// What is configured separately from the URL.
+    fn credentials(self) -> &'static str {
         match self {
             Self::OctoPrint => "the API key",
             Self::Broker => "user and password_file",
@@ -45,7 +45,7 @@ impl Peer {
     }
 }
 
-/// A base URL, without a slash at its end.
+/// The URL of an OctoPrint or a broker, without a slash at its end and without a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     base: String,
@@ -55,16 +55,19 @@ pub struct Address {
 }
 
 impl Address {
-    /// Take a URL as people write it.
+    /// Read a URL as people write it; blanks around it and slashes at its end do not matter.
     ///
     /// # Errors
-    /// When it is not a URL of such a peer; the message says what one looks like.
+    /// When it cannot be the URL of such a peer; the message gives an example, and never repeats a password.
     pub fn parse(url: &str, peer: Peer) -> Result<Self> {
         let (whose, example) = (peer.whose(), peer.example());
         let base = url.trim().trim_end_matches('/');
-        // The URL may hold a password by mistake: no message repeats it before this was looked at.
+        // There may be a password in it by mistake, which no message may repeat: so this is checked first.
         if base.contains('@') {
-            bail!("{whose} has no name or password in it; {example}, and {} apart from it", peer.apart());
+            bail!(
+                "{whose} must not have a user name or password in it; {example}, and {} separately",
+                peer.credentials()
+            );
         }
         let Ok(uri) = base.parse::<Uri>() else { bail!("'{base}' is not a URL; {example}") };
         let schemes = peer.schemes();
@@ -81,29 +84,29 @@ impl Address {
         let Some(host) = uri.host().filter(|host| !host.is_empty()) else { bail!("'{base}' names no host; {example}") };
         let host = host.trim_matches(['[', ']']).to_string();
         let port = match uri.authority().map(|authority| authority.as_str()) {
-            // `Uri` takes a port that cannot be one for no port.
+            // `Uri` treats an invalid port as none.
             Some(authority) if authority.ends_with(':') || uri.port_u16().is_none() && has_port(authority) => {
-                bail!("'{base}' has a port that cannot be one; {example}")
+                bail!("'{base}' has an invalid port; {example}")
             }
             _ => uri.port_u16().unwrap_or(schemes[scheme].1),
         };
         Ok(Self { base: base.into(), host, port, is_tls: scheme == 1 })
     }
 
-    /// The URL of something below it.
+    /// The URL of a path below this one; `path` does not begin with a slash.
     #[must_use]
     pub fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.base)
     }
 
-    /// The URL of its push API.
+    /// The URL of an OctoPrint's push API: its raw WebSocket, as OctoPrint's documentation has it (`sockjs/websocket`).
     #[must_use]
     pub fn push(&self) -> String {
         // http -> ws, https -> wss.
         format!("ws{}/sockjs/websocket", &self.base["http".len()..])
     }
 
-    /// The host's name or number.
+    /// The host's name or IP address; an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -115,7 +118,7 @@ impl Address {
         self.port
     }
 
-    /// Whether it is spoken to over TLS.
+    /// Whether connections to it use TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.is_tls
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_an_octoprint_is_refused_with_an_example() {
+    fn an_invalid_url_is_refused_with_an_example() {
         for url in
             ["", "octopi.local", "ftp://h", "http://", "http://h?key=1", "http://h/#x", "http://h:port", "http://h:"]
         {
@@ -167,7 +170,7 @@ mod tests {
             assert!(error.contains("give one like http://octopi.local"), "{url}: {error}");
         }
         let error = Address::parse("http://me:secret@h", Peer::OctoPrint).unwrap_err().to_string();
-        assert!(!error.contains("secret") && error.contains("no name or password"), "{error}");
+        assert!(!error.contains("secret") && error.contains("must not have a user name or password"), "{error}");
     }
 
     #[test]
@@ -185,6 +188,6 @@ mod tests {
             assert!(error.contains("give one like mqtt://broker.local"), "{url}: {error}");
         }
         let error = Address::parse("mqtt://me:secret@b", Peer::Broker).unwrap_err().to_string();
-        assert!(!error.contains("secret") && error.contains("no name or password"), "{error}");
+        assert!(!error.contains("secret") && error.contains("must not have a user name or password"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! Reaching others over the network: where they are, whom to trust, a connection with or without TLS, and why
-//! none came about. What is said over a connection belongs to the room that says it.
+//! The network: addresses, which CAs to trust, connections with and without TLS, and why one failed. What is said
+//! over a connection belongs to the room that says it.
 
 pub mod address;
 pub mod connect_error;

@@ -1,7 +1,6 @@
-//! The connection under the push API, or to a broker: TCP or TLS, within a time limit until it is set up, and
-//! never waiting afterwards.
+//! The connection below the push API or to a broker: TCP, or TLS over TCP. Setting it up is limited in time;
+//! afterwards it never blocks, and [`super::waker`] waits for it. What is sent over it is not known here.
 
-use super::connect_error::unreachable;
 use super::{ConnectError, TlsTrust};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -9,94 +8,104 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// TCP that keeps to a time limit, however slowly the other side drips.
-pub struct Wire {
-    /// The socket.
-    pub tcp: TcpStream,
+/// A TCP socket with a deadline for all that happens on it, however slowly the other side sends.
+pub struct TimedTcp {
+    socket: TcpStream,
+    /// None once it no longer blocks.
     until: Option<Instant>,
 }
 
-/// Plain or within TLS.
+/// A connection with or without TLS.
 pub enum Stream {
-    /// TCP as it is.
-    Plain(Wire),
-    /// Within TLS.
-    Tls(Box<StreamOwned<ClientConnection, Wire>>),
+    /// Without TLS.
+    Plain(TimedTcp),
+    /// With TLS.
+    Tls(Box<StreamOwned<ClientConnection, TimedTcp>>),
 }
 
 impl Stream {
-    /// Connect; all that follows until `run_free` must be over at `until`.
-    pub fn connect(to: (&str, u16), is_tls: bool, roots: &TlsTrust, until: Instant) -> Result<Self, ConnectError> {
-        let wire = Wire { tcp: tcp(to, until)?, until: Some(until) };
+    /// Connect to a host and port. The connection blocks until [`Self::stop_blocking`] is called, and all that is done
+    /// with it before that must be over at `until`.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or no certificate can name this host. A bad certificate shows at the first read.
+    pub fn connect(to: (&str, u16), is_tls: bool, trust: &TlsTrust, until: Instant) -> Result<Self, ConnectError> {
+        let tcp = TimedTcp { socket: connect_tcp(to, until)?, until: Some(until) };
         if !is_tls {
-            return Ok(Self::Plain(wire));
+            return Ok(Self::Plain(tcp));
         }
-        let connection = connection(to.0, roots)?;
-        Ok(Self::Tls(Box::new(StreamOwned::new(connection, wire))))
+        Ok(Self::Tls(Box::new(StreamOwned::new(tls_client(to.0, trust)?, tcp))))
     }
 
-    /// From now on nothing waits.
-    pub fn run_free(&mut self) -> io::Result<()> {
-        let wire = match self {
-            Self::Plain(wire) => wire,
+    /// From now on nothing blocks, and there is no time limit.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn stop_blocking(&mut self) -> io::Result<()> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
             Self::Tls(tls) => &mut tls.sock,
         };
-        wire.until = None;
-        wire.tcp.set_nonblocking(true)
+        tcp.until = None;
+        tcp.socket.set_nonblocking(true)
     }
 
-    /// The socket below.
+    /// The socket, to wait for.
     pub fn tcp(&self) -> &TcpStream {
         match self {
-            Self::Plain(wire) => &wire.tcp,
-            Self::Tls(tls) => &tls.sock.tcp,
+            Self::Plain(tcp) => &tcp.socket,
+            Self::Tls(tls) => &tls.sock.socket,
         }
     }
 
-    /// Whether something waits for the socket to take it.
+    /// Whether TLS has data that the socket did not take yet.
     pub fn wants_write(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.conn.wants_write())
     }
 }
 
-/// What speaks TLS to this host.
-pub fn connection(host: &str, roots: &TlsTrust) -> Result<ClientConnection, ConnectError> {
-    let name = ServerName::try_from(host.to_string())
-        .map_err(|_| ConnectError::Wrong(format!("{host}: a certificate cannot name this host")))?;
-    let connection = roots.for_others().and_then(|config| ClientConnection::new(config, name));
-    connection.map_err(|error| ConnectError::away(error.to_string()))
+/// The client's side of TLS with this host.
+///
+/// # Errors
+/// When no certificate can name this host, or rustls rejects its own defaults.
+pub fn tls_client(host: &str, trust: &TlsTrust) -> Result<ClientConnection, ConnectError> {
+    let name = ServerName::try_from(host.to_string()).map_err(|_| {
+        ConnectError::wrong(format!("a certificate cannot name the host '{host}'"), "use its DNS name or IP address")
+    })?;
+    let client = trust.client_config().and_then(|config| ClientConnection::new(config, name));
+    client.map_err(|error| ConnectError::away(error.to_string()))
 }
 
-fn tcp(to: (&str, u16), until: Instant) -> Result<TcpStream, ConnectError> {
+fn connect_tcp(to: (&str, u16), until: Instant) -> Result<TcpStream, ConnectError> {
     let found = to.to_socket_addrs();
     let found = found.map_err(|error| ConnectError::away(format!("its name cannot be looked up: {error}")))?;
-    let mut trouble = ConnectError::away("its name leads nowhere");
+    let mut last = ConnectError::away("its name has no address");
     for one in found {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         match TcpStream::connect_timeout(&one, left) {
             Ok(tcp) => {
-                // Small messages that are waited for.
+                // Messages are small, and somebody waits for each.
                 let _ = tcp.set_nodelay(true);
                 return Ok(tcp);
             }
-            Err(error) => trouble = unreachable(&error),
+            Err(error) => last = error.into(),
         }
     }
-    Err(trouble)
+    Err(last)
 }
 
-impl Wire {
+impl TimedTcp {
     fn limit(&self) -> io::Result<()> {
         let Some(until) = self.until else { return Ok(()) };
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
-        self.tcp.set_read_timeout(Some(left))?;
-        self.tcp.set_write_timeout(Some(left))
+        self.socket.set_read_timeout(Some(left))?;
+        self.socket.set_write_timeout(Some(left))
     }
 
-    /// A limit that ran out is an end, and not "nothing yet".
+    /// When the deadline has passed, the connection has failed; it is not that there is nothing yet.
     fn timed<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock if self.until.is_some() => ErrorKind::TimedOut.into(),
@@ -105,30 +114,30 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for TimedTcp {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.limit()?;
-        let done = self.tcp.read(buffer);
+        let done = self.socket.read(buffer);
         self.timed(done)
     }
 }
 
-impl Write for Wire {
+impl Write for TimedTcp {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.limit()?;
-        let done = self.tcp.write(buffer);
+        let done = self.socket.write(buffer);
         self.timed(done)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.tcp.flush()
+        self.socket.flush()
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(wire) => wire.read(buffer),
+            Self::Plain(tcp) => tcp.read(buffer),
             Self::Tls(tls) => tls.read(buffer),
         }
     }
@@ -137,14 +146,14 @@ impl Read for Stream {
 impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(wire) => wire.write(buffer),
+            Self::Plain(tcp) => tcp.write(buffer),
             Self::Tls(tls) => tls.write(buffer),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(wire) => wire.flush(),
+            Self::Plain(tcp) => tcp.flush(),
             Self::Tls(tls) => tls.flush(),
         }
     }

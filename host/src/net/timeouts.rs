@@ -1,15 +1,15 @@
-//! How long a connection that is listened to may take, or be silent.
+//! How long a connection that is listened to may take to set up, and how long it may be silent.
 
 use std::time::Duration;
 
-/// How long to wait for what.
+/// The time limits of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Until a connection is set up.
+    /// From the start until the connection is set up.
     pub setup: Duration,
-    /// Without a word, before we ask whether anybody is there: OctoPrint has no heartbeat of its own here.
+    /// Without a message, before we send a ping: neither the push API nor a broker sends anything while nothing happens.
     pub quiet: Duration,
-    /// For the answer to that.
+    /// Until the answer to that ping.
     pub answer: Duration,
 }
 

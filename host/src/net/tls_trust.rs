@@ -1,7 +1,8 @@
-//! Whom delivery trusts to vouch for a server: the authorities that are built in, and those that the
-//! user adds for a server of their own.
+//! Which certificate authorities (CAs) are trusted to sign a server's certificate: those that are built in
+//! (Mozilla's), and those in the user's `ca_file`. Connections are made elsewhere.
 
 use anyhow::{Context, Result, anyhow, bail};
+use glassbox_util::Advised;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -12,17 +13,17 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
-/// Authorities. Clones share what is made of them: a list of them takes some 100 KB, and a farm has
-/// hundreds of connections.
+/// The CAs that are trusted. Clones share the TLS configurations made from them: a list of CAs takes about 100 KB,
+/// and a farm has hundreds of connections.
 #[derive(Clone, Debug)]
 pub struct TlsTrust {
     certificates: RootCerts,
     connector: Arc<DefaultConnector>,
-    tls: Arc<OnceLock<Arc<ClientConfig>>>,
+    client_config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl Default for TlsTrust {
-    /// Those that are built in: Mozilla's.
+    /// The CAs that are built in: Mozilla's.
     fn default() -> Self {
         Self::of(RootCerts::WebPki)
     }
@@ -30,32 +31,32 @@ impl Default for TlsTrust {
 
 impl TlsTrust {
     fn of(certificates: RootCerts) -> Self {
-        Self { certificates, connector: Arc::default(), tls: Arc::default() }
+        Self { certificates, connector: Arc::default(), client_config: Arc::default() }
     }
 
-    /// For requests: whom to trust, and what connects by that. It is to be used with that only, as it
-    /// keeps what it made of it.
+    /// For ureq: which CAs to trust, and the connector that connects accordingly. Use the two together, as the
+    /// connector keeps the TLS configuration that it made first.
     #[must_use]
-    pub fn for_requests(&self) -> (TlsConfig, SharedConnector) {
+    pub fn for_ureq(&self) -> (TlsConfig, SharedConnector) {
         let config = TlsConfig::builder().root_certs(self.certificates.clone()).build();
         (config, SharedConnector(self.connector.clone()))
     }
 
-    /// For other connections: the same code, the same authorities.
+    /// For connections that we make ourselves: the same CAs and the same TLS library.
     ///
     /// # Errors
-    /// When rustls does not take its own defaults.
-    pub fn for_others(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        if let Some(config) = self.tls.get() {
+    /// When rustls rejects its own defaults.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if let Some(config) = self.client_config.get() {
             return Ok(config.clone());
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = Arc::new(config.with_root_certificates(self.store()).with_no_client_auth());
-        Ok(self.tls.get_or_init(|| config).clone())
+        Ok(self.client_config.get_or_init(|| config).clone())
     }
 
-    /// As rustls wants them.
+    /// The same CAs in rustls's own type.
     fn store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
         match &self.certificates {
@@ -66,14 +67,15 @@ impl TlsTrust {
         store
     }
 
-    /// Those that are built in, and all in this PEM file, if there is one.
+    /// The CAs that are built in, and all in this PEM file, if one is given.
     ///
     /// # Errors
-    /// When the file cannot be read, holds no certificate, or one that is damaged; the message names it.
+    /// When the file cannot be read, has no certificate in it, or one that is damaged; the message names the file.
     pub fn load(ca_file: Option<&Path>) -> Result<Self> {
         let Some(file) = ca_file else { return Ok(Self::default()) };
         let own = read(file).with_context(|| {
-            format!("{}, the ca_file of glassbox.toml; put an authority's certificate there as PEM", file.display())
+            let what = format!("{}, the ca_file of glassbox.toml", file.display());
+            Advised::new(what, "put your CA's certificate there as PEM")
         })?;
         let own = own.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
         let built_in = TLS_SERVER_ROOT_CERTS.iter().map(|certificate| Certificate::from_der(certificate));
@@ -81,7 +83,7 @@ impl TlsTrust {
     }
 }
 
-/// Connects like ureq's own, and shares with its clones what it made of the authorities.
+/// Connects like ureq's own connector; clones share the TLS configuration that it makes.
 #[derive(Clone, Debug)]
 pub struct SharedConnector(Arc<DefaultConnector>);
 
@@ -98,7 +100,7 @@ fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let mut certificates = Vec::new();
     for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(&text)) {
         let certificate = certificate.map_err(|error| anyhow!("certificate {number} is damaged: {error}"))?;
-        // Delivery itself would pass over a damaged one without a word.
+        // ureq would ignore a damaged one without a word.
         let mut usable = RootCertStore::empty();
         usable.add(certificate.clone()).map_err(|error| anyhow!("certificate {number} is damaged: {error}"))?;
         certificates.push(certificate);

@@ -1,4 +1,4 @@
-//! Waiting for a connection or for somebody who wants us to look up, whichever comes first.
+//! Waiting for a socket or for another thread, whichever comes first. What is read or done then is not known here.
 
 use std::io;
 use std::net::TcpStream;
@@ -18,26 +18,32 @@ mod unix {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
-    /// What waits, for a socket or to be woken.
+    /// Waits for a socket, or until its waker is called.
     pub struct Waiter(UnixStream);
 
-    /// A waker, and what it wakes.
+    /// A waker, and the waiter that it wakes.
+    ///
+    /// # Errors
+    /// When the system has no file descriptor left.
     pub fn waker() -> io::Result<(Waker, Waiter)> {
         let (waker, waiter) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         waiter.set_nonblocking(true)?;
-        // A pipe that is full wakes already.
+        // When the socket is full, the waiter wakes anyway.
         Ok((Box::new(move || drop((&waker).write(&[1]))), Waiter(waiter)))
     }
 
     impl Waiter {
-        /// Wait until the socket can be read (or written, if that is wanted), the waker wakes us, or for
-        /// so long.
+        /// Wait until the socket can be read (or, with `write`, written to), the waker is called, or `longest` has
+        /// passed.
+        ///
+        /// # Errors
+        /// When the system cannot wait for the socket.
         pub fn wait(&self, tcp: &TcpStream, write: bool, longest: Duration) -> io::Result<()> {
             let mut wanted = PollFlags::POLLIN;
             wanted.set(PollFlags::POLLOUT, write);
             let mut both = [PollFd::new(tcp.as_fd(), wanted), PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-            // Rounded up: waking a little early would be for nothing.
+            // Rounded up: waking a little early would be of no use.
             let longest = PollTimeout::try_from(longest.as_millis() + 1).unwrap_or(PollTimeout::MAX);
             match poll(&mut both, longest) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
@@ -56,16 +62,22 @@ pub use elsewhere::{Waiter, waker};
 mod elsewhere {
     use super::{Duration, TcpStream, Waker, io};
 
-    /// Looks up often, as nothing here can wake it.
+    /// Wakes often, as nothing here can wake it.
     pub struct Waiter;
 
-    /// A function that does nothing, and what looks up without it.
+    /// A function that does nothing, and a waiter that does without it.
+    ///
+    /// # Errors
+    /// Never.
     pub fn waker() -> io::Result<(Waker, Waiter)> {
         Ok((Box::new(|| {}), Waiter))
     }
 
     impl Waiter {
-        /// Wait for a moment.
+        /// Wait for at most a tenth of a second.
+        ///
+        /// # Errors
+        /// Never.
         pub fn wait(&self, _: &TcpStream, _: bool, longest: Duration) -> io::Result<()> {
             std::thread::sleep(longest.min(Duration::from_millis(100)));
             Ok(())

@@ -1,56 +1,79 @@
-//! What `status` says of the OctoPrints that are followed: whether each is heard, what cannot be
-//! read, and whether its own tracker counts everything a second time.
+//! How it stands with the OctoPrints that are followed over the network: whether events arrive, what cannot be
+//! read, and whether OctoPrint's own tracker counts everything a second time. The connections themselves are
+//! the running host's, which writes down how they stand.
 
-use super::octoprints::One;
-use super::status::is_on;
+use super::octoprints::KnownOctoPrint;
+use super::sending::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
-use crate::sources::octoprint::connection::{self, Connection};
+use crate::sources::octoprint::connection_status::{self, ConnectionStatus};
 use crate::sources::octoprint::own_tracker::SWITCH;
-use anyhow::Result;
+use glassbox_util::Advised;
 use glassbox_util::text::printable;
-use std::io::Write;
 
-/// Say it of these; without one that was asked for, also of one that the configuration does not name.
-pub fn write(home: &Home, asked: Option<&str>, octoprints: &[One], out: &mut impl Write) -> Result<()> {
+/// The connection to one OctoPrint.
+#[derive(Debug)]
+pub struct ConnectionReport {
+    /// The OctoPrint's name, as the running host had it. Somebody may have written anything into it.
+    pub octoprint: String,
+    /// Whether events arrive from it, in words.
+    pub summary: String,
+    /// What does not arrive, and why: one text each, which may hold anything.
+    pub missing: Vec<String>,
+    /// Whether everything is counted twice; none where it is not, or where our own tracker is off.
+    pub counted_twice: Option<CountedTwice>,
+}
+
+/// Whether OctoPrint's own tracker is on as well as ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedTwice {
+    /// It is on.
+    Yes,
+    /// The API key may not see whether it is.
+    Unknown,
+}
+
+/// The connections that the running host, or the last one, has written about, by name. With `only_these` those
+/// of these OctoPrints, else also of ones that the configuration does not name.
+#[must_use]
+pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionReport> {
     let running = home.is_running();
-    for (name, connection) in connection::all(home) {
-        let one = octoprints.iter().find(|one| one.called() == name);
-        if one.is_none() && asked.is_some() {
-            continue;
+    let status = |(name, connection): (String, ConnectionStatus)| {
+        let one = octoprints.iter().find(|one| one.display_name() == name);
+        if one.is_none() && only_these {
+            return None;
         }
         let on = is_on(one.map_or(home, |one| &one.home), BUNDLED_NAME);
-        writeln!(out, "{}: {}", printable(&name, usize::MAX), heard(&connection, running))?;
-        for missing in not_heard(&connection) {
-            writeln!(out, "    not heard: {}", printable(&missing, usize::MAX))?;
-        }
-        if let Some(warning) = twice(&connection).filter(|_| on) {
-            writeln!(out, "    {warning}")?;
-        }
-    }
-    for warning in octoprints.iter().filter_map(|one| imported(home, one)) {
-        writeln!(out, "warning: {}", printable(&warning, usize::MAX))?;
-    }
-    Ok(())
+        Some(ConnectionReport {
+            summary: summary(&connection, running),
+            missing: missing(&connection),
+            counted_twice: counted_twice(&connection).filter(|_| on),
+            octoprint: name,
+        })
+    };
+    connection_status::all(home).into_iter().filter_map(status).collect()
 }
 
-/// Whether ours is on, and by the configuration that was imported OctoPrint's own tracker still is, unless
-/// the connection has told of it.
-pub fn imported(home: &Home, one: &One) -> Option<String> {
-    let told = |(name, connection): &(String, Connection)| name == one.called() && connection.own_tracker == Some(true);
+/// A warning where our tracker is on and, by the configuration that was imported from it, OctoPrint's own is
+/// too; none if the connection to that OctoPrint has shown it already.
+#[must_use]
+pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
+    let shown = |(name, connection): &(String, ConnectionStatus)| {
+        name == one.display_name() && connection.own_tracker == Some(true)
+    };
     let file = import::still_on(&one.home, BUNDLED_NAME)?;
-    if !is_on(&one.home, BUNDLED_NAME) || connection::all(home).iter().any(told) {
+    if !is_on(&one.home, BUNDLED_NAME) || connection_status::all(home).iter().any(shown) {
         return None;
     }
-    Some(format!(
-        "OctoPrint's own tracker is on as well, as {} says, so everything is counted twice; switch it off in {SWITCH}",
-        file.display()
-    ))
+    let what =
+        format!("OctoPrint's own tracker is on as well, as {} says, so everything is counted twice", file.display());
+    Some(Advised::new(what, format!("switch it off in {SWITCH}")))
 }
 
-/// Whether it is heard, in words.
-pub fn heard(connection: &Connection, running: bool) -> String {
-    let Connection { url, version, heard, since, reason, .. } = connection;
+/// Whether events arrive, in words that are safe to print.
+#[must_use]
+pub fn summary(connection: &ConnectionStatus, running: bool) -> String {
+    let ConnectionStatus { url, version, heard, since, reason, .. } = connection;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let since = printable(since, usize::MAX);
     let octoprint = printable(&version, usize::MAX);
@@ -65,22 +88,17 @@ pub fn heard(connection: &Connection, running: bool) -> String {
     }
 }
 
-/// What does not come from it. What never comes is said only of one that was ever heard.
-pub fn not_heard(connection: &Connection) -> Vec<String> {
+/// What does not arrive. What never can is told only where anything ever did.
+fn missing(connection: &ConnectionStatus) -> Vec<String> {
     let never = connection.version.as_ref().map(|_| "webui_load, which never comes over the push API".to_string());
     connection.missing.iter().map(ToString::to_string).chain(never).collect()
 }
 
-/// Whether everything is, or may be, counted twice where our own tracker is on.
-pub fn twice(connection: &Connection) -> Option<String> {
+fn counted_twice(connection: &ConnectionStatus) -> Option<CountedTwice> {
     match connection.own_tracker {
         _ if connection.version.is_none() => None,
-        Some(true) => Some(format!(
-            "warning: its own tracker is on as well, so everything is counted twice; switch it off in {SWITCH}"
-        )),
+        Some(true) => Some(CountedTwice::Yes),
         Some(false) => None,
-        None => Some(format!(
-            "not known: whether its own tracker is on as well (only who may change all settings may see that); see {SWITCH}"
-        )),
+        None => Some(CountedTwice::Unknown),
     }
 }

@@ -1,97 +1,110 @@
-//! Which OctoPrint's settings and states a command is about.
+//! Which OctoPrint's settings and states a command is about. How OctoPrints are named in `glassbox.toml` is in
+//! [`crate::home::config`].
 
 use crate::home::Home;
 use crate::home::UNNAMED;
 use crate::home::config::octoprint::ALL;
-use anyhow::{Result, bail};
+use anyhow::Result;
+use glassbox_util::Advised;
 use std::fs;
 
-/// As many names are told; who has hundreds of OctoPrints knows them.
-const TOLD: usize = 8;
+/// At most this many names are listed; whoever has hundreds of OctoPrints knows them.
+const LISTED: usize = 8;
 
 /// One of the OctoPrints of a home.
-pub struct One {
-    /// Its name; none for the one whose files lie in no folder of their own.
+#[derive(Clone, Debug)]
+pub struct KnownOctoPrint {
+    /// Its name; none for the one whose files are not in a folder of their own.
     pub name: Option<String>,
-    /// The home with its settings and states.
+    /// The home, with this OctoPrint's settings and states.
     pub home: Home,
 }
 
-impl One {
-    fn of(home: &Home, name: Option<String>) -> Self {
+impl KnownOctoPrint {
+    fn new(home: &Home, name: Option<String>) -> Self {
         Self { home: home.of(name.as_deref()), name }
     }
 
-    /// What a command needs to be about it.
+    /// What makes a command be about it: ` --octoprint NAME`, or nothing for the one without a name.
+    #[must_use]
     pub fn option(&self) -> String {
         self.name.iter().map(|name| format!(" --octoprint {name}")).collect()
     }
 
-    /// What it is called.
-    pub fn called(&self) -> &str {
+    /// Its name, or the name by which the one without a name is shown.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or(UNNAMED)
     }
 }
 
-/// All OctoPrints that glassbox.toml names; where it names none, one without a name.
-pub fn all(home: &Home) -> Result<Vec<One>> {
+/// All OctoPrints that `glassbox.toml` names; where it names none, one without a name.
+///
+/// # Errors
+/// When `glassbox.toml` cannot be used.
+pub fn all(home: &Home) -> Result<Vec<KnownOctoPrint>> {
     let mut names = home.config()?.names(&home.config_file())?;
     if names.is_empty() {
         names.push(None);
     }
-    Ok(names.into_iter().map(|name| One::of(home, name)).collect())
+    Ok(names.into_iter().map(|name| KnownOctoPrint::new(home, name)).collect())
 }
 
-/// Those that are meant; without a word about it, the only one that there is.
-pub fn chosen(home: &Home, given: Option<&str>) -> Result<Vec<One>> {
+/// The OctoPrints that a command is about: the one with the name that was given, all for `all`, and the only
+/// one if no name was given.
+///
+/// # Errors
+/// When there is none of that name, or there are several and no name was given.
+pub fn chosen(home: &Home, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
     let mut all = all(home)?;
-    let known = told(all.iter().map(One::called));
+    let known = list_names(all.iter().map(KnownOctoPrint::display_name));
     let file = home.config_file();
     match given {
         Some(ALL) => Ok(all),
-        Some(given) => match all.iter().position(|one| one.called() == given) {
+        Some(given) => match all.iter().position(|one| one.display_name() == given) {
             Some(at) => Ok(vec![all.swap_remove(at)]),
             // That of 'run --octoprint URL' and 'run --events'.
-            None if given == UNNAMED => Ok(vec![One::of(home, None)]),
-            None => bail!("{} names no OctoPrint '{given}', but {known}", file.display()),
+            None if given == UNNAMED => Ok(vec![KnownOctoPrint::new(home, None)]),
+            None => anyhow::bail!("{} names no OctoPrint '{given}', but {known}", file.display()),
         },
         None if all.len() == 1 => Ok(all),
-        None => bail!(
-            "which OctoPrint is meant? {} names {} of them: {known}; give one with --octoprint NAME, or '--octoprint {ALL}'",
-            file.display(),
-            all.len()
-        ),
+        None => {
+            let what = format!("which OctoPrint is meant? {} names {} of them: {known}", file.display(), all.len());
+            Err(Advised::new(what, format!("give one with --octoprint NAME, or '--octoprint {ALL}'")).into())
+        }
     }
 }
 
-/// The names, or the first of many.
-pub fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(TOLD);
-    let mut told = names.take(TOLD).collect::<Vec<_>>().join(", ");
+/// The names, or the first of many and how many more there are.
+pub fn list_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let mut list = names.take(LISTED).collect::<Vec<_>>().join(", ");
     if more > 0 {
-        told += &format!(" and {more} more");
+        list += &format!(" and {more} more");
     }
-    told
+    list
 }
 
-/// Settings that lie where no OctoPrint has them any more, as all have a name now; what to do about that.
-pub fn left_behind(home: &Home, all: &[One]) -> Option<String> {
+/// Settings in the place for the OctoPrint without a name, where by now all have one; and what to do with them.
+#[must_use]
+pub fn left_behind(home: &Home, all: &[KnownOctoPrint]) -> Option<Advised> {
     let named = all.iter().find(|one| one.name.is_some())?;
     if all.iter().any(|one| one.name.is_none()) {
         return None;
     }
     let folder = home.settings_folder();
     let is_settings = |entry: fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "json");
-    let left = fs::read_dir(&folder).ok()?.flatten().any(is_settings);
-    left.then(|| {
-        format!(
-            "the settings in {} are no OctoPrint's, as all have a name now; if they are those of '{name}', stop the host \
-             and move them to {}, and what is in {} to {}",
-            folder.join("*.json").display(),
-            named.home.settings_folder().display(),
-            home.state().join("*.json").display(),
-            named.home.state().display(),
-            name = named.called(),
-        )
-    })
+    if !fs::read_dir(&folder).ok()?.flatten().any(is_settings) {
+        return None;
+    }
+    let what =
+        format!("the settings in {} belong to no OctoPrint, as all have a name now", folder.join("*.json").display());
+    let advice = format!(
+        "if they are those of '{}', stop the host and move them to {}, and what is in {} to {}",
+        named.display_name(),
+        named.home.settings_folder().display(),
+        home.state().join("*.json").display(),
+        named.home.state().display(),
+    );
+    Some(Advised::new(what, advice))
 }

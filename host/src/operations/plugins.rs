@@ -1,21 +1,87 @@
-//! Plugins as a command needs them: loaded, and refused where they may not run.
+//! The plugins of a home: loading one, and listing all.
 
-use super::status;
-use crate::home::grants;
+use super::octoprints::{self, KnownOctoPrint};
+use super::sending::{self, Sending};
+use crate::attest::Vouching;
+use crate::home::grants::{self, Standing};
 use crate::home::{BUNDLED, BUNDLED_NAME, Home};
 use anyhow::{Result, bail};
-use glassbox_sandbox::{Plugin, Sandbox};
+use glassbox_sandbox::{Plugin, Sandbox, digest, examine};
 use std::sync::Arc;
 
-/// Load a plugin of the home that may run. One that was granted nothing, or for which nobody vouches as the
-/// operator requires, is not started, here neither.
+/// A plugin of the list.
+#[derive(Debug)]
+pub struct ListedPlugin {
+    /// The plugin's name. Any text where its file's name is not that of a plugin.
+    pub name: String,
+    /// What it is, or why it cannot be loaded.
+    pub details: Result<PluginDetails, glassbox_sandbox::Error>,
+}
+
+/// What a plugin is, and whether it sends anything.
+#[derive(Debug)]
+pub struct PluginDetails {
+    /// What its manifest calls it.
+    pub description: String,
+    /// The component's size in bytes.
+    pub size: usize,
+    /// The component's SHA-256, in hex.
+    pub digest: String,
+    /// Who vouches for the component; none where that cannot be known.
+    pub vouching: Option<Vouching>,
+    /// Whether it sends anything, for each OctoPrint.
+    pub sending: Vec<(KnownOctoPrint, Sending)>,
+}
+
+/// All plugins of the home, by name.
 ///
 /// # Errors
-/// When there is no home, or it cannot be loaded.
+/// When there is no home, or its configuration or plugin folder cannot be read.
+pub fn list(home: &Home) -> Result<Vec<ListedPlugin>> {
+    home.must_exist()?;
+    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    let names = home.plugin_names()?;
+    let octoprints = octoprints::all(home)?;
+    let listed = |name: String| {
+        let details = details(home, &sandbox, &name, &octoprints);
+        ListedPlugin { name, details }
+    };
+    Ok(names.into_iter().map(listed).collect())
+}
+
+fn details(
+    home: &Home,
+    sandbox: &Sandbox,
+    name: &str,
+    octoprints: &[KnownOctoPrint],
+) -> Result<PluginDetails, glassbox_sandbox::Error> {
+    let bytes = home.read_plugin(name)?;
+    let vouching = sending::vouching(home, name, &bytes).ok();
+    let is_vouched = vouching.as_ref().is_some_and(Vouching::is_enough);
+    let manifest = match sending::standing(home, name, &bytes)? {
+        Ok(Standing::Granted) if is_vouched => sandbox.prepare(name, &bytes)?.policy.manifest().clone(),
+        // One that waits is not compiled: that takes time, and nobody needs it yet.
+        _ => examine(name, &bytes)?.manifest().clone(),
+    };
+    let sending = octoprints.iter().map(|one| (one.clone(), Sending::of(&one.home, name))).collect();
+    Ok(PluginDetails {
+        description: manifest.plugin.description,
+        size: bytes.len(),
+        digest: digest(&bytes),
+        vouching,
+        sending,
+    })
+}
+
+/// Load a plugin of the home, if it may run: if it was granted all that it asks for, and as many vouch for it as
+/// the operator requires.
+///
+/// # Errors
+/// When there is no home, the plugin may not run, or it cannot be loaded.
 pub fn load_granted(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     home.must_exist()?;
     let component = home.read_plugin(name)?;
-    if let Some(advice) = status::vouching(home, name, &component)?.advice(name) {
+    if let Some(advice) = sending::vouching(home, name, &component)?.advice(name) {
         bail!("{name}: {advice}");
     }
     let (_, standing) = grants::asked(home, name, &component)?;
@@ -28,17 +94,17 @@ pub fn load_granted(home: &Home, name: &str) -> Result<Arc<Plugin>> {
 /// Load a plugin of the home.
 ///
 /// # Errors
-/// When there is no home, or it cannot be loaded.
+/// When there is no home, or the plugin cannot be loaded.
 pub fn load(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     home.must_exist()?;
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     Ok(Arc::new(sandbox.prepare(name, &home.read_plugin(name)?)?))
 }
 
-/// Load a plugin of the home; the bundled one is known without a home.
+/// Load a plugin of the home; the bundled one also where there is no home.
 ///
 /// # Errors
-/// When there is no home, or it cannot be loaded.
+/// When there is no home, or the plugin cannot be loaded.
 pub fn load_or_bundled(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     if name == BUNDLED_NAME && !home.plugin_file(name).exists() {
         return Ok(Arc::new(Sandbox::new(None)?.prepare(name, BUNDLED)?));

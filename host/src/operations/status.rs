@@ -1,70 +1,149 @@
-//! Whether a plugin sends anything, and which rule decides.
+//! What `status` reports: for each plugin and OctoPrint whether anything is sent and what was sent so far, and
+//! for each OctoPrint whether events arrive from it.
 
-use crate::attest::{self, Vouching};
+use super::connections::{self, ConnectionReport};
+use super::octoprints::{self, KnownOctoPrint};
+use super::sending::Sending;
 use crate::home::Home;
-use crate::home::grants::{self, Standing};
-use crate::home::settings::Stored;
+use crate::home::config::octoprint::ALL;
 use anyhow::Result;
-use glassbox_sandbox::{Consent, consent, digest, examine};
+use glassbox_journal::{JournalEntry, Reader, What};
+use glassbox_util::Advised;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-/// Whether the user has switched a plugin on.
-pub fn is_on(home: &Home, name: &str) -> bool {
-    matches!(home.settings(name), Ok(Stored::Good(settings)) if settings.enabled())
+/// The state of a home.
+#[derive(Debug)]
+pub struct Status {
+    /// The home folder.
+    pub home: PathBuf,
+    /// Whether a host runs with it.
+    pub host_runs: bool,
+    /// Settings that belong to no OctoPrint any more, and what to do with them.
+    pub left_behind: Option<Advised>,
+    /// The plugins, by name.
+    pub plugins: Vec<PluginStatus>,
+    /// The connections to the OctoPrints that are followed over the network, by name.
+    pub connections: Vec<ConnectionReport>,
+    /// OctoPrints whose own tracker counts everything a second time, as their imported configuration says.
+    pub counted_twice: Vec<Advised>,
 }
 
-/// How a plugin stands with its grant, if it can be loaded; inside, if the grant can be read.
-pub fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing>, glassbox_sandbox::Error> {
-    let asked = examine(name, bytes)?;
-    Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
+/// A plugin, with its instance for each OctoPrint.
+#[derive(Debug)]
+pub struct PluginStatus {
+    /// The plugin's name.
+    pub name: String,
+    /// Its instances, in the order of the OctoPrints.
+    pub instances: Vec<InstanceStatus>,
+    /// What the journal says of the plugin as a whole, if that is not the history of one of the instances.
+    pub history: Option<History>,
 }
 
-/// How a component stands with who must vouch for it.
-pub fn vouching(home: &Home, name: &str, bytes: &[u8]) -> Result<Vouching> {
-    Ok(attest::standing(home, home.config()?.policy.as_ref(), name, &digest(bytes)))
+/// A plugin's instance for one OctoPrint.
+#[derive(Debug)]
+pub struct InstanceStatus {
+    /// The OctoPrint.
+    pub octoprint: KnownOctoPrint,
+    /// Whether anything is sent.
+    pub sending: Sending,
+    /// What the journal says of it; none if it says nothing.
+    pub history: Option<History>,
 }
 
-/// Whether a plugin sends anything, and which rule decides. `option`: what a command needs to be about
-/// this OctoPrint.
-pub fn verdict(home: &Home, name: &str, option: &str) -> String {
-    let bytes = match home.read_plugin(name) {
-        Ok(bytes) => bytes,
-        Err(error) => return format!("nothing is sent: {error}"),
-    };
-    match vouching(home, name, &bytes) {
-        Err(error) => return format!("nothing is sent: {error:#}"),
-        // A version that is running already may run on.
-        Ok(vouching) => {
-            if let Some(advice) = vouching.advice(name) {
-                return advice;
-            }
+/// What the journal says of a plugin's instance.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Reports that the server accepted.
+    pub sent: u64,
+    /// Reports that the server refused, or did not answer.
+    pub failed: u64,
+    /// Reports that were given up.
+    pub dropped: u64,
+    /// Requests that the manifest or the user's consent did not allow.
+    pub blocked: u64,
+    /// The last change in the life of the instance: loaded, refused, restarted ...
+    pub last: Option<JournalEntry>,
+}
+
+/// The state of the home for the OctoPrint with this name; for all of them if none is given.
+///
+/// # Errors
+/// When there is no home, it names no such OctoPrint, or the configuration or the journal cannot be read.
+pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
+    home.must_exist()?;
+    let octoprints = octoprints::chosen(home, octoprint.or(Some(ALL)))?;
+    let left_behind = octoprints::left_behind(home, &octoprints::all(home)?);
+    let mut histories = histories(home)?;
+    let all_have_names = octoprints.iter().all(|one| one.name.is_some());
+    let mut plugins = Vec::new();
+    for name in home.plugin_names()? {
+        let instances = octoprints.iter().map(|one| InstanceStatus {
+            octoprint: one.clone(),
+            sending: Sending::of(&one.home, &name),
+            history: histories.remove(&(one.name.clone(), name.clone())),
+        });
+        let instances = instances.collect();
+        let history = if all_have_names { histories.remove(&(None, name.clone())) } else { None };
+        plugins.push(PluginStatus { name, instances, history });
+    }
+    Ok(Status {
+        home: home.root().into(),
+        host_runs: home.is_running(),
+        left_behind,
+        plugins,
+        connections: connections::all(home, octoprint.is_some(), &octoprints),
+        counted_twice: octoprints.iter().filter_map(|one| connections::imported_twice(home, one)).collect(),
+    })
+}
+
+/// What can change in the life of an instance; the last such entry tells how it is.
+const LIFECYCLE: [What; 8] = [
+    What::Loaded,
+    What::Refused,
+    What::Waiting,
+    What::Revoked,
+    What::Removed,
+    What::Restarted,
+    What::RolledBack,
+    What::Quarantined,
+];
+
+/// By OctoPrint and plugin.
+fn histories(home: &Home) -> Result<BTreeMap<(Option<String>, String), History>> {
+    let mut found: BTreeMap<_, History> = BTreeMap::new();
+    Reader::new(home.journal()).read(|line| {
+        // 'journal --verify' is what reports lines that are not entries.
+        let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) else { return Ok(()) };
+        found.entry((entry.octoprint.clone(), entry.plugin.clone())).or_default().add(entry);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+impl History {
+    fn add(&mut self, entry: JournalEntry) {
+        let count = entry.count.unwrap_or(1);
+        match entry.what {
+            What::Sent => self.sent += count,
+            What::Failed => self.failed += count,
+            What::Dropped => self.dropped += count,
+            What::Blocked => self.blocked += count,
+            what if LIFECYCLE.contains(&what) => self.last = Some(entry),
+            _ => {}
         }
     }
-    match standing(home, name, &bytes) {
-        Err(error) => return format!("nothing is sent: {error}"),
-        Ok(Err(error)) => return format!("nothing is sent: {error:#}"),
-        Ok(Ok(standing)) => {
-            // One that asks for more may run on in the version before.
-            let nothing = if standing == Standing::Waiting { "nothing is sent: " } else { "" };
-            if let Some(advice) = standing.advice(name) {
-                return format!("{nothing}{advice}");
-            }
-        }
+
+    /// Whether there were any reports, or requests for one.
+    #[must_use]
+    pub fn has_reports(&self) -> bool {
+        self.sent + self.failed + self.dropped + self.blocked > 0
     }
-    let consent = match home.settings(name) {
-        Ok(Stored::Good(settings)) => Consent::decide(&settings, consent::process_veto()),
-        Ok(Stored::Missing) => Consent::Undecided,
-        Ok(Stored::Damaged(reason)) => {
-            let file = home.settings_file(name);
-            return format!(
-                "nothing is sent: the settings file {} is damaged: {reason} (fix it, or glassbox opt-in {name}{option} to begin anew)",
-                file.display()
-            );
-        }
-        Err(error) => return format!("nothing is sent: {error:#}"),
-    };
-    match consent {
-        Consent::Given => format!("reports are sent while the host runs: {consent}"),
-        Consent::Variable(_) => format!("nothing is sent: {consent} here"),
-        Consent::Refused | Consent::Undecided => format!("nothing is sent: {consent} (glassbox opt-in {name}{option})"),
+
+    /// The last change in its life, if that is one that somebody should look at.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&JournalEntry> {
+        let bad = [What::Quarantined, What::RolledBack, What::Refused, What::Restarted];
+        self.last.as_ref().filter(|last| bad.contains(&last.what))
     }
 }

@@ -5,7 +5,7 @@ use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Settings};
+use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Rejected, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -73,10 +73,10 @@ impl RecordedInstance {
     ///
     /// # Errors
     /// As [`Instance::load`].
-    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, String>, Error> {
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, Rejected>, Error> {
         let call = || Call::Load(settings.to_value().to_string());
-        let returned = |loaded: &Result<Settings, String>| {
-            Returned::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(Clone::clone))
+        let returned = |loaded: &Result<Settings, Rejected>| {
+            Returned::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(ToString::to_string))
         };
         self.record(call, |instance| instance.load(settings), |loaded| Some(returned(loaded)))
     }
@@ -85,13 +85,11 @@ impl RecordedInstance {
     ///
     /// # Errors
     /// As [`Instance::restore`].
-    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), String>, Error> {
+    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), Rejected>, Error> {
         let call = || Call::Restore { state: state.into(), age };
-        self.record(
-            call,
-            |instance| instance.restore(state, age),
-            |returned| Some(Returned::Restored(returned.clone())),
-        )
+        let returned =
+            |restored: &Result<(), Rejected>| Returned::Restored(restored.clone().map_err(|reason| reason.0));
+        self.record(call, |instance| instance.restore(state, age), |restored| Some(returned(restored)))
     }
 
     /// Like [`Instance::dispatch`].

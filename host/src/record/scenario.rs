@@ -97,12 +97,16 @@ impl Scenario {
             Call::Load(document) => match Settings::parse(document) {
                 Ok(settings) => instance
                     .load(&settings)
-                    .map(|loaded| Some(Returned::Loaded(loaded.map(|completed| added(&settings, &completed))))),
-                Err(reason) => Ok(Some(Returned::Loaded(Err(format!("the recorded settings are none: {reason}"))))),
+                    .map(|loaded| loaded.map(|completed| added(&settings, &completed)).map_err(|reason| reason.0))
+                    .map(|loaded| Some(Returned::Loaded(loaded))),
+                Err(reason) => {
+                    let reason = format!("the recorded settings are not valid: {reason}");
+                    Ok(Some(Returned::Loaded(Err(reason))))
+                }
             },
-            Call::Restore { state, age } => {
-                instance.restore(state, *age).map(|returned| Some(Returned::Restored(returned)))
-            }
+            Call::Restore { state, age } => instance
+                .restore(state, *age)
+                .map(|restored| Some(Returned::Restored(restored.map_err(|reason| reason.0)))),
             Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
             Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Returned::Saved(state))),

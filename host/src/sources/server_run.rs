@@ -1,87 +1,91 @@
-//! Whether OctoPrint's server is the one that was heard before, or was started anew: by its own
-//! count of its starts where that may be read, else by what was seen of it. What was known is kept
-//! on disk, so that it outlives the host.
+//! Whether OctoPrint's server is still the one that we listened to before, or was restarted: by its own count of its
+//! starts where that can be read, otherwise by what was seen of it. The last run is kept on disk, in
+//! `state/NAME.server`, so that it outlives the host. What plugins are told of it is not decided here.
 
 use crate::home::Home;
 use crate::system::Now;
-use anyhow::{Context, Result};
-use glassbox_util::files::write_without_sync;
+use glassbox_util::files::{make_folder, write_without_sync};
 use serde::{Deserialize, Serialize};
 use std::fs;
 
-/// OctoPrint's Achievements plugin counts the server's starts, for good.
+/// How often the server was started, as OctoPrint's Achievements plugin counts it and never resets it
+/// (`stats` in the answer of `plugin/achievements/`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Starts {
-    /// Since when it counts, which tells one installation from another.
+    /// Since when it counts, in seconds since 1970, which tells one installation from another.
     pub created: i64,
-    /// How often the server was started since.
+    /// How often the server was started since then.
     pub count: u64,
 }
 
-/// A run of the server.
+/// One run of the server, from its start to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ServerRun {
-    /// Which OctoPrint.
+    /// Which OctoPrint: its URL, or the broker and base topic where it publishes.
     url: String,
     starts: Option<Starts>,
-    /// Which start of our own machine.
+    /// Which boot of our own machine it was seen in.
     boot: Option<String>,
 }
 
-/// How the run that is heard now relates to the one before.
+/// How the run that we listen to now relates to the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunChange {
-    /// None is known from before.
+    /// No earlier run is known.
     First,
-    /// It is the same.
+    /// It is the same run.
     Same,
-    /// It is another; the one before has ended.
+    /// It is a new run; the one before has ended.
     New,
 }
 
 impl ServerRun {
-    /// The run that is heard now.
+    /// The run that we listen to now.
     pub fn now(url: String, starts: Option<Starts>) -> Self {
         Self { url, starts, boot: Now::system().boot.map(|(id, _)| id) }
     }
 
-    /// How this one relates to the one before. `down`: since that was heard, the server was seen not
-    /// to run.
+    /// How this run relates to the one before. `down` is whether the server was seen not to be running in between.
     #[must_use]
     pub fn after(&self, before: Option<&Self>, down: bool) -> RunChange {
         let Some(before) = before else { return RunChange::First };
         let same = match (&before.starts, &self.starts) {
             _ if before.url != self.url => false,
             (Some(before), Some(now)) => before == now,
-            // Without a count: nobody saw it end, and our own machine was not started again.
+            // Without a count it is the same run if nobody saw it end and our own machine was not rebooted.
             _ => !down && before.boot == self.boot,
         };
         if same { RunChange::Same } else { RunChange::New }
     }
 
-    /// The run that was heard last, if anything of use is kept.
+    /// The last run of this OctoPrint, if the file is there and can be read.
     #[must_use]
     pub fn recall(home: &Home, name: &str) -> Option<Self> {
         serde_json::from_slice(&fs::read(file(home, name)).ok()?).ok()
     }
 
-    /// Keep it for the next host.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep(&self, home: &Home, name: &str) -> Result<()> {
-        fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;
-        write_without_sync(&file(home, name), serde_json::to_string(self)?.as_bytes())
+    /// Keep it for the host's next start. A failure is only logged: then that may take this run for a new one.
+    pub fn keep(&self, home: &Home, name: &str) {
+        let write = || {
+            make_folder(&home.state())?;
+            write_without_sync(&file(home, name), serde_json::to_string(self)?.as_bytes())
+        };
+        if let Err(error) = write() {
+            tracing::warn!(
+                octoprint = name,
+                "after a restart this may be taken for another run of OctoPrint: {error:#}"
+            );
+        }
     }
 
-    /// It has ended.
+    /// The run has ended.
     pub fn forget(home: &Home, name: &str) {
-        // Where it stays, the count of starts tells the next one apart.
+        // If the file cannot be removed, the count of starts tells the next run apart.
         let _ = fs::remove_file(file(home, name));
     }
 }
 
-/// Beside the plugins' states, with an ending that those do not have.
+/// The file is next to the plugins' states, whose names never end like this.
 fn file(home: &Home, name: &str) -> std::path::PathBuf {
     home.state().join(format!("{name}.server"))
 }

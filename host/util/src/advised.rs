@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// What happened, to which file, and what to do about it. The two are kept apart, so that whoever shows it
-/// can lay them out.
+/// What happened, to which file, and what to do about it. Both are kept apart, so that each display can lay them out in
+/// its own way; as text they are joined by `; `.
 ///
 /// ```
 /// use glassbox_util::Advised;
@@ -19,37 +19,43 @@ use std::fmt;
 /// ```
 #[derive(Debug)]
 pub struct Advised {
-    /// What happened, and to what. No full stop at the end.
+    /// What happened, and to what; one line, without a full stop at the end.
     pub what: String,
-    /// What to do, as an instruction; none where there is nothing to say.
+    /// What to do about it, as an instruction; none if nothing can be done.
     pub advice: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Advised {
-    /// What happened, and what to do about it.
+    /// An error for what happened and what to do about it.
     #[must_use]
     pub fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { what: what.into(), advice: Some(advice.into()), source: None }
     }
 
-    /// The same, with what it comes from; that is not repeated in `what`.
+    /// The same error with its source, whose text should not be repeated in `what`.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// Take an error apart: all that happened, from the outermost context to the innermost cause, and what
-    /// to do, where one of them says that.
+    /// Take an error apart: what happened, from the outermost context to the innermost cause, joined by `: `; and the
+    /// first advice in that chain, if there is any.
     #[must_use]
     pub fn split(error: &anyhow::Error) -> (String, Option<String>) {
+        // One that was added as a context is hidden in its place in the chain, and found only this way.
+        let context = error.downcast_ref::<Self>();
         let mut advice = None;
-        let causes = error.chain().map(|cause| match cause.downcast_ref::<Self>() {
-            Some(advised) => {
-                advice = advice.take().or_else(|| advised.advice.clone());
-                advised.what.clone()
+        let causes = error.chain().map(|cause| {
+            let text = cause.to_string();
+            let advised = cause.downcast_ref::<Self>();
+            match advised.or_else(|| context.filter(|context| context.to_string() == text)) {
+                Some(advised) => {
+                    advice = advice.take().or_else(|| advised.advice.clone());
+                    advised.what.clone()
+                }
+                None => text,
             }
-            None => cause.to_string(),
         });
         let what = causes.collect::<Vec<_>>().join(": ");
         (what, advice)
@@ -69,5 +75,26 @@ impl fmt::Display for Advised {
 impl Error for Advised {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_found_wherever_it_is() {
+        let advised = || Advised::new("what", "do it");
+        let cause = || anyhow::anyhow!("cause");
+        for (error, what) in [
+            (advised().into(), "what"),
+            (anyhow::Error::from(advised()).context("outside"), "outside: what"),
+            (cause().context(advised()), "what: cause"),
+            (cause().context(advised()).context("outside"), "outside: what: cause"),
+            (advised().because(cause()).into(), "what: cause"),
+        ] {
+            assert_eq!(Advised::split(&error), (what.into(), Some("do it".into())), "{error:#}");
+        }
+        assert_eq!(Advised::split(&cause()), ("cause".into(), None));
     }
 }

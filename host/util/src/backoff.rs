@@ -1,8 +1,9 @@
-//! How long to wait between attempts, and how to spread many of them so that they do not come at once.
+//! How long to wait between attempts, and how to spread those of many hosts so that they do not all come at once.
 
 use std::time::Duration;
 
-/// Waits that double from the first to the longest, each shortened by a random part of up to one half.
+/// Exponential back-off with jitter: waits that double from the first to the longest, each shortened by a random part
+/// of up to half.
 ///
 /// ```
 /// use glassbox_util::Backoff;
@@ -21,20 +22,20 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The first wait is about `first`; none is longer than `longest`.
+    /// The first wait is half of `first` to all of it; no wait is longer than `longest`.
     #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
 
-    /// How long to wait before the next attempt.
+    /// How long to wait before the next attempt. The wait after it will be twice as long.
     pub fn next_wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = (2 * wait).min(self.longest);
         wait - random_part(wait / 2)
     }
 
-    /// Begin again with the first wait.
+    /// After a success: the next wait is the first one again.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
@@ -46,7 +47,14 @@ impl Backoff {
     }
 }
 
-/// A random part of a duration, from nothing to all of it; nothing where the system has no random bytes.
+/// A random part of a duration, from nothing to all of it; nothing if the system has no random bytes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let minute = Duration::from_secs(60);
+/// assert!(glassbox_util::random_part(minute) <= minute);
+/// ```
 #[must_use]
 pub fn random_part(most: Duration) -> Duration {
     most.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX))

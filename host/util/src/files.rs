@@ -1,12 +1,13 @@
-//! Files that others may touch at the same time: reading within bounds, and writing so that a reader
-//! sees the old content or the new, and a crash loses neither.
+//! Files that somebody else may use at the same time: reading with a limit, and writing so that a reader sees the old
+//! content or the new, and a crash loses neither. Which files there are, and what is in them, is not known here.
 
-use anyhow::{Context, Result, bail};
+use crate::Advised;
+use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-/// The bytes of a file that must not have more than `most`.
+/// Read a file of at most `most` bytes.
 ///
 /// ```
 /// use glassbox_util::files::{read_bounded, write_atomically};
@@ -20,23 +21,24 @@ use std::path::Path;
 /// ```
 ///
 /// # Errors
-/// When it cannot be read, is a pipe, a socket or a device, or has more.
+/// When it cannot be read, is a pipe, a socket or a device, or has more bytes. The message does not name the file.
 pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     const MIB: usize = 1 << 20;
     let mut bytes = Vec::new();
     open_regular(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
         let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
-        return Err(io::Error::other(format!("it has more than {most}, the most that is read")));
+        return Err(io::Error::other(format!("it has more than {most}, which is the limit")));
     }
     Ok(bytes)
 }
 
-/// Open a file that somebody dropped somewhere. A pipe would keep us waiting for whoever writes to it,
-/// a device has no end, and just opening one may do something.
+/// Open a file for reading that may be anything, as somebody else put it there. A pipe could keep us waiting for ever,
+/// a device has no end, and even opening one can have effects.
 ///
 /// # Errors
-/// When it cannot be opened, or is a pipe, a socket or a device. A folder opens, and fails to be read.
+/// When it cannot be opened, or is a pipe, a socket or a device. (A folder can be opened; reading it fails.) The
+/// message does not name the file.
 pub fn open_regular(file: &Path) -> io::Result<File> {
     let check = |metadata: &fs::Metadata| match metadata.is_file() || metadata.is_dir() {
         true => Ok(()),
@@ -47,39 +49,39 @@ pub fn open_regular(file: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
     let open = options.read(true).open(file)?;
-    // It may have been replaced in between.
+    // It may have been replaced since the first check.
     check(&open.metadata()?)?;
     Ok(open)
 }
 
-/// Refuse a file that others can read, with the command that fixes it. `what` is in it, for the message.
+/// Check that only its owner can read a file that holds a secret. `what` names the secret in messages: `the API key`.
 ///
 /// # Errors
-/// When others can read it, it is not a regular file, or it cannot be looked at.
+/// When others can read it (an [`Advised`] with the command that changes that), it is not a regular file, or there is
+/// none. The message names the file.
 pub fn must_be_private(file: &Path, what: &str) -> Result<()> {
     let metadata = fs::metadata(file).with_context(|| format!("{what} in {}", file.display()))?;
     #[cfg(unix)]
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
-        bail!("others can read {what} in {}; run 'chmod 600 {}'", file.display(), file.display());
+        let file = file.display();
+        return Err(Advised::new(format!("others can read {what} in {file}"), format!("run 'chmod 600 {file}'")).into());
     }
-    if !metadata.is_file() {
-        bail!("{what} in {}: it is not a regular file", file.display());
-    }
+    ensure!(metadata.is_file(), "{what} in {}: it is not a regular file", file.display());
     Ok(())
 }
 
-/// Make a folder, and those above it.
+/// Create a folder, and those above it, unless they exist.
 ///
 /// # Errors
-/// When it cannot be made; the message names it.
+/// When it cannot be created; the message names it.
 pub fn make_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))
 }
 
-/// Remove a file; false if there was none.
+/// Remove a file. Returns false if there was none.
 ///
 /// # Errors
-/// When it is there and cannot be removed; the message names it.
+/// When it exists and cannot be removed; the message names it.
 pub fn remove(file: &Path) -> Result<bool> {
     match fs::remove_file(file) {
         Ok(()) => Ok(true),
@@ -88,19 +90,19 @@ pub fn remove(file: &Path) -> Result<bool> {
     }
 }
 
-/// Write to a temporary name beside the file, then rename: whoever reads sees the old content or the new.
-/// Returns once the disk has it.
+/// Replace a file's content. It is written under a temporary name beside the file and renamed, so that readers see
+/// either the old content or the new. Returns when it is on the disk.
 ///
 /// # Errors
-/// When it cannot be written; the message names the file. The old content is still there.
+/// When it cannot be written; the message names the file, which keeps its old content.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
     replace(file, content, 0o666, File::sync_all)
 }
 
-/// The same without waiting for the disk: if the machine crashes, the new content may be lost.
+/// Like [`write_atomically`], without waiting for the disk: if the machine crashes, the new content may be lost.
 ///
 /// # Errors
-/// As [`write_atomically`].
+/// As for [`write_atomically`].
 pub fn write_without_sync(file: &Path, content: &[u8]) -> Result<()> {
     replace(file, content, 0o666, |_| Ok(()))
 }

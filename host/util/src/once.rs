@@ -1,6 +1,6 @@
-//! Saying the same thing once.
+//! Not saying the same thing again and again: for conditions that last and are noticed often.
 
-/// Remembers what was said last.
+/// Remembers the last message, so that a repetition of it can be left out.
 ///
 /// ```
 /// let mut said = glassbox_util::Once::default();
@@ -13,7 +13,7 @@
 pub struct Once(Option<String>);
 
 impl Once {
-    /// Whether this was not the last thing that was said. It is now.
+    /// Whether this differs from the last message; it is the last message from now on.
     pub fn is_new(&mut self, what: &str) -> bool {
         let is_new = self.0.as_deref() != Some(what);
         if is_new {
@@ -22,12 +22,12 @@ impl Once {
         is_new
     }
 
-    /// All is well again: whatever comes next is new.
+    /// Forget the last message, because the condition is over: the next message is new, whatever it is.
     pub fn forget(&mut self) {
         self.0 = None;
     }
 
-    /// What was said last.
+    /// The last message; none if there was none, or it was forgotten.
     #[must_use]
     pub fn last(&self) -> Option<&str> {
         self.0.as_deref()

@@ -1,10 +1,10 @@
-//! A limit of so many in a minute, which counts what it turns away.
+//! A limit per minute that counts what it turned away, for log messages. Requests have another, in the sandbox.
 
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Lets so many through in each minute.
+/// Lets up to a given number of things pass per minute, and counts those that it turned away.
 ///
 /// ```
 /// let mut limit = glassbox_util::PerMinute::new(2);
@@ -21,13 +21,13 @@ pub struct PerMinute {
 }
 
 impl PerMinute {
-    /// `most` in a minute.
+    /// At most `most` in a minute, of which the first begins now.
     #[must_use]
     pub fn new(most: u32) -> Self {
         Self { most, passed: 0, left_out: 0, since: Instant::now() }
     }
 
-    /// Whether one more may pass now; one that may not is counted.
+    /// Whether one more may pass now. If not, it is counted as turned away.
     pub fn allows(&mut self) -> bool {
         if self.since.elapsed() >= MINUTE {
             (self.passed, self.since) = (0, Instant::now());
@@ -41,13 +41,13 @@ impl PerMinute {
         allows
     }
 
-    /// Whether this minute's share is used up.
+    /// Whether no more may pass in this minute.
     #[must_use]
     pub fn is_used_up(&self) -> bool {
         self.passed >= self.most && self.since.elapsed() < MINUTE
     }
 
-    /// How many were turned away since this was last asked.
+    /// How many were turned away since the last call.
     pub fn take_left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }

@@ -109,7 +109,7 @@ pub fn files(folder: &Path) -> BTreeMap<String, u64> {
 fn a_set_up_that_is_well() {
     let set_up = SetUp::new();
     let host = set_up.home.command(&["run"]).start();
-    host.wait_for_log("hears OctoPrint");
+    host.wait_for_log("listening to OctoPrint");
     // With the first reading of the throttle state.
     let reported = names(&set_up.receiver.wait_for(4, LONG));
     let out = set_up.doctor().good();
@@ -123,19 +123,19 @@ fn a_set_up_that_is_well() {
     );
     let clock = out.lines().find(|line| line.starts_with("ok       clock: it is 20")).unwrap();
     let expected = format!(
-        "ok       home: {} can be read and written, and not everybody may write to it
+        "ok       home: {} can be read and written, and only its owner and group may write to it
 ok       config: glassbox.toml can be used
-ok       grant tracking: all that it asks for was granted
+ok       grant tracking: everything that it asks for was granted
 ok       plugin tracking: it loads, starts and accepts its settings
 ok       sending tracking: reports are sent while a host runs: the setting 'enabled' is true
 ok       host: a host runs with this home
 {heard}
-ok       reach octoprint: {url} is reached
+ok       reach octoprint: {url} can be reached
 ok       key octoprint: OctoPrint accepts it, as that of 'me'
 ok       events octoprint: OctoPrint 1.11.8 lets them be heard
-ok       permissions octoprint: the key may read all that is of use
+ok       permissions octoprint: the key may read everything that is useful
 ok       twice octoprint: OctoPrint's own tracker is off, so nothing is counted twice
-ok       server {receiver}: is reached; nothing was reported by that
+ok       server {receiver}: can be reached; nothing was reported by this check
 {clock}
 ok       throttle: '{} get_throttled' says 0x50000
 
@@ -162,7 +162,7 @@ fn one_that_is_named_is_looked_at_in_place_of_the_others() {
     let other = PushServer::start();
     let key = key_file(&set_up.home, KEY);
     let run = set_up.home.command(&["doctor", "--octoprint", &other.url(), "--api-key-file"]).arg(key).run().good();
-    assert!(run.contains(&format!("ok       reach octoprint: {} is reached\n", other.url())), "{run}");
+    assert!(run.contains(&format!("ok       reach octoprint: {} can be reached\n", other.url())), "{run}");
     assert!(run.contains("ok       key octoprint: "), "{run}");
     assert_eq!(set_up.server.seen(), Vec::<String>::new());
     set_up.home.0.write("home/glassbox.toml", "");
@@ -212,11 +212,14 @@ fn the_tracking_server_hears_of_nobody_who_has_not_opted_in() {
     };
     write(false);
     let (_, report) = set_up.findings(&[]);
-    assert!(report.to_string().contains("to connect would tell it your address; --reach-server does it"), "{report:#}");
+    assert!(
+        report.to_string().contains("connecting would tell it your address; --reach-server connects"),
+        "{report:#}"
+    );
     assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     let connected = |arguments: &[&str]| {
         let (_, report) = set_up.findings(arguments);
-        assert!(report.to_string().contains("is reached; nothing was reported by that"), "{report:#}");
+        assert!(report.to_string().contains("can be reached; nothing was reported by this check"), "{report:#}");
         let (mut tcp, _) = server.accept().expect("a connection");
         tcp.set_nonblocking(false).unwrap();
         let mut heard = Vec::new();

@@ -4,22 +4,24 @@ use super::SetUp;
 use crate::faulty::{certificate_file, server_config};
 use crate::push_server::PushServer;
 use crate::support::dead_port;
+use glassbox_journal::{Journal, JournalEntry, Rules};
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 #[test]
 fn what_is_wrong_with_a_home() {
     let set_up = SetUp::new();
     set_up.home.0.write("home/state", "");
-    set_up.is("fail", "home", "state is not a folder", "put it aside");
+    set_up.is("fail", "home", "state is not a folder", "move it away");
     fs::remove_file(set_up.home.root().join("state")).unwrap();
     set_up.chmod("home/plugins", 0o777);
     set_up.is("fail", "home", "everybody on this machine may write to", "chmod o-w ");
     set_up.chmod("home/plugins", 0o755);
     set_up.configure(&set_up.server.url(), "ca_file = \"none.pem\"");
-    set_up.is("fail", "config", "none.pem", "put an authority's certificate there as PEM");
+    set_up.is("fail", "config", "none.pem", "put your CA's certificate there as PEM");
     set_up.home.0.write("home/glassbox.toml", "colour = 3");
     set_up.is("fail", "config", "glassbox.toml, line 1: unknown field `colour`", "fix it, or remove the file");
 
@@ -47,14 +49,16 @@ fn what_is_wrong_with_plugins() {
     set_up.is("fail", "plugin tracking", "does not accept its settings: ping must be", "'glassbox settings tracking'");
     set_up.home.write_settings("{}");
     set_up.is("warn", "sending tracking", "nobody has opted in yet", "glassbox opt-in tracking");
-    set_up.home.0.write("home/grants/tracking.toml", "[[[");
+    let grant = set_up.home.root().join("grants/tracking.toml");
+    let granted = fs::read_to_string(&grant).unwrap();
+    fs::write(&grant, granted + "[[[").unwrap();
     set_up.is(
         "fail",
         "grant tracking",
         "is damaged, so nothing new is loaded",
         "'glassbox grant tracking' rewrites it",
     );
-    fs::remove_file(set_up.home.root().join("grants/tracking.toml")).unwrap();
+    fs::remove_file(&grant).unwrap();
     set_up.is(
         "warn",
         "grant tracking",
@@ -112,8 +116,8 @@ fn what_is_wrong_with_an_octoprint() {
     odd(
         "/sockjs/websocket",
         ("400 BAD REQUEST", ""),
-        "no WebSocket",
-        "have the proxy before OctoPrint pass WebSockets on",
+        "instead of opening a WebSocket",
+        "let the proxy in front of OctoPrint pass WebSockets on",
     );
     set_up.server.how().version = "1.7.3";
     set_up.is("fail", "octoprint octoprint", "is OctoPrint 1.7.3, which is too old", "update it to 1.8 or later");
@@ -127,9 +131,9 @@ fn what_is_wrong_with_an_octoprint() {
     );
     set_up.server.how().own_tracker = false.into();
     set_up.server.how().roles = vec!["settings"];
-    set_up.is("fail", "octoprint octoprint", "may not hear events", "give it the permission STATUS");
+    set_up.is("fail", "octoprint octoprint", "may not see events", "give it the permission STATUS");
     set_up.server.kill();
-    set_up.is("fail", "reach octoprint", "Connection refused", "start OctoPrint, if it does not run");
+    set_up.is("fail", "reach octoprint", "Connection refused", "start OctoPrint if it is not running");
 }
 
 #[test]
@@ -183,15 +187,15 @@ fn a_tracking_server_that_cannot_be_reached() {
     set_up.is(
         "fail",
         &format!("server {url}"),
-        "nobody whom we trust has signed its certificate; an authority of your own can be named as ca_file",
-        "clock",
+        "its certificate is not signed by a trusted CA",
+        "name your CA's certificate as ca_file in glassbox.toml",
     );
     fs::copy(certificate_file("authority.pem"), set_up.home.root().join("mine.pem")).unwrap();
     set_up.configure(&set_up.server.url(), "ca_file = \"mine.pem\"");
     let (bad, report) = set_up.findings(&[]);
     assert_eq!(bad, Vec::<Value>::new(), "{report:#}");
     assert!(
-        report.to_string().contains("is reached over TLS, with a certificate that is trusted; nothing was"),
+        report.to_string().contains("can be reached over TLS, with a certificate that is trusted; nothing was"),
         "{report:#}"
     );
     assert_eq!(server.seen(), Vec::<String>::new());
@@ -215,17 +219,32 @@ fn what_is_wrong_with_the_machine() {
     let (bad, _) = set_up.findings(&[]);
     assert!(bad.iter().all(|check| check["check"] == "throttle"), "{bad:?}");
     set_up.throttle("throttled=0x0");
-    let entry = json!({"time": "2999-01-01T00:00:00.000Z", "what": "started", "before": "0"});
-    set_up.home.0.write("home/journal/2999-01-01.jsonl", format!("{entry}\n"));
-    set_up.is(
-        "warn",
-        "clock",
-        "but the journal was written to at 2999-01-01T00:00:00Z: it jumped",
-        "timedatectl set-ntp true",
-    );
     // On another machine there is nothing to ask here.
     set_up.configure("http://octopi.invalid", "");
     let (bad, report) = set_up.findings(&[]);
     assert!(bad.iter().any(|check| check["check"] == "reach octoprint"), "{report:#}");
     assert!(report.to_string().contains("OctoPrint runs on another machine, so this one is not asked"), "{report:#}");
+}
+
+#[test]
+fn a_clock_that_jumped_back() {
+    let set_up = SetUp::new();
+    // As a host would have written it while the clock showed this time.
+    let written = |at: SystemTime| {
+        let now = Box::new(move || at);
+        let journal = Journal::open_with(&set_up.home.root().join("journal"), Rules { now, ..Rules::default() });
+        journal.unwrap().write(&JournalEntry::default());
+    };
+    // Network time may set a clock back a little.
+    written(SystemTime::now() + Duration::from_secs(30));
+    let (bad, report) = set_up.findings(&[]);
+    assert_eq!(bad, Vec::<Value>::new(), "{report:#}");
+    // 2999-01-01.
+    written(SystemTime::UNIX_EPOCH + Duration::from_secs(32_472_144_000));
+    set_up.is(
+        "warn",
+        "clock",
+        "but the journal was written to at 2999-01-01T00:00:00Z: the clock jumped",
+        "timedatectl set-ntp true",
+    );
 }

@@ -8,14 +8,14 @@ mod place;
 
 use crate::support::{ENVIRONMENT, Home, LONG, Output, PRINT, Process, STARTED, program, receiver};
 use case::{Case, Stage};
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// In a payload: nobody may say it.
+/// A text in a payload that must never be sent.
 const SECRET: &str = "secret-part";
 const SECRET_PRINT: &str =
     r#"{"event":"PrintStarted","payload":{"path":"secret-part.gcode","name":"secret-part.gcode","origin":"local"}}"#;
@@ -220,7 +220,7 @@ fn opt_in(case: &Case, home: &Home, receiver: &Receiver) {
     match case.stage {
         Stage::Read | Stage::Check => {
             assert_eq!(output.status, Some(2), "{}{}", output.out, output.err);
-            // A name that is none may be another on the command line.
+            // An invalid name may mean something else on the command line.
             if is_name {
                 says(case, &output.err);
             }
@@ -245,7 +245,7 @@ fn audited(case: &Case, home: &Home) {
     // What it is, and whether it starts; what it would do takes a minute.
     let output = program(&["audit", "--quick"]).arg(place::file(case, home)).run();
     let Output { status, out, err } = &output;
-    // An auditor may call the file as they like, so that is not looked at.
+    // An auditor may give the file any name, so that its name is not checked.
     let reasons = case.expected.split_once(":").map_or(case.expected.as_str(), |(_, reasons)| reasons).trim();
     match (&case.audit, case.stage) {
         (Some(nothing), _) if nothing.is_empty() => drop(output.good()),
@@ -288,19 +288,20 @@ fn ran(case: &Case, home: &Home, receiver: &Receiver) {
 /// Wait for so many prints in the good plugin's reports.
 fn wait_for_prints(case: &Case, host: &Process, receiver: &Receiver, count: usize, longest: Duration) {
     let end = Instant::now() + longest;
-    let tracked = |requests: &[Request]| requests.iter().filter(|request| request.kind() == "print_started").count();
+    let tracked =
+        |requests: &[RecordedRequest]| requests.iter().filter(|request| request.kind() == "print_started").count();
     while tracked(&receiver.requests()) < count {
         assert!(Instant::now() < end, "{}: the good plugin is not heard:\n{}", case.about, host.log());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// The settings are the user's, and the journal says what was tried.
+/// The user's settings are as they were, and the journal says what was tried.
 fn kept(case: &Case, home: &Home) {
-    let journal = home.run(&["log", "--json"]).good();
+    let journal = home.run(&["journal", "--json"]).good();
     assert!(journal.contains(&case.journal), "{}: expected\n{}\nin\n{journal}", case.about, case.journal);
     assert!([ID, TRACKING_ID, SECRET].iter().all(|secret| !journal.contains(secret)), "{journal}");
-    home.run(&["log", "--verify"]).good();
+    home.run(&["journal", "--verify"]).good();
     let file = home.root().join("settings").join(case.plugin()).with_extension("json");
     if case.settings_after.is_empty() && case.absent_after.is_empty() {
         return;
@@ -314,12 +315,12 @@ fn kept(case: &Case, home: &Home) {
     }
 }
 
-/// What has left is what may: the good plugin's reports, and of the other one's what it declares.
-fn left(case: &Case, requests: &[Request]) {
+/// Only what may leave has left: the good plugin's reports, and those of the other one that it declares.
+fn left(case: &Case, requests: &[RecordedRequest]) {
     let mut others = BTreeMap::new();
     let mut tracked = Vec::new();
     for request in requests {
-        let Request { method, path, query, body, user_agent } = request;
+        let RecordedRequest { method, path, query, body, user_agent } = request;
         let (of_tracking, of_other) = (format!("/track/{TRACKING_ID}/"), format!("/track/{ID}/"));
         let whole = format!("{method} {path}?{query} {body} {user_agent}");
         assert_eq!(whole.matches(TRACKING_ID).count() + whole.matches(ID).count(), 1, "an id in its place: {whole}");

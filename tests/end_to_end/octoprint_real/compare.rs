@@ -3,7 +3,7 @@
 //! of `glassbox_audit::conformance::Reason`, as far as it can happen here, and what only a living server
 //! brings about.
 
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why ours may differ.
@@ -34,16 +34,16 @@ pub struct Comparison {
 
 /// Everything that both said, and when which achievement was unlocked.
 struct All<'a> {
-    theirs: &'a [Request],
-    ours: &'a [Request],
+    theirs: &'a [RecordedRequest],
+    ours: &'a [RecordedRequest],
     unlocked: &'a BTreeMap<String, i64>,
 }
 
 /// Compare; `unlocked` tells in which second which achievement was.
-pub fn compare(theirs: &[Request], ours: &[Request], unlocked: &BTreeMap<String, i64>) -> Comparison {
+pub fn compare(theirs: &[RecordedRequest], ours: &[RecordedRequest], unlocked: &BTreeMap<String, i64>) -> Comparison {
     let all = All { theirs, ours, unlocked };
     let mut comparison = Comparison::default();
-    let kinds: BTreeSet<&str> = theirs.iter().chain(ours).map(Request::kind).collect();
+    let kinds: BTreeSet<&str> = theirs.iter().chain(ours).map(RecordedRequest::kind).collect();
     for kind in kinds {
         let theirs: Vec<_> = theirs.iter().filter(|request| request.kind() == kind).collect();
         let ours: Vec<_> = ours.iter().filter(|request| request.kind() == kind).collect();
@@ -57,7 +57,7 @@ pub fn compare(theirs: &[Request], ours: &[Request], unlocked: &BTreeMap<String,
 }
 
 impl All<'_> {
-    fn compare_kind(&self, theirs: &[&Request], ours: &[&Request], comparison: &mut Comparison) {
+    fn compare_kind(&self, theirs: &[&RecordedRequest], ours: &[&RecordedRequest], comparison: &mut Comparison) {
         let (mut i, mut j) = (0, 0);
         while i < theirs.len() || j < ours.len() {
             let (their, our) = (theirs.get(i).copied(), ours.get(j).copied());
@@ -90,8 +90,8 @@ impl All<'_> {
     }
 
     /// Of pings there may be any number, but not none, and each is one.
-    fn compare_pings(&self, theirs: &[&Request], ours: &[&Request], comparison: &mut Comparison) {
-        let is_ping = |request: &&&Request| {
+    fn compare_pings(&self, theirs: &[&RecordedRequest], ours: &[&RecordedRequest], comparison: &mut Comparison) {
+        let is_ping = |request: &&&RecordedRequest| {
             let fields = request.fields();
             let [("octoprint_uptime", uptime), ("printer_state", state)] = fields[..] else { return false };
             self.is_get(request)
@@ -110,9 +110,13 @@ impl All<'_> {
     }
 
     /// Why this one of ours may differ from theirs.
-    fn pair(&self, their: &Request, our: &Request) -> Option<Why> {
+    fn pair(&self, their: &RecordedRequest, our: &RecordedRequest) -> Option<Why> {
         let rest_is_same = |name: &str| {
-            let bare = |request: &Request| Request { query: String::new(), body: String::new(), ..request.clone() };
+            let bare = |request: &RecordedRequest| RecordedRequest {
+                query: String::new(),
+                body: String::new(),
+                ..request.clone()
+            };
             bare(their) == bare(our) && without(their, name) == without(our, name)
         };
         let in_order =
@@ -137,9 +141,11 @@ impl All<'_> {
     }
 
     /// Whether it is a GET to where OctoPrint's go, from somebody who calls himself as it does.
-    fn is_get(&self, request: &Request) -> bool {
-        let to = |request: &Request| request.path.trim_end_matches('/').rsplit_once('/').map(|(to, _)| to.to_string());
-        let same = |their: &Request| to(their) == to(request) && their.user_agent == request.user_agent;
+    fn is_get(&self, request: &RecordedRequest) -> bool {
+        let to = |request: &RecordedRequest| {
+            request.path.trim_end_matches('/').rsplit_once('/').map(|(to, _)| to.to_string())
+        };
+        let same = |their: &RecordedRequest| to(their) == to(request) && their.user_agent == request.user_agent;
         request.method == "GET"
             && request.body.is_empty()
             && request.path.ends_with('/')
@@ -152,7 +158,7 @@ impl All<'_> {
     }
 
     /// Why one of theirs may be missing from ours.
-    fn only_theirs(&self, their: &Request) -> Option<Why> {
+    fn only_theirs(&self, their: &RecordedRequest) -> Option<Why> {
         match their.kind() {
             "webui_load" => Some(Why::WebPage),
             "achievement_unlocked" => {
@@ -168,7 +174,7 @@ impl All<'_> {
     }
 
     /// Why one of ours may have none of theirs beside it.
-    fn only_ours(&self, our: &Request) -> Option<Why> {
+    fn only_ours(&self, our: &RecordedRequest) -> Option<Why> {
         let count = |kind: &str| self.ours.iter().filter(|request| request.kind() == kind).count();
         let right = our.kind() == "shutdown" && self.is_get(our) && our.query.is_empty();
         // One for each run of the server but the last.
@@ -177,16 +183,16 @@ impl All<'_> {
 }
 
 /// Whether a pong has this in one of its lists.
-fn in_pong(requests: &[Request], list: &str, entry: &str) -> bool {
+fn in_pong(requests: &[RecordedRequest], list: &str, entry: &str) -> bool {
     let pongs = requests.iter().filter(|request| request.kind() == "pong");
     pongs.filter_map(|pong| pong.value(list)).any(|list| list.split(',').any(|one| one == entry))
 }
 
-fn without<'a>(request: &'a Request, leave_out: &str) -> Vec<(&'a str, &'a str)> {
+fn without<'a>(request: &'a RecordedRequest, leave_out: &str) -> Vec<(&'a str, &'a str)> {
     request.fields().into_iter().filter(|(name, _)| *name != leave_out).collect()
 }
 
-fn differ(their: Option<&Request>, our: Option<&Request>) -> String {
-    let text = |request: Option<&Request>| request.map_or_else(|| "nothing".into(), ToString::to_string);
+fn differ(their: Option<&RecordedRequest>, our: Option<&RecordedRequest>) -> String {
+    let text = |request: Option<&RecordedRequest>| request.map_or_else(|| "nothing".into(), ToString::to_string);
     format!("OctoPrint: {}\nhere:      {}", text(their), text(our))
 }

@@ -197,9 +197,9 @@ pub fn we_start_again(both: &mut Both) {
 pub fn it_starts_again(both: &mut Both) {
     both.set(&json!({"events": {"achievements": false}}));
     both.octoprint.stop();
-    both.host().wait_for_log("is not heard, and tried again");
+    both.host().wait_for_log("cannot listen to OctoPrint");
     both.octoprint.start();
-    wait_long("it was started anew", || both.host().log().contains("; it was started anew"));
+    wait_long("its server was restarted", || both.host().log().contains("; its server was restarted"));
     both.wait_for("startup", 2);
     both.both_ping(both.octoprint.closed());
     both.agree("the server was started again");

@@ -1,5 +1,5 @@
-//! A real OctoPrint, with its virtual printer and its own tracker on: both trackers hear the same
-//! day, and what they report is compared. Skipped with a word where there is no OctoPrint.
+//! A real OctoPrint, with its virtual printer and its own tracker on: both trackers follow the same
+//! day, and their reports are compared. Skipped where there is no OctoPrint.
 
 mod compare;
 mod day;
@@ -9,12 +9,12 @@ mod server;
 use crate::octoprint::follow;
 use crate::support::{Home, LONG, Process, SILENCE, names, receiver};
 use compare::{Comparison, Why, compare};
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
+use glassbox_tests::skip;
 use serde_json::{Value, json};
 use server::{ID, OctoPrint};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -119,7 +119,7 @@ impl Both {
     }
 }
 
-/// Wait until it is so, longer than for anything that is our own.
+/// Wait until this is true, longer than for anything of our own.
 #[track_caller]
 fn wait_long(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + VERY_LONG;
@@ -129,18 +129,15 @@ fn wait_long(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn count(requests: &[Request], kind: &str) -> usize {
+fn count(requests: &[RecordedRequest], kind: &str) -> usize {
     requests.iter().filter(|request| request.kind() == kind).count()
 }
 
 #[test]
 fn reports_what_octoprint_itself_reports() {
     let Some(program) = std::env::var("GLASSBOX_TEST_OCTOPRINT").ok().filter(|program| !program.is_empty()) else {
-        // Not with eprintln: that is shown of tests that fail only.
         let how = "GLASSBOX_TEST_OCTOPRINT=$(tests/octoprint/install) cargo test --workspace";
-        writeln!(std::io::stderr(), "SKIPPED: there is no real OctoPrint to compare with. To run this test: {how}")
-            .unwrap();
-        return;
+        return skip(&format!("there is no real OctoPrint to compare with; to run this test: {how}"));
     };
     assert!(Path::new(&program).is_file(), "GLASSBOX_TEST_OCTOPRINT: there is no {program}");
     let mut both = Both::start(&program);

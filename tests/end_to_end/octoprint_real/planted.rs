@@ -3,12 +3,12 @@
 
 use super::compare::{Comparison, Why, compare};
 use super::server::ID;
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use std::collections::BTreeMap;
 
-fn request(kind: &str, fields: &str) -> Request {
+fn request(kind: &str, fields: &str) -> RecordedRequest {
     let (method, query, body) = if kind == "pong" { ("POST", "", fields) } else { ("GET", fields, "") };
-    Request {
+    RecordedRequest {
         method: method.into(),
         path: format!("/track/{ID}/{kind}/"),
         query: query.into(),
@@ -18,7 +18,7 @@ fn request(kind: &str, fields: &str) -> Request {
 }
 
 /// A day as OctoPrint's tracker and ours tell it, with every difference that is on the list.
-fn a_day() -> (Vec<Request>, Vec<Request>) {
+fn a_day() -> (Vec<RecordedRequest>, Vec<RecordedRequest>) {
     let said = |who: &str| {
         let (theirs, ours) = (who == "theirs", who == "ours");
         let only = |is: bool, kind: &str, fields: &str| is.then(|| request(kind, fields));
@@ -52,7 +52,7 @@ fn a_day() -> (Vec<Request>, Vec<Request>) {
     (said("theirs"), said("ours"))
 }
 
-fn compared(theirs: &[Request], ours: &[Request]) -> Comparison {
+fn compared(theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> Comparison {
     let unlocked = [("early", 1), ("x", 7), ("y", 7)].map(|(name, at)| (name.to_string(), at));
     compare(theirs, ours, &BTreeMap::from(unlocked))
 }
@@ -73,7 +73,7 @@ fn every_difference_on_the_list_is_explained() {
 fn a_request_that_is_missing_or_sent_twice_is_found() {
     let (theirs, ours) = a_day();
     // What stands on one side only needs nothing on the other.
-    let may_be_missing = |request: &Request| {
+    let may_be_missing = |request: &RecordedRequest| {
         ["ping", "webui_load", "shutdown"].contains(&request.kind()) || request.query == "achievement=early"
     };
     for i in 0..ours.len() {
@@ -98,14 +98,14 @@ fn a_request_that_is_missing_or_sent_twice_is_found() {
 #[test]
 fn a_request_that_is_another_is_found() {
     let (theirs, ours) = a_day();
-    let fields = |request: &mut Request, change: &dyn Fn(&mut Vec<&str>)| {
+    let fields = |request: &mut RecordedRequest, change: &dyn Fn(&mut Vec<&str>)| {
         let form = if request.method == "POST" { &mut request.body } else { &mut request.query };
         let text = form.clone();
         let mut parts: Vec<_> = text.split('&').collect();
         change(&mut parts);
         *form = parts.join("&");
     };
-    type Change<'a> = (&'a str, &'a dyn Fn(&mut Request));
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut RecordedRequest));
     let changes: [Change; 8] = [
         ("another value", &|request| fields(request, &|parts| parts[0] = "version=2")),
         ("a value is longer", &|request| fields(request, &|parts| *parts.last_mut().unwrap() = "elapsed=55")),
@@ -149,7 +149,7 @@ fn another_order_is_found() {
 /// What is near to a reason, and not one.
 #[test]
 fn a_reason_holds_for_what_it_is_about_only() {
-    let unexplained = |their: &str, our: &str, change: &dyn Fn(&mut Request)| {
+    let unexplained = |their: &str, our: &str, change: &dyn Fn(&mut RecordedRequest)| {
         let (mut theirs, mut ours) = a_day();
         for (said, at) in [(&mut theirs, their), (&mut ours, our)] {
             said.iter_mut().filter(|said| !at.is_empty() && said.to_string().contains(at)).for_each(change);
@@ -157,7 +157,7 @@ fn a_reason_holds_for_what_it_is_about_only() {
         !compared(&theirs, &ours).unexplained.is_empty()
     };
     let replace = |from: &'static str, to: &'static str| {
-        move |request: &mut Request| {
+        move |request: &mut RecordedRequest| {
             request.query = request.query.replace(from, to);
             request.body = request.body.replace(from, to);
         }

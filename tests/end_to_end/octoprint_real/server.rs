@@ -199,7 +199,7 @@ impl OctoPrint {
     }
 }
 
-/// A port on which nobody listens, and that nobody is given who asks for any.
+/// A free port outside the range from which the system picks ports, so that it stays free.
 fn lasting_port() -> u16 {
     let first = u16::try_from(std::process::id() % 10_000).unwrap();
     let mut ports = (0..10_000).map(|i| 20_000 + (first + i) % 10_000);

@@ -1,12 +1,12 @@
-//! Canaries: marked secrets in everything that a component is given, and where they turn up. How they
-//! are told from everything else is in [`needles`].
+//! Canaries: marked secrets are put into everything that a component is given, and searched for in everything that
+//! comes out of it. Where they are put is in [`planting`], and how they are recognised in [`needles`].
 //!
-//! What is a find, and what is not: a value that the manifest says it sees may stand in a request that
-//! the manifest says it sends, openly, as whoever reads the journal can see. The same value in another
-//! form is hidden from that reader; a setting, or what the manifest does not list, has no business in a
-//! request in any form; and no secret belongs in a log that people paste where they ask for help. What
-//! is handed over to the next instance stays on the machine, and is only told. A hash with a salt that
-//! does not leave is what the manifest's author can do for privacy: it is told as well.
+//! How a finding is judged: a value that the manifest says it sees may appear in a request that the manifest says
+//! it sends, as long as it appears openly, so that whoever reads the journal sees it. The same value in another form
+//! is hidden from that reader. A setting, or a field that the manifest does not list, must not appear in a request in
+//! any form. No secret belongs in the log, which people publish when they ask for help. The state that is kept for
+//! the next instance stays on the machine; a hash with a salt that never leaves the machine is the best that a
+//! manifest's author can do for privacy: both are only reported.
 
 mod needles;
 mod planting;
@@ -14,7 +14,7 @@ mod planting;
 pub use needles::Form;
 
 use super::inputs::Inputs;
-use super::scenario::{Run, run};
+use super::scenario::{Trace, run};
 use needles::Needles;
 use planting::{Everywhere, Planted, Secret, everywhere, plant};
 use serde::Serialize;
@@ -22,24 +22,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// What came of it.
+/// The result of the search.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Canaries {
-    /// Secrets that were planted.
+    /// How many inputs had a secret put into them.
     pub secrets: usize,
-    /// Runs in which they were looked for.
+    /// The runs that were searched.
     pub runs: usize,
-    /// Requests in which they were looked for.
+    /// The requests in those runs.
     pub requests: usize,
-    /// Where they turned up.
-    pub finds: Vec<Find>,
-    /// What was tried to be sent although the manifest does not declare it, and how often.
+    /// Every secret that turned up, the worst first.
+    pub finds: Vec<Finding>,
+    /// What the component tried to send although its manifest does not declare it, and how often.
     pub undeclared: BTreeMap<String, usize>,
-    /// Why it ended before all were planted.
+    /// Why the search stopped before all secrets had been planted, if it did.
     pub ended_early: Option<String>,
 }
 
-/// Where a secret was put.
+/// The input that a secret was put into. `listed`: whether the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[allow(missing_docs)]
@@ -49,7 +49,7 @@ pub enum Source {
     Setting { path: String },
 }
 
-/// Where it turned up.
+/// The output that a secret turned up in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[allow(missing_docs)]
@@ -63,43 +63,43 @@ pub enum Place {
     Handover,
 }
 
-/// What is to be thought of a find.
+/// How a finding is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// It should not be there at all.
     Secret,
-    /// It is there in a form that its reader does not see.
+    /// It is there in a form in which a reader would not recognise it.
     Hidden,
-    /// It is there as the manifest lets one expect.
+    /// It is there as it is, and the manifest says so.
     Open,
-    /// It is hashed with a salt that does not leave.
+    /// It is there as a hash, with a salt that never leaves the machine.
     Salted,
-    /// It stays on the machine.
+    /// It is kept on the machine, and not sent.
     Kept,
 }
 
-/// All judgements, the worst first, and the heading of the finds of each.
+/// All judgements, the worst first, and the heading under which the findings of each are shown.
 pub(super) const HEADINGS: [(Judgement, &str); 5] = [
-    (Judgement::Secret, "Found, and it should not be there"),
-    (Judgement::Hidden, "Found, where its reader does not see it"),
-    (Judgement::Open, "Said openly, as the manifest lets one expect"),
-    (Judgement::Salted, "Hashed with a salt that does not leave"),
-    (Judgement::Kept, "Remembered on the machine, and not sent"),
+    (Judgement::Secret, "Found where it should not be"),
+    (Judgement::Hidden, "Found in a form that a reader would not recognise"),
+    (Judgement::Open, "Said openly, as the manifest declares"),
+    (Judgement::Salted, "Hashed with a salt that never leaves the machine"),
+    (Judgement::Kept, "Kept on the machine, and not sent"),
 ];
 
 /// A secret that turned up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Find {
-    /// What is to be thought of it.
+pub struct Finding {
+    /// How it is judged.
     pub judgement: Judgement,
-    /// Where it was put.
+    /// The input that it was put into.
     pub source: Source,
-    /// Where it turned up.
+    /// The output that it turned up in.
     pub place: Place,
-    /// How.
+    /// In which form.
     pub form: Form,
-    /// In so many runs.
+    /// In how many runs.
     pub runs: usize,
 }
 
@@ -121,26 +121,26 @@ impl fmt::Display for Place {
             Self::UserAgent { request } => write!(f, "the user agent of {request}"),
             Self::Address { request } => write!(f, "the address of {request}"),
             Self::Log => write!(f, "the log"),
-            Self::Settings => write!(f, "settings that it asks for"),
-            Self::Handover => write!(f, "what it remembers"),
+            Self::Settings => write!(f, "settings that it adds"),
+            Self::Handover => write!(f, "its saved state"),
         }
     }
 }
 
-impl fmt::Display for Find {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is in {} {}", self.source, self.place, self.form)
     }
 }
 
-impl Find {
+impl Finding {
     /// Whether it should not be there at all.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.judgement == Judgement::Secret
     }
 
-    /// Whether it is there in a form that its reader does not see.
+    /// Whether it is there in a form in which a reader would not recognise it.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.judgement == Judgement::Hidden
@@ -153,7 +153,7 @@ fn judge(source: &Source, place: &Place, form: Form) -> Judgement {
         Source::Setting { .. } => false,
     };
     match (place, form) {
-        // What is not listed never arrived, so it cannot be kept either.
+        // A field that is not listed was never delivered, so it should not be kept either.
         (Place::Handover | Place::Settings, _) if listed || matches!(source, Source::Setting { .. }) => Judgement::Kept,
         (_, Form::SaltedHash) if listed => Judgement::Salted,
         (Place::Log, _) => Judgement::Secret,
@@ -163,7 +163,7 @@ fn judge(source: &Source, place: &Place, form: Form) -> Judgement {
     }
 }
 
-/// Plant them, and look everywhere; no longer than this.
+/// Plant secrets everywhere, and search everything that comes out, for no longer than `longest`.
 #[must_use]
 pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
     let end = Instant::now() + longest;
@@ -173,12 +173,12 @@ pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
     let everywhere = everywhere(inputs);
     let general = needles(&everywhere.secrets, &everywhere);
     for mut planted in plant(inputs, &everywhere) {
-        planted.scene.looks = true;
+        planted.scenario.saves_after_each_call = true;
         if Instant::now() > end {
-            all.ended_early = Some(format!("{} seconds were over", longest.as_secs()));
+            all.ended_early = Some(format!("{} seconds had passed", longest.as_secs()));
             break;
         }
-        let Ok(Some(run)) = run(inputs.plugin, &planted.scene) else { continue };
+        let Ok(Some(run)) = run(inputs.plugin, &planted.scenario) else { continue };
         all.runs += 1;
         all.requests += run.all().map(|call| call.sent.len()).sum::<usize>();
         for what in run.all().flat_map(super::scenario::Call::undeclared) {
@@ -197,7 +197,7 @@ pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
     }
     sources.extend(everywhere.secrets.into_iter().map(|secret| secret.source));
     all.secrets = sources.len();
-    let find = |((judgement, source, place, form), runs)| Find { judgement, source, place, form, runs };
+    let find = |((judgement, source, place, form), runs)| Finding { judgement, source, place, form, runs };
     all.finds = finds.into_iter().map(find).collect();
     all
 }
@@ -210,10 +210,10 @@ fn needles(secrets: &[Secret], everywhere: &Everywhere) -> Needles {
     needles
 }
 
-/// Everything that the run gave out, and which secrets are in it.
+/// Search everything that a run gave out. Found secrets are numbered as in `needles`.
 fn look(
     planted: &Planted,
-    run: &Run,
+    run: &Trace,
     inputs: &Inputs,
     needles: &Needles,
     everywhere: &Everywhere,
@@ -230,7 +230,7 @@ fn look(
             }
             search(Place::UserAgent { request: request.clone() }, &sent.user_agent);
             search(Place::Name { request: request.clone() }, &sent.name);
-            // The id, the server and the name are put there by the host.
+            // The host puts the id, the server and the name there; that is not the component's doing.
             let address =
                 everywhere.host.iter().chain([&sent.name]).fold(sent.url.clone(), |url, own| url.replace(own, ""));
             search(Place::Address { request }, &address);
@@ -243,11 +243,11 @@ fn look(
             .chain(refused)
             .for_each(|text| search(Place::Log, text));
     }
-    // What it remembers of the event, and in the end.
+    // Its state after the event, and at the end.
     for call in run.calls.first().into_iter().chain(run.calls.last()) {
         search(Place::Handover, &call.saved);
     }
-    let given = planted.scene.settings.text();
+    let given = planted.scenario.settings.text();
     let added = run.settings.text();
     if given != added {
         let added = added.lines().filter(|line| !given.contains(line.trim_end_matches(','))).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
-//! Finding a secret in a text in whatever form: as it is, encoded, reversed, hashed, in pieces. All of
-//! it regardless of case, which costs nothing: secrets are long enough.
+//! Finds a secret in a text in many forms: as it is, encoded, reversed, hashed, in pieces. Upper and lower case
+//! are the same here: secrets are long enough that none is found by accident.
 
 use md5::Md5;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-/// How a secret turned up.
+/// The form in which a secret turned up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
@@ -21,11 +21,11 @@ pub enum Form {
     Md5,
     Sha1,
     Sha256,
-    /// A hash of it together with the id: whoever gets the report can test guesses.
+    /// A hash of it together with the id: whoever receives the report can test guesses.
     HashWithId,
-    /// A hash of it together with a setting that does not leave.
+    /// A hash of it together with a setting that never leaves the machine.
     SaltedHash,
-    /// Some of it, also of what it looks like encoded.
+    /// A part of it, or of one of its encodings.
     Piece,
 }
 
@@ -41,28 +41,29 @@ impl fmt::Display for Form {
             Self::Sha1 => "as SHA-1",
             Self::Sha256 => "as SHA-256",
             Self::HashWithId => "hashed with the id",
-            Self::SaltedHash => "hashed with a salt that does not leave",
+            Self::SaltedHash => "hashed with a salt that never leaves the machine",
             Self::Piece => "in pieces",
         })
     }
 }
 
-/// Shortest piece that is looked for, in bytes; of hashes and encodings twice that.
+/// The shortest piece that is searched for, in bytes; for hashes and encodings, twice that.
 const PIECE: usize = 6;
 
-/// The secret's number, its form, and what it looks like in that.
+/// A secret's number, a form of it, and its bytes in that form.
 type Needle = (usize, Form, Vec<u8>);
 
-/// What to look for.
+/// Secrets to search for, in all forms.
 #[derive(Default)]
 pub struct Needles {
-    /// By their first bytes.
+    /// By their first bytes, so that one pass over a text finds all.
     all: HashMap<[u8; PIECE], Vec<Needle>>,
 }
 
 impl Needles {
-    /// Add a secret: `mark` is what cannot be there by chance, `value` what the component was given, with
-    /// the mark in it. `salts`: settings that do not leave.
+    /// Add the secret `number`. `mark` is the part that cannot appear by accident, and `value` what the component was
+    /// given, with the mark in it. `id` is the id in the settings, and `salts` are settings that never leave the
+    /// machine: the secret may be hashed together with them.
     pub fn add(&mut self, number: usize, mark: &str, value: &str, id: &str, salts: &[String]) {
         for text in BTreeSet::from([mark, value]) {
             self.encoded(number, text.as_bytes());
@@ -79,9 +80,9 @@ impl Needles {
             with(self, Form::HashWithId, id);
             salts.iter().for_each(|salt| with(self, Form::SaltedHash, salt));
         }
-        // A number has too few digits for pieces of it to mean anything.
+        // A number is too short for pieces of it to prove anything.
         if !mark.bytes().all(|byte| byte.is_ascii_digit()) {
-            // So has what is hex itself: it would be found in any hash.
+            // Short pieces of hexadecimal text would be found in any hash.
             let piece = if mark.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') { 12 } else { PIECE };
             let reversed: Vec<u8> = mark.bytes().rev().collect();
             for text in [mark.as_bytes(), &reversed] {
@@ -110,10 +111,10 @@ impl Needles {
         }
     }
 
-    /// A hash, in hex and base64; its beginning is enough.
+    /// Add a hash, in hex and base64; its beginning is enough.
     fn digest(&mut self, number: usize, form: Form, digest: &[u8]) {
         self.needle(number, form, &hex(digest).as_bytes()[..2 * PIECE]);
-        // Alone: nobody puts a hash into other text before it is encoded.
+        // Only as it is when encoded alone: nobody puts a hash into other text and then encodes that.
         base64(digest).iter().take(2).for_each(|text| self.needle(number, form, &text.as_bytes()[..2 * PIECE]));
     }
 
@@ -124,7 +125,7 @@ impl Needles {
         }
     }
 
-    /// Which secrets are in a text, and how. Where one is there in whole, its pieces are not told.
+    /// Which secrets are in a text, and in which forms. Where one is there as a whole, its pieces are not reported.
     #[must_use]
     pub fn search(&self, text: &str) -> BTreeSet<(usize, Form)> {
         let text = text.to_ascii_lowercase().into_bytes();
@@ -152,8 +153,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Base64 as it is within a longer text: what is the same whatever stands before and behind, for each of
-/// the three ways to lie there, with both alphabets.
+/// What is the same in base64 whatever text surrounds these bytes: for each of the three alignments in which they
+/// can lie in that text, and in both alphabets.
 fn base64(bytes: &[u8]) -> Vec<String> {
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut all = Vec::new();

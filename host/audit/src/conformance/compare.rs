@@ -1,32 +1,34 @@
-//! One case: matched, different for a reason that the case meets, or failed.
+//! Compares what a component sent in a case with what OctoPrint sent: the same bytes, a difference with a reason that
+//! applies, or a failure.
 
-use super::case::{Case, Request};
+use super::case::Case;
 use super::reason::Reason;
+use super::recorded_request::RecordedRequest;
 
 /// How a case came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CaseVerdict {
     /// The same bytes.
     Matched,
-    /// Something else, for this reason.
+    /// Something else, and this reason explains it.
     Differs(Reason),
-    /// Something else, for no reason that holds.
+    /// Something else, and no reason explains it; the text says which were tried.
     Failed(String),
 }
 
-/// Compare what a case expects with what was sent.
+/// Compare what a case expects with what a component sent in it.
 #[must_use]
-pub fn compare(case: &Case, ours: &[Request]) -> Verdict {
+pub fn compare(case: &Case, ours: &[RecordedRequest]) -> CaseVerdict {
     if ours == case.expect {
-        return Verdict::Matched;
+        return CaseVerdict::Matched;
     }
     if case.exact {
-        return Verdict::Failed("it must be the same bytes".into());
+        return CaseVerdict::Failed("it must be the same bytes".into());
     }
     let name = case.why.as_deref().unwrap_or_default();
     match Reason::by_name(name) {
-        Some(reason) if reason.explains(case, &case.expect, ours) => Verdict::Differs(reason),
-        Some(_) => Verdict::Failed(format!("the reason {name} does not explain this difference")),
-        None => Verdict::Failed(format!("{name:?} is no reason on the list")),
+        Some(reason) if reason.explains(case, &case.expect, ours) => CaseVerdict::Differs(reason),
+        Some(_) => CaseVerdict::Failed(format!("the reason {name} does not explain this difference")),
+        None => CaseVerdict::Failed(format!("{name:?} is not on the list of reasons")),
     }
 }

@@ -1,12 +1,13 @@
-//! The closed list of reasons for which a tracker may send something else than OctoPrint did, each
-//! with a predicate that the case, OctoPrint's request and ours must meet.
+//! The closed list of reasons why a tracker may send something else than OctoPrint did. Each has a condition that the
+//! case, OctoPrint's requests and ours must meet; a difference without such a reason is a failure.
 
-use super::case::{Case, Request, decode};
+use super::case::Case;
+use super::recorded_request::{RecordedRequest, decode};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
 
-/// Why ours may differ.
+/// Why a tracker may send something else than OctoPrint did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -14,25 +15,25 @@ pub enum Reason {
     Null,
     /// A list or an object is not a value.
     NotAScalar,
-    /// JSON has no word for NaN and infinity.
+    /// JSON cannot express NaN and infinity.
     NanOrInfinity,
     /// The throttle mask is not a number.
     WrongType,
     /// A value that no OctoPrint produces, and that the manifest does not allow.
     OddValue,
-    /// A reason that cannot stand in a path.
+    /// An error reason that does not fit into a path.
     OddReason,
-    /// A number or a text beyond what the manifest allows.
+    /// A number or a text outside of what the manifest allows.
     OddNumberOrLength,
     /// OctoPrint's own handler fails on such a payload.
     OctoprintRaises,
-    /// Firmware Check's warnings have a new name, which OctoPrint's tracker does not know.
+    /// The events of Firmware Check's warnings have a new name, which OctoPrint's tracker does not know.
     HeardUnderBothNames,
     /// OctoPrint 1.11 always says `unknown`.
     SlicerBug,
-    /// The throttle query answers with something else than a mask.
+    /// The answer of the throttle query is not a mask.
     ThrottleQueryBroken,
-    /// Start and end of the server are told by events of their own.
+    /// The start and the end of the server have events of their own here.
     LifecycleComesAsEvents,
     /// The id is not a version 4 UUID.
     IdIsMinted,
@@ -45,7 +46,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason by its name in a corpus.
+    /// The reason by its name in a corpus; none for an unknown name, and for those that apply to sessions only.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {
@@ -66,7 +67,7 @@ impl Reason {
         })
     }
 
-    /// In words, for a table.
+    /// The reason as a phrase, for a table.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -78,7 +79,7 @@ impl Reason {
             Self::OddReason => "the error's reason must be one word; OctoPrint puts anything into the path",
             Self::OddNumberOrLength => "no OctoPrint produces this number or text; the manifest does not allow it",
             Self::OctoprintRaises => "OctoPrint's own handler fails on this payload",
-            Self::HeardUnderBothNames => "Firmware Check's warning is heard under today's name too",
+            Self::HeardUnderBothNames => "Firmware Check's warning is recognised under its new name too",
             Self::SlicerBug => "OctoPrint 1.11 always says 'unknown'; here the slicer is named",
             Self::ThrottleQueryBroken => "a broken throttle query counts as none",
             Self::LifecycleComesAsEvents => "start and end of the server come as events of their own",
@@ -91,7 +92,7 @@ impl Reason {
 
     /// Whether this reason explains the difference between OctoPrint's requests and ours.
     #[must_use]
-    pub fn explains(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+    pub fn explains(self, case: &Case, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
         match self {
             Self::Null | Self::NotAScalar | Self::NanOrInfinity | Self::OddValue | Self::OddNumberOrLength => {
                 self.left_out(case, theirs, ours) || self.refused(case, theirs, ours)
@@ -124,13 +125,13 @@ impl Reason {
                 !case.settings.get("unique_id").and_then(Value::as_str).is_some_and(is_uuid)
                     && ours.iter().all(|our| our.path.split('/').any(is_uuid))
             }
-            // These are about sequences of events: see `session`.
+            // These are about sequences of events: see [`super::session`].
             Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
         }
     }
 
-    /// Ours is theirs, but some fields that the reason is about are missing.
-    fn left_out(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+    /// Whether ours are the same as theirs, except that fields which the reason is about are missing.
+    fn left_out(self, case: &Case, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
         let about = |name: &str, value: &str| self.is_about(sources(name), value, case);
         // Where OctoPrint has a default for a missing key, null gets it too.
         let default = |value: &str| self == Self::Null && value == "unknown";
@@ -147,9 +148,9 @@ impl Reason {
 
     /// Ours is not sent at all, since a field that it cannot do without is one that the reason is
     /// about.
-    fn refused(self, case: &Case, theirs: &[Request], ours: &[Request]) -> bool {
+    fn refused(self, case: &Case, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
         let needed = ["system_throttled", "system_unthrottled", "webui_load"];
-        let about = |their: &Request| {
+        let about = |their: &RecordedRequest| {
             let fields = their.fields();
             needed.contains(&their.kind())
                 && fields.iter().any(|(name, value)| self.is_about(sources(name), value, case))
@@ -228,20 +229,24 @@ fn sources(field: &str) -> &'static [&'static str] {
     }
 }
 
-fn same_but_fields(their: &Request, our: &Request) -> bool {
+fn same_but_fields(their: &RecordedRequest, our: &RecordedRequest) -> bool {
     their.method == our.method && their.path == our.path && their.user_agent == our.user_agent
 }
 
-fn without(request: &Request, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
+fn without(request: &RecordedRequest, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     request.fields().into_iter().filter(|(name, value)| !leave_out(name, value)).collect()
 }
 
-fn pairwise(theirs: &[Request], ours: &[Request], same: impl Fn(&Request, &Request) -> bool) -> bool {
+fn pairwise(
+    theirs: &[RecordedRequest],
+    ours: &[RecordedRequest],
+    same: impl Fn(&RecordedRequest, &RecordedRequest) -> bool,
+) -> bool {
     theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(their, our)| same(their, our))
 }
 
 /// An error whose reason cannot stand in a path is not reported.
-fn odd_reason(case: &Case, ours: &[Request]) -> bool {
+fn odd_reason(case: &Case, ours: &[RecordedRequest]) -> bool {
     case.last_event() == "Error" && ours.is_empty() && !is_word(case.last_payload().get("reason"))
 }
 
@@ -300,7 +305,7 @@ fn malformed(case: &Case) -> bool {
     })
 }
 
-fn is_warning(case: &Case, ours: &[Request]) -> bool {
+fn is_warning(case: &Case, ours: &[RecordedRequest]) -> bool {
     let [our] = ours else { return false };
     let expected = |key: &str| {
         let value = case.last_payload().get(key).and_then(Value::as_str);

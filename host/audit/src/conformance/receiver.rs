@@ -1,17 +1,18 @@
-//! A tracking server for demonstrations and tests: takes requests on a loopback port, keeps them,
-//! and answers 204. It understands just as much HTTP/1.1 as our own client speaks.
+//! A tracking server for the demo and for tests: it accepts requests on a loopback port, keeps them in memory, and
+//! answers 204. It understands only as much HTTP/1.1 as our own client speaks, and is no server for real use.
 
-use crate::conformance::Request;
-use anyhow::{Context, Result};
+use crate::conformance::RecordedRequest;
+use anyhow::Result;
+use glassbox_util::Advised;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// No request of ours is larger.
+/// The most bytes of a connection that are read; our requests are much smaller.
 const LARGEST: u64 = 1 << 20;
 
-/// A server that keeps what it gets. It serves until the process ends.
+/// A server that keeps the requests it gets. It runs until the process ends; clones share what was kept.
 #[derive(Clone)]
 pub struct Receiver {
     address: SocketAddr,
@@ -20,46 +21,48 @@ pub struct Receiver {
 
 #[derive(Default)]
 struct Kept {
-    requests: Mutex<Vec<Request>>,
+    requests: Mutex<Vec<RecordedRequest>>,
     more: Condvar,
 }
 
 impl Receiver {
-    /// Listen on this loopback port; 0 for any that is free.
+    /// Listen on a loopback port; 0 stands for any that is free.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// When the port cannot be used, for example because another program has it.
     pub fn start(port: u16) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port))
-            .with_context(|| format!("port {port} cannot be used; choose another with --port, or 0 for any"))?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+            let what = format!("port {port} cannot be used");
+            Advised::new(what, "choose another with --port, or 0 for any").because(error)
+        })?;
         let address = listener.local_addr()?;
         let kept = Arc::<Kept>::default();
         let receiver = Self { address, kept: kept.clone() };
         std::thread::Builder::new().name("receiver".into()).spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = kept.clone();
-                // One that cannot be served is closed: the sender sees that.
+                // A connection that cannot be served is closed, which its sender notices.
                 let _ = std::thread::Builder::new().spawn(move || serve(stream, &kept));
             }
         })?;
         Ok(receiver)
     }
 
-    /// The URL template of this server.
+    /// The URL template of this server, with `{id}` and `{event}`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/track/{{id}}/{{event}}/", self.address)
     }
 
-    /// All requests so far.
+    /// All requests so far, in the order in which they came.
     #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.kept.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Wait until there are so many requests, but not longer than this; returns all so far.
+    /// Wait until there are `count` requests, for no longer than `longest`. Returns all so far, which may be fewer.
     #[must_use]
-    pub fn wait_for(&self, count: usize, longest: Duration) -> Vec<Request> {
+    pub fn wait_for(&self, count: usize, longest: Duration) -> Vec<RecordedRequest> {
         let end = Instant::now() + longest;
         let mut requests = self.kept.requests.lock().unwrap_or_else(PoisonError::into_inner);
         while requests.len() < count {
@@ -85,8 +88,8 @@ fn serve(stream: TcpStream, kept: &Kept) {
     }
 }
 
-/// The next request on a connection; none at its end, and for what is not a request.
-pub fn read_request(input: &mut impl BufRead) -> Option<Request> {
+/// Read the next request on a connection; none at its end, and for bytes that are not a request.
+pub fn read_request(input: &mut impl BufRead) -> Option<RecordedRequest> {
     let mut input = input.take(LARGEST);
     let mut line = String::new();
     input.read_line(&mut line).ok()?;
@@ -109,7 +112,7 @@ pub fn read_request(input: &mut impl BufRead) -> Option<Request> {
     let mut body = Vec::new();
     input.take(length).read_to_end(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    Some(Request {
+    Some(RecordedRequest {
         method,
         path: path.into(),
         query: query.into(),

@@ -1,60 +1,61 @@
-//! Runs recorded cases through a component, in a sandbox where requests are only recorded.
+//! Runs recorded cases through a component, in a sandbox in which requests are recorded and not sent.
 
-use super::case::{self, Case, Request};
-use super::compare::{Verdict, compare};
+use super::case::{self, Case};
+use super::compare::{CaseVerdict, compare};
+use super::recorded_request::RecordedRequest;
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle, Record, Recording};
+use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Blocked, Instance, Plugin, Settings, consent};
 use std::sync::Arc;
 
-/// How a case ran.
+/// What a component did in a case.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct CaseRun {
     /// What the last event made the component send.
-    pub sent: Vec<Request>,
-    /// What the gate stopped because the manifest does not allow it.
+    pub sent: Vec<RecordedRequest>,
+    /// What the gate stopped, in all events, because the manifest does not declare it.
     pub undeclared: Vec<Blocked>,
-    /// The comparison.
-    pub verdict: Verdict,
-    /// Why it did not come to an end, if it did not.
+    /// How that compares with what OctoPrint sent.
+    pub verdict: CaseVerdict,
+    /// Why the component failed, if it did.
     pub failed: Option<String>,
 }
 
 /// Run a case through a fresh instance.
 #[must_use]
-pub fn run(plugin: &Arc<Plugin>, case: &Case) -> Run {
+pub fn run(plugin: &Arc<Plugin>, case: &Case) -> CaseRun {
     match replay(plugin, case) {
         Ok((sent, undeclared)) => {
             let verdict = match undeclared.first() {
                 None => compare(case, &sent),
-                Some(blocked) => Verdict::Failed(format!(
+                Some(blocked) => CaseVerdict::Failed(format!(
                     "it tried to send {}, which was blocked: {}",
                     blocked.request, blocked.reason
                 )),
             };
-            Run { sent, undeclared, verdict, failed: None }
+            CaseRun { sent, undeclared, verdict, failed: None }
         }
-        Err(error) => Run {
+        Err(error) => CaseRun {
             sent: Vec::new(),
             undeclared: Vec::new(),
-            verdict: Verdict::Failed(error.to_string()),
+            verdict: CaseVerdict::Failed(error.to_string()),
             failed: Some(error.to_string()),
         },
     }
 }
 
-fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<Request>, Vec<Blocked>), glassbox_sandbox::Error> {
-    let record = Record::default();
+fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<RecordedRequest>, Vec<Blocked>), glassbox_sandbox::Error> {
+    let record = UseLog::default();
     let throttle = ManualThrottle::default();
     throttle.set(case.throttled.as_deref().and_then(mask));
     let capabilities = Capabilities {
-        http: Box::new(Recording(Deny, record.clone())),
+        http: Box::new(Logged(Deny, record.clone())),
         clock: Box::new(ManualClock::default()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle),
-        random: Box::new(Counting(0)),
+        random: Box::new(CountingRandom(0)),
     };
-    // The case's environment takes the place of ours.
+    // The case's environment replaces this process's.
     let veto = consent::veto(|name| case.env.get(name).and_then(|value| value.as_str()).map(Into::into));
     let mut instance = Instance::new(plugin, capabilities, veto)?;
     let settings = serde_json::to_string(&case.settings).unwrap_or_default();
@@ -64,30 +65,30 @@ fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<Request>, Vec<Blocke
     };
     let mut undeclared = Vec::new();
     let mut sent = Vec::new();
-    // Settings that are not accepted keep a plugin from running: it hears nothing.
+    // A plugin whose settings are not accepted does not run, and gets no events.
     for event in case.events.iter().filter(|_| loaded) {
         let _ = record.take();
         if let Some(outcome) = instance.on_event(&event.event, &case::payload_text(&event.payload))? {
             undeclared.extend(outcome.blocked.into_iter().filter(|blocked| blocked.undeclared));
         }
-        sent = record.take_requests().iter().map(Request::from).collect();
+        sent = record.take_requests().iter().map(RecordedRequest::from).collect();
     }
     Ok((sent, undeclared))
 }
 
-/// A throttle mask as `vcgencmd` prints it and the corpora hold it: `0x` and one to eight hexadecimal digits.
+/// Parse a throttle mask as `vcgencmd` prints it and the corpora have it: `0x` and one to eight hexadecimal digits.
 #[must_use]
 pub fn mask(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x")?;
-    // Checked here, as the standard library would also take a sign.
+    // Checked here, as the standard library would accept a sign too.
     let fits = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     fits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Bytes that are the same in every run: a replay must be repeatable.
-struct Counting(u8);
+/// The same bytes in every run, so that a replay can be repeated.
+struct CountingRandom(u8);
 
-impl Random for Counting {
+impl Random for CountingRandom {
     fn fill(&mut self, buffer: &mut [u8]) -> bool {
         for byte in buffer {
             self.0 = self.0.wrapping_add(1);

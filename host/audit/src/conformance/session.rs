@@ -1,39 +1,40 @@
-//! Recorded sessions: what went into a real OctoPrint over minutes, and what its tracker sent.
-//! Reading them, and comparing our requests with the recorded ones, kind by kind.
+//! Recorded sessions: what went into a real OctoPrint over minutes, and what its tracker sent. Reads them, and
+//! compares a whole session's requests, kind by kind. Playing one is the demo's business.
 
-use super::case::{Case, Event, Request};
+use super::case::{Case, RecordedEvent};
 use super::reason::Reason;
+use super::recorded_request::RecordedRequest;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What went into a real OctoPrint 1.11.8 in four minutes.
+/// What went into a real OctoPrint 1.11.8 in four minutes, as JSON lines.
 pub const EVENTS: &str = include_str!("../../../../examples/sessions/octoprint-1.11.8.events.jsonl");
 
-/// One line of what went in.
+/// One line of a session: something that went into OctoPrint.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Seconds since the server's start.
+pub struct SessionEntry {
+    /// When it happened, in seconds since the server's start; from 0 to below 1e9.
     pub t: f64,
     /// What happened.
-    pub what: What,
+    pub what: SessionInput,
 }
 
-/// What happened at a moment of a session.
+/// Something that went into OctoPrint.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum SessionInput {
     /// An event with its payload.
     Event(String, Value),
-    /// The throttle query answers this from now on.
+    /// From now on the throttle query answers this; none where there is no such query.
     Throttled(Option<String>),
     /// The user changed these settings.
     Settings(Map<String, Value>),
 }
 
 #[derive(Deserialize)]
-struct RawEntry {
+struct RawSessionEntry {
     t: f64,
     event: Option<String>,
     #[serde(default)]
@@ -48,43 +49,43 @@ fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Option<S
     Option::deserialize(input).map(Some)
 }
 
-/// A request that was sent at a moment.
+/// A request that OctoPrint's tracker sent, and when.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Recorded {
+pub struct TimedRequest {
     /// Seconds since the server's start.
     pub t: f64,
     /// The request.
     #[serde(flatten)]
-    pub request: Request,
+    pub request: RecordedRequest,
 }
 
-/// Read what went in.
+/// Read what went into OctoPrint: `NAME.events.jsonl`.
 ///
 /// # Errors
-/// When the file cannot be read or a line is none; the message names the line.
-pub fn read_events(file: &Path) -> Result<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for (number, raw) in lines::<RawEntry>(file)? {
+/// When the file cannot be read, a line is not an entry, or times go backwards; the message names file and line.
+pub fn read_events(file: &Path) -> Result<Vec<SessionEntry>> {
+    let mut entries: Vec<SessionEntry> = Vec::new();
+    for (number, raw) in lines::<RawSessionEntry>(file)? {
         let what = match (raw.event, raw.throttled, raw.settings) {
-            (Some(event), None, None) => What::Event(event, raw.payload),
-            (None, Some(throttled), None) => What::Throttled(throttled),
-            (None, None, Some(settings)) => What::Settings(settings),
+            (Some(event), None, None) => SessionInput::Event(event, raw.payload),
+            (None, Some(throttled), None) => SessionInput::Throttled(throttled),
+            (None, None, Some(settings)) => SessionInput::Settings(settings),
             _ => bail!("{}, line {number}: it must have one of event, throttled, settings", file.display()),
         };
         let last = entries.last().map_or(0.0, |entry| entry.t);
         if !(last..1e9).contains(&raw.t) {
             bail!("{}, line {number}: its time is before that of the line above", file.display());
         }
-        entries.push(Entry { t: raw.t, what });
+        entries.push(SessionEntry { t: raw.t, what });
     }
     Ok(entries)
 }
 
-/// Read what came out.
+/// Read what OctoPrint's tracker sent: `NAME.requests.jsonl`.
 ///
 /// # Errors
-/// As [`read_events`].
-pub fn read_requests(file: &Path) -> Result<Vec<Recorded>> {
+/// When the file cannot be read or a line is not a request; the message names file and line.
+pub fn read_requests(file: &Path) -> Result<Vec<TimedRequest>> {
     Ok(lines(file)?.into_iter().map(|(_, recorded)| recorded).collect())
 }
 
@@ -101,33 +102,33 @@ fn lines<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Vec<(usize, T)>> {
 
 /// One of our requests, and the event that caused it; none for a tick.
 #[derive(Clone, Debug)]
-pub struct Ours {
-    /// The request as the receiver got it.
-    pub request: Request,
+pub struct CausedRequest {
+    /// The request, as the receiver got it.
+    pub request: RecordedRequest,
     /// The event that caused it, and its payload.
     pub cause: Option<(String, Value)>,
 }
 
-/// The comparison of one kind of request.
+/// How many requests of one kind were sent here and there, and how they differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kind {
+pub struct KindComparison {
     /// How many we sent.
     pub here: usize,
     /// How many OctoPrint sent.
     pub there: usize,
-    /// How many were the same bytes.
+    /// How many of them were the same bytes.
     pub same: usize,
-    /// Differences with their reason, and how often.
+    /// How many differences have which reason.
     pub reasons: BTreeMap<Reason, usize>,
-    /// Differences without one.
+    /// Differences without a reason, each as two lines for people.
     pub unexplained: Vec<String>,
 }
 
-/// Compare a whole session, kind by kind, in the order of sending. Between kinds order is not
-/// compared: on a shared tick OctoPrint's varies.
+/// Compare the requests of a whole session, kind by kind, each in the order of sending. The order between kinds is
+/// not compared: where several are due at the same time, OctoPrint's own order varies.
 #[must_use]
-pub fn compare(ours: &[Ours], theirs: &[Request]) -> BTreeMap<String, Kind> {
-    let mut kinds: BTreeMap<String, (Vec<&Ours>, Vec<&Request>)> = BTreeMap::new();
+pub fn compare(ours: &[CausedRequest], theirs: &[RecordedRequest]) -> BTreeMap<String, KindComparison> {
+    let mut kinds: BTreeMap<String, (Vec<&CausedRequest>, Vec<&RecordedRequest>)> = BTreeMap::new();
     for our in ours {
         kinds.entry(our.request.kind().into()).or_default().0.push(our);
     }
@@ -137,8 +138,8 @@ pub fn compare(ours: &[Ours], theirs: &[Request]) -> BTreeMap<String, Kind> {
     kinds.into_iter().map(|(name, (ours, theirs))| (name, compare_kind(&ours, &theirs))).collect()
 }
 
-fn compare_kind(ours: &[&Ours], theirs: &[&Request]) -> Kind {
-    let mut kind = Kind { here: ours.len(), there: theirs.len(), ..Kind::default() };
+fn compare_kind(ours: &[&CausedRequest], theirs: &[&RecordedRequest]) -> KindComparison {
+    let mut kind = KindComparison { here: ours.len(), there: theirs.len(), ..KindComparison::default() };
     let (mut i, mut j) = (0, 0);
     while i < ours.len() || j < theirs.len() {
         let (our, their) = (ours.get(i), theirs.get(j));
@@ -153,17 +154,17 @@ fn compare_kind(ours: &[&Ours], theirs: &[&Request]) -> Kind {
                 (i, j) = (i + 1, j + 1);
                 reason
             }
-            // One of ours that OctoPrint did not send.
+            // A request of ours that OctoPrint did not send.
             (Some(our), _) if let Some(reason) = extra(our) => {
                 i += 1;
                 reason
             }
-            // OctoPrint sent the one before once more.
+            // OctoPrint sent the request before once more.
             (_, Some(their)) if j > 0 && theirs[j - 1] == *their && is_comm_error(their) => {
                 j += 1;
                 Reason::ErrorFiredTwice
             }
-            // A connection that was reported with its firmware, or is gone, once more without.
+            // OctoPrint reported a connection once more, without the firmware.
             (_, Some(their)) if their.kind() == "printer_connected" && their.value("firmware_name").is_none() => {
                 j += 1;
                 Reason::OrphanedTimer
@@ -182,16 +183,16 @@ fn compare_kind(ours: &[&Ours], theirs: &[&Request]) -> Kind {
     kind
 }
 
-/// Reasons that hold for a request of ours beside OctoPrint's.
-fn pair(our: &Ours, their: &Request) -> Option<Reason> {
+/// The reason why a request of ours differs from OctoPrint's, if there is one.
+fn pair(our: &CausedRequest, their: &RecordedRequest) -> Option<Reason> {
     let case = as_case(our)?;
     [Reason::Null, Reason::SlicerBug]
         .into_iter()
         .find(|reason| reason.explains(&case, std::slice::from_ref(their), std::slice::from_ref(&our.request)))
 }
 
-/// Reasons that hold for a request of ours that OctoPrint did not send.
-fn extra(our: &Ours) -> Option<Reason> {
+/// The reason why OctoPrint did not send a request of ours, if there is one.
+fn extra(our: &CausedRequest) -> Option<Reason> {
     let case = as_case(our)?;
     let lost = case.last_event() == "PrintFailed" && case.last_payload().get("path").is_none();
     if lost {
@@ -201,21 +202,21 @@ fn extra(our: &Ours) -> Option<Reason> {
     reason.explains(&case, &[], std::slice::from_ref(&our.request)).then_some(reason)
 }
 
-fn as_case(our: &Ours) -> Option<Case> {
+fn as_case(our: &CausedRequest) -> Option<Case> {
     let (event, payload) = our.cause.clone()?;
     Some(Case {
         name: String::new(),
         settings: Map::new(),
         env: Map::new(),
         throttled: None,
-        events: vec![Event { event, payload }],
+        events: vec![RecordedEvent { event, payload }],
         expect: Vec::new(),
         exact: false,
         why: None,
     })
 }
 
-fn is_comm_error(request: &Request) -> bool {
+fn is_comm_error(request: &RecordedRequest) -> bool {
     request.kind().starts_with("commerror_")
 }
 
@@ -224,16 +225,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn request(kind: &str, query: &str) -> Request {
-        Request { method: "GET".into(), path: format!("/track/x/{kind}/"), query: query.into(), ..Request::default() }
+    fn request(kind: &str, query: &str) -> RecordedRequest {
+        RecordedRequest {
+            method: "GET".into(),
+            path: format!("/track/x/{kind}/"),
+            query: query.into(),
+            ..RecordedRequest::default()
+        }
     }
 
-    fn ours(kind: &str, query: &str, cause: Option<(&str, Value)>) -> Ours {
+    fn ours(kind: &str, query: &str, cause: Option<(&str, Value)>) -> CausedRequest {
         let cause = cause.map(|(event, payload)| (event.to_string(), payload));
-        Ours { request: request(kind, query), cause }
+        CausedRequest { request: request(kind, query), cause }
     }
 
-    fn one(ours: &[Ours], theirs: &[Request]) -> Kind {
+    fn one(ours: &[CausedRequest], theirs: &[RecordedRequest]) -> KindComparison {
         compare(ours, theirs).into_values().next().unwrap()
     }
 
@@ -257,7 +263,7 @@ mod tests {
 
         let firmware = request("printer_connected", "printer_connector=serial&firmware_name=f");
         let timer = request("printer_connected", "printer_connector=serial");
-        let same = Ours { request: firmware.clone(), cause: None };
+        let same = CausedRequest { request: firmware.clone(), cause: None };
         let kind = one(&[same], &[firmware, timer]);
         assert_eq!((kind.same, kind.reasons.get(&Reason::OrphanedTimer)), (1, Some(&1)));
     }

@@ -1,7 +1,7 @@
-//! What two versions send in the same recorded cases, and how that differs, in groups that a reviewer can
-//! read: a hundred cases in which one field is new are one change.
+//! Compares what two versions send in the same recorded cases, and sorts the differences into groups that a reviewer
+//! can read: a hundred cases in which the same field is new are one change.
 
-use crate::conformance::{Cases, Request, replay};
+use crate::conformance::{Corpus, RecordedRequest, replay};
 use glassbox_sandbox::{Plugin, printable};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -9,88 +9,89 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What came of one corpus.
+/// How two versions differ in the cases of one corpus.
 #[derive(Debug, Serialize)]
 pub struct Behaviour {
-    /// The file.
+    /// The corpus's file.
     pub corpus: PathBuf,
-    /// Its cases.
+    /// How many cases it has.
     pub cases: usize,
-    /// Those in which both sent the same bytes.
+    /// In how many of them both versions sent the same bytes.
     pub same: usize,
-    /// All else. A case may be in several.
+    /// The differences in all others. A case may be in several groups.
     pub groups: Vec<Group>,
 }
 
-/// Cases in which the same changed.
+/// Corpus in which the same changed.
 #[derive(Debug, Serialize)]
 pub struct Group {
-    /// The event that each ends with.
+    /// The name of the event that each of them ends with.
     pub event: String,
-    /// What changed.
+    /// The change.
     #[serde(flatten)]
     pub change: Change,
-    /// How many cases.
+    /// How many cases there are.
     pub cases: usize,
-    /// The first of them.
+    /// The first of them, in full.
     pub example: Example,
 }
 
-/// One case, in full.
+/// A case, with everything that was sent in it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Example {
     /// Its name.
     pub case: String,
     /// What the old version sent.
-    pub old: Vec<Request>,
+    pub old: Vec<RecordedRequest>,
     /// What the new version sends.
-    pub new: Vec<Request>,
+    pub new: Vec<RecordedRequest>,
 }
 
-/// How what is sent changed.
+/// A change in what is sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
-    /// It tries to send what its manifest does not declare, and is stopped.
+    /// It tries to send something that its manifest does not declare, and is blocked.
     Undeclared {
-        /// Why it was stopped.
+        /// What was blocked, and why.
         reason: String,
     },
-    /// A report that was not sent.
+    /// It sends a report that was not sent.
     Sends {
         /// The report.
         report: String,
     },
-    /// A field that was not in a report.
+    /// It adds a field to a report.
     Adds {
         /// The report.
         report: String,
         /// The field.
         field: String,
     },
-    /// A field with another value.
+    /// It sends another value in a field.
     Alters {
         /// The report.
         report: String,
         /// The field.
         field: String,
     },
-    /// The same reports or fields, but in another order, by another method, to another path or as another agent.
+    /// It sends the same reports or fields in another order, by another method, to another path, or with another
+    /// user agent.
     Shape {
-        /// The report, or all of them.
+        /// The report; `all` for the order of reports.
         report: String,
     },
-    /// It fails where it did not.
+    /// It fails where it did not fail.
     Fails {
-        /// How.
+        /// How it fails.
         reason: String,
     },
-    /// A report that is not sent any more.
+    /// It no longer sends a report.
     Silent {
         /// The report.
         report: String,
     },
-    /// A field that is not in a report any more.
+    /// It no longer has a field in a report.
     Drops {
         /// The report.
         report: String,
@@ -100,7 +101,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether something is said that was not said before.
+    /// Whether it sends something that it did not send before.
     #[must_use]
     pub fn is_more(&self) -> bool {
         !matches!(self, Self::Silent { .. } | Self::Drops { .. } | Self::Fails { .. })
@@ -110,20 +111,22 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Undeclared { reason } => write!(f, "tries to send what is not declared: {}", printable(reason, 200)),
-            Self::Sends { report } => write!(f, "{report} is sent, and was not"),
-            Self::Adds { report, field } => write!(f, "{report} has {field}, and had not"),
+            Self::Undeclared { reason } => {
+                write!(f, "it tries to send something that is not declared: {}", printable(reason, 200))
+            }
+            Self::Sends { report } => write!(f, "{report} is now sent"),
+            Self::Adds { report, field } => write!(f, "{report} now has {field}"),
             Self::Alters { report, field } => write!(f, "{report} has another {field}"),
             Self::Shape { report } => write!(f, "{report}: another order, method, path or user agent"),
-            Self::Fails { reason } => write!(f, "it fails, and did not: {}", printable(reason, 200)),
-            Self::Silent { report } => write!(f, "{report} is sent no more"),
-            Self::Drops { report, field } => write!(f, "{report} has {field} no more"),
+            Self::Fails { reason } => write!(f, "it now fails: {}", printable(reason, 200)),
+            Self::Silent { report } => write!(f, "{report} is no longer sent"),
+            Self::Drops { report, field } => write!(f, "{report} no longer has {field}"),
         }
     }
 }
 
 impl Behaviour {
-    pub(super) fn of(old: &Arc<Plugin>, new: &Arc<Plugin>, recorded: &Cases) -> Self {
+    pub(super) fn of(old: &Arc<Plugin>, new: &Arc<Plugin>, recorded: &Corpus) -> Self {
         let mut same = 0;
         let mut groups: BTreeMap<(Change, String), Group> = BTreeMap::new();
         for case in &recorded.cases {
@@ -145,15 +148,15 @@ impl Behaviour {
         Self { corpus, cases, same, groups: groups.into_values().collect() }
     }
 
-    /// Whether something is said that was not said before.
+    /// Whether it sends something that it did not send before.
     #[must_use]
     pub fn is_more(&self) -> bool {
         self.groups.iter().any(|group| group.change.is_more())
     }
 }
 
-/// All that is different, each once.
-fn changes(old: &replay::Run, new: &replay::Run) -> Vec<Change> {
+/// All changes between two runs of a case, each once.
+fn changes(old: &replay::CaseRun, new: &replay::CaseRun) -> Vec<Change> {
     let mut found = Vec::new();
     if let (Some(reason), None) = (&new.failed, &old.failed) {
         found.push(Change::Fails { reason: reason.clone() });
@@ -171,11 +174,11 @@ fn changes(old: &replay::Run, new: &replay::Run) -> Vec<Change> {
     found
 }
 
-/// The n-th report of a name is compared with the n-th one before.
-fn sent(old: &[Request], new: &[Request], found: &mut Vec<Change>) {
-    let numbered = |requests: &[Request]| -> BTreeMap<(String, usize), Request> {
+/// Compare reports: the n-th of a name with the n-th of that name in the old version.
+fn sent(old: &[RecordedRequest], new: &[RecordedRequest], found: &mut Vec<Change>) {
+    let numbered = |requests: &[RecordedRequest]| -> BTreeMap<(String, usize), RecordedRequest> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        let number = |request: &Request| {
+        let number = |request: &RecordedRequest| {
             let count = counts.entry(request.kind().into()).or_default();
             *count += 1;
             ((request.kind().to_string(), *count), request.clone())
@@ -200,8 +203,8 @@ fn sent(old: &[Request], new: &[Request], found: &mut Vec<Change>) {
     }
 }
 
-/// How one report differs from the one before; it does.
-fn fields(old: &Request, new: &Request, report: &str, found: &mut Vec<Change>) {
+/// How a report differs from the old version's. The two are not the same.
+fn fields(old: &RecordedRequest, new: &RecordedRequest, report: &str, found: &mut Vec<Change>) {
     let before = found.len();
     let (was, is) = (old.fields(), new.fields());
     let names = |fields: &[(&str, &str)]| -> Vec<String> { fields.iter().map(|(name, _)| (*name).into()).collect() };
@@ -222,7 +225,7 @@ fn fields(old: &Request, new: &Request, report: &str, found: &mut Vec<Change>) {
     };
     let order = common(&was_names, &is_names) != common(&is_names, &was_names);
     let around = (&old.method, &old.path, &old.user_agent) != (&new.method, &new.path, &new.user_agent);
-    // What none of these explains is a change of shape, too.
+    // A difference that nothing above explains counts as a change of shape, too.
     if order || around || found.len() == before {
         found.push(Change::Shape { report: report.into() });
     }

@@ -1,4 +1,4 @@
-//! Which input can change which output now, and could not before, as both were measured.
+//! Compares the flow matrices of two versions: which input can now change which output, and could not before.
 
 use super::Changes;
 use crate::flow::Flow;
@@ -6,13 +6,13 @@ use crate::rows;
 use serde::Serialize;
 use std::fmt;
 
-/// The difference of two matrices. It is one of what was seen: an influence that shows in one of a thousand
-/// trials may be seen in one version by luck.
+/// The difference between two flow matrices. Both hold what was seen in trials: an influence that shows in one of a
+/// thousand trials may be seen in one version and not in the other by luck.
 #[derive(Debug, Serialize)]
 pub struct Influences {
-    /// Trials of each input of each event: those that both versions got.
+    /// How many trials each input of each event got in both versions.
     pub trials: usize,
-    /// As `event: input -> output`.
+    /// The influences, each as `event: input -> output`.
     #[serde(flatten)]
     pub changes: Changes,
 }
@@ -25,7 +25,7 @@ impl Influences {
 
 fn arrows(flow: &Flow) -> Vec<String> {
     let (events, general) = rows(flow);
-    let general = [("whatever the event".to_string(), general)];
+    let general = [("any event".to_string(), general)];
     let rows = events.iter().chain(&general).flat_map(|(event, rows)| rows.iter().map(move |row| (event, row)));
     let arrows = rows
         .flat_map(|(event, row)| row.outputs.keys().map(move |output| format!("{event}: {} -> {output}", row.input)));
@@ -34,6 +34,6 @@ fn arrows(flow: &Flow) -> Vec<String> {
 
 impl fmt::Display for Influences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::text::changes(f, "flow", &format!("no other influence in {} trials", self.trials), &self.changes)
+        super::report_text::changes(f, "flow", &format!("no other influence in {} trials", self.trials), &self.changes)
     }
 }

@@ -1,14 +1,14 @@
-//! Two versions of a tracker side by side: what the new one can see, say and touch that the old one could
-//! not, and what it says otherwise in recorded cases. What one version is by itself is in [`crate::audit`].
+//! Compares two versions of a tracker: what the new one can see, say and touch that the old one could not, and what
+//! it sends differently in recorded cases. One version is examined by [`crate::audit`].
 
 mod behaviour;
 mod influence;
-mod text;
+mod report_text;
 
 pub use behaviour::{Behaviour, Change, Group};
 pub use influence::Influences;
 
-use crate::conformance::Cases;
+use crate::conformance::Corpus;
 use crate::{Report, flow};
 use anyhow::Result;
 use glassbox_sandbox::{Manifest, Sandbox};
@@ -16,38 +16,38 @@ use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A component: its file and its bytes.
+/// One of the two components to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
-    /// The file.
+    /// Its path, which is only shown.
     pub file: &'a Path,
     /// Its bytes.
     pub bytes: &'a [u8],
 }
 
-/// The whole comparison.
+/// Everything that the comparison found.
 #[derive(Debug, Serialize)]
 pub struct Versions {
-    /// The version before.
+    /// The old version.
     pub old: Side,
-    /// The version after.
+    /// The new version.
     pub new: Side,
-    /// Whether the new one sees or says anything more.
+    /// Whether the new version sees, says or touches anything new, or may do so: what could not be compared counts.
     pub more: bool,
-    /// Imports and exports.
+    /// Changes of imports and exports.
     pub touches: Changes,
-    /// The manifest, in words: what it can see and say.
+    /// Changes of the manifest, as phrases: what the component can see and say.
     pub manifest: Changes,
-    /// Which input can change which output; none where that was not measured.
+    /// Changes of the flow matrix; none if it was not measured.
     pub flow: Option<Influences>,
-    /// One for each corpus; none where one of the two does not start.
+    /// Changes of what is sent, for each corpus; empty if one of the two does not start.
     pub behaviour: Vec<Behaviour>,
 }
 
-/// One of the two.
+/// One of the two versions, in the report.
 #[derive(Debug, Serialize)]
 pub struct Side {
-    /// The file.
+    /// Its path, as it was given.
     pub file: String,
     /// SHA-256 of its bytes.
     pub digest: String,
@@ -57,25 +57,25 @@ pub struct Side {
     pub error: Option<String>,
 }
 
-/// What there is now and was not, and the other way round.
+/// What only one of the two versions has.
 #[derive(Debug, Default, Serialize)]
 pub struct Changes {
-    /// Only the new one has it.
+    /// What only the new one has.
     pub more: Vec<String>,
-    /// Only the old one had it.
+    /// What only the old one has.
     pub less: Vec<String>,
 }
 
-/// Compare two versions; information flow only if it is to be measured. `progress` is told, from 0 to 1000,
-/// how far that is.
+/// Compare two versions. Information flow is measured only with `measure`, which takes about two minutes; then
+/// `progress` is called with how much is done, from 0 to 1000.
 ///
 /// # Errors
-/// When wasmtime does not run on this machine.
+/// When wasmtime cannot run on this machine.
 pub fn compare(
     sandbox: &Sandbox,
     old: Component,
     new: Component,
-    corpora: &[Cases],
+    corpora: &[Corpus],
     measure: Option<flow::Options>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Versions> {
@@ -101,7 +101,7 @@ pub fn compare(
     Ok(versions)
 }
 
-/// A component that the audit could start.
+/// The component, if the audit could start it.
 fn prepare(sandbox: &Sandbox, report: &Report, bytes: &[u8]) -> Result<Option<Arc<glassbox_sandbox::Plugin>>> {
     let name = report.manifest.as_ref().filter(|_| report.error.is_none()).map(|manifest| &manifest.plugin.name);
     Ok(name.map(|name| sandbox.prepare(name, bytes)).transpose()?.map(Arc::new))
@@ -137,7 +137,7 @@ impl Changes {
 }
 
 impl Versions {
-    /// What could not be compared is not known to be no more.
+    /// What could not be compared may be something new.
     fn is_more(&self) -> bool {
         self.old.error.is_some()
             || self.new.error.is_some()

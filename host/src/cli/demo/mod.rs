@@ -1,5 +1,6 @@
-//! `demo`: a recorded session of a real OctoPrint, through the installed component, over real HTTP,
-//! compared with what OctoPrint sent.
+//! `glassbox demo`: plays a recorded session of a real OctoPrint through the installed component, sends over real
+//! HTTP to a receiver of its own, and compares that with what OctoPrint sent. The comparison itself is in
+//! [`glassbox_audit::conformance::session`].
 
 mod player;
 
@@ -11,9 +12,9 @@ use glassbox::net::tls_trust::TlsTrust;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::plugins::worker::save_settings;
 use glassbox::system::SystemRandom;
-use glassbox_audit::conformance::Request;
+use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
-use glassbox_audit::conformance::session::{self, EVENTS, Kind, Ours};
+use glassbox_audit::conformance::session::{self, CausedRequest, EVENTS, KindComparison};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
 use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
@@ -26,26 +27,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-/// The session that comes with this program.
+/// What OctoPrint sent in the session that comes with this program.
 const REQUESTS: &str = include_str!("../../../../examples/sessions/octoprint-1.11.8.requests.jsonl");
 
-/// The id and the salt under which the sessions were recorded: with `file_salt` equal to the id,
-/// file hashes are OctoPrint's.
+/// The id with which the sessions were recorded. It serves as the salt too, which makes hashes of file names those
+/// of OctoPrint.
 const RECORDED_ID: &str = "11111111-2222-4333-8444-555555555555";
 
-/// Play; false if anything differs without a reason.
+/// Play a session. False if a difference has no reason.
 pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u16) -> Result<bool> {
     if !(0.0..=1e6).contains(&speed) {
         bail!("--speed must be between 0 and 1000000");
     }
-    let scratch = Scratch::new()?;
+    let scratch = tempfile::Builder::new().prefix("glassbox-demo-").tempdir().context("making a temporary folder")?;
     let (events, requests) = match recording {
         Some(events) => (events.to_path_buf(), beside(events)?),
-        None => scratch.write_session()?,
+        None => write_session(scratch.path())?,
     };
     let script = session::read_events(&events)?;
     let recorded = session::read_requests(&requests)?;
-    let home = Home::at(scratch.0.join("home"));
+    let home = Home::at(scratch.path().join("home"));
     home.init()?;
     let installed = match given {
         Some(given) => take_plugin(&Home::at(given), &home)?,
@@ -61,17 +62,17 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     let speed = if speed == 0.0 { f64::INFINITY } else { speed };
     let (clock, throttle) = (ManualClock::default(), ManualThrottle::default());
     let player = Player { clock, throttle, home: &home, speed, stop: stop_on_signal()? };
-    let outbox = SendQueue::new(BUNDLED_NAME, &InstanceJournal::new(None, BUNDLED_NAME), TlsTrust::default());
-    let mut running = start(&home, &player, &outbox)?;
+    let send_queue = SendQueue::new(BUNDLED_NAME, &InstanceJournal::new(None, BUNDLED_NAME), TlsTrust::default());
+    let mut running = start(&home, &player, &send_queue)?;
     let mut causes = Vec::new();
     let finished = player.play(&mut running, &script, end, |moment| {
-        // Whoever read it has had enough: that ends it too.
+        // A closed pipe ends it too.
         let shown = screen.moment(moment).is_ok();
         let cause = moment.event.map(|(event, payload)| (event.to_string(), payload.clone()));
-        causes.extend(moment.sent.iter().map(|sent| (Request::from(sent), cause.clone())));
+        causes.extend(moment.sent.iter().map(|sent| (RecordedRequest::from(sent), cause.clone())));
         shown
     })?;
-    let tally = outbox.drain(Duration::from_secs(10));
+    let tally = send_queue.drain(Duration::from_secs(10));
     let received = receiver.wait_for(causes.len(), Duration::from_secs(2));
     if !finished {
         screen.line(&format!("stopped; {} reports had been sent", tally.sent))?;
@@ -83,7 +84,7 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     report(&session::compare(&ours, &theirs), &screen)
 }
 
-/// Take the plugin of a home that somebody uses; their settings are not the demo's to change.
+/// Copy the plugin from a home that somebody uses, whose settings the demo must not change.
 fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
     if !from.plugins().is_dir() {
         from.init()?;
@@ -92,7 +93,7 @@ fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
     Ok(from.plugin_file(BUNDLED_NAME))
 }
 
-/// Opt in, with the settings under which the session was recorded.
+/// Opt in, with the settings with which the session was recorded.
 fn opt_in(settings: &mut Settings, server: &str) -> Result<()> {
     let changes: [(&str, Value); 6] = [
         ("enabled", true.into()),
@@ -105,22 +106,22 @@ fn opt_in(settings: &mut Settings, server: &str) -> Result<()> {
     changes.into_iter().try_for_each(|(key, value)| settings.set(key, value).map_err(anyhow::Error::msg))
 }
 
-/// The installed file is what runs.
-fn start(home: &Home, player: &Player, outbox: &SendQueue) -> Result<RunningPlugin> {
+/// Start the installed plugin.
+fn start(home: &Home, player: &Player, send_queue: &SendQueue) -> Result<RunningPlugin> {
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
     let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
-    let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), outbox.clone());
+    let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), send_queue.clone());
     let make_capabilities = Box::new(move |_: &Plugin| Capabilities {
         http: Box::new(queue.clone()),
         clock: Box::new(clock.clone()),
-        // The session says what its machine was.
+        // The session's own events describe its machine.
         hardware: Box::new(Deny),
         throttle: Box::new(throttle.clone()),
         random: Box::new(SystemRandom),
     });
     let (save_settings, save_state) = (save_settings(home, BUNDLED_NAME), Box::new(|_: &str| ()));
-    // CI and the like say no to reports that leave the machine; these go to our own receiver.
+    // No veto: CI and the like forbid reports that leave the machine, and these go to our own receiver.
     let veto = None;
     let setup = Setup { plugin, settings, veto, make_capabilities, save_settings, save_state, saved: None };
     RunningPlugin::start(setup, 0)
@@ -132,15 +133,18 @@ fn stop_on_signal() -> Result<mpsc::Receiver<()>> {
     Ok(stopped)
 }
 
-/// What came over the wire must be what was sent, in order; then each has its cause.
-fn attribute(received: &[Request], causes: Vec<(Request, Option<(String, Value)>)>) -> Result<Vec<Ours>> {
+/// Give each request that was received its cause: what was received must be what was sent, in the same order.
+fn attribute(
+    received: &[RecordedRequest],
+    causes: Vec<(RecordedRequest, Option<(String, Value)>)>,
+) -> Result<Vec<CausedRequest>> {
     if !received.iter().eq(causes.iter().map(|(request, _)| request)) {
         bail!("the receiver got {} requests, not the {} that were sent, in order", received.len(), causes.len());
     }
-    Ok(causes.into_iter().map(|(request, cause)| Ours { request, cause }).collect())
+    Ok(causes.into_iter().map(|(request, cause)| CausedRequest { request, cause }).collect())
 }
 
-fn report(kinds: &BTreeMap<String, Kind>, screen: &Screen) -> Result<bool> {
+fn report(kinds: &BTreeMap<String, KindComparison>, screen: &Screen) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{:24} {:>5} {:>9} {:>10}  why it differs", "report", "here", "OctoPrint", "same bytes")?;
     let (mut here, mut there, mut same, mut unexplained) = (0, 0, 0, 0);
@@ -161,42 +165,24 @@ fn report(kinds: &BTreeMap<String, Kind>, screen: &Screen) -> Result<bool> {
     }
     let verdict = match unexplained {
         0 => "every difference has a reason".to_string(),
-        count => screen.red(&format!("{count} differences have no reason")),
+        count => screen.red(&format!("differences without a reason: {count}")),
     };
     writeln!(out, "\n{verdict}")?;
     Ok(unexplained == 0)
 }
 
-/// `x.events.jsonl` and `x.requests.jsonl` lie side by side.
+/// The file of requests that belongs to a file of events.
 fn beside(events: &Path) -> Result<PathBuf> {
     let name = events.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".events.jsonl"));
-    let name = name.context("a session's file is called NAME.events.jsonl")?;
+    let name = name.context("the name of a session's file must end in .events.jsonl")?;
     Ok(events.with_file_name(format!("{name}.requests.jsonl")))
 }
 
-/// A folder that is gone when the demo is over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("glassbox-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-
-    fn write_session(&self) -> Result<(PathBuf, PathBuf)> {
-        let files = (self.0.join("session.events.jsonl"), self.0.join("session.requests.jsonl"));
-        std::fs::write(&files.0, EVENTS)?;
-        std::fs::write(&files.1, REQUESTS)?;
-        Ok(files)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the folder for such things.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn write_session(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (events, requests) = (folder.join("session.events.jsonl"), folder.join("session.requests.jsonl"));
+    std::fs::write(&events, EVENTS)?;
+    std::fs::write(&requests, REQUESTS)?;
+    Ok((events, requests))
 }
 
 /// Colour and a progress line on a terminal, plain lines in a pipe.

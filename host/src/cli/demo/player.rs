@@ -1,10 +1,10 @@
-//! Plays a recorded session through a plugin. The clock alone drives it: time goes straight to
-//! the next event or to the next tick that the plugin asked for, whichever is first.
+//! Plays a recorded session through a plugin. The plugin's clock jumps to the next event, or to the next tick that
+//! the plugin asked for, whichever is first; between the two only the person watching has to wait.
 
 use anyhow::Result;
 use glassbox::home::Home;
 use glassbox::plugins::running_plugin::{RunningPlugin, Step};
-use glassbox_audit::conformance::session::{Entry, What};
+use glassbox_audit::conformance::session::{SessionEntry, SessionInput};
 use glassbox_sandbox::Outgoing;
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
 use serde_json::Value;
@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 pub struct Moment<'a> {
     /// Seconds since the server's start.
     pub t: f64,
-    /// What it was, for people.
+    /// What happened, for people.
     pub what: &'a str,
     /// The event and its payload, if it was one.
     pub event: Option<(&'a str, &'a Value)>,
-    /// What was sent because of it.
+    /// What the plugin sent because of it.
     pub sent: &'a [Outgoing],
-    /// What somebody should read.
+    /// Messages that somebody should read: what was blocked, what failed.
     pub notes: &'a [String],
 }
 
-/// The controls that the player turns.
+/// A player, with everything that it controls.
 pub struct Player<'a> {
     /// The plugin's clock.
     pub clock: ManualClock,
@@ -33,24 +33,24 @@ pub struct Player<'a> {
     pub throttle: ManualThrottle,
     /// Where settings are changed, as a user would.
     pub home: &'a Home,
-    /// Session seconds in a second; infinite for as fast as possible.
+    /// How many seconds of the session are played in a second; infinite for as fast as possible.
     pub speed: f64,
-    /// A word here ends it, also in the middle of a pause.
+    /// A message here stops it at once.
     pub stop: Receiver<()>,
 }
 
 const SECOND: f64 = 1e9;
 
 impl Player<'_> {
-    /// Play until `end` (seconds of the session). `observe` sees every moment and says whether to
-    /// go on; false if it was stopped.
+    /// Play until `end`, in seconds of the session. `observe` is given every moment and returns whether to go on.
+    /// Returns false if it was stopped before the end.
     ///
     /// # Errors
     /// When settings cannot be changed.
     pub fn play(
         &self,
         running: &mut RunningPlugin,
-        session: &[Entry],
+        session: &[SessionEntry],
         end: f64,
         mut observe: impl FnMut(&Moment) -> bool,
     ) -> Result<bool> {
@@ -71,9 +71,9 @@ impl Player<'_> {
             if self.stopped_before(began, now) {
                 return Ok(false);
             }
-            // A session lasts minutes: far below where a float loses nanoseconds.
+            // A session lasts minutes: a float counts nanoseconds exactly for a hundred days.
             self.clock.set(now as u64);
-            let going_on = if tick.is_some_and(|tick| tick <= now) {
+            let goes_on = if tick.is_some_and(|tick| tick <= now) {
                 let step = running.tick(now as u64);
                 observe(&moment(now, "tick", None, &step))
             } else if let Some(entry) = entries.next() {
@@ -81,7 +81,7 @@ impl Player<'_> {
             } else {
                 true
             };
-            if !going_on {
+            if !goes_on {
                 return Ok(false);
             }
         }
@@ -91,20 +91,20 @@ impl Player<'_> {
     fn act(
         &self,
         running: &mut RunningPlugin,
-        entry: &Entry,
+        entry: &SessionEntry,
         now: u64,
         observe: &mut impl FnMut(&Moment) -> bool,
     ) -> Result<bool> {
         Ok(match &entry.what {
-            What::Event(name, payload) => {
+            SessionInput::Event(name, payload) => {
                 let step = running.event(name, &glassbox_audit::conformance::case::payload_text(payload), now);
                 observe(&moment(now as f64, name, Some((name, payload)), &step))
             }
-            What::Throttled(answer) => {
+            SessionInput::Throttled(answer) => {
                 self.throttle.set(answer.as_deref().and_then(glassbox_audit::conformance::replay::mask));
                 true
             }
-            What::Settings(changes) => {
+            SessionInput::Settings(changes) => {
                 let (settings, _) = self.home.change_settings(&running.plugin().name, |settings| {
                     changes
                         .iter()
@@ -117,14 +117,14 @@ impl Player<'_> {
         })
     }
 
-    /// Wait until it is time; true if it was stopped meanwhile.
+    /// Wait until the session has come to `now`. True if it was stopped meanwhile.
     fn stopped_before(&self, began: Instant, now: f64) -> bool {
-        // A year is as good as for ever.
+        // At most about a year, so that no duration overflows.
         let due = Duration::from_secs_f64((now / SECOND / self.speed).clamp(0.0, 3e7));
         match self.stop.recv_timeout(due.saturating_sub(began.elapsed())) {
             Ok(()) => true,
             Err(RecvTimeoutError::Timeout) => false,
-            // Nobody is left who could stop it.
+            // Nothing is left that could stop it.
             Err(RecvTimeoutError::Disconnected) => {
                 std::thread::sleep(due.saturating_sub(began.elapsed()));
                 false

@@ -1,4 +1,4 @@
-//! `log`: the journal for people, for machines, and its check.
+//! `journal`: shows the journal to people and programs, follows it, and verifies it.
 
 mod since;
 mod table;
@@ -12,51 +12,51 @@ use glassbox_journal::Reader;
 use jiff::Timestamp;
 use std::io::{BufWriter, Stdout, Write};
 use std::time::Duration;
-use table::{Line, Table};
+use table::{Table, TableLine};
 
-/// Between two looks while following. One small file is read then, so that this costs next to nothing;
-/// and it works on every file system, which being told of changes does not.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often to check for new entries while following. That reads one small file, so it costs next to nothing, and
+/// it works on every file system, unlike notifications of changes.
+const POLL: Duration = Duration::from_millis(250);
 
-/// What can be said.
+/// The options of `journal`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   glassbox journal --since 2h                      the last two hours; also '3 days', '90 min'
   glassbox journal --since 2026-07-27              from that day on; also '2026-07-27 10:30'
-  glassbox journal --plugin tracking --follow      what happens now
+  glassbox journal --plugin tracking --follow      new entries as they are written
   glassbox journal --json | jq -r 'select(.what == \"blocked\") | .reason'
-  glassbox journal --verify                        does it hang together?
+  glassbox journal --verify                        was anything altered or removed?
 
-What there is:
-  reports   queued, then sent, failed or dropped; blocked if the box did not let it out
+What is in the journal:
+  reports   queued, then sent, failed or dropped; blocked if manifest or consent forbid it
   plugins   loaded, refused, waiting, granted, revoked, removed,
             restarted, rolled-back, quarantined
   the host  started, stopped, and gap where entries are missing
 
-Exit status: 0 all is well, 1 the journal is broken (with --verify), 2 it could not be done.")]
+Exit status: 0 all is well, 1 the journal is broken (with --verify), 2 an error.")]
 pub struct Options {
-    /// Go on as entries come, until Ctrl-C or until nobody reads any more.
+    /// Show new entries as they are written, until Ctrl-C or until nobody reads the output.
     #[arg(short, long)]
     follow: bool,
-    /// Print the lines as they are in the journal: JSON.
+    /// Print the journal's lines as they are: JSON.
     #[arg(long)]
     json: bool,
-    /// Leave out what was before: a date, a time, or how long ago.
+    /// Only entries since then: a date, a time, or how long ago.
     #[arg(long, value_name = "WHEN", value_parser = since::parse)]
     since: Option<Timestamp>,
-    /// Only what is about this plugin.
+    /// Only entries about this plugin.
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
-    /// Only what is about this OctoPrint, by its name in glassbox.toml.
+    /// Only entries about the OctoPrint with this name in glassbox.toml.
     #[arg(long, value_name = "NAME")]
     octoprint: Option<String>,
-    /// Check that no line was altered, removed, moved, put in or cut, and say what that does not show.
+    /// Check that no line was altered, removed, moved, inserted or cut off, and say what that cannot show.
     #[arg(long, conflicts_with_all = ["follow", "json", "since", "plugin", "octoprint"])]
     verify: bool,
 }
 
-/// Show the journal, or check it; false if it is broken.
+/// Show the journal, or verify it; false if it is broken.
 pub fn journal(home: &Home, options: &Options) -> Result<bool> {
     home.must_exist()?;
     if options.verify {
@@ -66,7 +66,7 @@ pub fn journal(home: &Home, options: &Options) -> Result<bool> {
     let mut reader = Reader::new(home.journal());
     let read = |reader: &mut Reader, printer: &mut Printer| -> Result<()> {
         if reader.read(|line| printer.line(line))? {
-            tracing::warn!("the journal was begun anew; the new one is shown from its start");
+            tracing::warn!("a new journal was begun; it is shown from its start");
         }
         Ok(printer.out.flush()?)
     };
@@ -80,14 +80,14 @@ pub fn journal(home: &Home, options: &Options) -> Result<bool> {
         writeln!(printer.out, "{what} ({})", folder.display())?;
         printer.out.flush()?;
     }
-    while options.follow && !nobody_reads(LOOK) {
+    while options.follow && !is_output_closed(POLL) {
         read(&mut reader, &mut printer)?;
     }
     Ok(true)
 }
 
-/// Wait so long, or until what we print can reach nobody any more.
-fn nobody_reads(longest: Duration) -> bool {
+/// Wait at most this long. True as soon as nobody reads our output any more.
+fn is_output_closed(longest: Duration) -> bool {
     #[cfg(unix)]
     {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -103,12 +103,12 @@ fn nobody_reads(longest: Duration) -> bool {
     false
 }
 
-/// Prints the lines that are asked for.
+/// Prints the lines that the options ask for.
 struct Printer {
     out: BufWriter<Stdout>,
-    /// None where lines are printed as they are.
+    /// None if lines are printed as they are.
     table: Option<Table>,
-    /// As the journal writes it, so that texts can be compared.
+    /// Written as in the journal, so that the texts can be compared.
     since: Option<String>,
     plugin: Option<String>,
     octoprint: Option<String>,
@@ -125,8 +125,8 @@ impl Printer {
     }
 
     fn line(&mut self, bytes: &[u8]) -> Result<()> {
-        let line = Line::parse(bytes);
-        // What cannot be read is shown whatever was asked for: somebody should look at it.
+        let line = TableLine::parse(bytes);
+        // A line that cannot be read is always shown: somebody should look at it.
         if line.as_ref().is_some_and(|line| !self.wanted(line)) {
             return Ok(());
         }
@@ -141,7 +141,7 @@ impl Printer {
         Ok(())
     }
 
-    fn wanted(&self, line: &Line) -> bool {
+    fn wanted(&self, line: &TableLine) -> bool {
         self.since.as_ref().is_none_or(|since| line.t >= *since)
             && self.plugin.as_ref().is_none_or(|plugin| line.plugin == *plugin)
             && self.octoprint.as_ref().is_none_or(|name| line.octoprint.as_deref().unwrap_or(UNNAMED) == name)

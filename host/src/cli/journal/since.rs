@@ -1,4 +1,4 @@
-//! What `--since` takes. All in UTC, as the table prints it.
+//! What `--since` accepts: dates, times and spans. All in UTC, as in the table.
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp};
 /// Read a date, a time, or how long ago.
 ///
 /// # Errors
-/// What can be said instead.
+/// What can be given instead, for people.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     parse_at(text, Timestamp::now())
 }
@@ -17,9 +17,9 @@ fn parse_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let utc = now.to_zoned(TimeZone::UTC);
     let at = |date_time: DateTime| date_time.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
     let ago = |span: Span| utc.checked_sub(span.abs()).map(|zoned| zoned.timestamp());
-    let advice = "say a date (2026-07-27), a time (10:30, '2026-07-27 10:30'; UTC), or how long ago (2h, '3 days')";
+    let advice = "give a date (2026-07-27), a time (10:30, '2026-07-27 10:30'; UTC), or how long ago (2h, '3 days')";
     let found = if text.contains('[') {
-        // The name of a time zone, which would be passed over.
+        // The name of a time zone, which would be ignored.
         return Err(advice.into());
     } else if text == "now" {
         Ok(now)
@@ -34,7 +34,7 @@ fn parse_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     } else {
         return Err(advice.into());
     };
-    found.map_err(|_| "that is too long ago for any clock".into())
+    found.map_err(|_| "that is too long ago".into())
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
             "2026-07-20T09:30[Europe/Berlin]",
             "2 parsecs",
         ] {
-            assert!(parse_at(text, now).is_err_and(|error| error.starts_with("say a date")), "{text}");
+            assert!(parse_at(text, now).is_err_and(|error| error.starts_with("give a date")), "{text}");
         }
         assert!(parse_at("19000 years", now).is_err_and(|error| error.starts_with("that is too long ago")));
     }

@@ -1,4 +1,4 @@
-//! The journal as a table. Nothing is cut off in it: what was sent is what people look for.
+//! The journal as a table. Nothing is cut off: people want to see everything that was sent.
 
 use glassbox::plugins::context::label;
 use glassbox_journal::JournalRequest;
@@ -6,9 +6,10 @@ use glassbox_util::text::printable;
 use serde::Deserialize;
 use std::io::{self, Write};
 
-/// A line as far as it is shown. Newer hosts may write more, and other words for what happened.
+/// What the table shows of a line. Newer hosts may write more fields, and other words for what happened, so this is
+/// not a `JournalEntry`.
 #[derive(Debug, Deserialize)]
-pub struct Line {
+pub struct TableLine {
     pub t: String,
     what: String,
     pub octoprint: Option<String>,
@@ -21,12 +22,12 @@ pub struct Line {
     reason: Option<String>,
 }
 
-impl Line {
+impl TableLine {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// What is in the last column: `PrintStarted -> print_started origin=local (200): why`.
+    /// The last column: `PrintStarted -> print_started origin=local (200): why`.
     fn about(&self) -> String {
         let mut about = String::new();
         if let Some(event) = &self.event {
@@ -53,7 +54,7 @@ impl Line {
     }
 }
 
-/// The value, in quotes where one would not see where it ends.
+/// The value, in quotes where it would not be clear where it ends.
 fn quoted(value: &str) -> String {
     if value.is_empty() || value.contains([' ', '"']) { format!("{value:?}") } else { value.into() }
 }
@@ -62,7 +63,7 @@ fn quoted(value: &str) -> String {
 pub struct Table {
     colour: bool,
     heading: bool,
-    /// How wide the plugins' names are, so far.
+    /// The width of the longest plugin name so far, in characters.
     plugin: usize,
 }
 
@@ -71,8 +72,8 @@ impl Table {
         Self { colour, heading: false, plugin: 8 }
     }
 
-    /// None for a line that cannot be read.
-    pub fn line(&mut self, out: &mut impl Write, line: Option<&Line>) -> io::Result<()> {
+    /// Print a line; none for one that cannot be read.
+    pub fn line(&mut self, out: &mut impl Write, line: Option<&TableLine>) -> io::Result<()> {
         if !std::mem::replace(&mut self.heading, true) {
             let width = self.plugin;
             writeln!(out, "{:23}  {:width$}  {:11}  event -> report: reason", "time (UTC)", "plugin", "what")?;
@@ -95,7 +96,7 @@ impl Table {
     }
 }
 
-/// Green for what was sent, red for what somebody should look at, and dim for what comes before it.
+/// Green for what was sent, red for what somebody should look at, dim for what is only queued.
 fn colour(what: &str) -> &'static str {
     match what {
         "sent" => "\x1b[32m",
@@ -113,7 +114,7 @@ mod tests {
     fn table(colour: bool, lines: &[&str]) -> Vec<String> {
         let mut out = Vec::new();
         let mut table = Table::new(colour);
-        lines.iter().for_each(|line| table.line(&mut out, Line::parse(line.as_bytes()).as_ref()).unwrap());
+        lines.iter().for_each(|line| table.line(&mut out, TableLine::parse(line.as_bytes()).as_ref()).unwrap());
         String::from_utf8(out).unwrap().lines().map(Into::into).collect()
     }
 

@@ -1,4 +1,4 @@
-//! `log --verify`: what was checked, what was found, and what no check of these files can show.
+//! `journal --verify`: what was checked, what was found, and what no check of these files can show.
 
 use anyhow::Result;
 use glassbox_journal::broken_folders;
@@ -8,11 +8,10 @@ use std::io::Write;
 use std::path::Path;
 
 const LIMITS: &str = "\
-What this cannot show: whoever owns this machine can write all lines and the head anew, or remove the
-whole journal. Keep the number and the SHA-256 of a last line elsewhere, and that line can be held
-against them later.";
+What this cannot show: whoever owns this machine can rewrite all lines and the head, or remove the whole
+journal. If you keep the number and the SHA-256 of the last line elsewhere, you can later compare that line.";
 
-/// Check and report; false if it is broken.
+/// Verify it and print the result; false if it is broken.
 pub fn verify(folder: &Path) -> Result<bool> {
     let found = glassbox_journal::verify(folder)?;
     let mut out = std::io::stdout().lock();
@@ -26,7 +25,7 @@ pub fn verify(folder: &Path) -> Result<bool> {
             writeln!(
                 out,
                 "Keep a copy of {} if you want to find out why.\n\
-                 The next host that starts puts these files aside, into a folder broken-N there, and begins anew.",
+                 The next host that starts moves these files into a folder broken-N there, and begins a new journal.",
                 folder.display()
             )?;
         }
@@ -47,8 +46,8 @@ fn sound(out: &mut impl Write, found: &Verified) -> Result<()> {
     writeln!(
         out,
         "\nChecked: each line names the SHA-256 of the line before it, over all files; numbers have no gap; the\n\
-         first and the last line are those that the head knows. A line that is altered, removed, moved, put in\n\
-         or cut off does not fit any more."
+         first and the last line are those that the head knows. If a line is altered, removed, moved, inserted\n\
+         or cut off, that no longer holds."
     )?;
     if *first > 1 {
         writeln!(out, "Lines before number {first} were removed by the host: the journal has a largest size.")?;
@@ -56,7 +55,7 @@ fn sound(out: &mut impl Write, found: &Verified) -> Result<()> {
     if found.behind > 0 || found.incomplete > 0 {
         writeln!(
             out,
-            "Not cleanly closed: {} after what the head knows, {} of a line that is not whole. That is so while a\n\
+            "Not cleanly closed: {} after what the head knows, {} of an incomplete line. That happens while a\n\
              host writes or after it was killed, and the next one fixes it. What the head does not know yet can\n\
              be cut off without a trace.",
             counted(found.behind, "line"),

@@ -1,5 +1,6 @@
-//! What was found: a check, how it came out, in words, and what to do.
+//! One finding: what was checked, how it came out, and what to do about it; as text and as JSON.
 
+use glassbox_util::Advised;
 use glassbox_util::text::printable;
 use serde_json::{Value, json};
 use std::fmt;
@@ -9,58 +10,55 @@ use std::fmt;
 pub enum Severity {
     /// As it should be.
     Ok,
-    /// It works, or nobody wants it to; somebody may want to look.
+    /// It works, or nobody wants it to, but somebody should have a look.
     Warn,
     /// Something does not work.
     Fail,
-    /// It was not looked at.
+    /// It was not checked.
     Skipped,
 }
 
-/// One finding.
+/// The result of one check.
 #[derive(Debug)]
 pub struct Finding {
-    /// What was looked at: one word, with a name where there are several.
+    /// What was checked: one word, followed by a name where there are several.
     pub check: String,
     /// How it came out.
     pub severity: Severity,
-    /// What was found.
+    /// What was found, on one or more lines.
     pub says: String,
-    /// What to do.
+    /// What to do about it, as an instruction; none where there is nothing to do.
     pub advice: Option<String>,
 }
 
 impl Finding {
-    /// It is as it should be.
+    /// All is as it should be.
     pub fn ok(check: impl Into<String>, says: impl Into<String>) -> Self {
         Self { check: check.into(), severity: Severity::Ok, says: says.into(), advice: None }
     }
 
-    /// It was not looked at, and why.
+    /// It was not checked, and why.
     pub fn skipped(check: impl Into<String>, says: impl Into<String>) -> Self {
         Self { severity: Severity::Skipped, ..Self::ok(check, says) }
     }
 
-    /// Somebody may want to look.
+    /// Somebody should have a look.
     pub fn warn(check: impl Into<String>, says: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { severity: Severity::Warn, advice: Some(advice.into()), ..Self::ok(check, says) }
     }
 
-    /// It does not work.
+    /// Something does not work.
     pub fn fail(check: impl Into<String>, says: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { severity: Severity::Fail, advice: Some(advice.into()), ..Self::ok(check, says) }
     }
 
-    /// It does not work, as an error's message says: what is wrong, and after a semicolon what to do.
-    /// Where it says only the first, `otherwise` is to be done.
-    pub fn error(check: impl Into<String>, message: &str, otherwise: &str) -> Self {
-        match message.split_once("; ") {
-            Some((says, advice)) => Self::fail(check, says, advice),
-            None => Self::fail(check, message, otherwise),
-        }
+    /// Something does not work, as this error says. `otherwise` is the advice if the error brings none.
+    pub fn error(check: impl Into<String>, error: &anyhow::Error, otherwise: &str) -> Self {
+        let (says, advice) = Advised::split(error);
+        Self::fail(check, says, advice.unwrap_or_else(|| otherwise.into()))
     }
 
-    /// For machines.
+    /// As JSON: `check`, `verdict` (ok, warn, fail or skipped), `says`, and `do`, which may be null.
     pub fn to_json(&self) -> Value {
         json!({"check": self.check, "verdict": self.severity.word(), "says": self.says, "do": self.advice})
     }

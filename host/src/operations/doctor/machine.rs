@@ -1,50 +1,52 @@
-//! The machine: its clock, and a Raspberry Pi's throttle state.
+//! Checks this machine: its clock, and a Raspberry Pi's throttle state.
 
 use super::Examined;
 use super::finding::Finding;
 use crate::plugins::locality::Locality;
 use crate::system::{SystemHardware, throttle};
 use glassbox_journal::Reader;
+use glassbox_journal::chain::Chained;
 use glassbox_sandbox::capabilities::Hardware;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
-/// No clock that is right shows less: this program is younger.
-const YOUNGEST: &str = "2024-01-01T00:00:00Z";
+/// A clock that shows an earlier time is wrong: this program did not exist then.
+const EARLIEST: &str = "2024-01-01T00:00:00Z";
 
-/// What a clock that is set over the network may jump back.
+/// How far a clock may be set back by the network time service without anybody having to know.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
 
-/// Look.
-pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
+/// Check both.
+pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     findings.push(clock(Timestamp::now(), last_entry(examined)));
     findings.push(throttled(examined));
 }
 
-/// When the journal was last written to.
+/// When the journal was last written to; none if it was not, or cannot be read.
 fn last_entry(examined: &Examined<'_>) -> Option<Timestamp> {
     let mut last = None;
     let read = Reader::new(examined.home.journal()).read(|line| {
-        last = Some(line.to_vec());
+        if let Ok(chained) = Chained::parse(line) {
+            last = Some(chained.time);
+        }
         Ok(())
     });
-    let line: Value = serde_json::from_slice(&last.filter(|_| read.is_ok())?).ok()?;
-    line.get("time")?.as_str()?.parse().ok()
+    last.filter(|_| read.is_ok())?.parse().ok()
 }
 
 fn clock(now: Timestamp, journal: Option<Timestamp>) -> Finding {
     let set = "set it: 'timedatectl set-ntp true', and wait until 'timedatectl' says that it is synchronized; a Raspberry \
                Pi has no clock of its own, and starts with an old time";
-    let youngest: Timestamp = YOUNGEST.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-    if now < youngest {
-        let says =
-            format!("this machine's clock says {now:.0}, which is wrong: no certificate of a server is valid then");
+    let earliest: Timestamp = EARLIEST.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    if now < earliest {
+        let says = format!(
+            "this machine's clock says {now:.0}, which is wrong: with that time, no server's certificate is valid"
+        );
         return Finding::fail("clock", says, set);
     }
     match journal {
         Some(journal) if journal > now + SLACK => {
             let says = format!(
-                "this machine's clock says {now:.0}, but the journal was written to at {journal:.0}: it jumped"
+                "this machine's clock says {now:.0}, but the journal was written to at {journal:.0}: the clock jumped"
             );
             Finding::warn("clock", says, set)
         }

@@ -1,16 +1,16 @@
-//! `doctor`: looks at a set-up step by step, from the home to the tracking server, and says what to do
-//! about what is wrong. It changes nothing, and reports nothing to anybody.
+//! Checks the whole setup step by step, from the home folder to the tracking server, and says how to fix what
+//! is wrong. It changes nothing, and reports nothing to anybody. One file for each thing that is checked.
 
 pub mod finding;
+mod home;
 mod host;
 mod machine;
 mod mqtt;
 mod octoprint;
-mod place;
 mod plugins;
 mod server;
 
-use super::octoprints::{self, One};
+use super::octoprints::{self, KnownOctoPrint};
 use crate::home::Home;
 use crate::home::config::Config;
 use crate::net::tls_trust::TlsTrust;
@@ -18,45 +18,45 @@ use finding::Finding;
 pub use finding::Severity;
 use std::path::PathBuf;
 
-/// What to look at.
+/// What to check.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// The OctoPrint to look at, by its URL, in place of those in `glassbox.toml`.
+    /// The URL of the OctoPrint to check, in place of those in `glassbox.toml`.
     pub octoprint: Option<String>,
     /// The file with its API key.
     pub api_key_file: Option<PathBuf>,
-    /// Connect to the tracking server also where nobody has opted in.
+    /// Connect to the tracking server even if nobody has opted in.
     pub reach_server: bool,
 }
 
-/// A set-up that is looked at.
+/// The setup that is checked.
 struct Examined<'a> {
     home: &'a Home,
-    /// As `glassbox.toml` says; defaults where it cannot be read.
+    /// What `glassbox.toml` says; the defaults if it cannot be used.
     config: Config,
-    /// Whom we trust; the usual authorities where those of the user cannot be read.
-    roots: TlsTrust,
-    /// Whether `glassbox.toml` could be read.
-    is_good: bool,
-    /// The OctoPrints, with the settings of each.
-    sites: Vec<One>,
+    /// The certificate authorities that are trusted; only the built-in ones if the user's cannot be read.
+    trust: TlsTrust,
+    /// Whether `glassbox.toml` can be used.
+    has_good_config: bool,
+    /// The OctoPrints, each with its settings.
+    octoprints: Vec<KnownOctoPrint>,
     options: &'a Options,
 }
 
-/// Look at everything.
+/// Check everything, in the order in which a report travels.
 #[must_use]
 pub fn examine(home: &Home, options: &Options) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let (config, roots, is_good) = place::look(home, &mut findings);
-    let sites = octoprints::all(home).unwrap_or_else(|_| vec![One { name: None, home: home.clone() }]);
-    let examined = Examined { home, config, roots, is_good, sites, options };
+    let (config, trust, has_good_config) = home::check(home, &mut findings);
+    let octoprints = octoprints::all(home).unwrap_or_else(|_| vec![KnownOctoPrint { name: None, home: home.clone() }]);
+    let examined = Examined { home, config, trust, has_good_config, octoprints, options };
     if home.plugins().is_dir() {
-        plugins::look(&examined, &mut findings);
-        host::look(&examined, &mut findings);
+        plugins::check(&examined, &mut findings);
+        host::check(&examined, &mut findings);
     }
-    octoprint::look(&examined, &mut findings);
-    mqtt::look(&examined, &mut findings);
-    server::look(&examined, &mut findings);
-    machine::look(&examined, &mut findings);
+    octoprint::check(&examined, &mut findings);
+    mqtt::check(&examined, &mut findings);
+    server::check(&examined, &mut findings);
+    machine::check(&examined, &mut findings);
     findings
 }

@@ -1,4 +1,5 @@
-//! The OctoPrints: whether each is reached, knows the key, can be heard, and what may not be read.
+//! Checks each OctoPrint: whether it can be reached, accepts the API key and sends events, and what the key may
+//! not read.
 
 use super::Examined;
 use super::finding::Finding;
@@ -8,37 +9,35 @@ use crate::home::{ApiKey, UNNAMED};
 use crate::net::reach;
 use crate::net::{Address, ConnectError, Peer};
 use crate::operations::connections;
-use crate::operations::status::is_on;
+use crate::operations::sending::is_on;
 use crate::sources::octoprint::own_tracker::SWITCH;
 use crate::sources::octoprint::permissions;
 use crate::sources::octoprint::permissions::Missing;
-use crate::sources::octoprint::visit::{Visit, visit};
+use crate::sources::octoprint::probe::{Probe, probe};
 use anyhow::{Context, Result};
 
 const NO_KEY: &str = "put an OctoPrint API key there that only you can read (chmod 600)";
 const NONE: &str = "none is named, neither with --octoprint nor in glassbox.toml: events have to come from --events";
 
-/// Look at all of them.
-pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
+/// Check all of them, or the one that the options name.
+pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     let targets = targets(examined);
     if targets.is_empty() && examined.config.mqtt.is_empty() {
-        let says = if examined.is_good { NONE } else { "glassbox.toml cannot be used" };
+        let says = if examined.has_good_config { NONE } else { "glassbox.toml cannot be used" };
         findings.push(Finding::skipped("octoprint", says));
     }
-    for warning in examined.sites.iter().filter_map(|one| connections::imported(examined.home, one)) {
-        if let Some((says, advice)) = warning.split_once("; ") {
-            findings.push(Finding::warn("twice", says, advice));
-        }
+    for warning in examined.octoprints.iter().filter_map(|one| connections::imported_twice(examined.home, one)) {
+        findings.push(Finding::warn("twice", warning.what, warning.advice.unwrap_or_default()));
     }
     for (name, target) in targets {
         match target {
             Ok(target) => one(examined, &target, findings),
-            Err(error) => findings.push(Finding::error(format!("octoprint {name}"), &format!("{error:#}"), NO_KEY)),
+            Err(error) => findings.push(Finding::error(format!("octoprint {name}"), &error, NO_KEY)),
         }
     }
 }
 
-/// Who is to be looked at, with a name for each.
+/// The OctoPrints to check, each with the name to show.
 fn targets(examined: &Examined<'_>) -> Vec<(String, Result<Target>)> {
     if let Some(url) = &examined.options.octoprint {
         let target = || {
@@ -61,34 +60,34 @@ fn targets(examined: &Examined<'_>) -> Vec<(String, Result<Target>)> {
 fn one(examined: &Examined<'_>, target: &Target, findings: &mut Vec<Finding>) {
     let (name, address) = (target.called(), &target.address);
     let check = |what: &str| format!("{what} {name}");
-    if let Err(reason) = reach::reach(address, &examined.roots) {
-        let advice = format!("start OctoPrint, if it does not run; check {address} in a browser on this machine");
-        return findings.push(Finding::fail(check("reach"), format!("{address}: {reason}"), advice));
+    if let Err(error) = reach::reach(address, &examined.trust) {
+        let advice = format!("start OctoPrint if it is not running; check {address} in a browser on this machine");
+        let says = format!("{address}: {}", error.what());
+        return findings.push(Finding::fail(check("reach"), says, error.advice().unwrap_or(&advice)));
     }
     let how = if address.is_tls() { " over TLS, with a certificate that is trusted" } else { "" };
-    findings.push(Finding::ok(check("reach"), format!("{address} is reached{how}")));
-    match visit(target, &examined.roots) {
-        Ok(visit) => {
-            findings.push(Finding::ok(check("key"), format!("OctoPrint accepts it, as that of '{}'", visit.user)));
-            findings.push(Finding::ok(check("events"), format!("OctoPrint {} lets them be heard", visit.version)));
-            permitted(&visit.missing, &check("permissions"), findings);
+    findings.push(Finding::ok(check("reach"), format!("{address} can be reached{how}")));
+    match probe(target, &examined.trust) {
+        Ok(found) => {
+            findings.push(Finding::ok(check("key"), format!("OctoPrint accepts it, as that of '{}'", found.user)));
+            findings.push(Finding::ok(check("events"), format!("OctoPrint {} lets them be heard", found.version)));
+            permitted(&found.missing, &check("permissions"), findings);
             let on = is_on(&examined.home.of(target.name.as_deref()), BUNDLED_NAME);
-            findings.extend(twice(on, &visit, check("twice")));
+            findings.extend(twice(on, &found, check("twice")));
         }
-        Err(ConnectError::Wrong(reason)) => {
-            findings.push(Finding::error(check("octoprint"), &reason, "see 'Attaching to an OctoPrint' in the README"));
-        }
-        Err(trouble) => {
+        Err(ConnectError::Wrong { what, advice }) => findings.push(Finding::fail(check("octoprint"), what, advice)),
+        Err(error) => {
             let advice = "wait a moment, and look into OctoPrint's log (octoprint.log)";
-            findings.push(Finding::fail(check("octoprint"), format!("{address}: {}", trouble.reason()), advice));
+            let says = format!("{address}: {}", error.what());
+            findings.push(Finding::fail(check("octoprint"), says, error.advice().unwrap_or(advice)));
         }
     }
 }
 
-/// What may not be read. Some of it is better left so.
+/// What the key may not read. For some of that it is better to leave it so.
 fn permitted(missing: &[Missing], check: &str, findings: &mut Vec<Finding>) {
     if missing.is_empty() {
-        findings.push(Finding::ok(check, "the key may read all that is of use"));
+        findings.push(Finding::ok(check, "the key may read everything that is useful"));
     }
     for missing in missing {
         let permission = permissions::ALL.iter().find(|one| Some(one.key) == missing.permission.as_deref());
@@ -115,12 +114,12 @@ fn permitted(missing: &[Missing], check: &str, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether everything is counted twice. Of no interest where our own tracker is off.
-fn twice(on: bool, visit: &Visit, check: String) -> Option<Finding> {
+/// Whether everything is counted twice. It cannot be where our own tracker is off.
+fn twice(on: bool, found: &Probe, check: String) -> Option<Finding> {
     if !on {
         return None;
     }
-    Some(match visit.own_tracker {
+    Some(match found.own_tracker {
         Some(true) => Finding::warn(
             check,
             "OctoPrint's own tracker is on as well, so everything is counted twice",

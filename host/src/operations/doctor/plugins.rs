@@ -1,25 +1,25 @@
-//! Plugins: whether each loads and accepts its settings, what was granted to it, and which rule decides
-//! whether it sends.
+//! Checks each plugin: whether it loads and accepts its settings, what was granted to it, and which rule decides
+//! whether it sends anything.
 
 use super::Examined;
 use super::finding::Finding;
 use crate::home::grants::Standing;
 use crate::home::settings::Stored;
-use crate::operations::octoprints::One;
-use crate::operations::status::standing;
+use crate::operations::octoprints::KnownOctoPrint;
+use crate::operations::sending::standing;
 use crate::plugins::context::label;
 use crate::plugins::loader;
 use glassbox_sandbox::{Consent, Sandbox, consent};
 use std::sync::Arc;
 
-/// Look at all of them.
-pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
+/// Check all of them.
+pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     let home = examined.home;
     let sandbox = match Sandbox::new(Some(&home.cache())) {
         Ok(sandbox) => sandbox,
         Err(error) => {
-            let advice = format!("look at {}, where compiled code is kept; it can be removed", home.cache().display());
-            return findings.push(Finding::error("plugins", &error.to_string(), &advice));
+            let advice = format!("check {}, where compiled code is kept; it can be removed", home.cache().display());
+            return findings.push(Finding::error("plugins", &error.into(), &advice));
         }
     };
     match home.plugin_names() {
@@ -29,23 +29,23 @@ pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
             "'glassbox init' puts the bundled tracker there",
         )),
         Ok(names) => names.iter().for_each(|name| plugin(examined, &sandbox, name, findings)),
-        Err(error) => findings.push(Finding::error("plugins", &format!("{error:#}"), "make that folder readable")),
+        Err(error) => findings.push(Finding::error("plugins", &error, "make that folder readable")),
     }
 }
 
 fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
     let home = examined.home;
     let check = |what: &str| format!("{what} {name}");
-    let again = "put a version there that works; 'glassbox audit FILE' says more";
+    let again = "replace it with a version that works; 'glassbox audit FILE' says more";
     let bytes = match home.read_plugin(name) {
         Ok(bytes) => bytes,
-        Err(error) => return findings.push(Finding::error(check("plugin"), &error.to_string(), again)),
+        Err(error) => return findings.push(Finding::error(check("plugin"), &error.into(), again)),
     };
     match standing(home, name, &bytes) {
-        Err(error) => return findings.push(Finding::error(check("plugin"), &error.to_string(), again)),
-        Ok(Err(error)) => return findings.push(Finding::error(check("grant"), &format!("{error:#}"), "grant it anew")),
+        Err(error) => return findings.push(Finding::error(check("plugin"), &error.into(), again)),
+        Ok(Err(error)) => return findings.push(Finding::error(check("grant"), &error, "grant it again")),
         Ok(Ok(Standing::Granted)) => {
-            findings.push(Finding::ok(check("grant"), "all that it asks for was granted"));
+            findings.push(Finding::ok(check("grant"), "everything that it asks for was granted"));
         }
         Ok(Ok(Standing::Waiting)) => {
             let advice = format!(
@@ -53,34 +53,34 @@ fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut
             );
             return findings.push(Finding::warn(
                 check("grant"),
-                "it is not run: nobody has granted it anything",
+                "it does not run: nobody has granted it anything",
                 advice,
             ));
         }
         Ok(Ok(Standing::More(more))) => {
-            let says = format!("it is not run: it asks for more than was granted, to {}", more.join(", to "));
+            let says = format!("it does not run: it asks for more than was granted, to {}", more.join(", to "));
             return findings.push(Finding::warn(check("grant"), says, format!("'glassbox grant {name}' accepts that")));
         }
     }
     let plugin = match sandbox.prepare(name, &bytes) {
         Ok(plugin) => Arc::new(plugin),
-        Err(error) => return findings.push(Finding::error(check("plugin"), &error.to_string(), again)),
+        Err(error) => return findings.push(Finding::error(check("plugin"), &error.into(), again)),
     };
-    for one in &examined.sites {
+    for one in &examined.octoprints {
         let label = label(one.name.as_deref(), name);
         findings.push(match loader::rehearse(&one.home, &plugin) {
             Ok(()) => Finding::ok(format!("plugin {label}"), "it loads, starts and accepts its settings"),
             Err(error) => {
                 let advice = format!("'glassbox settings {name}' shows its settings; or {again}");
-                Finding::error(format!("plugin {label}"), &format!("{error:#}"), &advice)
+                Finding::error(format!("plugin {label}"), &error, &advice)
             }
         });
         findings.extend(sends(one, name, &label));
     }
 }
 
-/// Which rule decides. A damaged settings file was found before.
-fn sends(one: &One, name: &str, label: &str) -> Option<Finding> {
+/// Which rule decides whether anything is sent. A damaged settings file is found by loading the plugin.
+fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Option<Finding> {
     let check = format!("sending {label}");
     let consent = match one.home.settings(name).ok()? {
         Stored::Good(settings) => Consent::decide(&settings, consent::process_veto()),

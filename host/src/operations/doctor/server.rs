@@ -1,5 +1,5 @@
-//! The tracking servers: whether each can be reached. A connection and a handshake, and no request:
-//! nothing is reported by it. But it tells the server an address, so only where somebody opted in.
+//! Checks whether each tracking server can be reached, with a connection and a TLS handshake but no request, so
+//! that nothing is reported. The server still sees our address, so it is done only where somebody has opted in.
 
 use super::Examined;
 use super::finding::Finding;
@@ -7,16 +7,16 @@ use crate::home::Home;
 use crate::home::settings::Stored;
 use crate::net::reach;
 use crate::net::{Address, Peer};
-use crate::operations::status::is_on;
+use crate::operations::sending::is_on;
 use glassbox_sandbox::examine;
 use std::collections::BTreeMap;
 
-/// Look at all of them, each once.
-pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
+/// Check all of them, each once.
+pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     let names = examined.home.plugin_names().unwrap_or_default();
     let mut servers: BTreeMap<String, bool> = BTreeMap::new();
     for name in &names {
-        for one in &examined.sites {
+        for one in &examined.octoprints {
             if let Some(server) = server(&one.home, name) {
                 *servers.entry(server).or_default() |= is_on(&one.home, name);
             }
@@ -25,17 +25,17 @@ pub fn look(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     for (server, wanted) in servers {
         let check = format!("server {server}");
         findings.push(match Address::parse(&server, Peer::OctoPrint) {
-            Err(_) => Finding::fail(check, "that is not a URL", "give one like https://stats.example/{id}/{event}/"),
+            Err(_) => Finding::fail(check, "it is not a URL", "give one like https://stats.example/{id}/{event}/"),
             Ok(_) if !wanted && !examined.options.reach_server => Finding::skipped(
                 check,
-                "nobody has opted in, and to connect would tell it your address; --reach-server does it all the same",
+                "nobody has opted in, and connecting would tell it your address; --reach-server connects anyway",
             ),
             Ok(address) => reach(examined, check, &address),
         });
     }
 }
 
-/// Where a plugin's reports go: scheme, host and port.
+/// Where a plugin's reports go: scheme, host and port, as in `https://stats.example:8443`.
 fn server(home: &Home, name: &str) -> Option<String> {
     let policy = examine(name, &home.read_plugin(name).ok()?).ok()?;
     let http = policy.manifest().capabilities.http.as_ref()?;
@@ -49,19 +49,20 @@ fn server(home: &Home, name: &str) -> Option<String> {
 }
 
 fn reach(examined: &Examined<'_>, check: String, address: &Address) -> Finding {
-    let advice = "check this machine's network, name service and clock; reports are dropped meanwhile, not kept";
+    let advice = "check this machine's network, name service (DNS) and clock; until then reports are dropped, not kept";
     if let Some(proxy) = ureq::Proxy::try_from_env() {
         let place = format!("{}:{}", proxy.host(), proxy.port());
         return match reach::connect(proxy.host(), proxy.port()) {
-            Ok(_) => {
-                Finding::ok(check, format!("goes through the proxy {place}, which is reached; nothing was reported"))
-            }
-            Err(reason) => Finding::fail(check, format!("goes through the proxy {place}, and {reason}"), advice),
+            Ok(_) => Finding::ok(
+                check,
+                format!("goes through the proxy {place}, which can be reached; nothing was reported"),
+            ),
+            Err(error) => Finding::fail(check, format!("goes through the proxy {place}, and {}", error.what()), advice),
         };
     }
     let how = if address.is_tls() { " over TLS, with a certificate that is trusted" } else { "" };
-    match reach::reach(address, &examined.roots) {
-        Ok(()) => Finding::ok(check, format!("is reached{how}; nothing was reported by that")),
-        Err(reason) => Finding::fail(check, reason, advice),
+    match reach::reach(address, &examined.trust) {
+        Ok(()) => Finding::ok(check, format!("can be reached{how}; nothing was reported by this check")),
+        Err(error) => Finding::fail(check, error.what(), error.advice().unwrap_or(advice)),
     }
 }

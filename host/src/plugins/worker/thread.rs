@@ -6,7 +6,7 @@ use super::setup::{make_capabilities, save_settings, save_state};
 use crate::delivery::send_queue::{SendQueue, Tally};
 use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
-use crate::events::event_queue::{EventQueue, Item};
+use crate::events::event_queue::{EventQueue, QueueItem};
 use crate::home::instance_journal::InstanceJournal;
 use crate::home::settings::Stored;
 use crate::home::short_digest;
@@ -91,7 +91,7 @@ impl WorkerThread {
         let same_run = saved.as_ref().is_some_and(|saved| {
             // If the server outlives the host, the source finds out whether it has stopped meanwhile.
             let goes_on = if octoprint.locality.outlives_host() { saved.server_run } else { saved.same_run };
-            goes_on && !octoprint.router.turned_within(saved.age)
+            goes_on && !octoprint.router.run_changed_within(saved.age)
         });
         let server_run = Arc::new(AtomicBool::new(same_run));
         let setup = Setup {
@@ -137,19 +137,21 @@ impl WorkerThread {
     pub(super) fn run(mut self) -> Tally {
         let deliver = loop {
             match self.event_queue.next(self.time_until_due()) {
-                Item::Order(order) => match self.carry_out(order) {
+                QueueItem::Order(order) => match self.carry_out(order) {
                     Next::Continue => {}
                     Next::End { deliver } => break deliver,
                 },
-                Item::Event(event, came) => {
+                QueueItem::Event(event, came) => {
                     self.event(&event);
                     self.latency.add(came.elapsed());
                 }
-                Item::Timeout => self.on_timeout(),
-                Item::End if self.octoprint.locality.outlives_host() || !self.server_run.load(Ordering::SeqCst) => {
+                QueueItem::Timeout => self.on_timeout(),
+                QueueItem::End
+                    if self.octoprint.locality.outlives_host() || !self.server_run.load(Ordering::SeqCst) =>
+                {
                     break true;
                 }
-                Item::End => {
+                QueueItem::End => {
                     self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
                     break true;
                 }

@@ -1,24 +1,24 @@
-//! Events as JSON Lines: `{"event": .., "payload": ..}`, one a line. The fuzz target `event_line` builds this
-//! file alone.
+//! Events as JSON Lines: `{"event": .., "payload": ..}`, one on each line. What is done with them is not known here.
+//! The fuzz target `event_line` builds this file alone, so it must not use other files of ours.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::{self, BufRead};
 
-/// A longer line is ignored. OctoPrint's largest events have some ten thousand bytes.
+/// The longest line that is read, in bytes; a longer one is ignored. OctoPrint's largest events have some ten thousand.
 pub const LINE: usize = 1 << 20;
 
-/// One line.
+/// What a line holds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum JsonLine {
     /// An event, and its payload as JSON text.
     Event(String, String),
-    /// A line that is not an event: its number, and what is wrong with it.
+    /// A line that is not an event: its number, counted from 1, and what is wrong with it, for people.
     Bad(u64, String),
 }
 
-/// Reads lines. Lines that are not events are reported and ignored; empty ones are just ignored.
+/// Reads lines. Empty lines are skipped; a malformed one does not stop those after it.
 pub struct Lines<R> {
     input: R,
     number: u64,
@@ -33,7 +33,7 @@ struct EventLine<'a> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Read from here.
+    /// Read from this input.
     pub fn new(input: R) -> Self {
         Self { input, number: 0 }
     }
@@ -41,7 +41,7 @@ impl<R: BufRead> Lines<R> {
     /// The next line; none at the end.
     ///
     /// # Errors
-    /// When reading fails.
+    /// When the input cannot be read.
     pub fn next_line(&mut self) -> io::Result<Option<JsonLine>> {
         loop {
             let mut line = Vec::new();
@@ -66,13 +66,13 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// Read one event.
+/// Read one event: its name, and its payload as JSON text (`null` for none).
 ///
 /// # Errors
-/// What is wrong with the line.
+/// What is wrong with the line, as a sentence for people and nothing else.
 pub fn parse(line: &[u8]) -> Result<(String, String), String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("it is not UTF-8: {error}"))?;
-    // Serde would take a list for the fields in their order, too.
+    // Serde would also accept a list of the fields' values.
     if text.trim_start().starts_with('[') {
         return Err("it is not {\"event\": .., \"payload\": ..}: it is a list".into());
     }
@@ -91,7 +91,7 @@ enum Read {
     TooLong,
 }
 
-/// Read up to a line feed; of a line that is too long, nothing is kept.
+/// Read up to a line feed; nothing is kept of a line that is too long.
 fn read_bounded(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Read> {
     let mut any = false;
     let mut too_long = false;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_named_and_passed_over() {
+    fn bad_lines_are_numbered_and_ignored() {
         let mut text = b"no\n\xff\xfe\n[1]\n{\"event\":3}\n{\"event\":\"A\",\"payload\":{\"x\":NaN}}\n".to_vec();
         text.extend(std::iter::repeat_n(b'x', LINE + 1));
         text.extend(b"\n{\"event\":\"last\"}\n");

@@ -1,4 +1,5 @@
-//! Events from a file or a pipe, one a line: for other programs, for tests, and to try things out.
+//! Events from a file or a pipe, one on each line: for other programs, for tests, and to try things out. The format
+//! of a line is in `lines.rs`.
 
 mod lines;
 
@@ -9,10 +10,10 @@ use crate::events::event::{ENVIRONMENT, Event, STARTED};
 use anyhow::{Context, Result};
 use std::io::BufRead;
 
-/// Read events and hand them to every plugin.
+/// Read events until the input ends, and hand them to every plugin. Malformed lines are logged and ignored.
 ///
 /// # Errors
-/// When reading fails.
+/// When the input cannot be read.
 pub fn feed(input: impl BufRead, router: &Router) -> Result<()> {
     let mut lines = Lines::new(input);
     let mut first = true;
@@ -24,7 +25,7 @@ pub fn feed(input: impl BufRead, router: &Router) -> Result<()> {
             JsonLine::Bad(number, reason) => tracing::warn!("ignoring line {number}: {reason}"),
             JsonLine::Event(name, payload) => {
                 if std::mem::take(&mut first) && !matches!(name.as_str(), ENVIRONMENT | STARTED) {
-                    // A bare stream of bus events: the server runs, and that is all we know.
+                    // A stream of nothing but bus events: the server is running, and that is all we know.
                     made_up(ENVIRONMENT, "{}");
                     made_up(STARTED, "{\"uptime\": 0}");
                 }

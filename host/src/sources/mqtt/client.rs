@@ -1,95 +1,114 @@
-//! A connection to a broker: set up within a time limit, then listened to without ever waiting for
-//! longer than is asked; a broker that fell silent is noticed.
+//! A connection to a broker: set up within a time limit, then read without blocking for longer than the caller
+//! wants. A broker that no longer answers pings is noticed. What the messages mean is not known here.
 
-use super::packet::{self, BYE, Heard, Message, PING, Packet};
+use super::packet::{self, DISCONNECT, Message, PINGREQ, Packet, PacketReader};
 use super::topics::TOPICS;
 use crate::home::config::mqtt::Broker;
-use crate::net::ConnectError;
-use crate::net::Timeouts;
-use crate::net::connect_error::unreachable;
 use crate::net::stream::Stream;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::waker::{Waiter, waker};
+use crate::net::{ConnectError, Timeouts};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-/// A broker forgets who is silent for one and a half times so long, in seconds.
-const ALIVE: u16 = 60;
+/// The keep-alive in seconds: a broker drops a client that was silent for one and a half times as long
+/// (MQTT 3.1.1, section 3.1.2.10).
+const KEEP_ALIVE: u16 = 60;
 
-/// A connection.
+/// The code in a SUBACK for a topic that was refused (MQTT 3.1.1, section 3.9.3).
+const REFUSED: u8 = 0x80;
+
+/// A connection that is subscribed to all that its OctoPrints publish.
 pub struct Client {
     stream: Stream,
-    heard: Heard,
+    reader: PacketReader,
+    /// What was published while the connection was being set up.
     early: VecDeque<Message>,
-    patience: Timeouts,
-    /// When we last said a word: that is what keeps the connection alive.
-    said: Instant,
-    asked: Option<Instant>,
+    timeouts: Timeouts,
+    /// When we last sent a packet: that is what keeps the connection alive.
+    sent: Instant,
+    /// When we sent a ping that is not answered yet.
+    pinged: Option<Instant>,
     waiter: Waiter,
-    /// Nobody rings; without it the waiter would wake all the time.
+    /// Nobody calls it; but without it the waiter would wake all the time.
     _waker: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Client {
-    /// Connect, and ask for what its OctoPrints publish.
+    /// Connect, log in, and subscribe to what the broker's OctoPrints publish.
     ///
     /// # Errors
-    /// When it cannot be reached, or does not let us.
-    pub fn connect(broker: &Broker, roots: &TlsTrust, patience: Timeouts) -> Result<Self, ConnectError> {
-        let until = Instant::now() + patience.setup;
+    /// When the broker cannot be reached, or refuses us or one of the topics.
+    pub fn connect(broker: &Broker, trust: &TlsTrust, timeouts: Timeouts) -> Result<Self, ConnectError> {
+        let until = Instant::now() + timeouts.setup;
         let address = &broker.address;
-        let stream = Stream::connect((address.host(), address.port()), address.is_tls(), roots, until)?;
-        let (waker, waiter) = waker().map_err(|error| ConnectError::away(error.to_string()))?;
-        let (heard, early) = (Heard::default(), VecDeque::new());
-        let mut client =
-            Self { stream, heard, early, patience, said: Instant::now(), asked: None, waiter, _waker: waker };
-        client.greet(broker)?;
-        client.stream.run_free().map_err(|error| unreachable(&error))?;
+        let stream = Stream::connect((address.host(), address.port()), address.is_tls(), trust, until)?;
+        let (waker, waiter) = waker()?;
+        let mut client = Self {
+            stream,
+            reader: PacketReader::default(),
+            early: VecDeque::new(),
+            timeouts,
+            sent: Instant::now(),
+            pinged: None,
+            waiter,
+            _waker: waker,
+        };
+        client.log_in(broker)?;
+        client.subscribe(broker)?;
+        client.stream.stop_blocking()?;
         Ok(client)
     }
 
-    fn greet(&mut self, broker: &Broker) -> Result<(), ConnectError> {
-        // One of many that the same program may have at one broker.
-        let number = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+    fn log_in(&mut self, broker: &Broker) -> Result<(), ConnectError> {
+        // Several of us may be connected to one broker, and a broker drops the older of two with the same id.
+        let id = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
         let login = broker.login.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
-        self.say(&packet::connect(&format!("glassbox{:012x}", number >> 16), login, ALIVE))?;
+        self.send(&packet::connect(&format!("glassbox{:012x}", id >> 16), login, KEEP_ALIVE))?;
         match self.answer()? {
-            Packet::Connected(0) => {}
-            Packet::Connected(code) => return Err(refused(broker, code)),
-            _ => return Err(ConnectError::away("it does not say whether it lets us in")),
+            Packet::Connack(0) => Ok(()),
+            Packet::Connack(code) => Err(refused(broker, code)),
+            _ => Err(ConnectError::away("it does not say whether it lets us in")),
         }
+    }
+
+    fn subscribe(&mut self, broker: &Broker) -> Result<(), ConnectError> {
         let bases = broker.octoprints.iter().map(|(_, base)| base);
         let topics: Vec<_> = bases.flat_map(|base| TOPICS.map(|topic| format!("{base}{topic}"))).collect();
-        self.say(&packet::subscribe(topics.iter().map(String::as_str)))?;
+        self.send(&packet::subscribe(topics.iter().map(String::as_str)))?;
         match self.answer()? {
-            Packet::Subscribed(codes) if codes.len() == topics.len() => {
-                match codes.iter().zip(&topics).find(|(code, _)| **code == 0x80) {
-                    Some((_, topic)) => Err(ConnectError::Wrong(format!(
-                        "the broker at {} does not let us hear {topic}: allow its user to read that",
-                        broker.address
-                    ))),
+            Packet::Suback(codes) if codes.len() == topics.len() => {
+                match codes.iter().zip(&topics).find(|(code, _)| **code == REFUSED) {
+                    Some((_, topic)) => Err(ConnectError::wrong(
+                        format!("the broker at {} does not let us subscribe to {topic}", broker.address),
+                        "allow its user to read that topic",
+                    )),
                     None => Ok(()),
                 }
             }
-            _ => Err(ConnectError::away("it does not say whether it lets us listen")),
+            _ => Err(ConnectError::away("it does not say whether it lets us subscribe")),
         }
     }
 
-    fn say(&mut self, packet: &[u8]) -> Result<(), ConnectError> {
-        self.said = Instant::now();
-        self.stream.write_all(packet).and_then(|()| self.stream.flush()).map_err(|error| unreachable(&error))
+    fn send(&mut self, packet: &[u8]) -> Result<(), ConnectError> {
+        self.sent = Instant::now();
+        Ok(self.stream.write_all(packet).and_then(|()| self.stream.flush())?)
     }
 
-    /// While it is set up: the next that is not a message. What is published meanwhile is kept.
+    /// During set-up: the next packet that is not a message. Messages that come before it are kept.
     fn answer(&mut self) -> Result<Packet, ConnectError> {
         loop {
-            match self.heard.next_packet().map_err(ConnectError::away)? {
-                Some(Packet::Message(message)) => self.early.push_back(message),
+            match self.next_packet()? {
+                Some(Packet::Publish(message)) => self.early.push_back(message),
                 Some(packet) => return Ok(packet),
                 None => drop(self.read()?),
             }
         }
+    }
+
+    fn next_packet(&mut self) -> Result<Option<Packet>, ConnectError> {
+        self.reader.next_packet().map_err(|error| ConnectError::away(error.to_string()))
     }
 
     /// Whether anything came.
@@ -98,31 +117,28 @@ impl Client {
         match self.stream.read(&mut bytes) {
             Ok(0) => Err(ConnectError::away("it closed the connection")),
             Ok(count) => {
-                self.heard.add(&bytes[..count]);
+                self.reader.add(&bytes[..count]);
                 Ok(true)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                Err(ConnectError::away("it closed the connection"))
-            }
-            Err(error) => Err(ConnectError::Away { down: false, reason: unreachable(&error).reason().into() }),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// What was published next; nothing at the latest at `until`.
+    /// The next message; none when nothing was published until `until`, or when we were woken early.
     ///
     /// # Errors
-    /// When the connection is gone, or nobody is there any more.
+    /// When the connection is lost, or the broker no longer answers.
     pub fn next(&mut self, until: Option<Instant>) -> Result<Option<Message>, ConnectError> {
         if let Some(early) = self.early.pop_front() {
             return Ok(Some(early));
         }
         let mut waited = false;
         loop {
-            match self.heard.next_packet().map_err(ConnectError::away)? {
-                Some(Packet::Message(message)) => return Ok(Some(message)),
-                Some(Packet::Pong) => self.asked = None,
+            match self.next_packet()? {
+                Some(Packet::Publish(message)) => return Ok(Some(message)),
+                Some(Packet::Pingresp) => self.pinged = None,
                 Some(_) => return Err(ConnectError::away("it answers what was not asked")),
                 None if self.read()? => {}
                 None if waited => return Ok(None),
@@ -136,18 +152,18 @@ impl Client {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), ConnectError> {
         let now = Instant::now();
-        if self.asked.is_some_and(|asked| now >= asked + self.patience.answer) {
-            return Err(ConnectError::away("nothing is heard from it any more"));
+        if self.pinged.is_some_and(|pinged| now >= pinged + self.timeouts.answer) {
+            return Err(ConnectError::away("it no longer answers"));
         }
-        if now >= self.said + self.patience.quiet {
-            self.say(&PING)?;
-            self.asked.get_or_insert(now);
+        if now >= self.sent + self.timeouts.quiet {
+            self.send(&PINGREQ)?;
+            self.pinged.get_or_insert(now);
         }
-        let due = self.asked.map(|asked| asked + self.patience.answer);
-        let due = due.into_iter().chain(until).fold(self.said + self.patience.quiet, Instant::min);
+        let due = self.pinged.map(|pinged| pinged + self.timeouts.answer);
+        let due = due.into_iter().chain(until).fold(self.sent + self.timeouts.quiet, Instant::min);
         let longest = due.saturating_duration_since(now).max(Duration::from_millis(1));
         let write = self.stream.wants_write();
-        self.waiter.wait(self.stream.tcp(), write, longest).map_err(|error| ConnectError::away(error.to_string()))?;
+        self.waiter.wait(self.stream.tcp(), write, longest)?;
         if write {
             let _ = self.stream.flush();
         }
@@ -157,20 +173,23 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // A courtesy: else the broker finds out by itself.
-        let _ = self.stream.write_all(&BYE).and_then(|()| self.stream.flush());
+        // A courtesy: otherwise the broker finds out by itself.
+        let _ = self.stream.write_all(&DISCONNECT).and_then(|()| self.stream.flush());
     }
 }
 
-/// Why we are not let in.
+/// Why a broker refuses us, by the code in its CONNACK (MQTT 3.1.1, section 3.2.2.3).
 fn refused(broker: &Broker, code: u8) -> ConnectError {
     let at = &broker.address;
     match code {
         3 => ConnectError::away("it says that it is not available"),
-        4 | 5 => ConnectError::Wrong(format!(
-            "the broker at {at} does not let us in: set user and password_file of its [[mqtt]] entry to a user that it \
-             knows"
-        )),
-        code => ConnectError::Wrong(format!("the broker at {at} refuses us (code {code}); it must speak MQTT 3.1.1")),
+        4 | 5 => ConnectError::wrong(
+            format!("the broker at {at} does not let us in"),
+            "set user and password_file of its [[mqtt]] entry to a user that it knows",
+        ),
+        code => ConnectError::wrong(
+            format!("the broker at {at} refuses us (code {code})"),
+            "use a broker that speaks MQTT 3.1.1",
+        ),
     }
 }

@@ -1,5 +1,6 @@
-//! Listens to one broker for as long as the host runs: connects, hands on what its OctoPrints publish,
-//! and when the connection is gone, tries again until it is back.
+//! Follows one broker for as long as the host runs: connects, passes on what its OctoPrints publish, and when the
+//! connection is lost, tries again until it is back. What a message means for an OctoPrint is in
+//! `published_octoprint.rs`.
 
 use super::client::Client;
 use super::packet::Message;
@@ -7,147 +8,112 @@ use super::published_octoprint::PublishedOctoPrint;
 use super::topics::{Presence, Topic};
 use crate::events::Feed;
 use crate::home::config::mqtt::Broker;
-use crate::net::ConnectError;
-use crate::net::Timeouts;
 use crate::net::tls_trust::TlsTrust;
-use anyhow::{Result, bail};
-use glassbox_util::Backoff;
-use glassbox_util::text::printable;
+use crate::net::{ConnectError, Timeouts};
+use crate::sources::outage::{Outages, Retry};
+use anyhow::Result;
+use glassbox_util::Advised;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The first wait after a connection was lost, and the longest; each is twice the one before, less
-/// up to half of it.
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
-
-/// A connection that held so long was a good one: the waits begin anew.
-const STABLE: Duration = Duration::from_secs(30);
-
-/// Of whom nothing was heard for so long, the base topic may be another.
+/// If nothing was published for an OctoPrint for as long as this, its base topic may be wrong.
 const SILENT: Duration = Duration::from_secs(60);
 
-/// Listen; `feeds` are those of its OctoPrints, in the order of the broker's. Ends only with an error:
-/// when it is the `only` source, and the first attempt meets what waiting does not repair.
+/// Follow this broker; `feeds` are those of its OctoPrints, in the broker's order. Returns only with an error, and only
+/// when it is the `only` source and the very first attempt meets something that waiting does not fix.
 ///
 /// # Errors
-/// What is wrong with the broker or with what it knows of us, and what to do about it.
+/// What is wrong with the broker, or with our login there, and what to do about it.
 pub fn follow(broker: &Broker, feeds: &[Feed], only: bool) -> Result<()> {
-    let mut listener = Listener::new(broker, feeds);
     let Some(first) = feeds.first() else { return Ok(()) };
-    let mut backoff = Backoff::new(FIRST, LONGEST);
-    let mut last = String::new();
+    let mut follower = Follower::new(broker, feeds);
+    let mut retry = Retry::new();
     loop {
         let began = Instant::now();
-        let trouble = listener.session(&first.trust());
-        if let ConnectError::Wrong(reason) = &trouble
-            && only
-            && !listener.ever
-        {
-            bail!("{reason}");
+        let error = follower.connect(&first.trust());
+        if only && error.is_wrong() && !follower.outages.connected_before() {
+            return Err(Advised::from(error).into());
         }
-        listener.lost(&trouble);
-        // Another reason is news: it may be starting.
-        if began.elapsed() >= STABLE || trouble.reason() != last {
-            backoff.reset();
-        }
-        last = trouble.reason().into();
-        std::thread::sleep(backoff.next_wait());
+        follower.octoprints.values_mut().for_each(PublishedOctoPrint::broker_lost);
+        follower.outages.failed(&error);
+        std::thread::sleep(retry.wait(&error, began.elapsed(), || Duration::ZERO));
     }
 }
 
-struct Listener<'a> {
+struct Follower<'a> {
     broker: &'a Broker,
     /// By base topic.
-    lives: BTreeMap<String, PublishedOctoPrint>,
-    /// Whether it was ever heard by this host.
-    ever: bool,
-    outage: Option<Instant>,
-    /// Whether it was said in this outage that somebody has to do something.
-    wrong: bool,
-    /// Until when silence is no reason to wonder.
-    examined: Option<Instant>,
+    octoprints: BTreeMap<String, PublishedOctoPrint>,
+    outages: Outages,
+    /// When to check whether anything was published for each OctoPrint.
+    check_silence_at: Option<Instant>,
 }
 
-impl<'a> Listener<'a> {
+impl<'a> Follower<'a> {
     fn new(broker: &'a Broker, feeds: &[Feed]) -> Self {
-        let life = |((_, base), feed): (&(Option<String>, String), &Feed)| {
+        let octoprint = |((_, base), feed): (&(Option<String>, String), &Feed)| {
             (base.clone(), PublishedOctoPrint::new(feed.clone(), format!("{} under {base}", broker.address)))
         };
-        let lives = broker.octoprints.iter().zip(feeds).map(life).collect();
-        Self { broker, lives, ever: false, outage: None, wrong: false, examined: None }
+        let octoprints = broker.octoprints.iter().zip(feeds).map(octoprint).collect();
+        let outages = Outages::new(None, format!("the broker at {}", broker.address));
+        Self { broker, octoprints, outages, check_silence_at: None }
     }
 
-    /// From the first word to the loss of the connection.
-    fn session(&mut self, roots: &TlsTrust) -> ConnectError {
-        let mut client = match Client::connect(self.broker, roots, Timeouts::default()) {
+    /// One connection, from the login to its loss. Returns why it failed or was lost.
+    fn connect(&mut self, trust: &TlsTrust) -> ConnectError {
+        let mut client = match Client::connect(self.broker, trust, Timeouts::default()) {
             Ok(client) => client,
-            Err(trouble) => return trouble,
+            Err(error) => return error,
         };
-        self.arrived();
+        self.connected();
         loop {
-            let due = self.lives.values().filter_map(PublishedOctoPrint::due).chain(self.examined).min();
+            let due = self.octoprints.values().filter_map(PublishedOctoPrint::due).chain(self.check_silence_at).min();
             match client.next(due) {
                 Ok(Some(message)) => self.hand_on(&message),
                 Ok(None) => {}
-                Err(trouble) => return trouble,
+                Err(error) => return error,
             }
-            self.on_time(Instant::now());
+            self.do_what_is_due(Instant::now());
         }
     }
 
-    fn arrived(&mut self) {
-        let (at, count) = (&self.broker.address, self.lives.len());
-        match self.outage.take() {
-            Some(since) if self.ever => {
-                tracing::info!("the broker at {at} is heard again after {} s", since.elapsed().as_secs());
-            }
-            _ => {
-                tracing::info!("listens at the broker {at} for {count} OctoPrint{}", if count == 1 { "" } else { "s" })
+    fn connected(&mut self) {
+        if !self.outages.connected_before() {
+            self.check_silence_at = Some(Instant::now() + SILENT);
+        }
+        let (at, count) = (&self.broker.address, self.octoprints.len());
+        match self.outages.over() {
+            Some(away) => tracing::info!("listening to the broker at {at} again after {} s", away.as_secs()),
+            None => {
+                let plural = if count == 1 { "" } else { "s" };
+                tracing::info!("listening to the broker at {at} for {count} OctoPrint{plural}");
             }
         }
-        if !self.ever {
-            self.examined = Some(Instant::now() + SILENT);
-        }
-        (self.ever, self.wrong) = (true, false);
     }
 
     fn hand_on(&mut self, message: &Message) {
         let Message { topic, payload, retained } = message;
         let Some(topic) = Topic::of(topic) else { return };
         let (Topic::Event { base, .. } | Topic::Presence { base }) = topic;
-        let Some(life) = self.lives.get_mut(base) else { return };
+        let Some(octoprint) = self.octoprints.get_mut(base) else { return };
         match topic {
-            Topic::Event { name, .. } => life.event(name, payload, *retained),
-            Topic::Presence { .. } => Presence::of(payload).into_iter().for_each(|is| life.presence(is, *retained)),
+            Topic::Event { name, .. } => octoprint.event(name, payload, *retained),
+            Topic::Presence { .. } => {
+                Presence::of(payload).into_iter().for_each(|presence| octoprint.presence(presence, *retained));
+            }
         }
     }
 
-    fn on_time(&mut self, now: Instant) {
-        self.lives.values_mut().for_each(|life| life.give_up(now));
-        if self.examined.take_if(|until| *until <= now).is_none() {
+    fn do_what_is_due(&mut self, now: Instant) {
+        self.octoprints.values_mut().for_each(|octoprint| octoprint.give_up(now));
+        if self.check_silence_at.take_if(|at| *at <= now).is_none() {
             return;
         }
-        for (base, life) in self.lives.iter().filter(|(_, life)| !life.heard) {
+        for (base, octoprint) in self.octoprints.iter().filter(|(_, octoprint)| !octoprint.has_published) {
             tracing::warn!(
-                octoprint = life.called(),
+                octoprint = octoprint.called(),
                 "nothing was published under {base} yet; compare that with the base topic in OctoPrint-MQTT's settings"
             );
         }
-    }
-
-    /// One line for each outage, and one more where somebody has to do something.
-    fn lost(&mut self, trouble: &ConnectError) {
-        self.lives.values_mut().for_each(PublishedOctoPrint::unknown);
-        let reason = printable(trouble.reason(), usize::MAX);
-        let at = &self.broker.address;
-        let is_wrong = matches!(trouble, ConnectError::Wrong(_));
-        match self.outage {
-            Some(_) if self.wrong || !is_wrong => tracing::debug!("{at}: {reason}"),
-            _ if is_wrong => tracing::warn!("{reason}; it is tried again"),
-            _ => tracing::warn!("the broker at {at} is not heard, and tried again: {reason}"),
-        }
-        self.outage.get_or_insert_with(Instant::now);
-        self.wrong |= is_wrong;
     }
 }

@@ -1,45 +1,63 @@
-//! MQTT 3.1.1 on the wire, as far as a listener needs it: what we say, and what a broker says to us.
-//! Nothing here waits or connects.
+//! The packets of MQTT 3.1.1, as far as a subscriber needs them: those that we send, and those that a broker sends
+//! to us. Nothing here connects or waits.
+//!
+//! The bytes are those of the OASIS standard "MQTT Version 3.1.1" (29 October 2014), chapters 2 and 3.
+//!
+//! Our own code, because no maintained client is synchronous: they bring an async runtime and a dozen crates.
 
-/// A packet that is larger costs the connection; an event has some kilobytes.
+/// The largest packet that is read, in bytes; the connection is closed for a larger one. An event has a few kilobytes.
 pub const LARGEST: usize = 4 << 20;
 
-/// Asks whether anybody is there.
-pub const PING: [u8; 2] = [0xc0, 0];
-/// Says that we go.
-pub const BYE: [u8; 2] = [0xe0, 0];
+/// A PINGREQ packet: asks whether the broker is still there.
+pub const PINGREQ: [u8; 2] = [0xc0, 0];
+/// A DISCONNECT packet.
+pub const DISCONNECT: [u8; 2] = [0xe0, 0];
 
-/// What a broker says.
+/// A packet from a broker.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Packet {
-    /// We are let in (0), or not, and why.
-    Connected(u8),
-    /// For each topic that we asked for, whether it is heard (not 0x80).
-    Subscribed(Vec<u8>),
+    /// Whether we are let in: 0, or a code that says why not.
+    Connack(u8),
+    /// For each topic that we subscribed to, in that order: 0x80 if it was refused.
+    Suback(Vec<u8>),
     /// Somebody published something.
-    Message(Message),
-    /// There is somebody.
-    Pong,
+    Publish(Message),
+    /// The answer to a ping.
+    Pingresp,
+}
+
+/// Why bytes from a broker are not a packet that a subscriber may be sent. Nothing after them can be understood.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PacketError {
+    /// Another protocol, or a packet that we never asked for.
+    #[error("what it sends is not MQTT, or not what we asked for")]
+    NotOurs,
+    /// The packet is larger than [`LARGEST`].
+    #[error("it sent a message of more than {} MiB", LARGEST >> 20)]
+    TooLarge,
+    /// The content does not fit the packet's type, which is the first byte.
+    #[error("it sent a malformed packet ({0:#04x})")]
+    Malformed(u8),
 }
 
 /// What was published.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where.
+    /// The topic.
     pub topic: String,
-    /// What.
+    /// The content.
     pub payload: Vec<u8>,
-    /// Whether it was there before we asked, perhaps long before.
+    /// Whether the broker had kept it from before we subscribed, perhaps for a long time.
     pub retained: bool,
 }
 
-/// Say who we are, and that we say a word at least every so many seconds.
+/// A CONNECT packet: our id, user and password if there are any, and the keep-alive in seconds.
 #[must_use]
-pub fn connect(id: &str, login: Option<(&str, &str)>, alive: u16) -> Vec<u8> {
+pub fn connect(id: &str, login: Option<(&str, &str)>, keep_alive: u16) -> Vec<u8> {
     // A clean session; with a user name, and with a password.
     let flags = 0x02 | if login.is_some() { 0xc0 } else { 0 };
     let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, flags];
-    body.extend(alive.to_be_bytes());
+    body.extend(keep_alive.to_be_bytes());
     text(&mut body, id);
     if let Some((user, password)) = login {
         text(&mut body, user);
@@ -48,7 +66,7 @@ pub fn connect(id: &str, login: Option<(&str, &str)>, alive: u16) -> Vec<u8> {
     packet(0x10, &body)
 }
 
-/// Ask for topics; what is published there comes at most once, as the plugin publishes its events.
+/// A SUBSCRIBE packet for these topics, with quality of service 0, as OctoPrint-MQTT publishes its events.
 #[must_use]
 pub fn subscribe<'a>(topics: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut body = vec![0, 1];
@@ -59,7 +77,7 @@ pub fn subscribe<'a>(topics: impl Iterator<Item = &'a str>) -> Vec<u8> {
     packet(0x82, &body)
 }
 
-/// The configuration lets none be longer.
+/// A string with its length before it. The configuration accepts none that is longer than 65,535 bytes.
 fn text(body: &mut Vec<u8>, text: &str) {
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     body.extend(length.to_be_bytes());
@@ -81,68 +99,68 @@ fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// What has come and was not looked at yet.
+/// Bytes that have come, and are cut into packets.
 #[derive(Default)]
-pub struct Heard(Vec<u8>);
+pub struct PacketReader(Vec<u8>);
 
-impl Heard {
-    /// More has come.
+impl PacketReader {
+    /// More bytes have come.
     pub fn add(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    /// The next packet, once all of it is there.
+    /// The next packet; none until all of it is there.
     ///
     /// # Errors
-    /// When this is not what a broker says to a listener; nothing that follows can be understood.
-    pub fn next_packet(&mut self) -> Result<Option<Packet>, String> {
+    /// When this is not a packet that a broker sends to a subscriber.
+    pub fn next_packet(&mut self) -> Result<Option<Packet>, PacketError> {
         let Some((kind, start, length)) = header(&self.0)? else { return Ok(None) };
         let Some(body) = self.0.get(start..start + length) else { return Ok(None) };
-        let packet = read(kind, body).ok_or_else(|| format!("it sent a packet that makes no sense here ({kind:#04x})"));
+        let packet = read(kind, body).ok_or(PacketError::Malformed(kind));
         self.0.drain(..start + length);
         if self.0.is_empty() {
-            // A large one may have been here.
+            // Gives back the memory of a large packet.
             self.0 = Vec::new();
         }
         packet.map(Some)
     }
 }
 
-/// A packet's kind, where its body starts, and how long that is.
-fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, String> {
+/// The packet's first byte (its type), where its body starts, and how long that is; none until that can be told.
+fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, PacketError> {
     let Some((&kind, rest)) = bytes.split_first() else { return Ok(None) };
-    // At once: of what is no broker nothing more may come.
+    // Checked before the rest is there: something that is not a broker may never send more.
     if ![0x20, 0x90, 0x30, 0x31, 0xd0].contains(&kind) {
-        return Err("what it sends is not MQTT, or not what we asked for".into());
+        return Err(PacketError::NotOurs);
     }
     let mut length = 0;
     for (i, byte) in rest.iter().take(4).enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * i);
         if length > LARGEST {
-            return Err(format!("it sent a message of more than {} MiB", LARGEST >> 20));
+            return Err(PacketError::TooLarge);
         }
         if byte & 0x80 == 0 {
             return Ok(Some((kind, i + 2, length)));
         }
     }
-    if rest.len() < 4 { Ok(None) } else { Err("what it sends is not MQTT".into()) }
+    if rest.len() < 4 { Ok(None) } else { Err(PacketError::NotOurs) }
 }
 
 fn read(kind: u8, body: &[u8]) -> Option<Packet> {
     match kind {
         0x20 => match body {
-            [_, code] => Some(Packet::Connected(*code)),
+            [_, code] => Some(Packet::Connack(*code)),
             _ => None,
         },
-        0x90 => Some(Packet::Subscribed(body.get(2..)?.to_vec())),
-        // At most once, as we asked for it; said again it would have another number.
+        0x90 => Some(Packet::Suback(body.get(2..)?.to_vec())),
+        // Quality of service 0, as we subscribed, and therefore never a duplicate: only the retain bit may differ.
         0x30 | 0x31 => {
             let (length, rest) = body.split_first_chunk()?;
             let (topic, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
             let topic = String::from_utf8(topic.to_vec()).ok()?;
-            Some(Packet::Message(Message { topic, payload: payload.into(), retained: kind == 0x31 }))
+            Some(Packet::Publish(Message { topic, payload: payload.into(), retained: kind == 0x31 }))
         }
-        0xd0 => body.is_empty().then_some(Packet::Pong),
+        0xd0 => body.is_empty().then_some(Packet::Pingresp),
         _ => None,
     }
 }
@@ -152,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_we_say_is_as_the_standard_has_it() {
+    fn our_packets_are_as_the_standard_has_them() {
         assert_eq!(connect("g", None, 60), b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01g");
         let with_login = b"\x10\x13\x00\x04MQTT\x04\xc2\x00\x3c\x00\x01g\x00\x01u\x00\x02pw".to_vec();
         // Its length, which is easily counted wrong by hand.
@@ -163,11 +181,11 @@ mod tests {
         assert_eq!((&long[..3], long.len()), (&[0x82, 0xcd, 0x01][..], 3 + 205));
     }
 
-    fn all(chunks: &[&[u8]]) -> Result<Vec<Packet>, String> {
-        let (mut heard, mut packets) = (Heard::default(), Vec::new());
+    fn all(chunks: &[&[u8]]) -> Result<Vec<Packet>, PacketError> {
+        let (mut reader, mut packets) = (PacketReader::default(), Vec::new());
         for chunk in chunks {
-            heard.add(chunk);
-            while let Some(packet) = heard.next_packet()? {
+            reader.add(chunk);
+            while let Some(packet) = reader.next_packet()? {
                 packets.push(packet);
             }
         }
@@ -177,13 +195,13 @@ mod tests {
     #[test]
     fn packets_come_in_any_number_of_pieces() {
         let message = |payload: &[u8], retained| {
-            Packet::Message(Message { topic: "a/b".into(), payload: payload.into(), retained })
+            Packet::Publish(Message { topic: "a/b".into(), payload: payload.into(), retained })
         };
         let large = [&b"\x31\xcd\x01\x00\x03a/b"[..], &[b'x'; 200]].concat();
         let stream = [b"\x20\x02\x00\x05\x90\x04\x00\x01\x00\x80\x30\x07\x00\x03a/b{}\xd0\x00", &large[..]].concat();
         let expected = || {
             let last = message(&[b'x'; 200], true);
-            vec![Packet::Connected(5), Packet::Subscribed(vec![0, 0x80]), message(b"{}", false), Packet::Pong, last]
+            vec![Packet::Connack(5), Packet::Suback(vec![0, 0x80]), message(b"{}", false), Packet::Pingresp, last]
         };
         assert_eq!(all(&[&stream]), Ok(expected()));
         for cut in 1..stream.len() {
@@ -195,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_an_error_and_never_a_panic() {
+    fn a_malformed_packet_is_an_error_and_never_a_panic() {
         for bytes in [
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
             b"\x20\x01\x00",

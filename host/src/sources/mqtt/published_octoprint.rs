@@ -1,10 +1,12 @@
-//! One OctoPrint as a broker tells of it: its events, and when its server begins and ends.
+//! One OctoPrint that publishes at a broker: its events, and when a run of its server begins and ends.
 //!
-//! The plugin says `connected` and `disconnected` (its last will) under `mqtt`, and publishes
-//! OctoPrint's own `Shutdown`, and `Startup` if it is at the broker by then (that of 1.11.8 is not). A
-//! connection that is lost and comes back is no new run of the server; what comes after a `Shutdown` is,
-//! or after two minutes of absence, and a `Startup`. A server that ends in a hurry may not come to publish
-//! its `Shutdown`: then the plugin has said that it goes, and its last will says so again.
+//! OctoPrint-MQTT publishes `connected` and `disconnected` under `mqtt`, the latter also as its last will. It publishes
+//! OctoPrint's own `Shutdown`, and `Startup` if it is connected by then (with OctoPrint 1.11.8 it is not). A connection
+//! that is lost and comes back is not a new run of the server. A new run begins with a `Startup`, and with whatever
+//! comes after a `Shutdown` or after two minutes of absence. A server that stops in a hurry may not get to publish its
+//! `Shutdown`: then `disconnected` is published twice, by the plugin and as its last will.
+//!
+//! Source: observed with OctoPrint-MQTT 0.8.16 and OctoPrint 1.11.8.
 
 use super::topics::Presence;
 use crate::events::event::{ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD};
@@ -17,38 +19,40 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// An OctoPrint that is away so long has ended; restarts take less.
+/// An OctoPrint that is away for as long as this has stopped; a restart takes less.
 const GONE: Duration = Duration::from_secs(120);
 
-/// The same of one that left of its own accord. For changed settings the plugin leaves for a little more than
-/// a second; a server that starts again is back after four at the earliest (both measured, 0.8.16 and 1.11.8).
+/// The same for one that disconnected on purpose. When its settings change, the plugin disconnects for a little more
+/// than a second; a server that restarts is back after four seconds at the earliest (both measured, with 0.8.16 and
+/// 1.11.8).
 const LEFT: Duration = Duration::from_secs(3);
 
-/// OctoPrint's own words for its beginning and its end.
+/// OctoPrint's events for the start and the end of its server.
 const STARTUP: &str = "Startup";
 const SHUTDOWN: &str = "Shutdown";
 
-/// What the plugin adds to each event.
+/// The fields that the plugin adds to each payload.
 const NAME: &str = "_event";
 const TIME: &str = "_timestamp";
 
 pub(super) struct PublishedOctoPrint {
     feed: Feed,
-    /// Where it publishes, for people and to tell it from others.
+    /// Where it publishes: broker and base topic, for people and to tell it from others.
     place: String,
-    /// The run of the server that was heard last.
+    /// The run of the server that we listened to last.
     before: Option<ServerRun>,
-    /// Whether this host has told the plugins that it runs.
+    /// Whether this host has told the plugins that it is running.
     told: bool,
-    /// Whether it has just begun: its `Startup` is still to come, and no news.
-    begins: bool,
-    /// Since when it is not at the broker.
+    /// Whether a run has just begun, so that a `Startup` that comes now belongs to it.
+    has_begun: bool,
+    /// Since when it is disconnected from the broker.
     away: Option<Instant>,
-    /// Whether it left of its own accord: a connection that is lost makes its last will known, and no more.
+    /// Whether it disconnected on purpose, and so `disconnected` came twice; after a lost connection it comes once.
     left: bool,
-    /// Whether anything was heard of it yet.
-    pub(super) heard: bool,
-    complained: bool,
+    /// Whether anything was published for it yet.
+    pub(super) has_published: bool,
+    /// Whether a malformed event was logged.
+    warned: bool,
 }
 
 impl PublishedOctoPrint {
@@ -59,11 +63,11 @@ impl PublishedOctoPrint {
             place,
             before,
             told: false,
-            begins: false,
+            has_begun: false,
             away: None,
             left: false,
-            heard: false,
-            complained: false,
+            has_published: false,
+            warned: false,
         }
     }
 
@@ -71,32 +75,32 @@ impl PublishedOctoPrint {
         self.feed.called()
     }
 
-    /// Whether the plugin is at the broker; `retained` if that was so before we asked.
+    /// The plugin connected or disconnected; `retained` if that was before we subscribed.
     pub(super) fn presence(&mut self, presence: Presence, retained: bool) {
         match presence {
-            Presence::Here => self.begins = !self.runs(false) && !retained,
-            Presence::Gone => {
-                self.heard = true;
-                self.begins = false;
+            Presence::Connected => self.has_begun = !self.runs(false) && !retained,
+            Presence::Disconnected => {
+                self.has_published = true;
+                self.has_begun = false;
                 self.left = self.away.is_some();
                 if self.away.is_none() && self.before.is_some() {
-                    tracing::info!(octoprint = self.called(), "OctoPrint is not at the broker");
+                    tracing::info!(octoprint = self.called(), "OctoPrint is disconnected from the broker");
                     self.away = Some(Instant::now());
                 }
             }
         }
     }
 
-    /// An event of its bus, as the plugin published it.
+    /// An event of OctoPrint's, as the plugin published it.
     pub(super) fn event(&mut self, name: &str, payload: &[u8], retained: bool) {
-        // Long ago, as is FirmwareData, which the broker keeps; and what is ours to say.
+        // A retained event (FirmwareData is one) may be old; and nobody else may send the events that we make ourselves.
         if retained || [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD].contains(&name) {
             return;
         }
         let payload = match bus_payload(name, payload) {
             Ok(payload) => payload,
             Err(reason) => {
-                if !std::mem::replace(&mut self.complained, true) {
+                if !std::mem::replace(&mut self.warned, true) {
                     let reason = printable(&reason, usize::MAX);
                     let octoprint = self.called();
                     tracing::warn!(octoprint, "ignoring a malformed event, and more of that kind: {reason}");
@@ -106,11 +110,11 @@ impl PublishedOctoPrint {
         };
         match name {
             STARTUP => {
-                let known = std::mem::take(&mut self.begins);
+                let known = std::mem::take(&mut self.has_begun);
                 self.runs(!known);
             }
             SHUTDOWN => self.ended(),
-            // Said on its way out: it does not begin anew for that.
+            // What it publishes while it stops does not begin a new run.
             _ if self.told || self.before.is_some() || !self.is_closing(name) => {
                 self.runs(false);
                 self.deliver(name, payload, false);
@@ -119,65 +123,63 @@ impl PublishedOctoPrint {
         }
     }
 
-    /// After its end has been heard only what it says of its printer may follow.
+    /// Whether this event may follow the end of a run: those about its printer do.
     fn is_closing(&self, name: &str) -> bool {
-        self.heard && matches!(name, "Disconnecting" | "Disconnected" | "PrinterStateChanged")
+        self.has_published && matches!(name, "Disconnecting" | "Disconnected" | "PrinterStateChanged")
     }
 
-    /// It runs, or it has begun to, if `anew`. Returns whether that was known.
-    fn runs(&mut self, anew: bool) -> bool {
-        self.heard = true;
+    /// It is running; `is_new` if this is known to be a new run. Returns whether plugins knew of this run already.
+    fn runs(&mut self, is_new: bool) -> bool {
+        self.has_published = true;
         if self.away.take().is_some() && self.told {
-            tracing::info!(octoprint = self.called(), "OctoPrint is at the broker again");
+            tracing::info!(octoprint = self.called(), "OctoPrint is connected to the broker again");
         }
-        if self.told && !anew {
+        if self.told && !is_new {
             return true;
         }
         let now = ServerRun::now(self.place.clone(), None);
-        let turn = now.after(self.before.as_ref(), anew);
-        if turn == RunChange::New {
+        let change = now.after(self.before.as_ref(), is_new);
+        if change == RunChange::New {
             self.deliver(STOPPING, "null".into(), false);
         }
-        // Nobody tells what it runs on.
+        // The plugin does not publish what the server runs on.
         self.deliver(ENVIRONMENT, "{}".into(), false);
-        self.deliver(STARTED, r#"{"uptime":0}"#.into(), turn == RunChange::Same);
+        self.deliver(STARTED, r#"{"uptime":0}"#.into(), change == RunChange::Same);
         let octoprint = self.called();
-        if let Err(error) = now.keep(&self.feed.home, octoprint) {
-            tracing::warn!(octoprint, "which run of OctoPrint's server this is is not kept: {error:#}");
-        }
-        let again = if turn == RunChange::New { "; it was started anew" } else { "" };
-        tracing::info!(octoprint, "hears OctoPrint at {}{again}", self.place);
+        now.keep(&self.feed.home, octoprint);
+        let restarted = if change == RunChange::New { "; its server was restarted" } else { "" };
+        tracing::info!(octoprint, "listening to OctoPrint at {}{restarted}", self.place);
         self.before = Some(now);
         self.told = true;
         false
     }
 
-    /// The run of its server is over.
+    /// The run of its server has ended.
     fn ended(&mut self) {
-        self.heard = true;
-        (self.told, self.begins, self.away) = (false, false, None);
+        self.has_published = true;
+        (self.told, self.has_begun, self.away) = (false, false, None);
         if self.before.take().is_some() {
             let octoprint = self.called();
-            tracing::info!(octoprint, "OctoPrint does not run any more");
+            tracing::info!(octoprint, "OctoPrint has stopped");
             self.deliver(STOPPING, "null".into(), false);
             ServerRun::forget(&self.feed.home, octoprint);
         }
     }
 
-    /// The broker is not heard any more: where its OctoPrints are, nobody knows.
-    pub(super) fn unknown(&mut self) {
-        (self.away, self.begins) = (None, false);
+    /// The connection to the broker was lost: whether its OctoPrints are still connected is not known.
+    pub(super) fn broker_lost(&mut self) {
+        (self.away, self.has_begun) = (None, false);
     }
 
-    /// Pings would say for ever that it runs: after a while without it, its run is over.
+    /// After a long absence its run is over: otherwise pings would go on for ever.
     pub(super) fn give_up(&mut self, now: Instant) {
         if self.due().is_some_and(|due| now >= due) {
-            // Its return will be a beginning.
+            // When it comes back, that is a new run.
             self.ended();
         }
     }
 
-    /// When to look at that again.
+    /// When [`Self::give_up`] has to be called again.
     pub(super) fn due(&self) -> Option<Instant> {
         self.away.map(|since| since + if self.left { LEFT } else { GONE })
     }
@@ -187,8 +189,8 @@ impl PublishedOctoPrint {
     }
 }
 
-/// The payload as it was on OctoPrint's bus: without what the plugin adds, and all else as it was
-/// written. It makes an empty object of none, and so that is none again.
+/// The payload as it was on OctoPrint's bus: without the fields that the plugin adds, and the others as they were
+/// written. The plugin makes an empty object of an event without a payload, so an empty object becomes `null` again.
 fn bus_payload(name: &str, payload: &[u8]) -> Result<String, String> {
     if payload.len() > LINE {
         return Err(format!("it has more than {LINE} bytes"));
@@ -212,7 +214,7 @@ fn bus_payload(name: &str, payload: &[u8]) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::events::Router;
-    use crate::events::event_queue::{EventQueue, Item};
+    use crate::events::event_queue::{EventQueue, QueueItem};
     use crate::home::{Home, LiveConfig};
     use crate::net::TlsTrust;
     use std::sync::Arc;
@@ -235,7 +237,7 @@ mod tests {
         assert!(bus_payload("E", b"\xff").is_err());
     }
 
-    /// An OctoPrint in a home of its own, and what its plugins hear.
+    /// An OctoPrint in a home of its own, and a plugin's queue.
     struct Scenario {
         octoprint: PublishedOctoPrint,
         queue: Arc<EventQueue<()>>,
@@ -256,11 +258,12 @@ mod tests {
             Self { octoprint: PublishedOctoPrint::new(feed, "mqtt://b mk3/".into()), queue, home }
         }
 
-        /// What was heard since the last time: + and -, ~ for a start that who remembers it does not hear.
-        fn heard(&self) -> String {
-            let mut heard = String::new();
-            while let Item::Event(event, _) = self.queue.next(Some(Duration::from_millis(1))) {
-                heard += match event.name.as_str() {
+        /// What the plugin was told since the last call: + for a start, - for a stop, ~ for a start that a plugin which
+        /// remembers it is not told.
+        fn told(&self) -> String {
+            let mut told = String::new();
+            while let QueueItem::Event(event, _) = self.queue.next(Some(Duration::from_millis(1))) {
+                told += match event.name.as_str() {
                     STARTED if event.made_up => "~",
                     STARTED => "+",
                     STOPPING => "-",
@@ -268,7 +271,7 @@ mod tests {
                     _ => "d",
                 };
             }
-            heard
+            told
         }
 
         fn event(&mut self, name: &str) {
@@ -283,88 +286,88 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_no_new_run_and_a_startup_is() {
+    fn a_lost_connection_is_not_a_new_run_and_a_startup_is() {
         let mut scenario = Scenario::new("runs");
-        scenario.octoprint.presence(Presence::Here, true);
+        scenario.octoprint.presence(Presence::Connected, true);
         scenario.event("A");
-        assert_eq!(scenario.heard(), "+a");
-        scenario.octoprint.presence(Presence::Gone, false);
-        scenario.octoprint.presence(Presence::Here, false);
+        assert_eq!(scenario.told(), "+a");
+        scenario.octoprint.presence(Presence::Disconnected, false);
+        scenario.octoprint.presence(Presence::Connected, false);
         scenario.event("A");
-        assert_eq!(scenario.heard(), "a");
-        // It was started anew, without a word about its end.
-        scenario.octoprint.presence(Presence::Gone, false);
-        scenario.octoprint.presence(Presence::Here, false);
+        assert_eq!(scenario.told(), "a");
+        // It was restarted, and its end was not published.
+        scenario.octoprint.presence(Presence::Disconnected, false);
+        scenario.octoprint.presence(Presence::Connected, false);
         scenario.event(STARTUP);
         scenario.event("A");
-        assert_eq!(scenario.heard(), "-+a");
+        assert_eq!(scenario.told(), "-+a");
         // And once more, with one.
         scenario.event(SHUTDOWN);
         scenario.event("Disconnected");
-        scenario.octoprint.presence(Presence::Gone, false);
-        assert_eq!(scenario.heard(), "-");
-        scenario.octoprint.presence(Presence::Here, false);
+        scenario.octoprint.presence(Presence::Disconnected, false);
+        assert_eq!(scenario.told(), "-");
+        scenario.octoprint.presence(Presence::Connected, false);
         scenario.event(STARTUP);
         scenario.event("Disconnected");
-        assert_eq!(scenario.heard(), "+d", "one start, though two things tell of it");
-        // What the broker has kept is old, and ours is not for others to say.
+        assert_eq!(scenario.told(), "+d", "one start, though two things tell of it");
+        // What the broker retained is old; and nobody else may send the events that we make ourselves.
         scenario.octoprint.event("A", b"{}", true);
         scenario.event(STOPPING);
-        assert_eq!(scenario.heard(), "");
+        assert_eq!(scenario.told(), "");
     }
 
     #[test]
-    fn who_is_away_for_long_has_ended() {
+    fn an_octoprint_that_is_away_for_long_has_stopped() {
         let mut scenario = Scenario::new("gone");
         scenario.event("A");
-        assert_eq!(scenario.heard(), "+a", "without a word about presence");
-        scenario.octoprint.presence(Presence::Gone, false);
+        assert_eq!(scenario.told(), "+a", "without a word about presence");
+        scenario.octoprint.presence(Presence::Disconnected, false);
         let now = Instant::now();
         assert!(scenario.octoprint.due().is_some_and(|due| due > now + GONE / 2));
         scenario.octoprint.give_up(now + GONE / 2);
-        assert_eq!(scenario.heard(), "");
+        assert_eq!(scenario.told(), "");
         scenario.octoprint.give_up(now + GONE + GONE);
-        assert_eq!((scenario.heard().as_str(), scenario.octoprint.due()), ("-", None));
-        scenario.octoprint.presence(Presence::Here, false);
-        assert_eq!(scenario.heard(), "+");
-        // It says that it goes, and so does its last will, but its Shutdown is not heard.
-        scenario.octoprint.presence(Presence::Gone, false);
-        scenario.octoprint.presence(Presence::Gone, false);
+        assert_eq!((scenario.told().as_str(), scenario.octoprint.due()), ("-", None));
+        scenario.octoprint.presence(Presence::Connected, false);
+        assert_eq!(scenario.told(), "+");
+        // It disconnects on purpose, its last will comes too, but its Shutdown does not.
+        scenario.octoprint.presence(Presence::Disconnected, false);
+        scenario.octoprint.presence(Presence::Disconnected, false);
         scenario.octoprint.give_up(Instant::now() + LEFT / 2);
-        assert_eq!(scenario.heard(), "", "its settings may have been changed");
+        assert_eq!(scenario.told(), "", "its settings may have been changed");
         scenario.octoprint.give_up(Instant::now() + LEFT);
-        assert_eq!(scenario.heard(), "-");
+        assert_eq!(scenario.told(), "-");
         scenario.event("Disconnected");
-        scenario.octoprint.presence(Presence::Here, false);
-        assert_eq!(scenario.heard(), "+");
-        // A goodbye of long ago, and a lost connection.
+        scenario.octoprint.presence(Presence::Connected, false);
+        assert_eq!(scenario.told(), "+");
+        // After an earlier goodbye, a lost connection.
         for _ in 0..2 {
-            scenario.octoprint.presence(Presence::Gone, false);
-            scenario.octoprint.presence(Presence::Here, false);
+            scenario.octoprint.presence(Presence::Disconnected, false);
+            scenario.octoprint.presence(Presence::Connected, false);
         }
-        scenario.octoprint.presence(Presence::Gone, false);
+        scenario.octoprint.presence(Presence::Disconnected, false);
         scenario.octoprint.give_up(Instant::now() + GONE / 2);
-        assert_eq!(scenario.heard(), "");
-        scenario.octoprint.presence(Presence::Here, false);
-        // While the broker is not heard nobody knows.
-        scenario.octoprint.presence(Presence::Gone, false);
-        scenario.octoprint.unknown();
+        assert_eq!(scenario.told(), "");
+        scenario.octoprint.presence(Presence::Connected, false);
+        // While there is no connection to the broker, nobody knows.
+        scenario.octoprint.presence(Presence::Disconnected, false);
+        scenario.octoprint.broker_lost();
         scenario.octoprint.give_up(now + 4 * GONE);
-        assert_eq!(scenario.heard(), "");
+        assert_eq!(scenario.told(), "");
     }
 
     #[test]
     fn the_next_host_knows_the_run() {
         let mut scenario = Scenario::new("next");
-        scenario.octoprint.presence(Presence::Here, true);
-        assert_eq!(scenario.heard(), "+");
+        scenario.octoprint.presence(Presence::Connected, true);
+        assert_eq!(scenario.told(), "+");
         let feed = scenario.octoprint.feed.clone();
         scenario.octoprint = PublishedOctoPrint::new(feed, "mqtt://b mk3/".into());
-        scenario.octoprint.presence(Presence::Here, true);
-        assert_eq!(scenario.heard(), "~");
+        scenario.octoprint.presence(Presence::Connected, true);
+        assert_eq!(scenario.told(), "~");
         let feed = scenario.octoprint.feed.clone();
         scenario.octoprint = PublishedOctoPrint::new(feed, "mqtt://other mk3/".into());
-        scenario.octoprint.presence(Presence::Here, true);
-        assert_eq!(scenario.heard(), "-+", "another one by the same name");
+        scenario.octoprint.presence(Presence::Connected, true);
+        assert_eq!(scenario.told(), "-+", "another one by the same name");
     }
 }

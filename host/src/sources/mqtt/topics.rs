@@ -1,22 +1,23 @@
-//! What OctoPrint-MQTT publishes that we hear: under which topics, and its words for its presence. What is
-//! in an event is told in [`super::life`].
+//! The topics under which OctoPrint-MQTT publishes what we subscribe to, and the two words that say whether it is
+//! connected. What is in an event is in `published_octoprint.rs`.
 //!
-//! Source: OctoPrint-MQTT's settings `publish.eventTopic` and `publish.lwTopic`, as they come.
+//! Source: the defaults of OctoPrint-MQTT 0.8.16's settings `publish.eventTopic` (`event/{event}`) and
+//! `publish.lwTopic` (`mqtt`), below its `publish.baseTopic`.
 
-/// What is asked for of each OctoPrint, below its base topic.
+/// What is subscribed to for each OctoPrint, below its base topic.
 pub const TOPICS: [&str; 2] = ["event/+", "mqtt"];
 
-/// A topic taken apart.
+/// What was published under a topic.
 #[derive(Debug, PartialEq)]
 pub enum Topic<'a> {
-    /// An event was published.
+    /// An event.
     Event {
         /// The base topic of the OctoPrint.
         base: &'a str,
         /// The event's name.
         name: &'a str,
     },
-    /// A [`Presence`] was.
+    /// A [`Presence`].
     Presence {
         /// The base topic of the OctoPrint.
         base: &'a str,
@@ -24,7 +25,7 @@ pub enum Topic<'a> {
 }
 
 impl<'a> Topic<'a> {
-    /// None for one that nobody asked for.
+    /// Take a topic apart; none for one that we did not subscribe to.
     #[must_use]
     pub fn of(topic: &'a str) -> Option<Self> {
         let (above, last) = topic.rsplit_once('/')?;
@@ -35,22 +36,22 @@ impl<'a> Topic<'a> {
     }
 }
 
-/// Whether the plugin is at the broker.
+/// Whether the plugin is connected to the broker.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Presence {
-    /// It is.
-    Here,
-    /// It is not: it said so, or the broker did, in its last will.
-    Gone,
+    /// It is: `connected`.
+    Connected,
+    /// It is not: `disconnected`, published by itself when it leaves, or by the broker as its last will.
+    Disconnected,
 }
 
 impl Presence {
-    /// None for a word that it does not use.
+    /// Read the word; none for one that the plugin does not use.
     #[must_use]
     pub fn of(payload: &[u8]) -> Option<Self> {
         match payload {
-            b"connected" => Some(Self::Here),
-            b"disconnected" => Some(Self::Gone),
+            b"connected" => Some(Self::Connected),
+            b"disconnected" => Some(Self::Disconnected),
             _ => None,
         }
     }

@@ -1,35 +1,36 @@
-//! Hears a running OctoPrint: logs in, subscribes to what the plugins see, and makes up for what
-//! its push API does not bring. What becomes of the events is not decided here.
+//! Events from a running OctoPrint: logs in over its REST API, subscribes at its push API to what the plugins see, and
+//! reads over REST what the push API does not bring. What is done with the events is not decided here.
 
-pub mod connection;
-pub mod facts;
+mod announce;
+pub mod connection_status;
 pub mod follow;
 pub mod own_tracker;
 pub mod permissions;
+pub mod probe;
 pub mod push;
 pub mod rest;
-pub mod visit;
+pub mod server_info;
+mod session;
 
 use crate::net::{Address, ConnectError};
 use glassbox_util::text::printable;
 
-/// The oldest OctoPrint of which one can hear just the events that one wants.
+/// The oldest OctoPrint whose push API lets clients subscribe to single events (`subscribe`, new in 1.8.0).
 pub const OLDEST: (u64, u64) = (1, 8);
 
-/// As much of what says it is a version is shown, in characters.
+/// How much of a version is shown, in characters: whoever answers may send anything.
 const VERSION: usize = 80;
 
-/// Whether this version of OctoPrint can be heard.
+/// Check that this version of OctoPrint can be listened to.
 ///
 /// # Errors
 /// When it is too old.
 pub fn must_be_new_enough(address: &Address, version: &str) -> Result<(), ConnectError> {
-    if facts::release(version) >= OLDEST {
+    if server_info::release(version) >= OLDEST {
         return Ok(());
     }
     let (major, minor) = OLDEST;
     let version = printable(version, VERSION);
-    Err(ConnectError::Wrong(format!(
-        "{address} is OctoPrint {version}, which is too old; update it to {major}.{minor} or later"
-    )))
+    let what = format!("{address} is OctoPrint {version}, which is too old");
+    Err(ConnectError::wrong(what, format!("update it to {major}.{minor} or later")))
 }

@@ -1,20 +1,22 @@
-//! Whether OctoPrint's own tracker is on: then everything would be counted twice.
+//! Whether OctoPrint's own tracker (its bundled plugin `tracking`) is on: then everything is counted twice. What is
+//! done about that is not decided here.
 
-use super::rest::{Login, Rest};
+use super::rest::{Login, RestClient};
 use serde_json::Value;
 
-/// Fires when somebody has changed settings.
+/// OctoPrint's event for changed settings.
 pub const SETTINGS_EVENT: &str = "SettingsUpdated";
 
-/// Who may see whether it is on. Reading settings alone does not do: OctoPrint shows others null.
+/// The permission to see whether it is on, as the answer to a login names it. Reading settings is not enough: to those
+/// who may not change them OctoPrint shows `null`.
 const SETTINGS: &str = "settings";
-/// Who may see which plugins are enabled: the group Users may.
+/// The permission to see which plugins are enabled, which the group Users has.
 const LIST: &str = "plugin_pluginmanager_list";
 
-/// Where it is switched off.
+/// Where people switch it off.
 pub const SWITCH: &str = "OctoPrint's Settings > Anonymous Usage Tracking";
 
-/// Whether this login might see it.
+/// Whether this login may be able to see it.
 #[must_use]
 pub fn may_see(login: &Login) -> bool {
     login.may.contains(SETTINGS) || login.may.contains(LIST)
@@ -22,7 +24,7 @@ pub fn may_see(login: &Login) -> bool {
 
 /// Whether it is on; none where that cannot be known.
 #[must_use]
-pub fn is_on(rest: &Rest, login: &Login) -> Option<bool> {
+pub fn is_on(rest: &RestClient, login: &Login) -> Option<bool> {
     if login.may.contains(SETTINGS) {
         return in_settings(&rest.get("api/settings").ok()?);
     }
@@ -32,13 +34,13 @@ pub fn is_on(rest: &Rest, login: &Login) -> Option<bool> {
     None
 }
 
-/// Only `true` switches it on; where its plugin is disabled, nothing of it is there.
+/// From the answer of `api/settings`: it is on only if `enabled` is `true`; a disabled plugin has no settings.
 fn in_settings(answer: &Value) -> Option<bool> {
     let plugins = answer.get("plugins")?.as_object()?;
     Some(plugins.get("tracking").is_some_and(|tracking| tracking.get("enabled") == Some(&Value::Bool(true))))
 }
 
-/// Where its plugin is disabled it is off; else nobody knows.
+/// From the list of enabled plugins: if its plugin is not in it, it is off; otherwise that cannot be known.
 fn in_list(answer: &Value) -> Option<bool> {
     let enabled = answer.as_object().filter(|enabled| !enabled.is_empty())?;
     (!enabled.contains_key("tracking")).then_some(false)

@@ -1,5 +1,6 @@
-//! OctoPrint's permissions, as far as they matter here: what each gives us, what else it lets its
-//! owner do, and how what is missing is told.
+//! OctoPrint's permissions, as far as they matter here: what each lets us read, what else it allows, and how a missing
+//! one is shown. The names are those of OctoPrint 1.11.8 (Settings > Access Control, and `needs.role` in the answer to
+//! a login).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,19 +8,19 @@ use std::fmt;
 /// A permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// What the answer to a login calls it.
+    /// Its name in the answer to a login.
     pub role: &'static str,
-    /// What OctoPrint's API calls it.
+    /// Its key in OctoPrint's API and documentation.
     pub key: &'static str,
-    /// What OctoPrint's settings call it.
+    /// Its name in OctoPrint's settings.
     pub name: &'static str,
-    /// What it gives us.
+    /// What it lets us read.
     pub gives: &'static str,
-    /// What else it allows, where that is so much that one may rather do without.
+    /// What else it allows, where that is so much that one may rather not grant it.
     pub also: Option<&'static str>,
 }
 
-/// Events, and the printer's state: nothing goes without it.
+/// Events, and the printer's state: nothing works without it.
 pub const STATUS: Permission =
     Permission { role: "status", key: "STATUS", name: "Status", gives: "events and the printer's state", also: None };
 
@@ -50,37 +51,37 @@ pub const PLUGINS: Permission = Permission {
     also: Some("may also enable and disable plugins, and comes with the one that installs them"),
 };
 
-/// All that are of use for what is reported.
+/// All permissions that are of use for reports.
 pub const ALL: [Permission; 4] = [STATUS, SYSTEM, ACHIEVEMENTS, PLUGINS];
 
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Missing {
-    /// What.
+    /// What could not be read.
     pub what: String,
     /// Why, and what would help.
     pub why: String,
-    /// The permission that would give it.
+    /// The key of the permission that would allow it; none where no permission is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
 }
 
 impl Permission {
-    /// What is missing without it.
+    /// What cannot be read without it.
     #[must_use]
     pub fn missing(&self) -> Missing {
-        let optional = self.also.map(|also| format!("; it {also}: optional"));
-        let why = format!("the permission {} would give it{}", self.told(), optional.unwrap_or_default());
+        let optional = self.also.map(|also| format!(", which {also}; optional"));
+        let why = format!("needs the permission {}{}", self.told(), optional.unwrap_or_default());
         Missing { what: self.gives.into(), why, permission: Some(self.key.into()) }
     }
 
-    /// What is missing though it is there.
+    /// What could not be read although we have the permission.
     #[must_use]
     pub fn failed(&self, reason: String) -> Missing {
         Missing { what: self.gives.into(), why: reason, permission: None }
     }
 
-    /// Both its names: one is in the settings, the other in OctoPrint's documentation.
+    /// Both its names for people: the key, which OctoPrint's documentation uses, and the name in the settings.
     #[must_use]
     pub fn told(&self) -> String {
         format!("{} ('{}')", self.key, self.name)

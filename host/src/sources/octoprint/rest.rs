@@ -1,8 +1,9 @@
-//! OctoPrint's REST API: logging in, and reading what the push API does not bring.
+//! OctoPrint's REST API: logging in, and reading a JSON document. What is in the documents is not known here.
+//!
+//! `api/login`, its answer, and the header `x-api-key` are in the chapter "REST API" of OctoPrint's documentation.
 
 use super::permissions::STATUS;
 use crate::home::ApiKey;
-use crate::net::connect_error::unreachable;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::{Address, ConnectError};
 use glassbox_util::text::printable;
@@ -15,48 +16,47 @@ use ureq::http::Response;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, Error};
 
-/// One request, to the end of its answer. A Pi takes its time while it starts.
+/// The time limit for one request, to the end of its answer. A Pi that is starting is slow.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A longer answer is none. A long list of plugins has some 100 KB.
+/// The largest answer that is read, in bytes. A long list of plugins has about 100 KB.
 const ANSWER: u64 = 4 << 20;
 
-/// What is read or written at once; a head must fit.
+/// The read and the write buffer, in bytes; the headers must fit.
 const BUFFER: usize = 8 << 10;
 
-/// What every message about a key says.
+/// What to do about a key that is not accepted.
 const MAKE_A_KEY: &str = "make one in OctoPrint, in Settings > Application Keys, or for a user of its own";
 
-/// A way to ask.
-pub struct Rest {
+/// Sends requests to one OctoPrint, each with the API key.
+pub struct RestClient {
     agent: Agent,
     address: Address,
     key: ApiKey,
 }
 
-/// Who we are to OctoPrint.
+/// What OctoPrint says of the key's user.
 #[derive(Debug)]
 pub struct Login {
-    /// The user.
+    /// The user's name.
     pub name: String,
-    /// For the push API.
+    /// The session, for authenticating at the push API.
     pub session: String,
-    /// What the user may do, by OctoPrint's words for it.
+    /// The user's permissions, by the names that the answer to a login has for them.
     pub may: BTreeSet<String>,
 }
 
 impl Login {
-    /// Whether events may be heard.
+    /// Check that the user may see events.
     ///
     /// # Errors
-    /// When not; nothing goes without that.
-    pub fn must_hear(&self, address: &Address) -> Result<(), ConnectError> {
+    /// When it may not: nothing works without that.
+    pub fn must_see_events(&self, address: &Address) -> Result<(), ConnectError> {
         if self.may.contains(STATUS.role) {
             return Ok(());
         }
-        Err(ConnectError::Wrong(format!(
-            "at {address} the user of the API key may not hear events; give it the permission STATUS"
-        )))
+        let what = format!("at {address} the API key's user may not see events");
+        Err(ConnectError::wrong(what, "give it the permission STATUS"))
     }
 }
 
@@ -74,19 +74,19 @@ struct Needs {
     role: BTreeSet<String>,
 }
 
-impl Rest {
-    /// Nothing is asked yet.
+impl RestClient {
+    /// A client without a connection.
     #[must_use]
-    pub fn new(address: &Address, key: &ApiKey, roots: &TlsTrust) -> Self {
-        let (tls, connector) = roots.for_requests();
+    pub fn new(address: &Address, key: &ApiKey, trust: &TlsTrust) -> Self {
+        let (tls, connector) = trust.for_ureq();
         let config = Agent::config_builder()
             .timeout_global(Some(LIMIT))
             .http_status_as_error(false)
-            // A redirect would take the key to somebody whom nobody named; nor has a proxy to see it.
+            // Only the server that the user named may see the key: not one that it redirects to, and no proxy.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
-            // It is asked a few things at a time, and then not for days.
+            // Requests come a few at a time, and then not for days.
             .max_idle_connections(0)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
@@ -104,82 +104,85 @@ impl Rest {
     pub fn login(&self) -> Result<Login, ConnectError> {
         let request = self.agent.post(self.address.below("api/login")).content_type("application/json");
         let answer = request.header("x-api-key", self.key.reveal()).send(r#"{"passive": true}"#);
-        let mut answer = answer.map_err(|error| away(&error))?;
+        let mut answer = answer.map_err(failed)?;
         let address = &self.address;
         match answer.status().as_u16() {
             200 => {}
-            // To a request without a key that it knows, OctoPrint 1.11 answers 400.
+            // OctoPrint 1.11 answers 400 to a request with an unknown key.
             status @ (400 | 401 | 403) => {
-                return Err(ConnectError::Wrong(format!(
-                    "{address} does not accept the API key (it answered {status}); {MAKE_A_KEY}"
-                )));
+                let what = format!("{address} does not accept the API key (it answered {status})");
+                return Err(ConnectError::wrong(what, MAKE_A_KEY));
             }
-            status @ 300..=399 => return Err(ConnectError::Wrong(redirected(address, status, &answer))),
+            status @ 300..=399 => return Err(redirected(address, status, &answer)),
             status @ (429 | 500..=599) => {
                 return Err(ConnectError::Away {
                     down: is_down(status),
-                    reason: format!(
-                        "it answered {status}: it is starting, or whoever stands before it does not reach it"
-                    ),
+                    what: format!("it answered {status}: it is starting, or a proxy in front of it cannot reach it"),
+                    advice: None,
                 });
             }
-            status => return Err(ConnectError::Wrong(no_octoprint(address, &format!("api/login answered {status}")))),
+            status => return Err(not_octoprint(address, &format!("api/login answered {status}"))),
         }
-        let body = read(&mut answer).map_err(ConnectError::away)?;
-        // What serde says of it might hold a part of it, and it holds the key.
+        let body = read(&mut answer)?;
+        // The answer has the key in it, and serde's message may show a part of the answer.
         let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
             let json: Result<Value, _> = serde_json::from_slice(&body);
-            return Err(ConnectError::Wrong(match json {
-                // Nobody in particular is logged in.
-                Ok(Value::Object(_)) => format!("{address} does not know whose the API key is; {MAKE_A_KEY}"),
-                _ => no_octoprint(address, "what api/login answered is not JSON"),
-            }));
+            return Err(match json {
+                // The key has no user.
+                Ok(Value::Object(_)) => {
+                    ConnectError::wrong(format!("{address} does not know whose API key this is"), MAKE_A_KEY)
+                }
+                _ => not_octoprint(address, "the answer of api/login is not JSON"),
+            });
         };
         Ok(Login { name: answer.name, session: answer.session, may: answer.needs.role })
     }
 
-    /// Read something.
+    /// Read the JSON document at this path, which does not begin with a slash.
     ///
     /// # Errors
-    /// Why there is no JSON document, in words.
-    pub fn get(&self, path: &str) -> Result<Value, String> {
+    /// When there is no answer, or it is an error, too large, or not JSON.
+    pub fn get(&self, path: &str) -> Result<Value, ConnectError> {
         let request = self.agent.get(self.address.below(path)).header("x-api-key", self.key.reveal());
-        let mut answer = request.call().map_err(|error| away(&error).reason().to_string())?;
+        let mut answer = request.call().map_err(failed)?;
         if answer.status() != 200 {
-            return Err(format!("it answered {}", answer.status().as_u16()));
+            return Err(ConnectError::away(format!("it answered {}", answer.status().as_u16())));
         }
         let body = read(&mut answer)?;
-        serde_json::from_slice(&body).map_err(|error| format!("its answer is not JSON: {error}"))
+        serde_json::from_slice(&body).map_err(|error| ConnectError::away(format!("its answer is not JSON: {error}")))
     }
 }
 
-fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, String> {
-    answer.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(|error| match error {
-        Error::BodyExceedsLimit(_) => format!("its answer has more than {} MiB", ANSWER >> 20),
-        error => away(&error).reason().to_string(),
-    })
+fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, ConnectError> {
+    answer.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(failed)
 }
 
-fn away(error: &Error) -> ConnectError {
+/// Why there is no answer.
+fn failed(error: Error) -> ConnectError {
     match error {
         Error::Timeout(_) => ConnectError::away("there was no answer in time"),
-        Error::Io(error) => unreachable(error),
+        Error::BodyExceedsLimit(_) => ConnectError::away(format!("its answer has more than {} MiB", ANSWER >> 20)),
+        Error::Io(error) => error.into(),
         error => ConnectError::away(error.to_string()),
     }
 }
 
-/// Whether this is the answer of somebody who stands in for a server that does not run: a proxy, or
-/// what OctoPrint shows while it starts.
+/// Whether this is an answer in place of a server that is not running: from a proxy, or from OctoPrint's placeholder
+/// while it starts (503).
 pub fn is_down(status: u16) -> bool {
     matches!(status, 501..=504)
 }
 
-fn redirected(address: &Address, status: u16, answer: &Response<Body>) -> String {
+fn redirected(address: &Address, status: u16, answer: &Response<Body>) -> ConnectError {
     let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
     let to = printable(to.strip_suffix("api/login").unwrap_or(to), usize::MAX);
-    format!("{address} leads elsewhere ({status} to {to}); give the URL that it leads to")
+    ConnectError::wrong(
+        format!("{address} redirects elsewhere ({status} to {to})"),
+        "give the URL that it redirects to",
+    )
 }
 
-fn no_octoprint(address: &Address, what: &str) -> String {
-    format!("there is no OctoPrint at {address}: {what}; check the URL, and the path that a proxy may add to it")
+fn not_octoprint(address: &Address, what: &str) -> ConnectError {
+    let what = format!("there is no OctoPrint at {address}: {what}");
+    ConnectError::wrong(what, "check the URL, and the path that a proxy may add to it")
 }

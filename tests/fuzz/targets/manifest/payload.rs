@@ -30,7 +30,7 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, payload: &str) {
         }
         let other = format!("{} ", sees.event);
         let others = policy.manifest().sees.iter().any(|sees| sees.event == other);
-        assert!(others || policy.cut(&other, "{}") == Ok(None));
+        assert!(others || matches!(policy.cut(&other, "{}"), Ok(None)));
     }
 }
 
@@ -43,7 +43,7 @@ fn one(policy: &Policy, event: &str, listed: &[Vec<&str>], payload: &str) -> Opt
     let cut = policy.cut(event, payload).ok()?.expect("the event is listed");
     let seen: Value = serde_json::from_str(&cut).expect("it is JSON");
     is_listed(listed, &mut Vec::new(), &seen, Some(&serde_json::from_str(payload).expect("it was read")));
-    assert_eq!(policy.cut(event, &cut), Ok(Some(cut)), "what was cut is as it should be");
+    assert_eq!(policy.cut(event, &cut).expect("it is JSON"), Some(cut), "what was cut is as it should be");
     Some(seen)
 }
 

@@ -1,0 +1,89 @@
+//! A request as it was on the wire, in the form in which recordings hold it.
+
+use glassbox_sandbox::Outgoing;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A request as it was on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedRequest {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// The path, percent-encoded.
+    pub path: String,
+    /// The query, percent-encoded and without `?`; empty for none.
+    pub query: String,
+    /// The body, percent-encoded; empty for none.
+    pub body: String,
+    /// The value of the `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl From<&Outgoing> for RecordedRequest {
+    fn from(request: &Outgoing) -> Self {
+        Self {
+            method: request.method.to_string(),
+            path: request.path().into(),
+            query: request.query().into(),
+            body: request.body().into(),
+            user_agent: request.user_agent.clone(),
+        }
+    }
+}
+
+impl RecordedRequest {
+    /// The name of the report: the last segment of the path that is not empty.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Names and values in the query (in the body of a POST), still encoded, in order.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let form = if self.method == "POST" { &self.body } else { &self.query };
+        form.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
+    }
+
+    /// The value of a field, decoded.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<String> {
+        self.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| decode(value))
+    }
+}
+
+impl fmt::Display for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        if !self.query.is_empty() {
+            write!(f, "?{}", self.query)?;
+        }
+        if !self.body.is_empty() {
+            write!(f, " body {}", self.body)?;
+        }
+        write!(f, " ({})", self.user_agent)
+    }
+}
+
+/// Undo percent-encoding. `+` stays as it is; bytes that are not UTF-8 are replaced.
+#[must_use]
+pub fn decode(text: &str) -> String {
+    let hex = |byte: u8| char::from(byte).to_digit(16);
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let pair = bytes.get(i + 1).copied().and_then(hex).zip(bytes.get(i + 2).copied().and_then(hex));
+        match pair {
+            Some((high, low)) if bytes[i] == b'%' => {
+                out.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                i += 3;
+            }
+            _ => {
+                out.push(bytes[i]);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,35 @@
+//! `grant`: shows what a plugin asks for, and grants it.
+
+use anyhow::Result;
+use glassbox::home::Home;
+use glassbox::home::grants::Standing;
+use glassbox::operations::grants::{GrantRequest, is_on_everywhere};
+use glassbox_sandbox::describe;
+use std::io::Write;
+
+/// Show what a plugin asks for, or what it asks for now beyond what was granted, and grant it.
+pub fn grant(home: &Home, name: &str) -> Result<()> {
+    let request = GrantRequest::new(home, name)?;
+    let mut out = std::io::stdout().lock();
+    // Shown before it is granted: nobody can accept what they could not read.
+    write!(out, "{}", in_words(&request))?;
+    out.flush()?;
+    request.grant()?;
+    writeln!(out, "\nYou have granted this to '{name}'. Take it back with: glassbox revoke {name}")?;
+    if !is_on_everywhere(home, name)? {
+        writeln!(out, "It sends nothing before you say: glassbox opt-in {name}")?;
+    }
+    Ok(())
+}
+
+fn in_words(GrantRequest { manifest, before, .. }: &GrantRequest) -> String {
+    let name = &manifest.plugin.name;
+    match before {
+        Standing::Waiting => describe::in_words(manifest),
+        Standing::Granted => format!("'{name}' asks for no more than what was granted before.\n"),
+        Standing::More(more) => format!(
+            "Beyond what was granted before, '{name}' asks to\n  - {}\n('glassbox policy {name}' shows all of it)\n",
+            more.join("\n  - ")
+        ),
+    }
+}

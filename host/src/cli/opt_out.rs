@@ -1,0 +1,19 @@
+//! `opt-out`: switches a plugin off.
+
+use super::opt_in::{moved_aside, whose};
+use anyhow::Result;
+use glassbox::home::Home;
+use glassbox::operations::consent;
+use std::io::Write;
+
+/// Switch a plugin off.
+pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<()> {
+    let decided = consent::opt_out(home, name, octoprint)?;
+    let mut out = std::io::stdout().lock();
+    moved_aside(&decided, &mut out)?;
+    let whose = whose(&decided, octoprint);
+    Ok(writeln!(
+        out,
+        "You have opted out of '{name}'{whose}. Nothing is sent any more, and what waited is thrown away."
+    )?)
+}

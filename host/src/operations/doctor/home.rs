@@ -1,0 +1,91 @@
+//! Checks the home folder: whether it is there, who may read and write it, and whether its configuration can be
+//! used.
+
+use super::finding::Finding;
+use crate::home::Home;
+use crate::home::config::Config;
+use crate::net::tls_trust::TlsTrust;
+use std::fs;
+use std::path::Path;
+
+/// Check it. Returns the configuration, the authorities that are trusted, and whether that is what the user
+/// wrote: if it cannot be used, the defaults are returned.
+pub fn check(home: &Home, findings: &mut Vec<Finding>) -> (Config, TlsTrust, bool) {
+    let root = home.root().display();
+    match home.must_exist() {
+        Ok(()) => {
+            let folders = [
+                home.root().into(),
+                home.plugins(),
+                home.grants(),
+                home.settings_folder(),
+                home.state(),
+                home.journal(),
+            ];
+            let before = findings.len();
+            findings.extend(folders.iter().filter_map(|folder| folder_problem(folder)));
+            if findings.len() == before {
+                findings.push(Finding::ok(
+                    "home",
+                    format!("{root} can be read and written, and only its owner and group may write to it"),
+                ));
+            }
+        }
+        Err(error) => findings.push(Finding::error("home", &error, "")),
+    }
+    let named = |config: Config| config.names(&home.config_file()).map(|_| config);
+    let config = home.config().and_then(named);
+    let trust = config.as_ref().map(|config| TlsTrust::load(config.ca_file.as_deref()));
+    match &trust {
+        Ok(Ok(_)) if !home.config_file().exists() => {
+            findings.push(Finding::ok("config", "there is no glassbox.toml: the defaults apply"));
+        }
+        Ok(Ok(_)) => findings.push(Finding::ok("config", "glassbox.toml can be used")),
+        Ok(Err(error)) => findings.push(Finding::error("config", error, "fix it")),
+        Err(error) => findings.push(Finding::error("config", error, "fix it")),
+    }
+    let trust = trust.ok().and_then(Result::ok).unwrap_or_default();
+    let is_good = config.is_ok();
+    (config.unwrap_or_default(), trust, is_good)
+}
+
+/// What is wrong with a folder. One that is not there yet is made when it is needed.
+fn folder_problem(folder: &Path) -> Option<Finding> {
+    let name = folder.display();
+    let metadata = match fs::metadata(folder) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => return Some(Finding::fail("home", format!("{name}: {error}"), own_it(folder))),
+    };
+    if !metadata.is_dir() {
+        return Some(Finding::fail(
+            "home",
+            format!("{name} is not a folder"),
+            "move it away; a folder is made when it is needed",
+        ));
+    }
+    if let Err(error) = fs::read_dir(folder) {
+        return Some(Finding::fail("home", format!("{name} cannot be read: {error}"), own_it(folder)));
+    }
+    #[cfg(unix)]
+    {
+        use nix::unistd::{AccessFlags, access};
+        if let Err(error) = access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
+            return Some(Finding::fail("home", format!("{name} cannot be written: {error}"), own_it(folder)));
+        }
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+        // Writable for a group is fine: often nobody else is in it.
+        if mode & 0o002 != 0 {
+            let says = format!("everybody on this machine may write to {name}, so they could add a plugin or a grant");
+            return Some(Finding::fail("home", says, format!("chmod o-w {name}")));
+        }
+    }
+    None
+}
+
+fn own_it(folder: &Path) -> String {
+    format!(
+        "make the user that glassbox runs as its owner (chown), and let that user write to it (chmod u+rwx): {}",
+        folder.display()
+    )
+}

@@ -1,0 +1,141 @@
+//! Taking over what was set in OctoPrint's own tracker, checked as `settings` checks what is typed. It opts
+//! nobody in. OctoPrint's file is read in [`crate::home::import`].
+
+use super::octoprints::{self, KnownOctoPrint};
+use super::sending::is_on;
+use super::settings::SettingsEditor;
+use crate::home::import;
+use crate::home::settings_schema::Key;
+use crate::home::{BUNDLED_NAME, Home};
+use anyhow::{Context, Result, anyhow, bail};
+use glassbox_sandbox::Settings;
+use glassbox_util::Advised;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::path::Path;
+
+/// What is not taken over: OctoPrint's own bookkeeping, and what the user has to decide again here.
+const NOT_TAKEN: [&str; 2] = ["_config_version", "enabled"];
+
+/// A setting that differs from OctoPrint's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedSetting {
+    /// Its path.
+    pub path: String,
+    /// OctoPrint's value.
+    pub value: Value,
+    /// Ours, before it is taken over; none if it is not set.
+    pub before: Option<Value>,
+}
+
+/// What was taken over.
+#[derive(Debug)]
+pub struct Imported {
+    /// The settings that changed; none if all were the same already.
+    pub settings: Vec<ImportedSetting>,
+    /// The paths of what OctoPrint sets and our tracker has no setting for. They may hold any characters.
+    pub unknown: Vec<String>,
+    /// Whether OctoPrint's own tracker is on, as its file says.
+    pub theirs_is_on: bool,
+    /// Whether ours is.
+    pub ours_is_on: bool,
+}
+
+/// The user has set something else here, so nothing was taken over.
+#[derive(Debug)]
+pub struct Differs(
+    /// All settings that would have changed.
+    pub Vec<ImportedSetting>,
+);
+
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let differ = self.0.iter().filter(|one| one.before.is_some()).count();
+        write!(
+            f,
+            "{differ} of your settings differ from OctoPrint's, so nothing was changed; --force takes OctoPrint's"
+        )
+    }
+}
+
+impl std::error::Error for Differs {}
+
+/// What OctoPrint sets, by the path of each.
+type Values = Vec<(String, Value)>;
+
+/// Take over what is in this file; with `force` also where the user has set something else here.
+///
+/// # Errors
+/// [`Differs`] where `force` is needed. Others when the file or what is in it cannot be used, it is not clear
+/// which OctoPrint is meant, or the plugin does not accept it. Nothing has changed then.
+pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) -> Result<Imported> {
+    let mut editor = SettingsEditor::open(home, BUNDLED_NAME)?;
+    let chosen = octoprints::chosen(home, octoprint)?;
+    // One file belongs to one OctoPrint: two with one id could not be told apart.
+    let [KnownOctoPrint { home, .. }] = chosen.as_slice() else {
+        return Err(Advised::new("'import' is for one OctoPrint", "name it with --octoprint").into());
+    };
+    let theirs = import::read(file)?;
+    let wrong = || format!("{} is not taken over, and nothing was changed", file.display());
+    let (values, unknown) = sort(&theirs.tracking, &editor.keys()).with_context(wrong)?;
+    check(&values, &editor.keys()).with_context(wrong)?;
+    let here = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
+    let mut settings = compare(&values, &here);
+    if !settings.is_empty() {
+        home.change_settings(BUNDLED_NAME, |document| {
+            // Again, now that nobody else can change it.
+            settings = compare(&values, document);
+            if !force && settings.iter().any(|one| one.before.is_some()) {
+                return Err(Differs(std::mem::take(&mut settings)).into());
+            }
+            for ImportedSetting { path, value, .. } in &settings {
+                document.set(path, value.clone())?;
+            }
+            editor.must_accept(document)
+        })?;
+    }
+    import::remember(home, BUNDLED_NAME, file)?;
+    Ok(Imported { settings, unknown, theirs_is_on: theirs.is_on, ours_is_on: is_on(home, BUNDLED_NAME) })
+}
+
+/// What is set, by the path of each; and the paths that are not settings of ours.
+fn sort(tracking: &Map<String, Value>, keys: &[Key<'_>]) -> Result<(Values, Vec<String>)> {
+    let (mut values, mut unknown) = (Vec::new(), Vec::new());
+    let mut one = |path: String, value: &Value| match keys.iter().any(|key| key.path == path) {
+        // OctoPrint writes null for what is not set.
+        _ if value.is_null() => {}
+        true => values.push((path, value.clone())),
+        false => unknown.push(path),
+    };
+    for (name, value) in tracking.iter().filter(|(name, _)| !NOT_TAKEN.contains(&name.as_str())) {
+        let group = format!("{name}.");
+        let is_group = keys.iter().any(|key| key.path.starts_with(&group));
+        match value {
+            Value::Object(members) if is_group => {
+                members.iter().for_each(|(key, value)| one(format!("{group}{key}"), value));
+            }
+            value if is_group && !value.is_null() => bail!("plugins.tracking.{name} must be a group of settings"),
+            value => one(name.clone(), value),
+        }
+    }
+    Ok((values, unknown))
+}
+
+/// Check all of them, before any is taken over.
+fn check(values: &[(String, Value)], keys: &[Key<'_>]) -> Result<()> {
+    for (path, value) in values {
+        if let Some(key) = keys.iter().find(|key| key.path == *path) {
+            key.check(value).map_err(|wrong| anyhow!("plugins.tracking.{wrong}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Those that are not the same already.
+fn compare(values: &[(String, Value)], settings: &Settings) -> Vec<ImportedSetting> {
+    let differing = |(path, value): &(String, Value)| {
+        let before = settings.get(path).filter(|before| !before.is_null()).cloned();
+        (before.as_ref() != Some(value)).then(|| ImportedSetting { path: path.clone(), value: value.clone(), before })
+    };
+    values.iter().filter_map(differing).collect()
+}

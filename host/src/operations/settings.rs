@@ -1,0 +1,144 @@
+//! Showing and changing a plugin's settings, checked against the plugin's schema and then by the plugin itself.
+//! The files are in [`crate::home::settings`], the schema in [`crate::home::settings_schema`].
+
+use super::plugins::load_granted;
+use crate::home::Home;
+use crate::home::settings_schema::{self, Key};
+use anyhow::{Context, Result, anyhow, bail};
+use glassbox_sandbox::capabilities::Capabilities;
+use glassbox_sandbox::{Instance, Settings};
+use glassbox_util::Advised;
+use serde_json::Value;
+
+/// A setting, with what the plugin says about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its path, for example `events.printjob`.
+    pub path: String,
+    /// Its title; empty if the plugin gives none.
+    pub title: String,
+    /// What it does; empty if the plugin does not say.
+    pub description: String,
+    /// What holds where the user has set nothing; null for nothing.
+    pub default: Value,
+    /// What holds now.
+    pub value: Value,
+}
+
+/// A new value for a setting, which the schema allows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingChange {
+    /// The setting's path.
+    pub path: String,
+    /// The value that it is to have.
+    pub value: Value,
+}
+
+/// Reads and changes the settings of one plugin, for any OctoPrint. An instance of the plugin that can touch
+/// nothing checks each change.
+pub struct SettingsEditor {
+    plugin: String,
+    schema: Value,
+    instance: Instance,
+}
+
+impl SettingsEditor {
+    /// Ask a plugin of the home for its schema.
+    ///
+    /// # Errors
+    /// When there is no home, the plugin may not run or does not load, or its schema is not one.
+    pub fn open(home: &Home, plugin: &str) -> Result<Self> {
+        let loaded = load_granted(home, plugin)?;
+        let mut instance = Instance::new(&loaded, Capabilities::deny(), None)?;
+        let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
+        Ok(Self { plugin: plugin.into(), schema, instance })
+    }
+
+    /// All settings that there are, as the plugin's schema has them.
+    pub(super) fn keys(&self) -> Vec<Key<'_>> {
+        settings_schema::keys(&self.schema)
+    }
+
+    /// Check that there is such a setting.
+    ///
+    /// # Errors
+    /// When there is not.
+    pub fn must_have(&self, path: &str) -> Result<()> {
+        self.key(path).map(drop)
+    }
+
+    fn key(&self, path: &str) -> Result<Key<'_>> {
+        let name = &self.plugin;
+        self.keys().into_iter().find(|key| key.path == path).ok_or_else(|| {
+            let what = format!("'{path}' is not a setting of '{name}'");
+            Advised::new(what, format!("'glassbox settings {name}' lists them")).into()
+        })
+    }
+
+    /// What a user typed for a setting: JSON, or else text as it is, as in `60`, `null` or `https://..`.
+    ///
+    /// # Errors
+    /// When there is no such setting, or the schema does not allow the value.
+    pub fn parse(&self, path: &str, value: &str) -> Result<SettingChange> {
+        let key = self.key(path)?;
+        let text = Value::String(value.into());
+        let json = serde_json::from_str(value).unwrap_or_else(|_| text.clone());
+        let value = match key.check(&json) {
+            Ok(()) => json,
+            Err(_) if key.check(&text).is_ok() => text,
+            // About the value as it was meant: -1 is a number that is too small, not a text.
+            Err(wrong) => return Err(anyhow!(wrong)),
+        };
+        Ok(SettingChange { path: path.into(), value })
+    }
+
+    /// All settings as they are now, in the schema's order. `home` is that of the OctoPrint.
+    ///
+    /// # Errors
+    /// When the settings file cannot be read or is damaged.
+    pub fn read(&self, home: &Home) -> Result<Vec<Setting>> {
+        let settings = home.settings(&self.plugin)?.or_empty(&home.settings_file(&self.plugin))?;
+        Ok(self.described(&settings))
+    }
+
+    /// Make these changes, all or none; returns all settings as they are then.
+    ///
+    /// # Errors
+    /// When the plugin does not accept them, or the file cannot be written; nothing has changed then.
+    pub fn change(&mut self, home: &Home, changes: &[SettingChange]) -> Result<Vec<Setting>> {
+        let plugin = self.plugin.clone();
+        let (changed, _) = home.change_settings(&plugin, |settings| {
+            for SettingChange { path, value } in changes {
+                settings.set(path, value.clone())?;
+            }
+            self.must_accept(settings)
+        })?;
+        Ok(self.described(&changed))
+    }
+
+    /// Have the plugin check a whole document, as if the user had not opted in: nothing may be minted here.
+    pub(super) fn must_accept(&mut self, settings: &Settings) -> Result<()> {
+        let mut asked = settings.clone();
+        if asked.enabled() {
+            asked.set("enabled", false.into())?;
+        }
+        match self.instance.load(&asked)? {
+            Ok(_) => Ok(()),
+            Err(reason) => bail!("the plugin does not accept this: {reason}"),
+        }
+    }
+
+    fn described(&self, settings: &Settings) -> Vec<Setting> {
+        let describe = |key: Key<'_>| {
+            let default = key.schema.get("default").unwrap_or(&Value::Null).clone();
+            Setting {
+                title: key.text("title").into(),
+                description: key.text("description").into(),
+                value: settings.get(&key.path).unwrap_or(&default).clone(),
+                default,
+                path: key.path,
+            }
+        };
+        self.keys().into_iter().map(describe).collect()
+    }
+}

@@ -1,0 +1,230 @@
+//! The example plugin print-hours in the sandbox: a plugin that has nothing to do with OctoPrint's tracker is held
+//! to its own manifest, its own settings and its own id.
+#![allow(missing_docs)]
+
+use glassbox::home::settings_schema;
+use glassbox_sandbox::fake::Use;
+use glassbox_sandbox::{Outcome, Outgoing, Settings, inspect};
+use glassbox_tests::{Bench, PRINT_HOURS, PRINT_HOURS_PLUGIN, bench, workspace};
+use serde_json::{Value, json};
+
+const SECOND: u64 = 1_000_000_000;
+const DAY: u64 = 24 * 60 * 60 * SECOND;
+
+fn settings(document: &Value) -> Settings {
+    Settings::parse(&document.to_string()).unwrap()
+}
+
+/// Running with these settings; also what they were completed to.
+fn start(document: &Value) -> (Bench, Settings) {
+    let mut bench = bench(&PRINT_HOURS_PLUGIN);
+    let completed = bench.instance.load(&settings(document)).unwrap().unwrap();
+    assert_eq!(bench.instance.on_tick().unwrap(), Outcome::default());
+    (bench, completed)
+}
+
+fn on() -> Value {
+    json!({"enabled": true, "farm_id": "our workshop"})
+}
+
+/// The event's outcome, which sends nothing and blocks nothing.
+fn event(bench: &mut Bench, name: &str, payload: &Value) -> Option<u64> {
+    let outcome = bench.instance.on_event(name, &payload.to_string()).unwrap().unwrap();
+    assert_eq!((&outcome.sent, &outcome.blocked, &outcome.message), (&vec![], &vec![], &None));
+    outcome.next_tick
+}
+
+/// The tick at this time, which must send one request and ask for no other tick.
+fn summary(bench: &mut Bench, at: u64) -> Outgoing {
+    bench.clock.set(at);
+    let mut outcome = bench.instance.on_tick().unwrap();
+    assert_eq!((outcome.sent.len(), outcome.next_tick, &outcome.blocked), (1, None, &vec![]));
+    outcome.sent.remove(0)
+}
+
+#[test]
+fn it_imports_only_what_it_uses_of_the_world() {
+    let found = inspect("print-hours", PRINT_HOURS).unwrap();
+    let expected = ["glassbox:tracker/http@1.0.0", "glassbox:tracker/clock@1.0.0", "wasi:random/random@0.2.12"];
+    let mut imports = found.imports;
+    imports.sort_by_key(|import| expected.iter().position(|known| known == import));
+    assert_eq!(imports, expected);
+    assert_eq!(found.differences, [""; 0]);
+    assert!(PRINT_HOURS.len() <= 150_000, "{} bytes", PRINT_HOURS.len());
+}
+
+#[test]
+fn a_day_is_said_once_at_the_asked_tick_in_the_declared_order() {
+    let (mut bench, _) = start(&on());
+    bench.clock.set(5 * SECOND);
+    let due = 5 * SECOND + DAY;
+    assert_eq!(event(&mut bench, "PrintDone", &json!({"time": 5400.5, "path": "secret.gcode"})), Some(due));
+    bench.clock.set(6 * SECOND);
+    assert_eq!(event(&mut bench, "PrintCancelled", &json!({"time": 600, "reason": "cancelled"})), Some(due));
+    // What it does not see is not even handed over.
+    assert_eq!(bench.instance.on_event("PrintStarted", "{}").unwrap(), None);
+    bench.clock.set(due - 1);
+    assert_eq!(bench.instance.on_tick().unwrap(), Outcome { next_tick: Some(due), ..Outcome::default() });
+
+    let sent = summary(&mut bench, due);
+    assert_eq!(sent.url, "http://127.0.0.1:8000/our%20workshop/summary/");
+    assert_eq!(sent.form, "done=1&failed=0&cancelled=1&hours=1.7");
+    assert_eq!((sent.method.to_string().as_str(), sent.user_agent.as_str()), ("GET", "print-hours/1"));
+    let declared = PRINT_HOURS_PLUGIN.policy.manifest().says[0].fields.iter().map(|field| &field.name);
+    assert!(declared.eq(sent.fields.iter().map(|(name, _)| name)));
+
+    // An idle day asks for nothing and says nothing; the next print begins the next one.
+    bench.clock.set(9 * DAY);
+    assert_eq!(bench.instance.on_tick().unwrap(), Outcome::default());
+    assert_eq!(event(&mut bench, "PrintFailed", &json!({"time": 360, "reason": "error"})), Some(10 * DAY));
+    assert_eq!(summary(&mut bench, 10 * DAY).form, "done=0&failed=1&cancelled=0&hours=0.1");
+}
+
+#[test]
+fn a_recorded_session_is_counted_as_it_was() {
+    let (mut bench, _) = start(&on());
+    let file = workspace().join("examples/sessions/octoprint-1.11.8.events.jsonl");
+    let mut seen = 0;
+    for line in std::fs::read_to_string(file).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let Some(name) = line["event"].as_str() else { continue };
+        let outcome = bench.instance.on_event(name, &line["payload"].to_string()).unwrap();
+        seen += usize::from(outcome.is_some());
+    }
+    // Two done, three failed, and three that were cancelled, each told of twice.
+    assert_eq!(seen, 11);
+    assert_eq!(summary(&mut bench, DAY).form, "done=2&failed=3&cancelled=3&hours=0.0");
+}
+
+#[test]
+fn a_handover_in_the_middle_of_the_day_loses_nothing() {
+    let (mut old, _) = start(&on());
+    old.clock.set(100 * SECOND);
+    event(&mut old, "PrintDone", &json!({"time": 7200}));
+    old.clock.set(40 * SECOND + DAY);
+    event(&mut old, "PrintFailed", &json!({"time": 1800, "reason": "error"}));
+    let state = old.instance.save().unwrap();
+
+    // Ten seconds on the way; the new clock counts from another point.
+    let mut new = bench(&PRINT_HOURS_PLUGIN);
+    new.clock.set(7 * SECOND);
+    new.instance.load(&settings(&on())).unwrap().unwrap();
+    assert_eq!(new.instance.restore(&state, 10 * SECOND).unwrap(), Ok(()));
+    let left = 50 * SECOND;
+    let due = 7 * SECOND + left;
+    assert_eq!(new.instance.on_tick().unwrap().next_tick, Some(due));
+    event(&mut new, "PrintDone", &json!({"time": 3600}));
+    assert_eq!(summary(&mut new, due).form, "done=2&failed=1&cancelled=0&hours=3.5");
+    // And the one after that has an empty day to hand over.
+    let state = new.instance.save().unwrap();
+    let mut last = bench(&PRINT_HOURS_PLUGIN);
+    last.instance.load(&settings(&on())).unwrap().unwrap();
+    assert_eq!(last.instance.restore(&state, 0).unwrap(), Ok(()));
+    assert_eq!(last.instance.on_tick().unwrap(), Outcome::default());
+}
+
+#[test]
+fn a_state_that_is_damaged_is_refused_and_the_instance_lives() {
+    let (mut bench, _) = start(&on());
+    for state in ["", "[", "{}", "\"\"", "{\"done\": \"many\"}"] {
+        assert!(bench.instance.restore(state, u64::MAX).unwrap().is_err(), "{state}");
+    }
+    assert_eq!(event(&mut bench, "PrintDone", &Value::Null), Some(DAY));
+}
+
+#[test]
+fn before_the_yes_nothing_is_counted_sent_or_made() {
+    for document in [json!({}), json!({"enabled": false}), json!({"enabled": null, "interval": 1})] {
+        let (mut bench, completed) = start(&document);
+        assert_eq!(completed, settings(&document));
+        assert_eq!(event(&mut bench, "PrintDone", &json!({"time": 7200})), None);
+        assert_eq!(bench.instance.save().unwrap(), "null");
+        bench.clock.set(2 * DAY);
+        assert_eq!(bench.instance.on_tick().unwrap(), Outcome::default());
+        let used = bench.record.take();
+        assert!(used.is_empty(), "{used:?}");
+    }
+}
+
+#[test]
+fn after_the_no_what_was_counted_is_forgotten() {
+    let (mut bench, _) = start(&on());
+    event(&mut bench, "PrintDone", &json!({"time": 7200}));
+    bench.instance.load(&settings(&json!({"enabled": false, "farm_id": "our workshop"}))).unwrap().unwrap();
+    bench.instance.load(&settings(&on())).unwrap().unwrap();
+    bench.clock.set(2 * DAY);
+    assert_eq!(bench.instance.on_tick().unwrap(), Outcome::default());
+}
+
+#[test]
+fn the_yes_makes_an_id_and_changes_nothing_else() {
+    let document = json!({"enabled": true, "interval": 3600, "server": "http://127.0.0.1:1/{event}"});
+    let (mut bench, completed) = start(&document);
+    let mut expected = settings(&document);
+    expected.set("farm_id", "07".repeat(16).into()).unwrap();
+    assert_eq!(completed, expected);
+    assert_eq!(bench.record.take(), [Use::Fill(vec![7; 16])]);
+    event(&mut bench, "PrintDone", &Value::Null);
+    assert_eq!(summary(&mut bench, 3600 * SECOND).url, "http://127.0.0.1:1/summary");
+}
+
+#[test]
+fn an_id_that_is_there_stays_whoever_made_it() {
+    let document = json!({"enabled": true, "farm_id": "our workshop", "unique_id": null, "file_salt": "mine"});
+    let (bench, completed) = start(&document);
+    assert_eq!(completed, settings(&document));
+    assert_eq!(bench.record.take(), []);
+}
+
+#[test]
+fn settings_that_it_does_not_accept_are_named() {
+    let mut bench = bench(&PRINT_HOURS_PLUGIN);
+    for (change, key) in [("interval", json!(0)), ("interval", json!("1h")), ("farm_id", json!(["a"]))] {
+        let mut document = settings(&on());
+        document.set(change, key).unwrap();
+        let reason = bench.instance.load(&document).unwrap().unwrap_err();
+        assert!(reason.0.starts_with(change), "{reason}");
+    }
+}
+
+#[test]
+fn payloads_of_any_kind_are_survived() {
+    let (mut bench, _) = start(&on());
+    let payloads = [
+        json!(null),
+        json!([]),
+        json!("PrintDone"),
+        json!({"time": null}),
+        json!({"time": "1"}),
+        json!({"time": -1e300}),
+        json!({"time": u64::MAX}),
+        json!({"time": [1, 2], "reason": {"time": 1}}),
+        json!({"reason": 7}),
+    ];
+    for payload in &payloads {
+        for name in ["PrintDone", "PrintFailed", "PrintCancelled"] {
+            assert_eq!(event(&mut bench, name, payload), Some(DAY));
+        }
+    }
+    let outcome = bench.instance.on_event("PrintDone", "{\"time\": ").unwrap().unwrap();
+    assert!(outcome.message.unwrap().starts_with("PrintDone was not delivered: "));
+    assert_eq!(summary(&mut bench, DAY).form, "done=9&failed=9&cancelled=9&hours=0.0");
+}
+
+#[test]
+fn its_schema_agrees_with_its_manifest_and_its_own_check() {
+    let mut bench = bench(&PRINT_HOURS_PLUGIN);
+    let schema: Value = serde_json::from_str(&bench.instance.schema().unwrap()).unwrap();
+    let keys = settings_schema::keys(&schema);
+    let paths: Vec<_> = keys.iter().map(|key| key.path.as_str()).collect();
+    assert_eq!(paths, ["enabled", "farm_id", "server", "interval"]);
+    let http = PRINT_HOURS_PLUGIN.policy.manifest().capabilities.http.as_ref().unwrap();
+    assert_eq!(keys[2].schema["default"], json!(http.url));
+    assert_eq!((http.url_setting.as_deref(), http.id_setting.as_str()), (Some("server"), "farm_id"));
+    for (interval, good) in [(json!(0), false), (json!(1), true), (json!(31_622_400), true), (json!(31_622_401), false)]
+    {
+        let document = settings(&json!({ "interval": interval }));
+        assert_eq!(keys[3].check(&interval).is_ok(), good, "{interval}");
+        assert_eq!(bench.instance.load(&document).unwrap().is_ok(), good, "{interval}");
+    }
+}
