@@ -6,7 +6,7 @@ use super::octoprints::KnownOctoPrint;
 use super::sending::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
-use crate::sources::octoprint::connection_status::{self, ConnectionStatus};
+use crate::sources::octoprint::connection_status::{self, Connection};
 use crate::sources::octoprint::own_tracker::SWITCH;
 use glassbox_util::Advised;
 use glassbox_util::text::printable;

@@ -5,7 +5,7 @@ use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, Rate, Rejected, Settings};
+use glassbox_sandbox::{Error, Instance, Outcome, Plugin, RateLimit, Rejected, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -34,13 +34,13 @@ impl RecordedInstance {
         plugin: &Arc<Plugin>,
         capabilities: Capabilities,
         veto: Option<&'static str>,
-        before: Option<(Rate, Option<u64>)>,
+        before: Option<(RateLimit, Option<u64>)>,
         recorder: Option<&Recorder>,
     ) -> Result<Self, Error> {
         let (rate, after) = before.unzip();
         let Some(recorder) = recorder else {
             let mut instance = Instance::new(plugin, capabilities, veto)?;
-            rate.into_iter().for_each(|rate| instance.go_on_from(rate));
+            rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
             return Ok(Self { instance, recording: None });
         };
         let (tape, capabilities) = Tape::tap(capabilities, &plugin.policy);
@@ -59,14 +59,14 @@ impl RecordedInstance {
         let returned = made.as_ref().map_or_else(failed, |_| Returned::Started);
         recording.keep(moment, Call::Start(start), returned, None);
         let mut instance = made?;
-        rate.into_iter().for_each(|rate| instance.go_on_from(rate));
+        rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
         Ok(Self { instance, recording: Some(recording) })
     }
 
     /// How much it has sent, and its number in a recording, for the instance that follows.
     #[must_use]
-    pub fn rate(&self) -> (Rate, Option<u64>) {
-        (self.instance.rate(), self.recording.as_ref().map(|recording| recording.instance_id))
+    pub fn rate(&self) -> (RateLimit, Option<u64>) {
+        (self.instance.rate_limit(), self.recording.as_ref().map(|recording| recording.instance_id))
     }
 
     /// Like [`Instance::load`].

@@ -5,7 +5,7 @@ use super::crossing::{Call, HostCall, RecordedCall, Returned, Start};
 use super::recorded_instance::{added, done, failed};
 use super::script::Script;
 use super::tape::Tape;
-use glassbox_sandbox::{Instance, Plugin, Rate, Settings, consent};
+use glassbox_sandbox::{Instance, Plugin, RateLimit, Settings, consent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Scenarios {
 struct Scenario {
     /// None once it has failed.
     instance: Option<Instance>,
-    rate: Rate,
+    rate: RateLimit,
     tape: Tape,
     /// How much work the last call was.
     fuel: Option<u64>,
@@ -71,21 +71,21 @@ fn never_started() -> Option<Returned> {
 }
 
 impl Scenario {
-    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<Rate>, script: &Script) -> (Self, Returned) {
+    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<RateLimit>, script: &Script) -> (Self, Returned) {
         let veto = start.veto.as_deref().and_then(|veto| consent::VARIABLES.into_iter().find(|name| *name == veto));
         let (tape, capabilities) = Tape::tap(script.capabilities(), &plugin.policy);
         let (instance, returned) = match Instance::new(plugin, capabilities, veto) {
             Ok(mut instance) => {
-                rate.into_iter().for_each(|rate| instance.go_on_from(rate));
+                rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
                 (Some(instance), Returned::Started)
             }
             Err(error) => (None, failed(&error)),
         };
-        (Self { instance, rate: rate.unwrap_or(Rate::new(0)), tape, fuel: None }, returned)
+        (Self { instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, returned)
     }
 
-    fn rate(&self) -> Rate {
-        self.instance.as_ref().map_or(self.rate, Instance::rate)
+    fn rate(&self) -> RateLimit {
+        self.instance.as_ref().map_or(self.rate, Instance::rate_limit)
     }
 
     fn make(&mut self, call: &Call) -> Option<Returned> {

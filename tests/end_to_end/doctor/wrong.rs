@@ -116,7 +116,7 @@ fn what_is_wrong_with_an_octoprint() {
     odd(
         "/sockjs/websocket",
         ("400 BAD REQUEST", ""),
-        "instead of opening a WebSocket",
+        "answered 400 instead of opening a WebSocket",
         "let the proxy in front of OctoPrint pass WebSockets on",
     );
     set_up.server.how().version = "1.7.3";

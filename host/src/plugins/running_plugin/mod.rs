@@ -6,7 +6,7 @@ mod rollback;
 
 use crate::record::{RecordedInstance, Recorder};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, Rate, Settings};
+use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, RateLimit, Settings};
 use std::sync::Arc;
 
 /// A new version is on probation for so many calls: if one of them fails, the version before it is put back.
@@ -55,7 +55,7 @@ pub struct RunningPlugin {
     settings: Settings,
     state: Option<State>,
     /// How much it has sent, as a restart must not let it send more; and the instance's number in a recording.
-    rate: Option<(Rate, Option<u64>)>,
+    rate: Option<(RateLimit, Option<u64>)>,
     next_tick: Option<u64>,
     /// The version before this one, while this one is on probation.
     previous: Option<Previous>,
