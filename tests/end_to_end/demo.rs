@@ -147,7 +147,7 @@ fn a_port_in_use_is_an_error() {
     let port = url.split([':', '/']).nth(4).unwrap();
     let message = demo(&["--port", port]).error();
     let expected = format!(
-        "port {port} cannot be used; choose another with --port, or 0 for any: Address already in use (os error 98)"
+        "port {port} cannot be used: Address already in use (os error 98); choose another with --port, or 0 for any"
     );
     assert_eq!(message, expected);
 }

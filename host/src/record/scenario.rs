@@ -101,9 +101,9 @@ impl Scenario {
                     .map(|loaded| Some(Back::Loaded(loaded))),
                 Err(reason) => Ok(Some(Back::Loaded(Err(format!("the recorded settings are none: {reason}"))))),
             },
-            Call::Restore { state, age } => instance
-                .restore(state, *age)
-                .map(|restored| Some(Back::Restored(restored.map_err(|reason| reason.0)))),
+            Call::Restore { state, age } => {
+                instance.restore(state, *age).map(|restored| Some(Back::Restored(restored.map_err(|reason| reason.0))))
+            }
             Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
             Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Back::Saved(state))),
