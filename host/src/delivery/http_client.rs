@@ -1,6 +1,7 @@
 //! Sends one request to its server, once: connections, TLS, limits on time and size, and whether the server can have
 //! received it. When to send a request, and whether to send it again, is decided in `worker.rs`.
 
+use super::WITHDRAWN;
 use crate::net::ConnectError;
 use crate::net::tls_trust::{SharedConnector, TlsTrust};
 use glassbox_sandbox::{Method, Outgoing};
@@ -54,25 +55,29 @@ pub struct HttpClient {
     written: Written,
 }
 
-/// Whether a byte of the current request was written to a connection.
-#[derive(Clone, Debug, Default)]
-struct Written(Arc<AtomicBool>);
+/// Whether a byte of the current request was written to a connection, and whether one still may be.
+#[derive(Clone, Debug)]
+struct Written {
+    written: Arc<AtomicBool>,
+    withdrawn: Arc<AtomicBool>,
+}
 
 impl Written {
     fn set(&self, written: bool) {
-        self.0.store(written, Ordering::SeqCst);
+        self.written.store(written, Ordering::SeqCst);
     }
 
     fn get(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.written.load(Ordering::SeqCst)
     }
 }
 
 impl HttpClient {
-    /// A client without a connection. Servers' certificates must be signed by one of these CAs.
+    /// A client without a connection. Servers' certificates must be signed by one of these CAs. While `withdrawn` is
+    /// set, no request begins to leave, even if its connection has just been made.
     #[must_use]
-    pub fn new(trust: &TlsTrust) -> Self {
-        let written = Written::default();
+    pub fn new(trust: &TlsTrust, withdrawn: &Arc<AtomicBool>) -> Self {
+        let written = Written { written: Arc::default(), withdrawn: withdrawn.clone() };
         Self { agent: agent(trust, &written, OUTPUT), trust: trust.clone(), written }
     }
 
@@ -167,6 +172,10 @@ impl Transport for ObservedTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        // A connection takes seconds to make, in which consent may have been withdrawn.
+        if !self.written.get() && self.written.withdrawn.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other(WITHDRAWN).into());
+        }
         self.written.set(true);
         self.read = 0;
         self.inner.transmit_output(amount, timeout)

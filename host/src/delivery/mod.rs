@@ -7,3 +7,6 @@ pub mod send_queue;
 mod worker;
 
 pub use send_queue::{SendQueue, Tally};
+
+/// Why a request that waited was dropped, for the journal.
+const WITHDRAWN: &str = "consent or grant was taken back before it was sent";

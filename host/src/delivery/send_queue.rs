@@ -2,6 +2,7 @@
 //! is something to send and for a moment longer, as a host may have hundreds of queues, nearly always empty. What may
 //! be queued is decided in the sandbox, when to try again in `worker.rs`.
 
+use super::WITHDRAWN;
 use super::outage::Outage;
 use super::worker::Worker;
 use crate::home::instance_journal::{Cause, InstanceJournal};
@@ -10,15 +11,13 @@ use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Http;
 use glassbox_sandbox::{Outgoing, limits};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The stack of a worker's thread, in bytes. It is too small for the system to use huge pages for it, so that only what
 /// is used of it takes memory.
 const STACK: usize = 1 << 20;
-
-/// Why a request that waited was dropped, for the journal.
-pub(super) const WITHDRAWN: &str = "consent or grant was taken back before it was sent";
 
 /// What happened to the requests so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +65,7 @@ pub(super) struct State {
     /// The request that the worker is sending; it is no longer in the queue.
     pub(super) in_flight: Option<QueuedRequest>,
     /// Consent was withdrawn: the request in flight is not tried again.
-    pub(super) withdrawn: bool,
+    pub(super) withdrawn: Arc<AtomicBool>,
     /// There are no more handles to the queue.
     pub(super) ended: bool,
     /// Consent or grant was withdrawn: nothing is queued.
@@ -86,7 +85,7 @@ impl SendQueue {
             working: false,
             outage: Some(Outage::none(name)),
             in_flight: None,
-            withdrawn: false,
+            withdrawn: Arc::default(),
             ended: false,
             closed: false,
             trust,
@@ -102,12 +101,12 @@ impl SendQueue {
         }))))
     }
 
-    /// Drop all requests that wait, as consent was withdrawn. The one in flight is not tried again. Returns how many
-    /// were dropped.
+    /// Drop all requests that wait, as consent was withdrawn. The one in flight is stopped if nothing of it was written
+    /// yet, and is not tried again. Returns how many were dropped.
     pub fn clear(&self) -> usize {
         let mut state = self.0.0.lock();
         let waiting = std::mem::take(&mut state.queue);
-        state.withdrawn = true;
+        state.withdrawn.store(true, Ordering::SeqCst);
         state.tally.dropped += waiting.len() as u64;
         self.0.0.changed.notify_all();
         drop(state);

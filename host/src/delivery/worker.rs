@@ -1,13 +1,15 @@
 //! Sends the requests of one queue, in order, and decides when to try again: only if the server cannot have received the
 //! request, a few times within a minute. How one attempt is made is in `http_client.rs`.
 
+use super::WITHDRAWN;
 use super::http_client::{Attempt, HttpClient, IDLE};
 use super::outage::Outage;
-use super::send_queue::{QueueShared, QueuedRequest, WITHDRAWN};
+use super::send_queue::{QueueShared, QueuedRequest};
 use glassbox_journal::What;
 use glassbox_sandbox::Outgoing;
 use glassbox_util::random_part;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A request that has waited for longer than this is dropped: the server stamps it with the time when it arrives, so
@@ -28,7 +30,7 @@ impl Worker {
     pub(super) fn new(queue: Arc<QueueShared>) -> Self {
         let mut state = queue.lock();
         state.trust_changed = false;
-        let (client, outage) = (HttpClient::new(&state.trust), state.outage.take());
+        let (client, outage) = (HttpClient::new(&state.trust, &state.withdrawn), state.outage.take());
         drop(state);
         let outage = outage.unwrap_or_else(|| Outage::none(&queue.name));
         Self { client, queue, outage }
@@ -40,7 +42,7 @@ impl Worker {
             let QueuedRequest { request, since, cause } = &waiting;
             let mut state = self.queue.lock();
             if std::mem::take(&mut state.trust_changed) {
-                self.client = HttpClient::new(&state.trust);
+                self.client = HttpClient::new(&state.trust, &state.withdrawn);
             }
             drop(state);
             let attempt = self.deliver(request, *since);
@@ -86,7 +88,7 @@ impl Worker {
             }
             if let Some(next) = state.queue.pop_front() {
                 state.in_flight = Some(next.clone());
-                state.withdrawn = false;
+                state.withdrawn.store(false, Ordering::SeqCst);
                 return Some(next);
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -106,7 +108,7 @@ impl Worker {
         let mut last = "it waited too long".to_string();
         while queued.elapsed() <= TOO_LATE {
             // Also before the first attempt.
-            if self.queue.lock().withdrawn {
+            if self.queue.lock().withdrawn.load(Ordering::SeqCst) {
                 return Attempt::NotSent(WITHDRAWN.into());
             }
             match self.client.send(request) {
@@ -127,8 +129,9 @@ impl Worker {
         let mut state = self.queue.lock();
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if state.ended || state.withdrawn || left.is_zero() {
-                return !state.ended && !state.withdrawn;
+            let withdrawn = state.withdrawn.load(Ordering::SeqCst);
+            if state.ended || withdrawn || left.is_zero() {
+                return !state.ended && !withdrawn;
             }
             state = self.queue.wait(state, left);
         }
