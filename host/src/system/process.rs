@@ -55,9 +55,13 @@ pub(super) fn run(program: &Path, arguments: &[&str], limits: Limits) -> Result<
 }
 
 fn start(program: &Path, arguments: &[&str]) -> io::Result<(Process, Communicator)> {
-    // Without PATH a bare name would be taken from the working folder.
-    let path = std::env::var_os("PATH").filter(|path| !path.is_empty()).ok_or(io::ErrorKind::NotFound)?;
-    let command = Exec::cmd(program).args(arguments.iter().copied()).env_clear().env("PATH", path);
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
+    if path.is_none() && program.parent() == Some(Path::new("")) {
+        // It would be taken from the working folder.
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let command = Exec::cmd(program).args(arguments.iter().copied()).env_clear();
+    let command = command.env_extend(path.map(|path| ("PATH", path)));
     let command = command.stdin(Redirection::Null).stdout(Redirection::Pipe).stderr(Redirection::Null);
     // Detached: else dropping a process waits for it, even for one that hangs in the kernel.
     let mut job = command.detached().start()?;
