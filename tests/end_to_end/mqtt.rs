@@ -328,8 +328,8 @@ fn a_broker_that_fell_silent_is_noticed() {
     let broker_of_ours =
         glassbox::home::config::mqtt::Broker { address, login: None, octoprints: vec![(None, "a/".into())] };
     let short = Duration::from_millis(100);
-    let patience = Timeouts { setup: LONG, quiet: short, answer: 5 * short };
-    let mut client = Client::connect(&broker_of_ours, &TlsTrust::default(), patience).unwrap();
+    let timeouts = Timeouts { setup: LONG, quiet: short, answer: 5 * short };
+    let mut client = Client::connect(&broker_of_ours, &TlsTrust::default(), timeouts).unwrap();
     let kept = client.next(None).unwrap().unwrap();
     assert_eq!((kept.topic.as_str(), &kept.payload[..], kept.retained), ("a/mqtt", &b"connected"[..], true));
     let trouble = loop {

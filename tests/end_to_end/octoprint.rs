@@ -7,7 +7,7 @@ use crate::support::{Home, LONG, Process, SILENCE, START, kinds, names, receiver
 use glassbox::net::tls_trust::TlsTrust;
 use glassbox::net::waker::waker;
 use glassbox::net::{Address, ConnectError, Peer, Timeouts};
-use glassbox::sources::octoprint::push::Push;
+use glassbox::sources::octoprint::push::{Push, PushMessage};
 use glassbox_audit::conformance::receiver::Receiver;
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -302,8 +302,8 @@ fn over_tls_and_below_a_path() {
     stop(host);
 }
 
-fn connect(url: &str, patience: Timeouts) -> Result<Push, ConnectError> {
-    Push::connect(&Address::parse(url, Peer::OctoPrint).unwrap(), &TlsTrust::default(), patience)
+fn connect(url: &str, timeouts: Timeouts) -> Result<Push, ConnectError> {
+    Push::connect(&Address::parse(url, Peer::OctoPrint).unwrap(), &TlsTrust::default(), timeouts)
 }
 
 #[test]
@@ -311,12 +311,12 @@ fn a_peer_that_fell_silent_is_noticed() {
     let server = PushServer::start();
     server.how().mute = true;
     let short = Duration::from_millis(100);
-    let patience = Timeouts { setup: LONG, quiet: short, answer: short };
-    let mut push = connect(&server.url(), patience).unwrap();
-    let (_rope, bell) = waker().unwrap();
+    let timeouts = Timeouts { setup: LONG, quiet: short, answer: short };
+    let mut push = connect(&server.url(), timeouts).unwrap();
+    let (_waker, waiter) = waker().unwrap();
     let began = Instant::now();
     let trouble = loop {
-        if let Err(trouble) = push.next(&bell, None) {
+        if let Err(trouble) = push.next(&waiter, None) {
             break trouble;
         }
     };
@@ -325,9 +325,9 @@ fn a_peer_that_fell_silent_is_noticed() {
     // One that only says nothing is asked, and answers.
     let server = PushServer::start();
     let mut push = connect(&server.url(), Timeouts { setup: LONG, quiet: short, answer: LONG }).unwrap();
-    let mut pongs = 0;
-    while pongs < 3 {
-        pongs += u32::from(push.next(&bell, None).unwrap() == glassbox::sources::octoprint::push::PushMessage::Pong);
+    let mut echoes = 0;
+    while echoes < 3 {
+        echoes += u32::from(push.next(&waiter, None).unwrap() == PushMessage::Pong);
     }
 }
 
@@ -338,8 +338,8 @@ fn a_connection_that_does_not_come_about_is_given_up() {
     for scheme in ["http", "https"] {
         let url = format!("{scheme}://{}", silent.local_addr().unwrap());
         let began = Instant::now();
-        let patience = Timeouts { setup: Duration::from_millis(200), ..Timeouts::default() };
-        let Err(trouble) = connect(&url, patience) else { panic!("connected") };
+        let timeouts = Timeouts { setup: Duration::from_millis(200), ..Timeouts::default() };
+        let Err(trouble) = connect(&url, timeouts) else { panic!("connected") };
         assert_eq!(trouble, ConnectError::away("there was no answer in time"));
         assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
     }

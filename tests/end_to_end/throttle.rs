@@ -62,5 +62,5 @@ fn a_query_that_fails_costs_its_fields_and_one_line() {
     host.close();
     let log = host.wait(LONG).log();
     assert_eq!(log.matches("no throttle state from").count(), 1, "{log}");
-    assert!(log.contains(r#"it ended with exit status: 255 and printed "VCHI initialization failed""#), "{log}");
+    assert!(log.contains(r#"it ended with exit code 255 and printed "VCHI initialization failed""#), "{log}");
 }

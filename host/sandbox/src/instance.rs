@@ -6,7 +6,7 @@ use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::bindings::wasi::random::random;
 use crate::capabilities::Capabilities;
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
-use crate::rate::Rate;
+use crate::rate_limit::RateLimit;
 use crate::{Consent, Error, Plugin, Policy, Settings, Stage, limits, printable};
 use std::sync::Arc;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
@@ -18,7 +18,7 @@ pub struct State {
     settings: Settings,
     veto: Option<&'static str>,
     limits: StoreLimits,
-    rate: Rate,
+    rate_limit: RateLimit,
     /// Whether the current call may send: only `on-event` and `on-tick` may.
     may_send: bool,
     /// What the current call has sent and what was blocked, until it returns.
@@ -65,7 +65,7 @@ impl Instance {
     /// Of [`Stage::Instantiate`], when it does not start within the limits.
     pub fn new(plugin: &Arc<Plugin>, capabilities: Capabilities, veto: Option<&'static str>) -> Result<Self, Error> {
         let state = State {
-            rate: Rate::new(capabilities.clock.now()),
+            rate_limit: RateLimit::new(capabilities.clock.now()),
             capabilities,
             policy: plugin.policy.clone(),
             settings: Settings::default(),
@@ -256,13 +256,13 @@ impl Instance {
 
     /// How much more it may send now, for the next instance of the same plugin: a restart must not refill it.
     #[must_use]
-    pub fn rate(&self) -> Rate {
-        self.store.data().rate
+    pub fn rate_limit(&self) -> RateLimit {
+        self.store.data().rate_limit
     }
 
     /// Carry on with the rate of the previous instance.
-    pub fn go_on_from(&mut self, rate: Rate) {
-        self.store.data_mut().rate = rate;
+    pub fn resume_rate_limit(&mut self, rate_limit: RateLimit) {
+        self.store.data_mut().rate_limit = rate_limit;
     }
 
     fn outcome(&mut self, answer: Result<Option<u64>, String>) -> Outcome {
@@ -352,7 +352,7 @@ impl State {
             "too many requests in one call"
         } else if self.sent.len() >= self.capabilities.http.room() {
             "the send queue is full"
-        } else if !self.rate.take(self.capabilities.clock.now()) {
+        } else if !self.rate_limit.take(self.capabilities.clock.now()) {
             "too many requests in a short time"
         } else {
             self.sent.push(outgoing);

@@ -76,7 +76,7 @@ pub mod limits;
 pub mod manifest;
 mod policy;
 #[cfg(feature = "engine")]
-mod rate;
+mod rate_limit;
 mod settings;
 
 pub use check::inspect;
@@ -92,5 +92,5 @@ pub use instance::{Instance, Outcome, Rejected};
 pub use manifest::Manifest;
 pub use policy::{PayloadError, Policy, UnusableRules};
 #[cfg(feature = "engine")]
-pub use rate::Rate;
+pub use rate_limit::RateLimit;
 pub use settings::{Settings, SettingsError};

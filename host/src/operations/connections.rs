@@ -6,7 +6,7 @@ use super::octoprints::KnownOctoPrint;
 use super::sending::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
-use crate::sources::octoprint::connection_status::{self, ConnectionStatus};
+use crate::sources::octoprint::connection_status::{self, Connection};
 use crate::sources::octoprint::own_tracker::SWITCH;
 use glassbox_util::Advised;
 use glassbox_util::text::printable;
@@ -38,7 +38,7 @@ pub enum CountedTwice {
 #[must_use]
 pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionReport> {
     let running = home.is_running();
-    let status = |(name, connection): (String, ConnectionStatus)| {
+    let status = |(name, connection): (String, Connection)| {
         let one = octoprints.iter().find(|one| one.display_name() == name);
         if one.is_none() && only_these {
             return None;
@@ -58,9 +58,8 @@ pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<
 /// too; none if the connection to that OctoPrint has shown it already.
 #[must_use]
 pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
-    let shown = |(name, connection): &(String, ConnectionStatus)| {
-        name == one.display_name() && connection.own_tracker == Some(true)
-    };
+    let shown =
+        |(name, connection): &(String, Connection)| name == one.display_name() && connection.own_tracker == Some(true);
     let file = import::still_on(&one.home, BUNDLED_NAME)?;
     if !is_on(&one.home, BUNDLED_NAME) || connection_status::all(home).iter().any(shown) {
         return None;
@@ -72,8 +71,8 @@ pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
 
 /// Whether events arrive, in words that are safe to print.
 #[must_use]
-pub fn summary(connection: &ConnectionStatus, running: bool) -> String {
-    let ConnectionStatus { url, version, heard, since, reason, .. } = connection;
+pub fn summary(connection: &Connection, running: bool) -> String {
+    let Connection { url, version, heard, since, reason, .. } = connection;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let since = printable(since, usize::MAX);
     let octoprint = printable(&version, usize::MAX);
@@ -89,12 +88,12 @@ pub fn summary(connection: &ConnectionStatus, running: bool) -> String {
 }
 
 /// What does not arrive. What never can is told only where anything ever did.
-fn missing(connection: &ConnectionStatus) -> Vec<String> {
+fn missing(connection: &Connection) -> Vec<String> {
     let never = connection.version.as_ref().map(|_| "webui_load, which never comes over the push API".to_string());
     connection.missing.iter().map(ToString::to_string).chain(never).collect()
 }
 
-fn counted_twice(connection: &ConnectionStatus) -> Option<CountedTwice> {
+fn counted_twice(connection: &Connection) -> Option<CountedTwice> {
     match connection.own_tracker {
         _ if connection.version.is_none() => None,
         Some(true) => Some(CountedTwice::Yes),

@@ -1,10 +1,10 @@
-//! Monotonic time. The wall clock is not here, since no tracker is given one.
+//! Monotonic time, for trackers. They are given no wall clock; the host's own is in `wall_clock.rs`.
 
 use glassbox_sandbox::capabilities::Clock;
 use std::time::Instant;
 
-/// The system's monotonic clock, counted in nanoseconds from when this was made. Copies count from
-/// the same point, so their times can be compared.
+/// The system's monotonic clock, in nanoseconds since this was made. Copies have the same zero, so that their times can
+/// be compared.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,

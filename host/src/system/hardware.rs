@@ -1,28 +1,25 @@
-//! What is known of the machine: read once from the files of Linux, and from sysinfo on other systems.
-//! Nothing here fails; what cannot be found out is left out.
+//! The machine's hardware, for trackers: read once from the files of Linux, and with sysinfo on other systems. Nothing
+//! here fails; what cannot be found out is left out.
 //!
-//! The numbers are those that OctoPrint reports of itself (it asks Python's `platform` and psutil), so
-//! that reports of both can be compared.
+//! The numbers are those that OctoPrint reports of itself (it asks Python's `platform` and psutil), so that reports of
+//! both can be compared. The name of the platform is made in `platform.rs`.
 
-use super::process::{Limits, run};
+use super::platform;
 use glassbox_sandbox::capabilities::{Hardware, Machine};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 /// How much of a file is read, in bytes.
 const FILE: u64 = 64 * 1024;
-/// The same for `/proc/cpuinfo`, which has some 1.5 KiB for each processor.
+/// The same for `/proc/cpuinfo`, which has about 1.5 KiB for each processor.
 const CPUINFO: u64 = 1024 * 1024;
 /// How long a text may be, in characters.
 const TEXT: usize = 256;
-/// What `getconf` may use up.
-const GETCONF: Limits = Limits { time: Duration::from_secs(1), bytes: 1024 };
 
-/// Looks at the machine under a root folder, the first time that it is asked.
+/// The machine below a root folder, which is looked at when it is first asked.
 #[derive(Debug)]
 pub struct SystemHardware {
     root: PathBuf,
@@ -30,10 +27,10 @@ pub struct SystemHardware {
 }
 
 impl SystemHardware {
-    /// The machine whose files are under `root`: `/`, or in tests a folder with a few of the same files.
+    /// The machine whose files are below `root`: `/`, or in tests a folder with a few of the same files.
     ///
-    /// Under another root than `/`, what comes from no file (the system, the processor's name, its
-    /// width) is still that of the machine that this runs on.
+    /// With another root than `/`, what is not read from files (the operating system, the processor's name and width) is
+    /// still that of the machine that this runs on.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), machine: OnceLock::new() }
@@ -48,7 +45,7 @@ impl SystemHardware {
             cores: cores(cpuinfo.as_deref()),
             frequency_mhz: self.frequency(cpuinfo.as_deref()),
             memory_bytes: self.memory(),
-            // Other boards have such a file too. OctoPrint's Pi support leaves them alone, and so do we.
+            // Other boards have such a file too, which OctoPrint's Pi support ignores, and so do we.
             pi_model: self.line("proc/device-tree/model").filter(|model| model.to_lowercase().contains("raspberry pi")),
             octopi_version: self.line("etc/octopi_version"),
             octopiuptodate_build: self.line("etc/octopiuptodate_build"),
@@ -78,12 +75,12 @@ impl SystemHardware {
             return clean(&System::long_os_version().ok()?);
         }
         let release = self.line("proc/sys/kernel/osrelease")?;
-        let libc = if self.root == Path::new("/") { glibc() } else { None };
-        clean(&linux(&release, &System::cpu_arch(), libc.as_deref()))
+        let libc = if self.root == Path::new("/") { platform::glibc() } else { None };
+        clean(&platform::linux(&release, &System::cpu_arch(), libc.as_deref()))
     }
 
-    /// psutil's `cpu_freq().max`: the average of the highest frequencies that the governors may choose;
-    /// 0 where only the present frequency is known.
+    /// psutil's `cpu_freq().max` in MHz: the average of the highest frequencies that the governors may choose; 0 where only
+    /// the present frequency is known.
     fn frequency(&self, cpuinfo: Option<&str>) -> Option<f64> {
         let mut policies = self.numbered("sys/devices/system/cpu/cpufreq", "policy", "");
         if policies.is_empty() {
@@ -98,8 +95,7 @@ impl SystemHardware {
         (!highest.is_empty()).then(|| highest.iter().sum::<f64>() / highest.len() as f64)
     }
 
-    /// The highest frequency of one policy, in MHz: the one that psutil reads, which is the hardware's
-    /// unless somebody has lowered it, or else the hardware's.
+    /// The highest frequency of one policy, in MHz: like psutil, the one that is set, or else the one of the hardware.
     fn highest(&self, policy: &str) -> Option<f64> {
         ["scaling_max_freq", "cpuinfo_max_freq"].iter().find_map(|name| {
             let khz: u32 = self.line(&format!("{policy}/{name}"))?.parse().ok()?;
@@ -117,7 +113,7 @@ impl SystemHardware {
         names.filter(|name| self.root.join(name).is_dir()).collect()
     }
 
-    /// psutil's `virtual_memory().total`.
+    /// psutil's `virtual_memory().total`, in bytes.
     fn memory(&self) -> Option<u64> {
         if !cfg!(target_os = "linux") {
             let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
@@ -139,7 +135,7 @@ impl Hardware for SystemHardware {
     }
 }
 
-/// psutil's `cpu_count()`: the logical processors. A list that was cut off is not a count.
+/// psutil's `cpu_count()`: the number of logical processors. A list that was cut off is not counted.
 fn cores(cpuinfo: Option<&str>) -> Option<u32> {
     let listed = cpuinfo.filter(|text| (text.len() as u64) < CPUINFO).map_or(0, |text| {
         text.lines().filter(|line| line.split_once(':').is_some_and(|(key, _)| key.trim_end() == "processor")).count()
@@ -148,38 +144,21 @@ fn cores(cpuinfo: Option<&str>) -> Option<u32> {
     u32::try_from(count).ok()
 }
 
-/// The version of the C library, for example `2.36`; none where it is another one.
-fn glibc() -> Option<String> {
-    let output = run(Path::new("getconf"), &["GNU_LIBC_VERSION"], GETCONF).ok()?;
-    clean(String::from_utf8_lossy(&output).trim().strip_prefix("glibc ")?)
-}
-
-/// The line that Python makes of these: parts joined by `-`, without what would be awkward in the name
-/// of a file, and without the word `unknown`.
-fn linux(release: &str, machine: &str, libc: Option<&str>) -> String {
-    let mut line = format!("Linux-{release}-{machine}");
-    if let Some(version) = libc {
-        line += &format!("-with-glibc{version}");
-    }
-    let line = line.replace(' ', "_").replace(['/', '\\', ':', ';', '"', '(', ')'], "-").replace("unknown", "");
-    line.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
-}
-
 /// The text without control characters and surrounding blanks, and not too long; none if nothing is left.
-fn clean(text: &str) -> Option<String> {
+pub(super) fn clean(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
     let text: String = text.trim().chars().take(TEXT).collect();
     let text = text.trim_end();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-// Whole machines, and what Python says of them, are in tests/tests/hardware.rs.
+// Complete machines, and what Python says of them, are in tests/tests/hardware.rs.
 #[cfg(test)]
 mod tests {
-    use super::super::scratch::Folder;
+    use super::super::test_folder::TestFolder;
     use super::*;
 
-    fn probe(folder: &Folder) -> Machine {
+    fn probe(folder: &TestFolder) -> Machine {
         SystemHardware::new(folder.path()).probe()
     }
 
@@ -195,8 +174,8 @@ mod tests {
         }
     }
 
-    fn pi4() -> Folder {
-        let folder = Folder::new();
+    fn pi4() -> TestFolder {
+        let folder = TestFolder::new();
         let processors: String = (0..4).map(|n| format!("processor\t: {n}\nBogoMIPS\t: 108.00\n\n")).collect();
         folder.file("proc/cpuinfo", processors + "Hardware\t: BCM2835\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n");
         folder.file("proc/meminfo", "MemTotal:        3884288 kB\nMemFree:          190020 kB\n");
@@ -237,7 +216,7 @@ mod tests {
 
     #[test]
     fn knows_little_of_an_empty_root() {
-        assert_eq!(probe(&Folder::new()), bare());
+        assert_eq!(probe(&TestFolder::new()), bare());
         assert!(bare().cores.is_some_and(|cores| cores > 0));
     }
 
@@ -250,7 +229,7 @@ mod tests {
 
     #[test]
     fn frequency_is_the_average_over_policies() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         for (file, content, average) in [
             ("proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 2445.4\n", 0.0),
             ("sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "1200000\n", 1200.0),
@@ -284,7 +263,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn bad_memory_sizes_are_not_known() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         for line in ["0 kB", "18446744073709551615 kB", "18014398509481984 kB", "-1 kB", "12", "kB", "1 MB"] {
             folder.file("proc/meminfo", format!("MemTotal: {line}\n"));
             assert_eq!(probe(&folder).memory_bytes, None, "{line}");
@@ -293,7 +272,7 @@ mod tests {
 
     #[test]
     fn huge_files_are_cut() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         folder.file("etc/octopi_version", "é".repeat(1024 * 1024));
         folder.file("proc/device-tree/model", "Raspberry Pi \u{7}".to_owned() + &" ".repeat(300) + "x");
         folder.file("proc/meminfo", "x".repeat(1024 * 1024) + "\nMemTotal: 1 kB\n");
@@ -302,11 +281,5 @@ mod tests {
         assert_eq!(machine.octopi_version, Some("é".repeat(256)));
         assert_eq!(machine.pi_model.as_deref(), Some("Raspberry Pi"));
         assert_eq!((machine.cores, machine.memory_bytes), (bare().cores, bare().memory_bytes));
-    }
-
-    #[test]
-    fn platform_is_tidied_as_python_does() {
-        assert_eq!(linux("5.10.0", "armv7l", Some("2.31")), "Linux-5.10.0-armv7l-with-glibc2.31");
-        assert_eq!(linux("5.10.0 (a/b)", "unknown", None), "Linux-5.10.0_-a-b");
     }
 }

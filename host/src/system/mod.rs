@@ -1,22 +1,22 @@
-//! The machine's side of the capabilities: time, random bytes, what is known of the hardware, and the
-//! Raspberry Pi's throttle state.
+//! This machine, as trackers may see it: time, random bytes, hardware, and the Raspberry Pi's throttle state; each
+//! capability is one file. And what the host itself needs of it: the wall clock, and running a program.
 //!
-//! One capability, one file. Where requests go is not here, nor is anything that decides what a
-//! tracker may ask for or is told: these answer truthfully and in full, the sandbox leaves out what
-//! the manifest does not list. For an OctoPrint on another machine the host hands out the sandbox's
-//! `Deny` in place of [`SystemHardware`] and [`VcGenCmd`].
+//! Sending requests is not here, nor is deciding what a tracker may ask for or is told: the answers here are complete,
+//! and the sandbox leaves out what the manifest does not list. For an OctoPrint on another machine the host gives
+//! trackers the sandbox's `Deny` instead of [`SystemHardware`] and [`VcGenCmd`].
 
-mod boot;
 mod clock;
 mod hardware;
+mod platform;
 mod process;
 mod random;
 #[cfg(test)]
-mod scratch;
+mod test_folder;
 pub mod throttle;
+mod wall_clock;
 
-pub use boot::Now;
 pub use clock::MonotonicClock;
 pub use hardware::SystemHardware;
 pub use random::SystemRandom;
 pub use throttle::VcGenCmd;
+pub use wall_clock::Now;

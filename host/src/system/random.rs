@@ -1,4 +1,4 @@
-//! Random bytes from the operating system. There is no generator of our own and no seed.
+//! Random bytes for trackers, from the operating system. There is no generator of our own, and no seed.
 
 use glassbox_sandbox::capabilities::Random;
 

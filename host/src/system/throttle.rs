@@ -1,29 +1,29 @@
-//! The Raspberry Pi's throttle state: `vcgencmd get_throttled`, or a value set by hand. What the bits
-//! mean, and when to ask, is the tracker's affair.
+//! The Raspberry Pi's throttle state, from its own tool: `vcgencmd get_throttled`. What the bits mean, and when to ask,
+//! is decided by the tracker.
 
-use super::process::{Failure, Limits, run};
+use super::process::{Limits, RunError, run};
 use glassbox_sandbox::capabilities::Throttle;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use subprocess::Process;
 
-/// It answers in some milliseconds with 20 bytes; what exceeds this is broken.
+/// It answers within milliseconds, with 20 bytes; what exceeds this is broken.
 const LIMITS: Limits = Limits { time: Duration::from_secs(1), bytes: 1024 };
 
-/// How long a program that was not there is taken to be still missing.
+/// How long a program that was missing is not looked for again.
 const RETRY: Duration = Duration::from_secs(5 * 60);
 
 /// How much of unexpected output is shown in the log, in characters.
 const SHOWN: usize = 80;
 
-/// Read what `vcgencmd get_throttled` prints, for example `throttled=0x50005`: exactly that, with one
-/// to eight hexadecimal digits of either case. ASCII white space around it does not matter. Anything
-/// else is none.
+/// Read what `vcgencmd get_throttled` prints (raspberrypi/utils, and the Raspberry Pi documentation), for example
+/// `throttled=0x50005`: exactly that, with one to eight hexadecimal digits of either case. ASCII white space around it
+/// does not matter. Anything else is none.
 #[must_use]
 pub fn parse(output: &str) -> Option<u32> {
     let digits = output.trim_ascii().strip_prefix("throttled=0x")?;
-    // Checked here, as the standard library would also take a sign and leading zeros without end.
+    // Checked here, as the standard library would also accept a sign and any number of leading zeros.
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -32,9 +32,9 @@ pub fn parse(output: &str) -> Option<u32> {
 
 /// Asks `vcgencmd`, the Raspberry Pi's own tool.
 ///
-/// Without such a program there is no answer and no word about it, and for 5 minutes no second
-/// attempt. One that fails, says something else or takes longer than a second gives no answer either;
-/// the first time a warning is logged. A query starts one process and waits for it.
+/// If there is no such program, there is no answer and nothing in the log, and it is not tried again for 5 minutes. If it
+/// fails, prints something else or takes longer than a second, there is no answer either, and a warning in the log the
+/// first time. A query starts one process and waits for it.
 #[derive(Debug)]
 pub struct VcGenCmd {
     program: PathBuf,
@@ -46,13 +46,13 @@ pub struct VcGenCmd {
 struct State {
     /// When it was last found to be missing.
     missing: Option<Instant>,
-    /// One that could not be killed: no other is started while it is there, or they would pile up.
-    stuck: Option<Child>,
+    /// A process that could not be killed: no other is started while it is there, or they would pile up.
+    stuck: Option<Process>,
     warned: bool,
 }
 
 impl VcGenCmd {
-    /// Ask this program: a path, or a bare name that is looked up in `PATH`.
+    /// Use this program: a path, or a bare name that is looked up in `PATH`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), retry: RETRY, state: Mutex::default() }
@@ -65,19 +65,13 @@ impl Throttle for VcGenCmd {
         if state.hopeless(self.retry) {
             return None;
         }
-        match run(&self.program, &["get_throttled"], LIMITS) {
-            Ok(output) => {
-                let mask = parse(&String::from_utf8_lossy(&output));
-                if mask.is_none() {
-                    state.warn(&self.program, &format!("it printed {}", shown(&output)));
-                }
-                return mask;
-            }
-            Err(Failure::Missing) => state.missing = Some(Instant::now()),
-            Err(failure) => {
-                state.warn(&self.program, &described(&failure));
-                if let Failure::Stuck(child) = failure {
-                    state.stuck = Some(child);
+        match ask(&self.program) {
+            Ok(None) => state.missing = Some(Instant::now()),
+            Ok(mask) => return mask,
+            Err(error) => {
+                state.warn(&self.program, &error);
+                if let ThrottleError(Problem::Run(RunError::Stuck(process))) = error {
+                    state.stuck = Some(process);
                 }
             }
         }
@@ -85,26 +79,39 @@ impl Throttle for VcGenCmd {
     }
 }
 
-/// Ask once, and say what is wrong: the mask, or none where there is no such program.
+/// Why the program gave no answer although it is there.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ThrottleError(#[from] Problem);
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("{}", described(.0))]
+    Run(RunError),
+    #[error("it printed {}", shown(.0))]
+    Printed(Vec<u8>),
+}
+
+/// Ask this program once: the mask, or none where there is no such program.
 ///
 /// # Errors
-/// Why there is no answer, in words.
-pub fn ask(program: &Path) -> Result<Option<u32>, String> {
+/// When it fails, prints something else, or takes longer than a second.
+pub fn ask(program: &Path) -> Result<Option<u32>, ThrottleError> {
     match run(program, &["get_throttled"], LIMITS) {
         Ok(output) => match parse(&String::from_utf8_lossy(&output)) {
-            None => Err(format!("it printed {}", shown(&output))),
+            None => Err(Problem::Printed(output).into()),
             mask => Ok(mask),
         },
-        Err(Failure::Missing) => Ok(None),
-        Err(failure) => Err(described(&failure)),
+        Err(RunError::Missing) => Ok(None),
+        Err(error) => Err(Problem::Run(error).into()),
     }
 }
 
 impl State {
-    /// Whether to do without another process.
+    /// Whether it is of no use to start another process now.
     fn hopeless(&mut self, retry: Duration) -> bool {
-        if let Some(child) = &mut self.stuck {
-            if matches!(child.try_wait(), Ok(None)) {
+        if let Some(process) = &self.stuck {
+            if process.poll().is_none() {
                 return true;
             }
             self.stuck = None;
@@ -112,27 +119,27 @@ impl State {
         self.missing.is_some_and(|since| since.elapsed() < retry)
     }
 
-    /// Say once what came; a query every half minute must not fill the log.
-    fn warn(&mut self, program: &Path, what: &str) {
+    /// Log it, once: a query every half minute must not fill the log.
+    fn warn(&mut self, program: &Path, error: &ThrottleError) {
         if !std::mem::replace(&mut self.warned, true) {
             tracing::warn!(
-                "no throttle state from `{} get_throttled`: {what}. Run it by hand as the user that glassbox \
-                 runs as; it should print throttled=0x0 or the like, and that user may have to be in the group \
-                 `video`. Until it answers, throttling is not reported. This is said only once.",
+                "no throttle state from `{} get_throttled`: {error}. Run it by hand as the user that glassbox \
+                 runs as; it should print something like throttled=0x0, and that user may have to be in the group \
+                 `video`. Until it answers, throttling is not reported. This is logged only once.",
                 program.display()
             );
         }
     }
 }
 
-fn described(failure: &Failure) -> String {
-    match failure {
-        Failure::Missing => "it is not there".into(),
-        Failure::Io(error) => format!("it could not be run ({error})"),
-        Failure::Late => "it took longer than a second".into(),
-        Failure::Stuck(_) => "it took longer than a second and cannot be killed".into(),
-        Failure::Flood => format!("it printed more than {} bytes", LIMITS.bytes),
-        Failure::Exit(status, output) => format!("it ended with {status} and printed {}", shown(output)),
+fn described(error: &RunError) -> String {
+    match error {
+        RunError::Missing => "it is not there".into(),
+        RunError::Io(error) => format!("it could not be run ({error})"),
+        RunError::Late => "it took longer than a second".into(),
+        RunError::Stuck(_) => "it took longer than a second and cannot be killed".into(),
+        RunError::Flood => format!("it printed more than {} bytes", LIMITS.bytes),
+        RunError::Exit(status, output) => format!("it ended with {status} and printed {}", shown(output)),
     }
 }
 
@@ -194,11 +201,11 @@ mod tests {
 
 #[cfg(all(test, unix))]
 mod process_tests {
-    use super::super::scratch::Folder;
+    use super::super::test_folder::TestFolder;
     use super::*;
     use std::fs;
-    use std::process::Command;
     use std::sync::Arc;
+    use subprocess::Exec;
     use tracing::field::{Field, Visit};
     use tracing::{Event, Level, Metadata, Subscriber, span};
 
@@ -232,7 +239,7 @@ mod process_tests {
 
     /// The answers to two queries of a script of those lines, and what was logged.
     fn twice(lines: &str) -> ([Option<u32>; 2], Vec<(Level, String)>) {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let throttle = VcGenCmd::new(folder.script(lines));
         let log = Log::default();
         let answers = tracing::subscriber::with_default(log.clone(), || [throttle.query(), throttle.query()]);
@@ -259,12 +266,12 @@ mod process_tests {
             ("printf 'VCHI initialization\\033 failed\\n'", r#"it printed "VCHI initialization\u{1b} failed""#),
             ("printf '\\377\\376'", "it printed \"\u{fffd}\u{fffd}\""),
             ("true", "it printed nothing"),
-            ("echo throttled=0x0; exit 1", r#"it ended with exit status: 1 and printed "throttled=0x0""#),
-            ("kill -9 $$", "it ended with signal: 9 (SIGKILL) and printed nothing"),
+            ("echo throttled=0x0; exit 1", r#"it ended with exit code 1 and printed "throttled=0x0""#),
+            ("kill -9 $$", "it ended with signal 9 and printed nothing"),
             // What the tool itself says where it may not ask, or the firmware does not know.
             (
                 r#"echo "Can't open device file: /dev/vcio"; exit 255"#,
-                r#"it ended with exit status: 255 and printed "Can't open device file: /dev/vcio""#,
+                r#"it ended with exit code 255 and printed "Can't open device file: /dev/vcio""#,
             ),
             (
                 r#"echo 'error=1 error_msg="Command not registered"'"#,
@@ -288,7 +295,7 @@ mod process_tests {
 
     #[test]
     fn a_program_that_cannot_be_run_is_named() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         folder.file("program", "no script");
         let log = Log::default();
         let throttle = VcGenCmd::new(folder.path().join("program"));
@@ -306,7 +313,7 @@ mod process_tests {
 
     #[test]
     fn recovers_when_the_program_does() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let throttle = VcGenCmd::new(folder.script("cat \"${0%/*}/answer\""));
         folder.file("answer", "garbage");
         assert_eq!(throttle.query(), None);
@@ -316,7 +323,7 @@ mod process_tests {
 
     #[test]
     fn a_missing_program_is_silent_and_not_looked_for_again_until_later() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let log = Log::default();
         let mut throttle = VcGenCmd::new(folder.path().join("program"));
         tracing::subscriber::with_default(log.clone(), || {
@@ -332,17 +339,17 @@ mod process_tests {
 
     #[test]
     fn starts_nothing_while_one_that_cannot_be_killed_is_there() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let throttle = VcGenCmd::new(folder.script("touch \"$0.ran\"; echo throttled=0x2"));
         // Stands in for a process that hangs in the kernel, which no test can make.
-        throttle.state.lock().unwrap().stuck = Some(Command::new("sleep").arg("30").spawn().unwrap());
+        throttle.state.lock().unwrap().stuck = Some(Exec::cmd("sleep").arg("30").start().unwrap().processes.remove(0));
         assert_eq!(throttle.query(), None);
         assert!(!fs::exists(folder.path().join("program.ran")).unwrap());
 
-        let mut state = throttle.state.lock().unwrap();
-        let child = state.stuck.as_mut().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let state = throttle.state.lock().unwrap();
+        let stuck = state.stuck.as_ref().unwrap();
+        stuck.kill().unwrap();
+        stuck.wait().unwrap();
         drop(state);
         assert_eq!(throttle.query(), Some(2));
     }

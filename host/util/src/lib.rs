@@ -25,7 +25,7 @@ mod advised;
 pub mod backoff;
 pub mod files;
 pub mod once;
-pub mod rate;
+pub mod rate_limit;
 // The one escaping function of the whole program is in the trusted core. That must not depend on this crate, nor this
 // crate on it, so both include the file.
 #[path = "../../contract/src/text.rs"]
@@ -34,4 +34,4 @@ pub mod text;
 pub use advised::Advised;
 pub use backoff::{Backoff, random_part};
 pub use once::Once;
-pub use rate::PerMinute;
+pub use rate_limit::PerMinute;

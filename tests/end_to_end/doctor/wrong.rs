@@ -56,7 +56,7 @@ fn what_is_wrong_with_plugins() {
         "fail",
         "grant tracking",
         "is damaged, so nothing new is loaded",
-        "'glassbox grant tracking' writes it anew",
+        "'glassbox grant tracking' rewrites it",
     );
     fs::remove_file(&grant).unwrap();
     set_up.is(
@@ -95,7 +95,7 @@ fn what_is_wrong_with_an_octoprint() {
     fs::write(&key, "WRONGKEYWRONGKEY").unwrap();
     set_up.is("fail", "octoprint octoprint", "does not accept the API key (it answered 400)", "make one in OctoPrint");
     fs::write(&key, "two words").unwrap();
-    set_up.is("fail", "octoprint octoprint", "what is there is no API key", "chmod 600");
+    set_up.is("fail", "octoprint octoprint", "it is not an API key", "chmod 600");
     fs::remove_file(&key).unwrap();
     set_up.is("fail", "octoprint octoprint", "No such file", "put an OctoPrint API key there");
     set_up.configure(&format!("{url}/elsewhere"), "");
@@ -116,7 +116,7 @@ fn what_is_wrong_with_an_octoprint() {
     odd(
         "/sockjs/websocket",
         ("400 BAD REQUEST", ""),
-        "instead of opening a WebSocket",
+        "answered 400 instead of opening a WebSocket",
         "let the proxy in front of OctoPrint pass WebSockets on",
     );
     set_up.server.how().version = "1.7.3";

@@ -4,9 +4,9 @@
 
 mod rollback;
 
-use crate::record::{Recorder, Watched};
+use crate::record::{RecordedInstance, Recorder};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, Rate, Settings};
+use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, RateLimit, Settings};
 use std::sync::Arc;
 
 /// A new version is on probation for so many calls: if one of them fails, the version before it is put back.
@@ -46,7 +46,7 @@ pub struct Setup {
 pub struct RunningPlugin {
     plugin: Arc<Plugin>,
     /// None during the pause after a failure, and in quarantine.
-    instance: Option<Watched>,
+    instance: Option<RecordedInstance>,
     recorder: Option<Recorder>,
     make_capabilities: MakeCapabilities,
     save_settings: SaveSettings,
@@ -55,7 +55,7 @@ pub struct RunningPlugin {
     settings: Settings,
     state: Option<State>,
     /// How much it has sent, as a restart must not let it send more; and the instance's number in a recording.
-    rate: Option<(Rate, Option<u64>)>,
+    rate: Option<(RateLimit, Option<u64>)>,
     next_tick: Option<u64>,
     /// The version before this one, while this one is on probation.
     previous: Option<Previous>,
@@ -118,7 +118,7 @@ enum Call<'a> {
 }
 
 impl Call<'_> {
-    fn make(self, instance: &mut Watched) -> Result<Option<Outcome>, Error> {
+    fn make(self, instance: &mut RecordedInstance) -> Result<Option<Outcome>, Error> {
         match self {
             Self::Event(name, payload) => instance.dispatch(name, payload),
             Self::Tick => instance.dispatch_tick().map(Some),
@@ -294,10 +294,11 @@ impl RunningPlugin {
     }
 
     /// A new instance, and whether it accepted the saved state.
-    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Watched, bool)> {
+    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(RecordedInstance, bool)> {
         let mut restored = true;
         let capabilities = (self.make_capabilities)(&self.plugin);
-        let mut instance = Watched::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
+        let mut instance =
+            RecordedInstance::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
         let completed = load(&mut instance, settings, &self.plugin.name, &mut self.save_settings)?;
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
@@ -359,7 +360,7 @@ impl RunningPlugin {
 
 /// Load settings, and store what the plugin adds to them before it can use that.
 fn load(
-    instance: &mut Watched,
+    instance: &mut RecordedInstance,
     settings: &Settings,
     name: &str,
     save_settings: &mut SaveSettings,

@@ -22,7 +22,7 @@ const LARGEST: usize = 64 << 10;
 
 /// The state of the connection to one OctoPrint, as it is in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct ConnectionStatus {
+pub struct Connection {
     /// Where the OctoPrint is.
     pub url: String,
     /// Its version, as it says; none until the first connection.
@@ -42,14 +42,14 @@ pub struct ConnectionStatus {
 /// Writes the file of one OctoPrint.
 pub struct StatusFile {
     file: PathBuf,
-    status: ConnectionStatus,
+    status: Connection,
 }
 
 impl StatusFile {
     /// There is no connection yet.
     #[must_use]
     pub fn new(home: &Home, target: &Target) -> Self {
-        let status = ConnectionStatus {
+        let status = Connection {
             url: target.address.to_string(),
             version: None,
             heard: false,
@@ -65,7 +65,7 @@ impl StatusFile {
 
     /// There is a connection.
     pub fn connected(&mut self, version: &str, missing: &[Missing], own_tracker: Option<bool>) {
-        self.status = ConnectionStatus {
+        self.status = Connection {
             url: std::mem::take(&mut self.status.url),
             version: Some(printable(version, usize::MAX)),
             heard: true,
@@ -117,12 +117,12 @@ pub fn forget_all(home: &Home) {
 
 /// The state of each connection, with the name of its OctoPrint. Files that cannot be read are left out.
 #[must_use]
-pub fn all(home: &Home) -> Vec<(String, ConnectionStatus)> {
+pub fn all(home: &Home) -> Vec<(String, Connection)> {
     let read = |(name, file): (String, PathBuf)| {
-        let status: ConnectionStatus = serde_json::from_slice(&read_bounded(&file, LARGEST).ok()?).ok()?;
+        let status: Connection = serde_json::from_slice(&read_bounded(&file, LARGEST).ok()?).ok()?;
         // Somebody may have written control characters into it, which a terminal would obey.
         let url = Address::parse(&status.url, Peer::OctoPrint).ok()?.to_string();
-        Some((name, ConnectionStatus { url, ..status }))
+        Some((name, Connection { url, ..status }))
     };
     files(home).into_iter().filter_map(read).collect()
 }

@@ -151,10 +151,10 @@ impl Push {
             match self.socket.read() {
                 Ok(message) => {
                     self.received = Instant::now();
-                    let heard = self.sort(&message)?;
+                    let found = self.sort(&message)?;
                     self.keep_if_large(message);
-                    if let Some(heard) = heard {
-                        return Ok(heard);
+                    if let Some(found) = found {
+                        return Ok(found);
                     }
                 }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
@@ -221,7 +221,7 @@ impl Push {
     fn sort(&mut self, message: &Message) -> Result<Option<PushMessage>, ConnectError> {
         match message {
             Message::Text(text) => match sort(text) {
-                Ok(heard) => Ok(heard),
+                Ok(found) => Ok(found),
                 Err(reason) => {
                     if !std::mem::replace(&mut self.warned, true) {
                         let reason = printable(&reason, usize::MAX);

@@ -1,27 +1,28 @@
-//! The clocks that outlive a process: the wall clock, and which start of the machine this is.
+//! The clocks that outlive a process: the wall clock, and the time since the machine was booted. The monotonic clock of
+//! trackers is in `clock.rs`.
 
 use glassbox_sandbox::digest;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Now, by the clocks that outlive a process.
+/// The present moment, by the clocks that outlive a process.
 #[derive(Clone, Debug)]
 pub struct Now {
-    /// Since 1970.
+    /// The time since 1970.
     pub wall: Duration,
-    /// Which start of the machine, and the time since; none where that cannot be known.
+    /// A name for this boot of the machine, and the time since then; none where that cannot be known.
     pub boot: Option<(String, Duration)>,
 }
 
 impl Now {
-    /// As the system says.
+    /// The present moment, as the system says.
     #[must_use]
     pub fn system() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let read = |file: &str| fs::read_to_string(file).ok();
         let since = read("/proc/uptime").and_then(|text| text.split(' ').next()?.parse().ok());
         let boot = read("/proc/sys/kernel/random/boot_id").map(|id| {
-            // A name for this start of the machine, not the system's id itself: nobody needs that.
+            // Not the system's own id, which nobody needs, but a name made from it.
             digest(id.trim().as_bytes())[..16].to_string()
         });
         let since = since.and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());

@@ -1,13 +1,13 @@
-//! A folder for one test, with what the tests of this folder put into it. Not part of the program.
+//! A temporary folder for one of this room's tests. Not part of the program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A unique folder under the system's temporary one, removed when it goes out of scope.
-pub(super) struct Folder(PathBuf);
+/// A unique folder below the system's temporary folder, removed when it goes out of scope.
+pub(super) struct TestFolder(PathBuf);
 
-impl Folder {
+impl TestFolder {
     pub(super) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("glassbox-system-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -20,7 +20,7 @@ impl Folder {
         &self.0
     }
 
-    /// A file of that content, with the folders above it.
+    /// A file with this content, and the folders above it.
     pub(super) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -28,10 +28,10 @@ impl Folder {
         path
     }
 
-    /// An executable shell script of those lines.
+    /// An executable shell script of these lines.
     ///
-    /// Another process writes it: were it open for writing here while another test starts a process,
-    /// that process would hold it open for a moment too, and running it would fail with "text file busy".
+    /// Another process writes it: if it were open for writing here while another test starts a process, that process
+    /// would have it open for a moment too, and running it would fail with "text file busy".
     #[cfg(unix)]
     pub(super) fn script(&self, lines: &str) -> PathBuf {
         let path = self.0.join("program");
@@ -45,7 +45,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

@@ -4,12 +4,12 @@ use crate::limits::{BURST, REFILL};
 
 /// A token bucket of [`BURST`] tokens that gains one every [`REFILL`] nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Rate {
+pub struct RateLimit {
     left: u32,
     since: u64,
 }
 
-impl Rate {
+impl RateLimit {
     /// A full bucket. `now`: nanoseconds of a monotonic clock.
     #[must_use]
     pub fn new(now: u64) -> Self {
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_burst_then_one_for_each_pause() {
-        let mut rate = Rate::new(5);
+        let mut rate = RateLimit::new(5);
         assert!((0..BURST).all(|_| rate.take(5)));
         assert!(!rate.take(5 + REFILL - 1));
         assert!(rate.take(5 + REFILL));
@@ -44,10 +44,10 @@ mod tests {
 
     #[test]
     fn no_clock_can_break_it() {
-        let mut rate = Rate::new(u64::MAX - 1);
+        let mut rate = RateLimit::new(u64::MAX - 1);
         assert!((0..BURST).all(|_| rate.take(0)));
         assert!(!rate.take(0), "a clock that goes back gives nothing");
-        let mut rate = Rate::new(0);
+        let mut rate = RateLimit::new(0);
         assert!((0..BURST).all(|_| rate.take(u64::MAX)));
         assert!(!rate.take(u64::MAX));
         assert!(!rate.take(0));
