@@ -191,8 +191,7 @@ fn nothing_runs_for_which_nobody_vouches() {
     }
     let list = home.run(&["list"]).good();
     assert!(
-        list.contains("\n    waiting: [policy] in glassbox.toml requires 1")
-            && list.contains("says nothing that counts")
+        list.contains("\n    waiting: [policy] in glassbox.toml requires 1") && list.contains("no valid attestation")
     );
     // Who vouches is given in any of three ways, and one that cannot be read vouches for nothing.
     sign_version(&home, &alice, "first");
@@ -238,7 +237,7 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
 
     // A new version without an attestation waits, also while its key is not there; then it is taken.
     put(&home, &counter("second"));
-    process.wait_for_log(&format!("and 0 do; what they say belongs into {FILE}"));
+    process.wait_for_log(&format!("and 0 do; their attestations belong in {FILE}"));
     process.wait_for_log(&format!("; version {} keeps running\n", short("first")));
     sign_version(&home, &bob, "second");
     assert_eq!(version(&mut process, &receiver), "first");

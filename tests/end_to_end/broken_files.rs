@@ -94,14 +94,14 @@ fn damaged_settings_are_named_with_what_to_do() {
     let damages: [(Option<&[u8]>, &str); 5] = [
         (Some(b"{\"enabled\": true, \"serv"), "EOF while parsing a string at line 1 column 23"),
         (Some(b"[true]"), "invalid type: sequence, expected a map at line 1 column 0"),
-        (Some(&[b' '; 1 << 20]), "it has 65537 bytes; the limit is 65536"),
+        (Some(&[b' '; 1 << 20]), "it has more than 65536 bytes, which is the limit"),
         (Some(b"{\"enabled\": \"\xff\"}"), "invalid utf-8 sequence of 1 bytes from index 13"),
         (None, "it is a folder"),
     ];
     let home = Home::new();
     home.grant();
     let file = home.settings_file();
-    let advice = "fix it, or run 'glassbox opt-in' or 'opt-out', which put it aside and begin a new one";
+    let advice = "fix it, or run 'glassbox opt-in' or 'opt-out', which move it aside and start a new one";
     let message = |reason: &str| format!("the settings file {} is damaged: {reason}; {advice}", file.display());
     for (i, (content, reason)) in damages.into_iter().enumerate() {
         let _ = fs::remove_file(&file);

@@ -290,7 +290,7 @@ fn those_that_cannot_be_told_apart_are_refused() {
     }
     let twice = octoprints.entry(0, Some("a"), &key(0)) + &octoprints.entry(0, Some("b"), &key(0));
     let twice = home(&twice).run(&["run"]).error();
-    assert!(twice.ends_with(&format!("two [[octoprint]] entries have the url {one}; leave one")), "{twice}");
+    assert!(twice.ends_with(&format!("two [[octoprint]] entries have the url {one}; remove one")), "{twice}");
     let keyless = format!("[[octoprint]]\nname = \"mk3\"\nurl = \"{one}\"\n");
     let keyless = home(&keyless).run(&["run"]).error();
     assert!(keyless.starts_with("the [[octoprint]] entry 'mk3' of "), "{keyless}");

@@ -71,7 +71,7 @@ fn every_line_is_json_whatever_happens() {
     assert_eq!(about(&lines, "error", "plugin 'broken' is not a tracker"), (&json!("broken"), &none));
     assert_eq!(about(&lines, "info", "listening to OctoPrint 1.11.8"), (&none, &octoprint));
     assert_eq!(about(&lines, "warn", "cannot listen to OctoPrint"), (&none, &octoprint));
-    assert_eq!(about(&lines, "warn", "configuration holds: "), (&none, &none));
+    assert_eq!(about(&lines, "warn", "last good configuration: "), (&none, &none));
     assert_eq!(about(&lines, "warn", "tracking.json"), (&tracking, &none));
     assert_eq!(about(&lines, "debug", "print_started"), (&tracking, &none));
     assert_eq!(lines.last().unwrap()["message"], "4 reports sent, 0 failed, 0 dropped");

@@ -144,7 +144,7 @@ fn a_lost_connection_is_not_the_end_of_the_server() {
     host.wait_for_log("Connection refused");
     server.come_back();
     server.wait_for("subscribe", 3);
-    wait_until("it is heard again", || host.log().matches(AGAIN).count() == 2);
+    wait_until("it is back", || host.log().matches(AGAIN).count() == 2);
     print(&server, "PrintDone");
     assert_eq!(kinds(&receiver, 4)[3], "print_done");
     no_more_than(&receiver, 4);

@@ -81,7 +81,7 @@ fn a_key_that_others_can_read_is_refused() {
     let credential = home.0.write("credentials/octoprint-api-key", "two words");
     let run = home.command(&["run", "--octoprint", "http://127.0.0.1:1"]);
     let run = run.env("CREDENTIALS_DIRECTORY", credential.parent().unwrap()).run();
-    let expected = "what is there is no API key: one is a single word of letters and digits";
+    let expected = "it is not an API key, which is a single word of letters and digits";
     assert_eq!(run.error(), format!("the API key in {}: {expected}", credential.display()));
 }
 
@@ -105,7 +105,7 @@ fn a_configuration_that_cannot_be_used_is_named() {
     let readable = format!("others can read the API key in {place}; run 'chmod 600 {place}'");
     assert_eq!(error(&keyed, 0o644), readable);
     let both = format!("{keyed}api_key_file = \"{}\"\n", key_file.display());
-    assert!(error(&both, 0o600).ends_with("api_key and api_key_file are two places for one key; leave one"));
+    assert!(error(&both, 0o600).ends_with("api_key and api_key_file are two places for one key; remove one"));
     assert!(error(&format!("{entry}api_key = 12345\n"), 0o600).contains("line 3: api_key is a text, in quotes"));
     assert!(error(&format!("{entry}name = \"A b\"\n"), 0o600).contains("the name of an [[octoprint]] is 1 to 64"));
     assert!(error("[[octoprint]]\nurl = \"octopi\"\n", 0o600).contains("line 2: 'octopi' does not begin with http://"));

@@ -49,10 +49,10 @@ fn a_run_is_recorded_and_replayed() {
     // With nothing to talk to.
     drop(receiver);
     let out = home.run(&["replay", text(&recording)]).good();
-    assert!(out.contains("all that was asked, answered and returned is the same"), "{out}");
+    assert!(out.contains("everything asked, answered and returned is the same"), "{out}");
     // It is not written over.
     let error = home.command(&["run", "--events", "-", "--record"]).arg(&recording).run().error();
-    assert!(error.contains("is there already; choose another name"), "{error}");
+    assert!(error.contains("already exists; choose another name"), "{error}");
 
     let recorded = fs::read_to_string(&recording).unwrap();
     let altered =
@@ -76,7 +76,7 @@ fn a_run_is_recorded_and_replayed() {
     assert_eq!(output.status, Some(1), "{}{}", output.out, output.err);
     assert!(output.out.lines().skip(1).take(2).all(|line| line.ends_with(" fuel")), "{}", output.out);
     let same = home.run(&["replay", text(&recording), "--with", text(&home.plugin("tracking"))]).good();
-    assert!(same.ends_with("the other version says the same\n"), "{same}");
+    assert!(same.ends_with("the other version sends the same\n"), "{same}");
     let other = home.0.write("print-hours.wasm", glassbox_tests::PRINT_HOURS);
     let error = home.run(&["replay", text(&recording), "--with", text(&other)]).error();
     assert_eq!(error, "the plugin 'print-hours' is not in this recording");
@@ -174,7 +174,7 @@ fn failing(act: &str) -> (Home, String) {
     settings(&home, "misfit", &json!({"enabled": true, "unique_id": "my-own-id", "act": act}));
     let log = home.command(&["run", "--events", "-"]).run_with(format!("{PRINT}\n").as_bytes()).log();
     let file = home.root().join("state/misfit.trap.jsonl");
-    assert!(log.contains(&format!("'glassbox replay {}' makes them again", file.display())), "{log}");
+    assert!(log.contains(&format!("'glassbox replay {}' repeats them", file.display())), "{log}");
     assert_eq!(mode(&file), 0o600);
     (home, text(&file).into())
 }
@@ -191,7 +191,7 @@ fn a_failure_leaves_a_recording_that_fails_the_same_way() {
     ] {
         let (home, file) = failing(act);
         let out = home.run(&["replay", &file]).good();
-        assert!(out.ends_with(&format!("the failure is there again: {reason}\n")), "{act}: {out}");
+        assert!(out.ends_with(&format!("the failure happened again: {reason}\n")), "{act}: {out}");
         // What was about to leave is in it, and that it did not.
         let read = Recording::read(Path::new(&file)).unwrap();
         let sent = fs::read_to_string(&file).unwrap().contains(r#""asks":"http.send""#);
@@ -215,7 +215,7 @@ fn a_failure_can_be_shown_to_anybody() {
     assert!(fs::read_to_string(&file).unwrap().contains("my-own-id"));
     assert!(!fs::read_to_string(&new).unwrap().contains("my-own-id"));
     let out = home.run(&["replay", text(&new)]).good();
-    assert!(out.ends_with("the failure is there again: on-event: it panicked\n"), "{out}");
+    assert!(out.ends_with("the failure happened again: on-event: it panicked\n"), "{out}");
 }
 
 #[test]

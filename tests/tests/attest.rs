@@ -114,7 +114,7 @@ fn the_format_may_be_written_otherwise() {
 
 #[test]
 fn what_was_altered_or_signed_by_somebody_else_is_refused() {
-    let nobody = "none of the keys has signed it, or it was altered since";
+    let nobody = "it is not signed with any of the keys, or was altered";
     refused(sealed(&statement(), 2), nobody);
     let good: Value = serde_json::from_str(&sealed(&worse("2026-01-01T00:00:00Z"), 1)).unwrap();
     let with = |pointer: &str, value: Value| {
@@ -166,7 +166,7 @@ fn what_is_about_something_else_is_refused() {
 #[test]
 fn it_counts_for_a_time() {
     let expires = |time: &str| sealed(&changed(&[("/predicate/expires", json!(time))]), 1);
-    refused(expires(NOW), "has expired on 2026-06-01");
+    refused(expires(NOW), "expired on 2026-06-01");
     assert!(judged(&[expires("2026-06-01T12:00:01Z")], &[1], 1).is_enough());
     // A clock that is a little ahead is not a lie.
     assert!(judged(&[sealed(&dated("2026-06-02T11:00:00Z"), 1)], &[1], 1).is_enough());
@@ -235,7 +235,10 @@ fn a_hostile_file_is_refused_in_words_and_hides_nothing_good() {
         (nested.as_str(), "it is not a DSSE envelope: "),
         (&twice, "duplicate field `payload`"),
         (&many.to_string(), "it has more than 4 signatures"),
-        ("{\"payload\": \"%\", \"payloadType\": \"application/vnd.in-toto+json\", \"signatures\": []}", "no base64"),
+        (
+            "{\"payload\": \"%\", \"payloadType\": \"application/vnd.in-toto+json\", \"signatures\": []}",
+            "is not base64",
+        ),
         ("null", "it is not a DSSE envelope"),
         (&steers, "it is about the plugin '\\u{1b}[2Jall is well\\u{a}'"),
     ] {

@@ -128,13 +128,13 @@ fn a_session_is_made_again_exactly() {
     let recording = Recording::parse(&SESSION).unwrap();
     assert_eq!(recording.ending, Ending::Stopped);
     let sent = SESSION.lines().filter(|line| line.contains(r#""asks":"http.send""#)).count();
-    assert!(sent > 60 && recording.passages.len() > 200, "{sent} {}", recording.passages.len());
+    assert!(sent > 60 && recording.calls.len() > 200, "{sent} {}", recording.calls.len());
     for what in ["clock.now", "hardware.probe", "throttle.query", "handover.save", "on-tick", "settings.load"] {
         assert!(SESSION.contains(what), "{what}");
     }
     let replay = again(&SESSION);
     assert_eq!(replay.divergence, None);
-    assert_eq!((replay.calls, replay.instances, replay.from_the_middle), (recording.passages.len(), 1, false));
+    assert_eq!((replay.calls, replay.instances, replay.from_the_middle), (recording.calls.len(), 1, false));
     // Only what the tracker may see is in it.
     assert!(!SESSION.contains("third_party_plugins\":[{\"key\":\"printer_safety_check\",\"version\":\"2021.8.1\",\""));
     assert!(!SESSION.contains(r#""user":"#) && !SESSION.contains(r#""owner":"#));
@@ -300,11 +300,11 @@ fn a_failure_leaves_the_calls_that_lead_to_it() {
 #[test]
 fn what_was_scrubbed_later_is_the_same_as_at_once_but_for_the_stand_ins() {
     let recording = Recording::parse(&SESSION).unwrap();
-    let mut scrubber = Redactor::default();
-    scrubber.foresee(&recording);
+    let mut redactor = Redactor::default();
+    redactor.look_ahead(&recording);
     let mut text = header(&recording.header);
-    for (_, passage) in &recording.passages {
-        text.push_str(&lines(&scrubber.stand_in(&TRACKING, passage)));
+    for (_, recorded) in &recording.calls {
+        text.push_str(&lines(&redactor.stand_in(&TRACKING, recorded)));
     }
     assert!(!text.contains(SECRETS[0]) && !text.contains(SECRETS[1]));
     assert_eq!(again(&text).divergence, None);

@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use glassbox::record::{
-    Asked, Back, Call, Ending, Header, Moment, Passage, Recording, Sent, Start, end, header, lines,
+    Call, Ending, Header, HostCall, Moment, RecordedCall, Recording, Returned, SentRequest, Start, end, header, lines,
 };
 use glassbox_sandbox::capabilities::Machine;
 use glassbox_sandbox::{Method, Request};
@@ -40,23 +40,24 @@ fn maybe<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Valu
     prop::option::of(of)
 }
 
-fn call() -> impl Strategy<Value = (Call, Back)> {
+fn call() -> impl Strategy<Value = (Call, Returned)> {
     let start = (text(), maybe(text()), text(), maybe(text()), maybe(any::<u64>())).prop_map(
         |(plugin, octoprint, digest, veto, after)| Call::Start(Start { plugin, octoprint, digest, veto, after }),
     );
-    let done = (maybe(any::<u64>()), maybe(text())).prop_map(|(next_tick, message)| Back::Done { next_tick, message });
+    let done =
+        (maybe(any::<u64>()), maybe(text())).prop_map(|(next_tick, message)| Returned::Done { next_tick, message });
     let done = done.boxed();
     let (loaded, restored) = (prop::result::maybe_ok(text(), text()), prop::result::maybe_ok(Just(()), text()));
     let good = prop_oneof![
-        start.prop_map(|call| (call, Back::Started)),
-        (text(), loaded).prop_map(|(document, back)| (Call::Load(document), Back::Loaded(back))),
+        start.prop_map(|call| (call, Returned::Started)),
+        (text(), loaded).prop_map(|(document, returned)| (Call::Load(document), Returned::Loaded(returned))),
         (text(), any::<u64>(), restored)
-            .prop_map(|(state, age, back)| (Call::Restore { state, age }, Back::Restored(back))),
-        (text(), text(), done.clone()).prop_map(|(name, payload, back)| (Call::Event { name, payload }, back)),
-        done.prop_map(|back| (Call::Tick, back)),
-        text().prop_map(|state| (Call::Save, Back::Saved(state))),
+            .prop_map(|(state, age, returned)| (Call::Restore { state, age }, Returned::Restored(returned))),
+        (text(), text(), done.clone()).prop_map(|(name, payload, returned)| (Call::Event { name, payload }, returned)),
+        done.prop_map(|returned| (Call::Tick, returned)),
+        text().prop_map(|state| (Call::Save, Returned::Saved(state))),
     ];
-    (good, maybe(text())).prop_map(|((call, back), failed)| (call, failed.map_or(back, Back::Failed)))
+    (good, maybe(text())).prop_map(|((call, returned), failed)| (call, failed.map_or(returned, Returned::Failed)))
 }
 
 fn machine() -> impl Strategy<Value = Machine> {
@@ -79,51 +80,59 @@ fn machine() -> impl Strategy<Value = Machine> {
     )
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn asked() -> impl Strategy<Value = HostCall> {
     let method = prop_oneof![Just(Method::Get), Just(Method::Post)];
     let request = (method, text(), prop::collection::vec((text(), text()), 0..4), text())
         .prop_map(|(method, name, fields, user_agent)| Request { method, name, fields, user_agent });
     let word = prop_oneof![Just("forbidden".to_string()), Just("queue-full".into())];
     let sent = (request, maybe(any::<u64>()), maybe(any::<u64>()), maybe((word, text())))
-        .prop_map(|(request, room, now, refused)| Sent { request, room, now, refused });
+        .prop_map(|(request, room, now, refused)| SentRequest { request, room, now, refused });
     prop_oneof![
-        sent.prop_map(Asked::Send),
-        any::<u64>().prop_map(Asked::Now),
-        machine().prop_map(|machine| Asked::Probe(Box::new(machine))),
-        any::<Option<u32>>().prop_map(Asked::Query),
-        any::<Option<Vec<u8>>>().prop_map(Asked::Random),
-        any::<u64>().prop_map(Asked::Lost),
+        sent.prop_map(HostCall::Send),
+        any::<u64>().prop_map(HostCall::Now),
+        machine().prop_map(|machine| HostCall::Probe(Box::new(machine))),
+        any::<Option<u32>>().prop_map(HostCall::Query),
+        any::<Option<Vec<u8>>>().prop_map(HostCall::Random),
+        any::<u64>().prop_map(HostCall::Lost),
     ]
 }
 
-fn passage() -> impl Strategy<Value = Passage> {
+fn recorded() -> impl Strategy<Value = RecordedCall> {
     let moment = (0..1_000_000_000_000_000_u64, any::<u64>(), any::<bool>()).prop_map(|(t, clock, made_up)| Moment {
         t,
         clock,
         made_up,
     });
-    (any::<u64>(), moment, call(), prop::collection::vec(asked(), 0..4), maybe(any::<u64>()))
-        .prop_map(|(life, moment, (call, back), asked, fuel)| Passage { life, moment, call, asked, back, fuel })
+    (any::<u64>(), moment, call(), prop::collection::vec(asked(), 0..4), maybe(any::<u64>())).prop_map(
+        |(instance_id, moment, (call, returned), asked, fuel)| RecordedCall {
+            instance_id,
+            moment,
+            call,
+            asked,
+            returned,
+            fuel,
+        },
+    )
 }
 
-fn written(passages: &[Passage]) -> String {
+fn written(calls: &[RecordedCall]) -> String {
     let head = header(&Header::new(false, false));
-    head + &passages.iter().map(lines).collect::<String>() + &end("stopped")
+    head + &calls.iter().map(lines).collect::<String>() + &end("stopped")
 }
 
 proptest! {
     #[test]
-    fn what_was_written_is_read_back(passages in prop::collection::vec(passage(), 0..5)) {
-        let read = Recording::parse(&written(&passages)).unwrap();
+    fn what_was_written_is_read_back(calls in prop::collection::vec(recorded(), 0..5)) {
+        let read = Recording::parse(&written(&calls)).unwrap();
         prop_assert_eq!(&read.ending, &Ending::Stopped);
-        let again: Vec<_> = read.passages.into_iter().map(|(_, passage)| passage).collect();
+        let again: Vec<_> = read.calls.into_iter().map(|(_, recorded)| recorded).collect();
         // As text: what is not a number is not the same as itself.
-        prop_assert_eq!(format!("{again:?}"), format!("{passages:?}"));
+        prop_assert_eq!(format!("{again:?}"), format!("{calls:?}"));
     }
 
     #[test]
-    fn a_torn_end_is_told_and_left_out(passages in prop::collection::vec(passage(), 1..4), at in any::<prop::sample::Index>()) {
-        let text = written(&passages);
+    fn a_torn_end_is_told_and_left_out(calls in prop::collection::vec(recorded(), 1..4), at in any::<prop::sample::Index>()) {
+        let text = written(&calls);
         let first = text.find('\n').unwrap() + 1;
         let mut cut = first + at.index(text.len() - first);
         while !text.is_char_boundary(cut) {
@@ -131,24 +140,24 @@ proptest! {
         }
         let read = Recording::parse(&text[..cut]).unwrap();
         prop_assert!(matches!(read.ending, Ending::Torn(_)));
-        let whole = format!("{:?}", &passages[..read.passages.len()]);
-        let read: Vec<_> = read.passages.into_iter().map(|(_, passage)| passage).collect();
+        let whole = format!("{:?}", &calls[..read.calls.len()]);
+        let read: Vec<_> = read.calls.into_iter().map(|(_, recorded)| recorded).collect();
         prop_assert_eq!(format!("{read:?}"), whole);
     }
 
     #[test]
     fn a_damaged_one_is_refused_or_read_but_never_a_panic(
-        passages in prop::collection::vec(passage(), 1..4),
+        calls in prop::collection::vec(recorded(), 1..4),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let mut bytes = written(&passages).into_bytes();
+        let mut bytes = written(&calls).into_bytes();
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
         match Recording::parse(&String::from_utf8_lossy(&bytes)) {
-            Ok(read) => for (_, passage) in read.passages {
-                let _ = (passage.call.to_string(), passage.back.to_string());
+            Ok(read) => for (_, recorded) in read.calls {
+                let _ = (recorded.call.to_string(), recorded.returned.to_string());
             },
             Err(error) => {
                 let text = format!("{error:#}");
@@ -163,7 +172,7 @@ fn what_is_no_recording_is_refused_in_words() {
     let refused = |text: &str| format!("{:#}", Recording::parse(text).unwrap_err());
     assert_eq!(refused(""), "it is empty, or its first line is not complete");
     assert_eq!(refused("{\"event\":\"PrintDone\"}\n"), "line 1: 'n' is missing");
-    assert_eq!(refused(&end("full")), "line 1: it does not begin as a recording does");
+    assert_eq!(refused(&end("full")), "line 1: it is not the first line of a recording");
     let newer = header(&Header::new(false, false)).replace(":1,", ":2,");
     let text = "line 1: it is of version 2 of the format, and this program reads version 1";
     assert_eq!(refused(&newer), text);
@@ -172,17 +181,17 @@ fn what_is_no_recording_is_refused_in_words() {
     assert_eq!(after(r#"{"n":1,"asks":"clock.now","answer":1}"#), "line 2: it belongs to no call");
     assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick"}"#), "line 2: 't' is not a time");
     // As they are written, in an order in which they are not.
-    let [tick, _] = call_and_return(Call::Tick, Back::Done { next_tick: None, message: None });
+    let [tick, _] = call_and_return(Call::Tick, Returned::Done { next_tick: None, message: None });
     assert_eq!(after(&format!("{tick}\n{tick}")), "line 3: the call before this one does not end");
-    let [_, saved] = call_and_return(Call::Save, Back::Saved("{}".into()));
+    let [_, saved] = call_and_return(Call::Save, Returned::Saved("{}".into()));
     assert_eq!(after(&format!("{tick}\n{saved}")), "line 3: that is not how on-tick ends");
     assert_eq!(after(&format!("{}{tick}", end("full"))), "line 3: there is something after the end");
 }
 
 /// The two lines of a call that asks for nothing.
-fn call_and_return(call: Call, back: Back) -> [String; 2] {
+fn call_and_return(call: Call, returned: Returned) -> [String; 2] {
     let moment = Moment { t: 1_500_000_000, clock: 1, made_up: false };
-    let text = lines(&Passage { life: 1, moment, call, asked: Vec::new(), back, fuel: None });
+    let text = lines(&RecordedCall { instance_id: 1, moment, call, asked: Vec::new(), returned, fuel: None });
     let lines: Vec<_> = text.lines().map(Into::into).collect();
     lines.try_into().unwrap()
 }

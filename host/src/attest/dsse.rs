@@ -1,18 +1,18 @@
-//! The envelope that a statement travels in: DSSE, <https://github.com/secure-systems-lab/dsse>, v1. It
-//! says which bytes were signed, and nothing of what they mean.
+//! The envelope of a signed statement: DSSE, <https://github.com/secure-systems-lab/dsse>, v1. It says which bytes were
+//! signed; what they mean is in [`super::statement`].
 
 use super::key::{PublicKey, SecretKey};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_PAD_INDIFFERENT, URL_SAFE_PAD_INDIFFERENT};
 use serde::{Deserialize, Serialize};
 
-/// What the payload is.
+/// The type of the payload.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// More signatures than this are under no statement of ours; each takes time.
+/// The most signatures in an envelope; checking each takes time.
 const SIGNATURES: usize = 4;
 
-/// An envelope. Keys that are not known are ignored, as the format demands.
+/// An envelope. Unknown JSON keys are ignored, as the format demands.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
@@ -23,14 +23,14 @@ pub struct Envelope {
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Signature {
-    /// A hint that nobody has signed; it is not believed.
+    /// A hint which key it is. It is not signed, and not trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keyid: Option<String>,
     sig: String,
 }
 
 impl Envelope {
-    /// Sign these bytes.
+    /// Sign these bytes, and put them into an envelope.
     #[must_use]
     pub fn seal(body: &[u8], key: &SecretKey) -> Self {
         let sig = STANDARD.encode(key.sign(&pae(PAYLOAD_TYPE, body)));
@@ -41,10 +41,10 @@ impl Envelope {
         }
     }
 
-    /// Read one line.
+    /// Parse one line of a file with attestations.
     ///
     /// # Errors
-    /// When it is not an envelope of ours; the message says why.
+    /// When it is not such an envelope. The text says why, for people; the caller adds the line's number.
     pub fn parse(line: &str) -> Result<Self, String> {
         let envelope: Self =
             serde_json::from_str(line).map_err(|error| format!("it is not a DSSE envelope: {error}"))?;
@@ -57,12 +57,12 @@ impl Envelope {
         Ok(envelope)
     }
 
-    /// The bytes that were signed, and which of these keys signed them, by number.
+    /// The bytes that were signed, and the indices of those keys that signed them.
     ///
     /// # Errors
-    /// When the payload is no base64.
+    /// When the payload is not base64. The text is for people.
     pub fn open<'a>(&self, keys: impl Iterator<Item = &'a PublicKey>) -> Result<(Vec<u8>, Vec<usize>), String> {
-        let body = decode(&self.payload).ok_or("its payload is no base64")?;
+        let body = decode(&self.payload).ok_or("its payload is not base64")?;
         let message = pae(&self.payload_type, &body);
         let signatures: Vec<_> = self.signatures.iter().filter_map(|signature| decode(&signature.sig)).collect();
         let signed = |key: &PublicKey| signatures.iter().any(|signature| key.verifies(&message, signature));
@@ -71,14 +71,15 @@ impl Envelope {
     }
 }
 
-/// What is really signed: the type and the body, with their lengths, so that neither can pass for the other.
+/// The pre-authentication encoding, which is what is really signed: the type and the body, with their lengths, so that
+/// no part of one can be taken for the other.
 #[must_use]
 pub fn pae(payload_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), body.len());
     [head.as_bytes(), body].concat()
 }
 
-/// Both alphabets are allowed.
+/// Decode base64 in either alphabet, as the format allows both.
 fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD_PAD_INDIFFERENT.decode(text).or_else(|_| URL_SAFE_PAD_INDIFFERENT.decode(text)).ok()
 }

@@ -1,23 +1,25 @@
-//! Where attestations lie: `NAME.wasm.intoto.jsonl` beside the component, a line for each envelope. Files
-//! of several auditors can be put together with `cat`.
+//! Files with attestations: `NAME.wasm.intoto.jsonl` beside the component, with an envelope in each line. Files of
+//! several auditors can be joined with `cat`.
 
 use super::dsse::Envelope;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use glassbox_util::Advised;
 use glassbox_util::files::{read_bounded, write_atomically};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The longest file. One that is longer is refused as a whole: what is at its end may be a no.
-const LONGEST: usize = 1 << 20;
-/// The most lines; of each the signatures are checked, which takes time.
+/// The largest file, in bytes. A larger one is refused as a whole, since an attestation at its end may say that the
+/// component failed.
+const LARGEST: usize = 1 << 20;
+/// The most attestations in a file; checking each takes time.
 const LINES: usize = 64;
 
-/// All lines that are not empty, with their numbers; none where there is no file.
+/// All lines that are not empty, with their numbers from 1; none if there is no file.
 ///
 /// # Errors
-/// When it cannot be read, or is too large; the message names it.
+/// When the file cannot be read, or is too large; the message names it.
 pub fn read(file: &Path) -> Result<Vec<(usize, String)>> {
-    let bytes = match read_bounded(file, LONGEST) {
+    let bytes = match read_bounded(file, LARGEST) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.with_context(|| format!("reading {}", file.display()))?,
     };
@@ -25,23 +27,25 @@ pub fn read(file: &Path) -> Result<Vec<(usize, String)>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let lines: Vec<_> = lines.map(|(number, line)| (number + 1, line.into())).collect();
     if lines.len() > LINES {
-        bail!("{} has more than {LINES} attestations; remove old ones", file.display());
+        let what = format!("{} has more than {LINES} attestations", file.display());
+        return Err(Advised::new(what, "remove old ones").into());
     }
     Ok(lines)
 }
 
-/// Add one, and leave those that are there.
+/// Add an attestation to those in a file.
 ///
 /// # Errors
-/// When the file cannot be read or written, or would be too large.
+/// When the file cannot be read or written, or would be too large; the message names it.
 pub fn add(file: &Path, envelope: &Envelope) -> Result<()> {
     let mut text = String::new();
     for (_, line) in read(file)? {
         text += &(line + "\n");
     }
     text += &(serde_json::to_string(envelope)? + "\n");
-    if text.len() > LONGEST || text.lines().count() > LINES {
-        bail!("{} would have more than {LINES} attestations or {LONGEST} bytes; remove old ones", file.display());
+    if text.len() > LARGEST || text.lines().count() > LINES {
+        let what = format!("{} would have more than {LINES} attestations or {LARGEST} bytes", file.display());
+        return Err(Advised::new(what, "remove old ones").into());
     }
     write_atomically(file, text.as_bytes())
 }

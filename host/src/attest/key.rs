@@ -1,9 +1,10 @@
-//! Keys of auditors: Ed25519, in the files that `openssl genpkey -algorithm ed25519` and `openssl pkey
-//! -pubout` write.
+//! Auditors' keys: Ed25519, in PEM files as written by `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`.
+//! Which public keys are trusted is in [`super::trusted_keys`].
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use glassbox_util::Advised;
 use glassbox_util::files::{must_be_private, read_bounded};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustls::pki_types::pem::PemObject;
@@ -11,17 +12,17 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use std::fmt;
 use std::path::Path;
 
-/// What stands before the 32 bytes of every Ed25519 public key, by RFC 8410: the name of the algorithm.
+/// What precedes the 32 bytes of every Ed25519 public key in DER, by RFC 8410: the algorithm's identifier.
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// No key file is longer.
-const LONGEST: usize = 16 << 10;
+/// The largest key file, in bytes.
+const LARGEST: usize = 16 << 10;
 
-/// A key that signatures are checked with.
+/// A key to check signatures with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicKey([u8; 32]);
 
-/// A key that signs. It is never printed.
+/// A key to sign with. It is never printed.
 pub struct SecretKey(Ed25519KeyPair);
 
 impl fmt::Debug for SecretKey {
@@ -31,15 +32,14 @@ impl fmt::Debug for SecretKey {
 }
 
 impl PublicKey {
-    /// From a PEM text, or from the line of base64 in one.
+    /// Parse a PEM text, or just the line of base64 in one.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not an Ed25519 public key; with advice where it holds another kind of PEM.
     pub fn parse(text: &str) -> Result<Self> {
         let der = if text.contains("-----BEGIN ") {
-            let one = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
-            one.map_err(|_| anyhow!("there is no PUBLIC KEY in it; 'openssl pkey -in KEY -pubout' writes one"))?
-                .to_vec()
+            let advised = |_| Advised::new("there is no PUBLIC KEY in it", "'openssl pkey -in KEY -pubout' writes one");
+            SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(advised)?.to_vec()
         } else {
             STANDARD.decode(text.trim()).context("it is neither PEM nor base64")?
         };
@@ -49,30 +49,30 @@ impl PublicKey {
         }
     }
 
-    /// From a file.
+    /// Read a file.
     ///
     /// # Errors
-    /// When it cannot be read or holds none; the message names it.
+    /// When it cannot be read, or holds no such key; the message names it.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = read_bounded(file, LONGEST).map_err(anyhow::Error::from);
+        let text = read_bounded(file, LARGEST).map_err(anyhow::Error::from);
         text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)))
             .with_context(|| format!("{}", file.display()))
     }
 
-    /// Whether a text is meant to be a key itself, and not the name of a file with one.
+    /// Whether a text looks like a key, and not like the name of a file with one.
     #[must_use]
     pub fn is_text(text: &str) -> bool {
         let text = text.trim();
         text.contains("-----BEGIN ") || text.len() == 60 && text.starts_with("MCowBQYDK2VwAyEA")
     }
 
-    /// What it is called in envelopes: the SHA-256 of the key as OpenSSL writes it.
+    /// Its id in envelopes: the SHA-256 of the key in DER, as OpenSSL writes it; 64 hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> String {
         glassbox_sandbox::digest(&[&SPKI[..], &self.0].concat())
     }
 
-    /// Whether the message was signed with its secret half.
+    /// Whether this is a signature of the message with the secret key that belongs to it.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
@@ -80,43 +80,45 @@ impl PublicKey {
 }
 
 impl SecretKey {
-    /// From a PEM text.
+    /// Parse a PEM text.
     ///
     /// # Errors
-    /// When it holds none that can be used; the message does not repeat it.
+    /// When it holds no key that can be used, with advice; the message does not repeat the text.
     pub fn parse(text: &str) -> Result<Self> {
         if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-            bail!("it is encrypted; 'openssl pkey -in KEY -out PLAIN' writes one that is not");
+            let advice = "'openssl pkey -in KEY -out PLAIN' writes one that is not";
+            return Err(Advised::new("it is encrypted", advice).into());
         }
         let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
-            anyhow!("there is no PRIVATE KEY in it; 'openssl genpkey -algorithm ed25519 -out KEY' makes one")
+            let advice = "'openssl genpkey -algorithm ed25519 -out KEY' makes one";
+            Advised::new("there is no PRIVATE KEY in it", advice)
         })?;
-        // OpenSSL leaves the public half out, which is what is unchecked.
+        // OpenSSL leaves out the public key, so that there is nothing to check it against.
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
         Ok(Self(pair.map_err(|error| anyhow!("it is not an Ed25519 key: {error}"))?))
     }
 
-    /// From a file that nobody else can read.
+    /// Read a file, which nobody else may be able to read.
     ///
     /// # Errors
-    /// When it cannot be read, others can read it too, or it holds none; the message says what to do.
+    /// When it cannot be read, others can read it too, or it holds no such key; with advice.
     pub fn read(file: &Path) -> Result<Self> {
         must_be_private(file, "the signing key")?;
-        let text = read_bounded(file, LONGEST).map_err(anyhow::Error::from);
+        let text = read_bounded(file, LARGEST).map_err(anyhow::Error::from);
         let key = text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)));
         key.with_context(|| format!("the signing key in {}", file.display()))
     }
 
-    /// The half that others check with.
+    /// The public key that belongs to it.
     ///
     /// # Panics
-    /// Never: it has 32 bytes.
+    /// Never: a public key has 32 bytes.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.public_key().as_ref().try_into().expect("32 bytes"))
     }
 
-    /// Sign.
+    /// The signature of a message, in 64 bytes.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.0.sign(message).as_ref().to_vec()
@@ -148,7 +150,7 @@ MC4CAQAwBQYDK2VwBCIEIE8sFCnTYAqYuBvgVAVhbEV4B8AzgEDdYYk4uCdLuNX2
     }
 
     #[test]
-    fn what_is_no_key_is_told_apart_and_not_repeated() {
+    fn messages_say_what_is_wrong_with_a_key_and_do_not_repeat_it() {
         let rsa = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIE8sFCnTYAqYuBvgVAVhbEV4B8AzgEDdYYk4uCdLuNX2\n-----END PRIVATE KEY-----\n";
         for (text, words) in [
             ("", "there is no PRIVATE KEY in it"),

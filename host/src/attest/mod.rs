@@ -1,6 +1,6 @@
-//! Attestations: signed statements of auditors that lie beside a plugin, and the operator's rule of how
-//! many of whom must vouch for a component before it is loaded. How a component is audited is the crate
-//! `glassbox-audit`; what a plugin may do once it is loaded, [`crate::home::grants`].
+//! Attestations: statements signed by auditors, in a file beside a plugin, and the operator's rule of how many of which
+//! auditors must vouch for a component before it is loaded. What an audit consists of is in the crate `glassbox-audit`; what a
+//! plugin may do once it is loaded is in [`crate::home::grants`].
 
 pub mod dsse;
 pub mod file;
@@ -18,7 +18,8 @@ use crate::home::config::audit_policy::AuditPolicy;
 use jiff::Timestamp;
 use trusted_keys::TrustedKeys;
 
-/// How a plugin's component stands with what the operator requires, by the files as they are now.
+/// Whether enough auditors vouch for a plugin's component, by the files as they are now. `digest` is the component's;
+/// without a policy nobody has to. A file that cannot be read vouches for nothing, and is in the notes.
 #[must_use]
 pub fn standing(home: &Home, policy: Option<&AuditPolicy>, plugin: &str, digest: &str) -> Vouching {
     let Some(policy) = policy else { return Vouching::default() };

@@ -1,5 +1,6 @@
-//! Whether attestations are enough. Of each key its newest word about a component counts, and nothing
-//! that anybody else said in its name, about another component, or for another time.
+//! The rule by which attestations count. Of each key, the newest statement about a component counts; statements that
+//! it has not signed, that are about another component, or that have expired do not. What a statement is made of is in
+//! [`super::statement`].
 
 use super::dsse::Envelope;
 use super::statement::Statement;
@@ -7,37 +8,37 @@ use super::trusted_keys::TrustedKeys;
 use glassbox_sandbox::printable;
 use jiff::{SignedDuration, Timestamp};
 
-/// An auditor's clock may be ahead of ours by so much.
+/// How much an auditor's clock may be ahead of ours.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
-/// More reasons are not told.
-const TOLD: usize = 8;
+/// The most reasons that are shown.
+const SHOWN: usize = 8;
 
-/// What is to be vouched for, and when.
+/// What is to be vouched for, and at which time.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The plugin.
+    /// The plugin's name.
     pub plugin: &'a str,
-    /// The digest of its component.
+    /// The SHA-256 of its component, in lower-case hexadecimal digits.
     pub digest: &'a str,
-    /// The time now.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// How a component stands with what is required. By default nothing is.
+/// Who vouches for a component, and how many must. By default nobody has to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vouching {
-    /// How many are required.
+    /// How many keys are required to vouch for it.
     pub needed: usize,
-    /// The keys that vouch for it, by name, and until when.
+    /// The names of the keys that vouch for it, and until when.
     pub by: Vec<(String, Timestamp)>,
-    /// Why others do not.
+    /// Why other keys or attestations do not count, for people.
     pub notes: Vec<String>,
-    /// Whether something would count at a later time: perhaps our clock is not right yet.
+    /// Whether an attestation would count later, since it is from the future: perhaps our clock is not set yet.
     pub early: bool,
 }
 
-/// What one key says.
-struct Word {
+/// The newest statement of one key.
+struct Newest {
     line: usize,
     time: Timestamp,
     expires: Timestamp,
@@ -45,13 +46,13 @@ struct Word {
 }
 
 impl Vouching {
-    /// Whether it may be loaded.
+    /// Whether the component may be loaded.
     #[must_use]
     pub fn is_enough(&self) -> bool {
         self.by.len() >= self.needed
     }
 
-    /// What somebody has to do; none if nothing.
+    /// Why the component is not loaded and what to do about it, for people; none if it may be loaded.
     #[must_use]
     pub fn advice(&self, plugin: &str) -> Option<String> {
         if self.is_enough() {
@@ -60,20 +61,20 @@ impl Vouching {
         let (by, needed) = (self.by.len(), self.needed);
         let file = format!("plugins/{plugin}.wasm.intoto.jsonl");
         let mut text = format!(
-            "waiting: [policy] in glassbox.toml requires {needed} of its keys to vouch for it, and {by} {}; what they say \
-             belongs into {file} ('glassbox audit --sign' writes it)",
+            "waiting: [policy] in glassbox.toml requires {needed} of its keys to vouch for it, and {by} {}; their \
+             attestations belong in {file} ('glassbox audit --sign' writes it)",
             if by == 1 { "does" } else { "do" }
         );
-        for note in self.notes.iter().take(TOLD) {
+        for note in self.notes.iter().take(SHOWN) {
             text += &format!("\n      - {}", printable(note, 300));
         }
-        if self.notes.len() > TOLD {
-            text += &format!("\n      - and {} more", self.notes.len() - TOLD);
+        if self.notes.len() > SHOWN {
+            text += &format!("\n      - and {} more", self.notes.len() - SHOWN);
         }
         Some(text)
     }
 
-    /// Who vouches for it, in words; none where nobody has to.
+    /// Who vouches for it, in words; none if nobody has to, or too few do.
     #[must_use]
     pub fn in_words(&self) -> Option<String> {
         let by: Vec<_> = self.by.iter().map(|(name, until)| format!("{name} until {}", day(*until))).collect();
@@ -81,64 +82,65 @@ impl Vouching {
     }
 }
 
-/// Judge the lines of a file. How many are required the caller knows.
+/// Find out who vouches for the subject in the numbered lines of a file. The caller fills in how many are required.
 #[must_use]
 pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, subject: &Subject) -> Vouching {
     let mut vouching = Vouching::default();
-    let mut newest: Vec<Option<Word>> = keys.known.iter().map(|_| None).collect();
+    let mut newest: Vec<Option<Newest>> = keys.known.iter().map(|_| None).collect();
     for (number, line) in lines {
-        match hear(line, keys, subject) {
+        match verify(line, keys, subject) {
             Err(reason) => vouching.notes.push(format!("line {number}: {reason}")),
             Ok((by, statement)) => {
                 for key in by {
-                    let word = Word {
+                    let found = Newest {
                         line: *number,
                         time: statement.predicate.time,
                         expires: statement.predicate.expires,
                         fails: statement.fails(),
                     };
-                    vouching.hear(word, &mut newest[key], subject.now);
+                    vouching.consider(found, &mut newest[key], subject.now);
                 }
             }
         }
     }
-    for ((name, _), word) in keys.known.iter().zip(newest) {
-        match word {
-            None => vouching.notes.push(format!("{name}: says nothing that counts about this component")),
-            Some(Word { line, fails: Some(fails), .. }) => {
+    for ((name, _), newest) in keys.known.iter().zip(newest) {
+        match newest {
+            None => vouching.notes.push(format!("{name}: no valid attestation of this component")),
+            Some(Newest { line, fails: Some(fails), .. }) => {
                 vouching.notes.push(format!("{name}: the newest report (line {line}) {fails}"));
             }
-            Some(Word { line, expires, .. }) if expires <= subject.now => {
-                vouching.notes.push(format!("{name}: what it says (line {line}) has expired on {}", day(expires)));
+            Some(Newest { line, expires, .. }) if expires <= subject.now => {
+                vouching.notes.push(format!("{name}: its attestation (line {line}) expired on {}", day(expires)));
             }
-            Some(word) => vouching.by.push((name.clone(), word.expires)),
+            Some(newest) => vouching.by.push((name.clone(), newest.expires)),
         }
     }
     vouching
 }
 
 impl Vouching {
-    /// Keep what is newest. A no counts whatever its date is.
-    fn hear(&mut self, word: Word, newest: &mut Option<Word>, now: Timestamp) {
-        if word.fails.is_none() && word.time.duration_since(now) > AHEAD {
+    /// Keep the newest statement of a key. One that says that the component fails counts even if it is from the future.
+    fn consider(&mut self, found: Newest, newest: &mut Option<Newest>, now: Timestamp) {
+        if found.fails.is_none() && found.time.duration_since(now) > AHEAD {
             self.early = true;
-            let time = day(word.time);
-            self.notes.push(format!("line {}: it is from the future ({time}), or the clock here is wrong", word.line));
+            let time = day(found.time);
+            self.notes.push(format!("line {}: it is from the future ({time}), or the clock here is wrong", found.line));
             return;
         }
-        // Of two from the same moment the worse counts.
-        let rank = |word: &Word| (word.time, word.fails.is_some(), std::cmp::Reverse(word.expires));
-        if newest.as_ref().is_none_or(|before| rank(before) < rank(&word)) {
-            *newest = Some(word);
+        // Of two with the same time, the worse one counts.
+        let rank = |one: &Newest| (one.time, one.fails.is_some(), std::cmp::Reverse(one.expires));
+        if newest.as_ref().is_none_or(|before| rank(before) < rank(&found)) {
+            *newest = Some(found);
         }
     }
 }
 
-/// What a line says about the subject, and which keys say it. Nothing in it is believed before that.
-fn hear(line: &str, keys: &TrustedKeys, subject: &Subject) -> Result<(Vec<usize>, Statement), String> {
+/// The statement in a line, if it is about the subject, and the indices of the keys that signed it. Nothing in the line
+/// is trusted before a signature is found to be valid.
+fn verify(line: &str, keys: &TrustedKeys, subject: &Subject) -> Result<(Vec<usize>, Statement), String> {
     let (body, by) = Envelope::parse(line)?.open(keys.known.iter().map(|(_, key)| key))?;
     if by.is_empty() {
-        return Err("none of the keys has signed it, or it was altered since".into());
+        return Err("it is not signed with any of the keys, or was altered".into());
     }
     let statement = Statement::parse(&body)?;
     let file = format!("{}.wasm", subject.plugin);
@@ -153,7 +155,7 @@ fn hear(line: &str, keys: &TrustedKeys, subject: &Subject) -> Result<(Vec<usize>
     Ok((by, statement))
 }
 
-/// The day of a moment, in UTC.
+/// The date of a time, in UTC, as `2026-07-27`.
 fn day(time: Timestamp) -> String {
     time.to_string().chars().take_while(|c| *c != 'T').collect()
 }

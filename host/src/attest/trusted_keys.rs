@@ -1,4 +1,4 @@
-//! The keys that `[policy]` in `glassbox.toml` names.
+//! The auditors' keys that `[policy]` in `glassbox.toml` names. Whether what they signed is enough is in [`super::rule`].
 
 use super::key::PublicKey;
 use crate::home::config::audit_policy::{AuditPolicy, KEYS};
@@ -7,15 +7,15 @@ use std::path::Path;
 /// The keys of a policy.
 #[derive(Debug, Default)]
 pub struct TrustedKeys {
-    /// Each once, however often and under whatever names it was given, with its first name.
+    /// The keys with their names. A key that was given several times is here once, under its first name.
     pub known: Vec<(String, PublicKey)>,
-    /// What is wrong with the others.
+    /// What is wrong with keys that cannot be used, for people.
     pub faults: Vec<String>,
 }
 
 impl TrustedKeys {
-    /// Read them; `root` is where files are that begin without a `/`. One that cannot be read vouches
-    /// for nothing, and is no reason to believe it no more of the others.
+    /// Read the keys of a policy. Names of files are relative to `root`. A key that cannot be read vouches for nothing;
+    /// the others count all the same.
     #[must_use]
     pub fn read(root: &Path, policy: &AuditPolicy) -> Self {
         let mut keys = Self::default();

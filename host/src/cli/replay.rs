@@ -35,7 +35,7 @@ pub fn replay(home: &Home, options: &Options) -> Result<bool> {
     if recording.header.redacted {
         writeln!(out, "the texts in it are placeholders")?;
     }
-    if recording.passages.is_empty() {
+    if recording.calls.is_empty() {
         bail!("there is no complete call in the recording {}", options.file.display());
     }
     let mut components = Components::find(home, &options.component, recording.is_metered())?;
@@ -62,11 +62,11 @@ fn redact(recording: &Recording, components: &mut Components, new: &std::path::P
     let starts = recording.starts();
     let sink = Sink::create(new, u64::MAX, true)?;
     let mut redactor = Redactor::default();
-    redactor.foresee(recording);
-    for (line, passage) in &recording.passages {
-        let start = starts.get(&passage.life).with_context(|| format!("line {line}: it was never started"))?;
+    redactor.look_ahead(recording);
+    for (line, recorded) in &recording.calls {
+        let start = starts.get(&recorded.instance_id).with_context(|| format!("line {line}: it was never started"))?;
         let plugin = components.get(&start.plugin, &start.digest)?;
-        sink.write(&record::lines(&redactor.stand_in(&plugin, passage)));
+        sink.write(&record::lines(&redactor.stand_in(&plugin, recorded)));
     }
     Ok(())
 }

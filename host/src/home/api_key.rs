@@ -1,22 +1,22 @@
-//! The API key: where it comes from, and that it never shows.
+//! OctoPrint's API key: where it comes from, and a type that never prints it. Using it is up to the room `sources`.
 
 use anyhow::{Context, Result, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::must_be_private;
+use glassbox_util::files::{must_be_private, read_bounded};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The variable that may hold it.
+/// The environment variable that may hold it.
 pub const VARIABLE: &str = "GLASSBOX_API_KEY";
 /// Its name among systemd's credentials.
 pub const CREDENTIAL: &str = "octoprint-api-key";
 
-/// What it is called where something is wrong with it.
+/// What it is called in messages.
 pub const WHAT: &str = "the API key";
-/// Nobody's key is longer.
+/// The longest key, in bytes.
 const LONGEST: usize = 256;
+/// The largest file with a key, in bytes.
+const LARGEST_FILE: usize = 4096;
 
 /// An API key. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,25 +29,25 @@ impl fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
-    /// Take a text for a key.
+    /// Parse a key; spaces around it are ignored.
     ///
     /// # Errors
-    /// When it cannot be one; the message does not repeat it.
+    /// When it cannot be a key; the message does not repeat it.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Err(Advised::new("it is empty", "put an OctoPrint API key there").into());
         }
         if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            bail!("what is there is no API key: one is a single word of letters and digits");
+            bail!("it is not an API key, which is a single word of letters and digits");
         }
         Ok(Self(text.into()))
     }
 
-    /// From a file that nobody else can read.
+    /// Read it from a file, which nobody else may be able to read.
     ///
     /// # Errors
-    /// When it cannot be read, others can read it too, or it holds no key; the message says what to do.
+    /// When the file cannot be read, others can read it too, or it does not hold a key; with advice.
     pub fn read(file: &Path) -> Result<Self> {
         must_be_private(file, WHAT)?;
         Self::from_file(file)
@@ -55,17 +55,16 @@ impl ApiKey {
 
     fn from_file(file: &Path) -> Result<Self> {
         let read = || -> Result<Self> {
-            let mut text = String::new();
-            File::open(file)?.take(4096).read_to_string(&mut text)?;
-            Self::parse(&text)
+            let bytes = read_bounded(file, LARGEST_FILE)?;
+            Self::parse(&String::from_utf8_lossy(&bytes))
         };
         read().with_context(|| format!("the API key in {}", file.display()))
     }
 
-    /// From the file that was named, or else from where a service gets it.
+    /// Read it from the file that was named; if none was, from the environment variable, or from systemd's credential.
     ///
     /// # Errors
-    /// When there is none, or it cannot be used; the message says what to do.
+    /// When there is no key, or it cannot be used; with advice.
     pub fn find(file: Option<&Path>) -> Result<Self> {
         if let Some(file) = file {
             return Self::read(file);
@@ -74,7 +73,7 @@ impl ApiKey {
             return Self::parse(&key.to_string_lossy()).with_context(|| format!("the API key in ${VARIABLE}"));
         }
         if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-            // systemd looks after who may read it.
+            // systemd decides who may read it.
             let file = PathBuf::from(folder).join(CREDENTIAL);
             if file.exists() {
                 return Self::from_file(&file);
@@ -87,7 +86,7 @@ impl ApiKey {
         Err(Advised::new("there is no API key", advice).into())
     }
 
-    /// The key itself, for OctoPrint.
+    /// The key itself, to send it to OctoPrint.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,27 +1,29 @@
-//! Grants: `grants/NAME.toml` holds the manifest that the operator accepted, as its author wrote
-//! it. A plugin that asks for no more than that runs; one that asks for more waits.
+//! Grants: `grants/NAME.toml` holds the manifest that the operator accepted, as its author wrote it. A plugin that
+//! asks for no more than that runs; one that asks for more waits. Comparing two manifests is in `glassbox_sandbox`.
 
-use crate::home::Home;
+use super::{Home, make_folder};
 use anyhow::{Context, Result};
-use glassbox_sandbox::{Manifest, examine, inspect};
+use glassbox_sandbox::{Manifest, examine, inspect, limits};
 use glassbox_util::Advised;
-use glassbox_util::files::write_atomically;
-use std::fs;
+use glassbox_util::files::{read_bounded, remove, write_atomically};
 use std::io::ErrorKind;
 
-/// Whether a plugin may run.
+/// The largest grant, in bytes: a manifest, and what [`grant`] writes above it.
+const LARGEST: usize = limits::MANIFEST + 4096;
+
+/// How what a plugin asks for compares with what was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// All that it asks for was granted.
     Granted,
-    /// Nobody granted it anything.
+    /// There is no grant.
     Waiting,
-    /// It asks for more than was granted: this.
+    /// It asks for more than was granted; each text is one difference, for people.
     More(Vec<String>),
 }
 
 impl Standing {
-    /// What somebody has to do; none if nothing.
+    /// Why the plugin with this name does not run and what to do about it, for people; none if it may run.
     #[must_use]
     pub fn advice(&self, name: &str) -> Option<String> {
         match self {
@@ -38,25 +40,27 @@ impl Standing {
     }
 }
 
-/// What was granted to a plugin; none if nothing was.
+/// The manifest that was granted to a plugin; none if there is no grant.
 ///
 /// # Errors
-/// When the file cannot be read or is damaged; the message names it and says what to do.
+/// When the file cannot be read or is damaged; the message names it, with advice.
 pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
     let file = home.grant_file(name);
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
+    let bytes = match read_bounded(&file, LARGEST) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
-    let granted = Manifest::parse(&text).map_err(|reason| {
+    let parsed = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string());
+    let parsed = parsed.and_then(|text| Manifest::parse(&text).map_err(|error| error.to_string()));
+    let granted = parsed.map_err(|reason| {
         let what = format!("the grant {} is damaged, so nothing new is loaded", file.display());
-        Advised::new(what, format!("'glassbox grant {name}' writes it anew")).because(reason)
+        Advised::new(what, format!("'glassbox grant {name}' rewrites it")).because(reason)
     })?;
     Ok(Some(granted))
 }
 
-/// How a manifest stands against what was granted.
+/// How what a manifest asks for compares with what was granted.
 #[must_use]
 pub fn standing(asked: &Manifest, granted: Option<&Manifest>) -> Standing {
     let Some(granted) = granted else { return Standing::Waiting };
@@ -64,45 +68,40 @@ pub fn standing(asked: &Manifest, granted: Option<&Manifest>) -> Standing {
     if more.is_empty() { Standing::Granted } else { Standing::More(more) }
 }
 
-/// What a component asks for, and how that stands with what was granted.
+/// What a component asks for, and how that compares with what was granted.
 ///
 /// # Errors
-/// When its manifest cannot be used.
+/// When the component has no valid manifest.
 pub fn asked(home: &Home, name: &str, component: &[u8]) -> Result<(Manifest, Standing)> {
     let manifest = examine(name, component)?.manifest().clone();
-    // A damaged grant is no grant; that is why somebody grants anew.
+    // A damaged grant counts as none, as granting again is what repairs it.
     let before = read(home, name).unwrap_or_default();
     let standing = standing(&manifest, before.as_ref());
     Ok((manifest, standing))
 }
 
-/// Record that all was granted that this component's manifest asks for.
+/// Grant all that this component's manifest asks for.
 ///
 /// # Errors
-/// When its manifest cannot be used, or the grant cannot be written.
+/// When the component has no valid manifest, or the grant cannot be written.
 pub fn grant(home: &Home, name: &str, component: &[u8]) -> Result<()> {
     examine(name, component)?;
-    // As its author wrote it, with what they say about it.
+    // The manifest as its author wrote it, with its comments.
     let text = inspect(name, component)?.manifest.unwrap_or_default();
     let digest = glassbox_sandbox::digest(component);
     let header = format!(
-        "# What '{name}' may see and say: its manifest as it was granted. Remove this file, or say\n\
-         # 'glassbox revoke {name}', to take it back; a running host stops it at once.\n\
+        "# What '{name}' may see and say: its manifest as it was granted. Remove this file, or run\n\
+         # 'glassbox revoke {name}', to take that back; a running host stops it at once.\n\
          # Granted for the component with SHA-256 {digest}.\n\n"
     );
-    fs::create_dir_all(home.grants()).with_context(|| format!("making {}", home.grants().display()))?;
+    make_folder(&home.grants())?;
     write_atomically(&home.grant_file(name), (header + text.trim_start_matches('\u{feff}')).as_bytes())
 }
 
-/// Take back what was granted. False if nothing was.
+/// Revoke a grant. False if there was none.
 ///
 /// # Errors
-/// When the file cannot be removed.
+/// When the file cannot be removed; the message names it.
 pub fn revoke(home: &Home, name: &str) -> Result<bool> {
-    let file = home.grant_file(name);
-    match fs::remove_file(&file) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("removing {}", file.display())),
-    }
+    remove(&home.grant_file(name))
 }

@@ -1,25 +1,25 @@
-//! OctoPrint's own configuration file, as far as its tracker is concerned: what is set there, and
-//! whether that tracker is on. Somebody else wrote it: it is read within limits, and never written.
+//! OctoPrint's own configuration file, as far as its tracker is concerned: what is set there, and whether that tracker
+//! is on. It is another program's file: it is read within limits and never written. Turning what is set there into
+//! settings of ours is up to `glassbox import`.
 
-use crate::home::Home;
+use super::{Home, make_folder};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::{open_regular, write_atomically};
+use glassbox_util::files::{read_bounded, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// With many plugins it has some 100 KB.
-const LARGEST: u64 = 4 << 20;
+/// The largest configuration, in bytes. With many plugins one has about 100 KB.
+const LARGEST: usize = 4 << 20;
 
-/// What is set of OctoPrint's tracker.
+/// What OctoPrint's configuration says about its own tracker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theirs {
-    /// `plugins.tracking`.
+    /// The content of `plugins.tracking`.
     pub tracking: Map<String, Value>,
-    /// Whether it is on: enabled, and its plugin not disabled.
+    /// Whether the tracker is on: enabled, and its plugin not disabled.
     pub is_on: bool,
 }
 
@@ -35,7 +35,7 @@ struct Plugins {
     disabled: Option<Value>,
 }
 
-/// Where it was imported from, so that `status` can look whether their tracker was switched off.
+/// Which file was imported, so that `status` can check whether the other tracker was switched off.
 #[derive(Deserialize, Serialize)]
 struct Source {
     file: PathBuf,
@@ -44,27 +44,22 @@ struct Source {
 /// Read a `config.yaml`.
 ///
 /// # Errors
-/// When it cannot be read, is too large, is not YAML, or not OctoPrint's; the message names it, and
-/// repeats nothing of it: it holds keys.
+/// When it cannot be read, is too large, is not YAML, or not OctoPrint's. The message names the file and repeats
+/// nothing of its content, which holds keys.
 pub fn read(file: &Path) -> Result<Theirs> {
     let name = file.display();
-    let mut text = Vec::new();
-    open_regular(file).and_then(|open| open.take(LARGEST + 1).read_to_end(&mut text)).map_err(|error| {
-        let what = format!("{name} cannot be read: {error}");
-        Advised::new(what, "OctoPrint's configuration is usually ~/.octoprint/config.yaml")
+    let bytes = read_bounded(file, LARGEST).map_err(|error| {
+        let advice = "OctoPrint's configuration is usually ~/.octoprint/config.yaml";
+        Advised::new(format!("{name} cannot be read: {error}"), advice)
     })?;
-    if text.len() as u64 > LARGEST {
-        bail!("{name} has more than {} MiB: that is not a configuration of OctoPrint", LARGEST >> 20);
-    }
-    let text =
-        String::from_utf8(text).map_err(|_| anyhow!("{name} is not text: that is not a configuration of OctoPrint"))?;
-    let plugins = parse(&text).map_err(|reason| anyhow!("{name} is not understood: {reason}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{name} is not text, so not OctoPrint's configuration"))?;
+    let plugins = parse(&text).map_err(|reason| anyhow!("{name} cannot be parsed: {reason}"))?;
     let tracking = match plugins.tracking {
         None | Some(Value::Null) => {
-            bail!("{name} says nothing of OctoPrint's tracker (plugins.tracking): there is nothing to take over")
+            bail!("{name} has no settings of OctoPrint's tracker (plugins.tracking): there is nothing to import")
         }
         Some(Value::Object(tracking)) => tracking,
-        Some(_) => bail!("{name} is not understood: plugins.tracking is not a group of settings"),
+        Some(_) => bail!("{name} cannot be parsed: plugins.tracking is not a group of settings"),
     };
     let is_disabled =
         plugins.disabled.as_ref().and_then(Value::as_array).is_some_and(|all| all.contains(&"tracking".into()));
@@ -74,9 +69,9 @@ pub fn read(file: &Path) -> Result<Theirs> {
 
 fn parse(text: &str) -> Result<Plugins, String> {
     let options = serde_saphyr::options! {
-        // A line of it may hold a key.
+        // A line of the file may hold a key.
         with_snippet: false,
-        // OctoPrint's own reader makes objects of none either.
+        // OctoPrint's own reader rejects them, too.
         reject_unsupported_tags: true,
         // What other plugins set does not matter here.
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
@@ -93,24 +88,24 @@ fn parse(text: &str) -> Result<Plugins, String> {
     }
 }
 
-/// Keep in mind where it was imported from.
+/// Remember which file a plugin's settings were imported from.
 ///
 /// # Errors
 /// When that cannot be written.
 pub fn remember(home: &Home, plugin: &str, file: &Path) -> Result<()> {
-    fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;
+    make_folder(&home.state())?;
     let file = file.canonicalize().with_context(|| format!("looking for {}", file.display()))?;
     write_atomically(&memory(home, plugin), (serde_json::to_string(&Source { file })? + "\n").as_bytes())
 }
 
-/// The file from which it was imported, if by that OctoPrint's own tracker is on still.
+/// The file that a plugin's settings were imported from, if OctoPrint's own tracker is still on by that file.
 #[must_use]
 pub fn still_on(home: &Home, plugin: &str) -> Option<PathBuf> {
     let source: Source = serde_json::from_slice(&fs::read(memory(home, plugin)).ok()?).ok()?;
     read(&source.file).is_ok_and(|theirs| theirs.is_on).then_some(source.file)
 }
 
-/// Beside the plugins' states; no plugin has a dot in its name.
+/// A file beside the plugins' states. Since no plugin has a dot in its name, it is nobody's state.
 fn memory(home: &Home, plugin: &str) -> PathBuf {
     home.state().join(format!("{plugin}.import.json"))
 }

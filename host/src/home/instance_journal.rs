@@ -1,24 +1,17 @@
-//! What is written into the journal of one plugin's instance: by which version, because of which
-//! event, and without what must not be told. The journal itself knows nothing of plugins.
+//! Writes a plugin's entries into the journal: adds by which version and because of which event, and takes out what
+//! [`Secrets`] says. The journal itself knows nothing of plugins.
 
+use super::secrets::Secrets;
 use glassbox_journal::{Journal, JournalEntry, JournalRequest, What};
 use glassbox_sandbox::{Blocked, Outgoing, Plugin, Settings};
-use serde_json::Value;
+use glassbox_util::PerMinute;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-/// Blocked requests that are written down in a minute. A component that asks for what it may not have
-/// all the time must not push everything else out of the journal; how many more there were is told.
+/// Blocked requests that get an entry of their own, per minute. A component that is blocked all the time must not
+/// push everything else out of the journal; an entry says how many more there were.
 const BLOCKED: u32 = 60;
-const MINUTE: Duration = Duration::from_secs(60);
 
-/// A shorter text is not a secret; what is as short as a word of a report would be hidden everywhere.
-const SECRET: usize = 8;
-
-/// More are not looked for: a plugin may have any number of texts added, and each takes time.
-const SECRETS: usize = 32;
-
-/// Writes for one instance. Clones share everything.
+/// Writes the entries of one plugin's instance. Clones share everything.
 #[derive(Clone)]
 pub struct InstanceJournal(Arc<InstanceState>);
 
@@ -31,52 +24,51 @@ struct InstanceState {
 
 struct Now {
     cause: Cause,
-    /// Texts that must not be told, each with what stands in its place.
-    secrets: Vec<(String, String)>,
-    minute: Instant,
-    blocked: u32,
-    unwritten: u64,
+    secrets: Secrets,
+    blocked: PerMinute,
 }
 
-/// By what a request was caused.
+/// What caused a request: the component that sent it, and the event that it handled.
 #[derive(Clone, Debug)]
 pub struct Cause {
+    /// The component's digest.
     component: Arc<str>,
+    /// The event's name, or `tick`; empty if there was none.
     event: Arc<str>,
 }
 
 impl InstanceJournal {
-    /// Of a plugin. Without a journal nothing is written: for the demo and for tests.
+    /// That of a plugin. Without a journal nothing is written, as in the demo and in tests.
     #[must_use]
     pub fn new(journal: Option<Journal>, plugin: &str) -> Self {
         Self::of(None, journal, plugin)
     }
 
-    /// Of a plugin's instance for the OctoPrint with this name.
+    /// That of a plugin's instance for the OctoPrint with this name.
     #[must_use]
     pub fn of(octoprint: Option<&str>, journal: Option<Journal>, plugin: &str) -> Self {
         let cause = Cause { component: "".into(), event: "".into() };
-        let now = Now { cause, secrets: Vec::new(), minute: Instant::now(), blocked: 0, unwritten: 0 };
+        let now = Now { cause, secrets: Secrets::default(), blocked: PerMinute::new(BLOCKED) };
         let octoprint = octoprint.map(Into::into);
         Self(Arc::new(InstanceState { journal, octoprint, plugin: plugin.into(), now: Mutex::new(now) }))
     }
 
-    /// This version runs, with these settings: their texts are not told.
+    /// This version runs, with these settings, whose texts are kept out of the journal from now on.
     pub fn runs(&self, plugin: &Plugin, settings: &Settings) {
         let http = plugin.policy.manifest().capabilities.http.as_ref();
-        let mut secrets = secrets(settings, http.map_or("", |http| http.id_setting.as_str()));
-        secrets.extend(self.0.journal.as_ref().and_then(home));
+        let secrets = Secrets::of_settings(settings, http.map_or("", |http| http.id_setting.as_str()));
+        let secrets = secrets.and(self.0.journal.as_ref().map(Secrets::of_home).unwrap_or_default());
         let mut now = self.now();
         now.secrets = secrets;
         now.cause.component = plugin.digest.as_str().into();
     }
 
-    /// What comes is asked for by this version.
+    /// Requests from now on come from the component with this digest.
     pub fn component(&self, component: &str) {
         self.now().cause.component = component.into();
     }
 
-    /// What comes is caused by this event.
+    /// Requests from now on are caused by the event with this name, or by a `tick`.
     pub fn because_of(&self, event: &str) {
         let mut now = self.now();
         if &*now.cause.event != event {
@@ -84,7 +76,7 @@ impl InstanceJournal {
         }
     }
 
-    /// A request was queued. Returns what caused it, for when it is known what becomes of it.
+    /// Write that a request was queued. Returns what caused it, for the entry about what becomes of it.
     #[must_use]
     pub fn queued(&self, request: &Outgoing) -> Cause {
         let cause = self.now().cause.clone();
@@ -92,7 +84,7 @@ impl InstanceJournal {
         cause
     }
 
-    /// What became of a request.
+    /// Write what became of a request: `status` is the server's HTTP status, if it answered.
     pub fn request(&self, what: What, request: &Outgoing, cause: &Cause, status: Option<u16>, reason: Option<&str>) {
         if self.0.journal.is_none() {
             return;
@@ -114,21 +106,16 @@ impl InstanceJournal {
         });
     }
 
-    /// A request did not get past the gate.
+    /// Write that a request did not pass the gate; above the limit it is only counted.
     pub fn blocked(&self, blocked: &Blocked, plugin: &Plugin) {
         let mut now = self.now();
-        if now.minute.elapsed() >= MINUTE {
-            (now.minute, now.blocked) = (Instant::now(), 0);
-        }
-        if now.blocked >= BLOCKED {
-            now.unwritten += 1;
+        if !now.blocked.allows() {
             return;
         }
-        now.blocked += 1;
-        let (unwritten, cause) = (std::mem::take(&mut now.unwritten), now.cause.clone());
+        let (left_out, cause) = (now.blocked.take_left_out(), now.cause.clone());
         drop(now);
-        self.left_out(unwritten, &cause.component);
-        // A name that was not declared could be anything, a secret as well.
+        self.left_out(left_out, &cause.component);
+        // A name that is not declared could be anything, even a secret.
         let declared = plugin.policy.declares(&blocked.request);
         let name = if declared { blocked.request.clone() } else { "(undeclared)".into() };
         self.write(JournalEntry {
@@ -141,28 +128,28 @@ impl InstanceJournal {
         });
     }
 
-    /// The end: what was not written down one by one is told.
+    /// The plugin ends: write how many blocked requests have no entry of their own.
     pub fn close(&self) {
-        let unwritten = std::mem::take(&mut self.now().unwritten);
+        let left_out = self.now().blocked.take_left_out();
         let component = self.now().cause.component.clone();
-        self.left_out(unwritten, &component);
+        self.left_out(left_out, &component);
     }
 
-    fn left_out(&self, unwritten: u64, component: &str) {
-        if unwritten > 0 {
-            let reason = format!("{unwritten} more requests were blocked, and are not written down one by one");
+    fn left_out(&self, count: u64, component: &str) {
+        if count > 0 {
+            let reason = format!("{count} more requests were blocked, and are not written down one by one");
             let (component, reason) = (Some(component.to_string()), Some(reason));
             self.write(JournalEntry {
                 what: What::Blocked,
                 component,
                 reason,
-                count: Some(unwritten),
+                count: Some(count),
                 ..JournalEntry::default()
             });
         }
     }
 
-    /// What became of the plugin.
+    /// Write what happened to the plugin itself; `component` is the digest of the version that it is about.
     pub fn lifecycle(&self, what: What, component: &str, reason: Option<String>) {
         let component = Some(component.to_string()).filter(|component| !component.is_empty());
         self.write(JournalEntry { what, component, reason, ..JournalEntry::default() });
@@ -172,10 +159,9 @@ impl InstanceJournal {
         let Some(journal) = &self.0.journal else { return };
         let entry = JournalEntry { octoprint: self.0.octoprint.clone(), plugin: self.0.plugin.clone(), ..entry };
         let secrets = self.now().secrets.clone();
-        let secrets: Vec<_> = secrets.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
-        // These are the host's own words, whatever a plugin has put into its settings.
+        // These two are the host's own words, whatever a plugin has put into its settings.
         let (octoprint, event) = (entry.octoprint.clone(), entry.event.clone());
-        journal.write(&JournalEntry { octoprint, event, ..entry.redacted(&secrets) });
+        journal.write(&JournalEntry { octoprint, event, ..secrets.redact(&entry) });
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -183,18 +169,12 @@ impl InstanceJournal {
     }
 }
 
-/// The folder's name often has the user's in it.
-fn home(journal: &Journal) -> Option<(String, String)> {
-    let home = journal.folder().parent()?.to_str()?;
-    (home.len() > 1).then(|| ("{home}".into(), home.into()))
-}
-
-/// Write down what became of a plugin of which no instance runs.
+/// Write what happened to a plugin of which no instance runs.
 pub fn note(journal: &Journal, what: What, plugin: &str, component: Option<String>, reason: &str) {
     note_of(None, journal, what, plugin, component, reason);
 }
 
-/// The same, of its instance for the OctoPrint with this name.
+/// Write what happened to a plugin's instance for the OctoPrint with this name, while it does not run.
 pub fn note_of(
     octoprint: Option<&str>,
     journal: &Journal,
@@ -205,33 +185,5 @@ pub fn note_of(
 ) {
     let (octoprint, reason) = (octoprint.map(Into::into), Some(reason.into()));
     let entry = JournalEntry { what, octoprint, plugin: plugin.into(), component, reason, ..JournalEntry::default() };
-    let home = home(journal);
-    let secrets: Vec<_> = home.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
-    journal.write(&entry.redacted(&secrets));
-}
-
-/// Texts that are not told: the id first, then others as long as there is room for them.
-fn secrets(settings: &Settings, id_setting: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    texts("", &settings.to_value(), &mut found);
-    let id = format!("{{{id_setting}}}");
-    found.sort_by_key(|(place, text)| (*place != id, std::cmp::Reverse(text.len())));
-    found.dedup_by(|a, b| a.1 == b.1);
-    found.truncate(SECRETS);
-    // The longest first: one may be a part of another.
-    found.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
-    found
-}
-
-/// All texts of a document that could be secrets, each with its key in braces.
-fn texts(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
-    match value {
-        Value::String(text) if text.len() >= SECRET => found.push((format!("{{{path}}}"), text.clone())),
-        Value::Object(object) => object.iter().for_each(|(key, value)| {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            texts(&path, value, found);
-        }),
-        Value::Array(list) => list.iter().for_each(|value| texts(path, value, found)),
-        _ => {}
-    }
+    journal.write(&Secrets::of_home(journal).redact(&entry));
 }

@@ -1,6 +1,6 @@
 //! Where each file of a home is. Nothing is read or written here.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use glassbox_util::Advised;
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,38 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Home {
     root: PathBuf,
-    /// Whose settings and states are meant, where they have a folder of their own.
-    place: Option<String>,
+    /// The OctoPrint whose settings and states are meant; none if they are not in a folder of their own.
+    octoprint: Option<String>,
 }
 
 impl Home {
     /// The home at this folder, which need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), place: None }
+        Self { root: root.into(), octoprint: None }
     }
 
-    /// The same home, with the settings and states of the OctoPrint that has this place in it; none for
-    /// those that lie in no folder of their own. All else is for all.
+    /// The same home, with the settings and states of the OctoPrint with this name: they are in subfolders of that
+    /// name, and not in subfolders if there is none. All other files are shared by all OctoPrints.
     #[must_use]
-    pub fn of(&self, place: Option<&str>) -> Self {
-        Self { root: self.root.clone(), place: place.map(Into::into) }
+    pub fn of(&self, octoprint: Option<&str>) -> Self {
+        Self { root: self.root.clone(), octoprint: octoprint.map(Into::into) }
     }
 
-    fn placed(&self, folder: &str) -> PathBuf {
-        self.place.iter().fold(self.root.join(folder), |folder, place| folder.join(place))
+    fn of_octoprint(&self, folder: &str) -> PathBuf {
+        self.octoprint.iter().fold(self.root.join(folder), |folder, octoprint| folder.join(octoprint))
     }
 
-    /// The default: `glassbox` in the XDG data folder.
+    /// The path of the default home: `glassbox` in the XDG data folder.
     ///
     /// # Errors
     /// When neither `XDG_DATA_HOME` nor `HOME` says where that is.
     pub fn default_root() -> Result<PathBuf> {
         let data = match std::env::var_os("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()) {
             Some(path) => PathBuf::from(path),
-            None => std::env::home_dir().context("there is no home folder; give one with --home")?.join(".local/share"),
+            None => {
+                let advised = || Advised::new("there is no home folder", "give one with --home");
+                std::env::home_dir().ok_or_else(advised)?.join(".local/share")
+            }
         };
         Ok(data.join("glassbox"))
     }
@@ -47,25 +50,25 @@ impl Home {
         &self.root
     }
 
-    /// Where plugins are dropped.
+    /// The folder that plugins are dropped into.
     #[must_use]
     pub fn plugins(&self) -> PathBuf {
         self.root.join("plugins")
     }
 
-    /// Where settings are.
+    /// The folder of settings.
     #[must_use]
     pub fn settings_folder(&self) -> PathBuf {
-        self.placed("settings")
+        self.of_octoprint("settings")
     }
 
-    /// A plugin's file.
+    /// A plugin's component.
     #[must_use]
     pub fn plugin_file(&self, name: &str) -> PathBuf {
         self.plugins().join(name).with_extension("wasm")
     }
 
-    /// What auditors say about a plugin.
+    /// The auditors' attestations of a plugin.
     #[must_use]
     pub fn attestations_file(&self, name: &str) -> PathBuf {
         attestations_beside(&self.plugin_file(name))
@@ -77,7 +80,7 @@ impl Home {
         self.settings_folder().join(name).with_extension("json")
     }
 
-    /// Where grants are.
+    /// The folder of grants.
     #[must_use]
     pub fn grants(&self) -> PathBuf {
         self.root.join("grants")
@@ -89,10 +92,10 @@ impl Home {
         self.grants().join(name).with_extension("toml")
     }
 
-    /// Where plugins' states are kept.
+    /// The folder of plugins' states.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.placed("state")
+        self.of_octoprint("state")
     }
 
     /// A plugin's state.
@@ -101,38 +104,38 @@ impl Home {
         self.state().join(name).with_extension("json")
     }
 
-    /// The last calls of a plugin before it failed.
+    /// The recording of a plugin's last calls before it failed.
     #[must_use]
     pub fn trap_file(&self, name: &str) -> PathBuf {
         self.state().join(name).with_extension("trap.jsonl")
     }
 
-    /// Where compiled code is kept.
+    /// The folder of compiled code.
     #[must_use]
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
     }
 
-    /// Where the journal is.
+    /// The journal's folder.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
 
-    /// Fail with advice where this is not a home.
+    /// Check that there is a home here.
     ///
     /// # Errors
-    /// When there is no plugin folder.
+    /// When there is no plugin folder; with advice.
     pub fn must_exist(&self) -> Result<()> {
-        if !self.plugins().is_dir() {
-            let what = format!("there is no glassbox home at {}", self.root.display());
-            return Err(Advised::new(what, "run 'glassbox init' to make one").into());
+        if self.plugins().is_dir() {
+            return Ok(());
         }
-        Ok(())
+        let what = format!("there is no glassbox home at {}", self.root.display());
+        Err(Advised::new(what, "run 'glassbox init' to make one").into())
     }
 }
 
-/// The attestations of a component's file.
+/// The file with the attestations of a component that may be anywhere.
 #[must_use]
 pub fn attestations_beside(component: &Path) -> PathBuf {
     let mut name = component.as_os_str().to_owned();

@@ -1,5 +1,5 @@
-//! The home folder: plain files that people and the running host share. What each holds, and how it is
-//! changed without losing what was there. Who acts on a change is in other rooms.
+//! The home folder: plain files that people and the running host share. What each of them holds, and how it is read
+//! and changed without losing what others wrote. What a change leads to is in other rooms.
 
 pub mod api_key;
 pub mod config;
@@ -9,6 +9,7 @@ pub mod instance_journal;
 mod layout;
 mod lock;
 mod plugin_files;
+pub mod secrets;
 pub mod settings;
 pub mod settings_schema;
 pub mod state;
@@ -30,6 +31,7 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Make a folder of the home.
 fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| {
         let what = format!("making the folder {}", folder.display());

@@ -1,4 +1,4 @@
-//! The files in `plugins/`: the bundled tracker, the names that there are, and the bytes of each.
+//! The files in `plugins/`: the bundled tracker, the names of plugins, and the bytes of each.
 
 use super::{Home, check_name, config, make_folder};
 use anyhow::{Context, Result};
@@ -13,7 +13,7 @@ pub const BUNDLED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracking.wa
 pub const BUNDLED_NAME: &str = "tracking";
 
 impl Home {
-    /// Make what is missing: folders, configuration, the bundled plugin. What is there stays.
+    /// Make what is missing: folders, configuration, the bundled plugin. What exists is not touched.
     /// Returns the files that were made.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Home {
         Ok(made)
     }
 
-    /// Names of all plugins in the folder, sorted.
+    /// The names of all plugins in the folder, sorted. A name may turn out not to be valid.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -55,19 +55,19 @@ impl Home {
     /// A plugin's bytes.
     ///
     /// # Errors
-    /// As a plugin's failure of stage `Read`, also for names that are no plugin names.
+    /// An error of the stage `Read`, also for a name that is not valid.
     pub fn read_plugin(&self, name: &str) -> Result<Vec<u8>, Error> {
         check_name(name).map_err(|error| Error::read(name, error.to_string()))?;
         read_component(name, &self.plugin_file(name))
     }
 }
 
-/// A component's bytes, wherever the file lies.
+/// The bytes of a component in any file.
 ///
 /// # Errors
-/// As a plugin's failure of stage `Read`.
+/// An error of the stage `Read`.
 pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
-    // Its size is not left to the check: a digest of the part that was read would be the digest of no file.
+    // Its size is checked here, as the digest of the part that was read would not be the digest of any file.
     read_bounded(file, limits::COMPONENT).map_err(|error| Error::read(name, format!("{}: {error}", file.display())))
 }
 

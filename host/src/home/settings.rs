@@ -1,41 +1,41 @@
-//! Settings files, which people edit while the host runs: what one holds, and how it is changed without
-//! losing what was there. What a settings document means is in the sandbox.
+//! Settings files, which people edit while the host runs: what one holds, and how it is changed without losing what
+//! others wrote. What a settings document means is in `glassbox_sandbox`.
 
 use super::make_folder;
 use crate::home::{Home, check_name};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::{Settings, limits};
 use glassbox_util::Advised;
-use glassbox_util::files::write_atomically;
+use glassbox_util::files::{read_bounded, write_atomically};
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What a settings file holds.
+/// What a settings file holds. Of the three, only `Good` can allow anything to be sent.
 #[derive(Debug, PartialEq)]
 pub enum Stored {
-    /// There is none yet.
+    /// There is no file: nobody has changed a setting yet.
     Missing,
-    /// A document.
+    /// A settings document. What its values mean is up to the plugin.
     Good(Settings),
-    /// Something that is not a settings document, and why.
+    /// Something that is not a settings document; the text says why, for people.
     Damaged(String),
 }
 
 impl Stored {
-    /// The document, or an empty one: nothing is enabled in it.
+    /// The document; if there is none, an empty one, in which nothing is enabled. `file` is where it was read.
     ///
     /// # Errors
-    /// When the file is damaged; the message names it.
+    /// When the file is damaged; the message names it, with advice.
     pub fn or_empty(self, file: &Path) -> Result<Settings> {
         match self {
             Self::Missing => Ok(Settings::default()),
             Self::Good(settings) => Ok(settings),
-            Self::Damaged(reason) => {
-                let what = format!("the settings file {} is damaged: {reason}", file.display());
-                let advice = "fix it, or run 'glassbox opt-in' or 'opt-out', which put it aside and begin a new one";
-                Err(Advised::new(what, advice).into())
-            }
+            Self::Damaged(reason) => Err(Advised::new(
+                format!("the settings file {} is damaged: {reason}", file.display()),
+                "fix it, or run 'glassbox opt-in' or 'opt-out', which move it aside and start a new one",
+            )
+            .into()),
         }
     }
 }
@@ -44,20 +44,18 @@ impl Home {
     /// A plugin's settings.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When there is a file and it cannot be read.
     pub fn settings(&self, name: &str) -> Result<Stored> {
         let file = self.settings_file(name);
-        let mut bytes = Vec::new();
-        let read = match fs::File::open(&file) {
-            Ok(open) => open.take(limits::SETTINGS as u64 + 1).read_to_end(&mut bytes),
+        let bytes = match read_bounded(&file, limits::SETTINGS) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Missing),
-            Err(error) => Err(error),
-        };
-        match read {
             Err(error) if error.kind() == ErrorKind::IsADirectory => {
                 return Ok(Stored::Damaged("it is a folder".into()));
             }
-            read => read.with_context(|| format!("reading {}", file.display()))?,
+            // It is too large, or a pipe or a device.
+            Err(error) if error.kind() == ErrorKind::Other => return Ok(Stored::Damaged(error.to_string())),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
         let parsed = String::from_utf8(bytes).map_err(|error| error.to_string());
         Ok(match parsed.and_then(|text| Settings::parse(&text).map_err(|error| error.to_string())) {
@@ -66,11 +64,11 @@ impl Home {
         })
     }
 
-    /// Change a plugin's settings under a lock that all of our processes respect. A damaged file
-    /// is put aside first; where to is returned.
+    /// Change a plugin's settings under a lock that all of our processes respect. A damaged file is moved aside
+    /// first. Returns the new settings, and where a damaged file was moved to.
     ///
     /// # Errors
-    /// When `change` fails, or the file cannot be written; nothing has changed then.
+    /// When `change` fails, or the file cannot be written; then nothing has changed.
     pub fn change_settings(
         &self,
         name: &str,
@@ -84,17 +82,17 @@ impl Home {
             Stored::Damaged(_) => (Settings::default(), true),
         };
         change(&mut settings)?;
-        let aside = if damaged { Some(put_aside(&file)?) } else { None };
+        let aside = if damaged { Some(move_aside(&file)?) } else { None };
         write_atomically(&file, (settings.text() + "\n").as_bytes())?;
         Ok((settings, aside))
     }
 
-    /// Add what a plugin asked to have added, as far as the file does not say it already. Never puts a
-    /// damaged file aside: nobody asked for that, and somebody may just be writing it. Nor does it make one:
-    /// where it is gone nothing is enabled any more.
+    /// Add the keys that a plugin added to its settings, unless the file has them already. This never moves a damaged
+    /// file aside, since nobody asked for that and somebody may just be writing it. It never makes a file either:
+    /// where it was removed, nothing is enabled any more.
     ///
     /// # Errors
-    /// When the file is gone, damaged, or cannot be written; nothing has changed then.
+    /// When the file is gone, damaged, or cannot be written; then nothing has changed.
     pub fn complete_settings(&self, name: &str, completed: &Settings) -> Result<()> {
         let _lock = self.lock_settings(name)?;
         let file = self.settings_file(name);
@@ -106,7 +104,7 @@ impl Home {
         write_atomically(&file, (settings.text() + "\n").as_bytes())
     }
 
-    /// The settings folder is ours until the file is dropped.
+    /// Lock the settings folder, until the returned file is dropped.
     fn lock_settings(&self, name: &str) -> Result<fs::File> {
         check_name(name)?;
         make_folder(&self.settings_folder())?;
@@ -118,11 +116,11 @@ impl Home {
 }
 
 /// Rename a damaged file to a name that is free.
-fn put_aside(file: &Path) -> Result<PathBuf> {
+fn move_aside(file: &Path) -> Result<PathBuf> {
     for number in 1..1000 {
         let aside = file.with_extension(format!("json.damaged-{number}"));
         if !aside.exists() {
-            fs::rename(file, &aside).with_context(|| format!("putting {} aside", file.display()))?;
+            fs::rename(file, &aside).with_context(|| format!("moving {} aside", file.display()))?;
             return Ok(aside);
         }
     }

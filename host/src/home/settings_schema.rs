@@ -1,6 +1,6 @@
-//! Settings schemas: the parts of JSON Schema 2020-12 that settings need, to check a value that a
-//! user gives and to list what can be set. Other keywords are the plugin's own business: it checks
-//! the whole document itself.
+//! Settings schemas: as much of JSON Schema 2020-12 as settings need, to list what can be set and to check a value
+//! that a user gives. Other keywords are ignored: the plugin checks the whole document itself. (Crates for JSON Schema
+//! bring a hundred others along, and cannot list keys.)
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -10,27 +10,27 @@ use serde_json::{Map, Value};
 pub struct Key<'a> {
     /// Its path, for example `events.printjob`.
     pub path: String,
-    /// Its part of the schema.
+    /// The part of the schema that describes it.
     pub schema: &'a Map<String, Value>,
 }
 
 impl Key<'_> {
-    /// A text of the schema: `title`, `description`.
+    /// The text of a keyword like `title` or `description`; empty if there is none.
     #[must_use]
     pub fn text(&self, keyword: &str) -> &str {
         self.schema.get(keyword).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether a value is allowed.
+    /// Check whether a value is allowed.
     ///
     /// # Errors
-    /// What it should be.
+    /// When it is not. The text is for people, and says what the value must be: `ping must be at least 0`.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         check(self.schema, value).map_err(|what| format!("{} must be {what}", self.path))
     }
 }
 
-/// All keys that can be set, in the schema's order; objects are walked into.
+/// All keys that can be set, in the schema's order. Keys of nested objects have paths with dots.
 #[must_use]
 pub fn keys(schema: &Value) -> Vec<Key<'_>> {
     let mut found = Vec::new();
@@ -92,7 +92,7 @@ fn check_text(schema: &Map<String, Value>, text: &str) -> Result<(), String> {
         ));
     }
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-        // A pattern that this crate cannot read is left to the plugin.
+        // A pattern that the crate `regex` does not understand is left to the plugin.
         && let Ok(regex) = Regex::new(pattern)
         && !regex.is_match(text)
     {

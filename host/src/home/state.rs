@@ -1,73 +1,76 @@
-//! What a plugin saved, on disk: `state/NAME.json`, so that timers and a started server run carry
-//! on when the host is started again.
+//! What a plugin saved, in `state/NAME.json`, so that its timers and what it knows of OctoPrint's server continue when
+//! the host is restarted. When a state is saved is up to the room `plugins`.
 
-use crate::home::Home;
+use super::{Home, make_folder};
 use crate::system::Now;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use glassbox_sandbox::limits;
-use glassbox_util::files::write_without_sync;
+use glassbox_util::files::{read_bounded, write_without_sync};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::time::Duration;
 
-/// A state as it was saved.
+/// The largest file, in bytes: the component's text may be escaped once more, and there are other fields.
+const LARGEST: usize = 2 * limits::HANDOVER + 4096;
+
+/// A state that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
-    /// The plugin's own text.
+    /// The component's own text.
     pub state: String,
-    /// How long ago that was.
+    /// How long ago it was saved. Zero if the wall clock is behind that time, and nothing else tells.
     pub age: Duration,
-    /// Whether a server run had begun and not ended.
+    /// Whether OctoPrint's server had started and not stopped by then.
     pub server_run: bool,
-    /// Whether the server run in which it was saved goes on, as far as the host can know.
+    /// Whether that run of the server still goes on: it does, as far as we know, if the machine was not restarted.
     pub same_run: bool,
 }
 
+/// The content of a state file.
 #[derive(Deserialize, Serialize)]
-struct Stored {
-    /// Milliseconds since 1970: of use only where the machine was started again.
+struct StateFile {
+    /// When it was saved, in milliseconds since 1970. Used only if the machine was restarted since.
     saved_ms: u64,
-    /// Which start of the machine, and how long after it: no clock that jumps changes that.
+    /// Identifies the boot of the machine; and how many milliseconds after that it was saved. A wall clock that jumps
+    /// does not change these.
     boot: Option<String>,
     boot_ms: Option<u64>,
-    /// Whether a server run had begun and not ended.
+    /// Whether OctoPrint's server had started and not stopped.
     server_run: bool,
-    /// The plugin's own document.
+    /// The component's own document: an object, or a string if it is not one.
     state: Value,
 }
 
-/// Keep a state. Cheap: nothing waits for the disk; a crash of the machine may lose it.
+/// Save a state. This does not wait for the disk, so that it is cheap; a crash of the machine may lose the state.
 ///
 /// # Errors
-/// When it cannot be written; what was there before is still there.
+/// When it cannot be written; the state before it is still there.
 pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) -> Result<()> {
-    let stored = Stored {
+    let content = StateFile {
         saved_ms: millis(now.wall),
         boot: now.boot.as_ref().map(|(id, _)| id.clone()),
         boot_ms: now.boot.as_ref().map(|(_, since)| millis(*since)),
         server_run,
-        // People can read it; what is not JSON is kept as it is.
+        // As JSON, so that people can read it; what is not JSON is stored as a string.
         state: serde_json::from_str(state).ok().filter(Value::is_object).unwrap_or_else(|| Value::String(state.into())),
     };
-    let file = home.state_file(name);
-    fs::create_dir_all(home.state()).with_context(|| format!("making {}", home.state().display()))?;
-    write_without_sync(&file, serde_json::to_string(&stored)?.as_bytes())
+    make_folder(&home.state())?;
+    write_without_sync(&home.state_file(name), serde_json::to_string(&content)?.as_bytes())
 }
 
-/// What was kept; none if there is none, or it is of no use: then the plugin begins anew.
+/// Read the saved state. None if there is none or it cannot be used, which is logged; then the plugin starts without.
 #[must_use]
 pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
     let file = home.state_file(name);
-    let mut bytes = Vec::new();
-    // Its text may be escaped once more.
-    let most = 2 * limits::HANDOVER as u64 + 4096;
-    fs::File::open(&file).ok()?.take(most).read_to_end(&mut bytes).ok()?;
-    let stored: Stored = match serde_json::from_slice(&bytes) {
+    let read = match read_bounded(&file, LARGEST) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        read => read.and_then(|bytes| Ok(serde_json::from_slice::<StateFile>(&bytes)?)),
+    };
+    let stored = match read {
         Ok(stored) => stored,
         Err(error) => {
-            tracing::warn!(about = name, "{} is damaged, and the plugin begins anew: {error}", file.display());
+            tracing::warn!(about = name, "{} is damaged, and the plugin starts without it: {error}", file.display());
             return None;
         }
     };
@@ -79,7 +82,7 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
     let same_boot = since_boot.filter(|((id, _), (stored_id, _))| id == stored_id);
     let age = match same_boot {
         Some(((_, since), (_, stored))) => since.saturating_sub(Duration::from_millis(stored)),
-        // A wall clock that was put back would say less than nothing.
+        // If the wall clock was set back, the difference would be negative.
         None => now.wall.saturating_sub(Duration::from_millis(stored.saved_ms)),
     };
     Some(Saved { state, age, server_run: stored.server_run, same_run: stored.server_run && same_boot.is_some() })
@@ -98,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn age_is_the_machines_own_time_where_it_did_not_start_again() {
+    fn age_is_counted_by_the_machines_uptime_unless_it_was_restarted() {
         let folder = std::env::temp_dir().join(format!("glassbox-state-{}", std::process::id()));
         let home = Home::at(&folder);
         write(&home, "p", r#"{"a":1}"#, true, &now(1_000_000, Some(("one", 500)))).unwrap();
         let age = |now: Now| read(&home, "p", &now).map(|saved| (saved.age.as_secs(), saved.same_run));
         assert_eq!(age(now(5, Some(("one", 530)))), Some((30, true)), "the wall clock jumped back");
-        assert_eq!(age(now(9_000_000, Some(("one", 530)))), Some((30, true)), "and forth");
+        assert_eq!(age(now(9_000_000, Some(("one", 530)))), Some((30, true)), "and forward");
         assert_eq!(age(now(1_000_060, Some(("two", 3)))), Some((60, false)), "another start");
         assert_eq!(age(now(1_000_060, None)), Some((60, false)));
         assert_eq!(age(now(5, None)), Some((0, false)));
@@ -112,9 +115,9 @@ mod tests {
         write(&home, "p", "no json", false, &now(1, Some(("one", 1)))).unwrap();
         let saved = read(&home, "p", &now(2, Some(("one", 2)))).unwrap();
         assert_eq!((saved.state.as_str(), saved.same_run), ("no json", false));
-        fs::write(home.state_file("p"), "{").unwrap();
+        std::fs::write(home.state_file("p"), "{").unwrap();
         assert_eq!(read(&home, "p", &now(2, None)), None);
         assert_eq!(read(&home, "q", &now(2, None)), None);
-        fs::remove_dir_all(folder).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

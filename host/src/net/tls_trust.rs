@@ -1,7 +1,7 @@
 //! Which certificate authorities (CAs) are trusted to sign a server's certificate: those that are built in
 //! (Mozilla's), and those in the user's `ca_file`. Connections are made elsewhere.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use glassbox_util::Advised;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -73,9 +73,9 @@ impl TlsTrust {
     /// When the file cannot be read, has no certificate in it, or one that is damaged; the message names the file.
     pub fn load(ca_file: Option<&Path>) -> Result<Self> {
         let Some(file) = ca_file else { return Ok(Self::default()) };
-        let own = read(file).with_context(|| {
+        let own = read(file).map_err(|error| {
             let what = format!("{}, the ca_file of glassbox.toml", file.display());
-            Advised::new(what, "put your CA's certificate there as PEM")
+            Advised::new(what, "put your CA's certificate there as PEM").because(error)
         })?;
         let own = own.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
         let built_in = TLS_SERVER_ROOT_CERTS.iter().map(|certificate| Certificate::from_der(certificate));

@@ -58,9 +58,8 @@ pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<
 /// too; none if the connection to that OctoPrint has shown it already.
 #[must_use]
 pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
-    let shown = |(name, connection): &(String, Connection)| {
-        name == one.display_name() && connection.own_tracker == Some(true)
-    };
+    let shown =
+        |(name, connection): &(String, Connection)| name == one.display_name() && connection.own_tracker == Some(true);
     let file = import::still_on(&one.home, BUNDLED_NAME)?;
     if !is_on(&one.home, BUNDLED_NAME) || connection_status::all(home).iter().any(shown) {
         return None;

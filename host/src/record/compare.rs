@@ -1,10 +1,10 @@
 //! What another version would have sent, had it run in place of the one that was recorded.
 //!
-//! It hears the same events at the same times, with the same settings. Everything else is its own: it
-//! carries on from what it saved itself, ticks come when it asked for them, and one that fails is started
-//! again as a host would. Host calls are answered as [`super::script`] says.
+//! It is given the same events at the same times, with the same settings. Everything else is its own: it continues from
+//! its own state, gets ticks when it asked for them, and is restarted when it fails, as by a host. What it asks of the
+//! host is answered by [`super::script`]. The comparison as people read it is in [`super::report`].
 
-use super::crossing::{Asked, Back, Call, Moment, Passage, SHOWN, Sent, Start};
+use super::crossing::{Call, HostCall, Moment, RecordedCall, Returned, SHOWN, SentRequest, Start};
 use super::reader::Recording;
 use super::report::Comparison;
 use super::scenario::Scenarios;
@@ -12,32 +12,33 @@ use glassbox_sandbox::{Plugin, Request, printable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A tick is late by as much; one that was recorded so late is the one that was asked for.
+/// A tick comes at most this much too late, in nanoseconds: one that was recorded within that time is the one that was
+/// asked for.
 const LATE: u64 = 1_000_000_000;
 
-/// Between two ticks, as in a running host.
+/// The shortest time between two ticks, in nanoseconds, as in a running host.
 const SHORTEST_TICK: u64 = 100_000_000;
 
-/// So many ticks are made between two events at most.
+/// The most ticks that are made between two events.
 const TICKS: usize = 10_000;
 
-/// Run the other version through the recording.
+/// Run the other version through a recording, and compare what it sends.
 #[must_use]
 pub fn compare(recording: &Recording, other: &Arc<Plugin>) -> Comparison {
     let starts = recording.starts();
-    let ours = |life: &u64| starts.get(life).filter(|start| start.plugin == other.name).copied();
+    let ours = |instance_id: &u64| starts.get(instance_id).filter(|start| start.plugin == other.name).copied();
     let mut scenarios = Scenarios::default();
-    scenarios.foresee(recording.passages.iter().map(|(_, passage)| passage));
+    scenarios.look_ahead(recording.calls.iter().map(|(_, recorded)| recorded));
     let report = Comparison { other: other.digest.clone(), ..Comparison::default() };
-    let mut run = Run { other, scenarios, seats: BTreeMap::new(), report };
-    for (line, passage) in &recording.passages {
-        if let Some(start) = ours(&passage.life) {
+    let mut run = Run { other, scenarios, pairs: BTreeMap::new(), report };
+    for (line, recorded) in &recording.calls {
+        if let Some(start) = ours(&recorded.instance_id) {
             run.report.recorded.insert(start.digest.clone());
-            run.pass(*line, start, passage);
+            run.pass(*line, start, recorded);
         }
     }
-    for mut seat in std::mem::take(&mut run.seats).into_values() {
-        seat.settle(&mut run.report);
+    for mut pair in std::mem::take(&mut run.pairs).into_values() {
+        pair.settle(&mut run.report);
     }
     run.report
 }
@@ -45,117 +46,117 @@ pub fn compare(recording: &Recording, other: &Arc<Plugin>) -> Comparison {
 struct Run<'a> {
     other: &'a Arc<Plugin>,
     scenarios: Scenarios,
-    /// By whose events they hear.
-    seats: BTreeMap<Option<String>, Seat>,
+    /// By the name of the OctoPrint.
+    pairs: BTreeMap<Option<String>, VersionPair>,
     report: Comparison,
 }
 
-/// One plugin at one OctoPrint.
+/// Both versions of a plugin, for one OctoPrint.
 #[derive(Default)]
-struct Seat {
-    /// The calls that made it what it is: start and settings.
-    start: Option<Passage>,
-    load: Option<Passage>,
-    /// What both versions saved last.
+struct VersionPair {
+    /// The last start and the last settings, for restarting the other version.
+    start: Option<RecordedCall>,
+    load: Option<RecordedCall>,
+    /// The last states of the recorded and of the other version.
     saved: (Option<String>, Option<String>),
     /// When the other version wants a tick.
     tick: Option<u64>,
-    /// Sent in an event and the ticks after it: by the recorded one, with the line, and by the other.
+    /// Requests of an event and the ticks after it: of the recorded version, each with its line, and of the other.
     sent: (Vec<(usize, Request)>, Vec<Request>),
     /// The event's line and name.
     event: (usize, String),
 }
 
 impl Run<'_> {
-    fn pass(&mut self, line: usize, start: &Start, passage: &Passage) {
-        let mut seat = self.seats.remove(&start.octoprint).unwrap_or_default();
-        let clock = passage.moment.clock;
-        match &passage.call {
+    fn pass(&mut self, line: usize, start: &Start, recorded: &RecordedCall) {
+        let mut pair = self.pairs.remove(&start.octoprint).unwrap_or_default();
+        let clock = recorded.moment.clock;
+        match &recorded.call {
             Call::Start(_) => {
-                seat.begin(line, "start", &mut self.report);
-                seat.start = Some(passage.clone());
-                let started = self.perform(&mut seat, passage);
+                pair.begin(line, "start", &mut self.report);
+                pair.start = Some(recorded.clone());
+                let started = self.perform(&mut pair, recorded);
                 self.note_failure(line, started.as_ref());
             }
             Call::Load(_) => {
-                self.make_ticks(&mut seat, passage);
-                seat.begin(line, "settings.load", &mut self.report);
-                seat.load = Some(passage.clone());
-                self.perform(&mut seat, passage);
-                seat.tick = Some(clock);
+                self.make_ticks(&mut pair, recorded);
+                pair.begin(line, "settings.load", &mut self.report);
+                pair.load = Some(recorded.clone());
+                self.perform(&mut pair, recorded);
+                pair.tick = Some(clock);
             }
             Call::Restore { state, age } => {
-                let own = seat.saved.1.clone().filter(|_| seat.saved.0.as_ref() == Some(state));
+                let own = pair.saved.1.clone().filter(|_| pair.saved.0.as_ref() == Some(state));
                 let call = Call::Restore { state: own.unwrap_or_else(|| state.clone()), age: *age };
-                self.perform(&mut seat, &Passage { call, ..passage.clone() });
+                self.perform(&mut pair, &RecordedCall { call, ..recorded.clone() });
             }
             Call::Event { name, .. } => {
-                self.make_ticks(&mut seat, passage);
-                seat.begin(line, name, &mut self.report);
-                seat.recorded(line, passage);
+                self.make_ticks(&mut pair, recorded);
+                pair.begin(line, name, &mut self.report);
+                pair.recorded(line, recorded);
                 self.report.events += 1;
-                self.turn(&mut seat, passage);
+                self.dispatch(&mut pair, recorded);
             }
             Call::Tick => {
                 self.report.ticks.0 += 1;
-                seat.recorded(line, passage);
-                if seat.tick.is_some_and(|at| at <= clock) {
-                    self.turn(&mut seat, passage);
+                pair.recorded(line, recorded);
+                if pair.tick.is_some_and(|at| at <= clock) {
+                    self.dispatch(&mut pair, recorded);
                 }
             }
             Call::Save => {
-                if let Back::Saved(state) = &passage.back {
-                    seat.saved.0 = Some(state.clone());
+                if let Returned::Saved(state) = &recorded.returned {
+                    pair.saved.0 = Some(state.clone());
                 }
             }
         }
-        self.seats.insert(start.octoprint.clone(), seat);
+        self.pairs.insert(start.octoprint.clone(), pair);
     }
 
-    /// The ticks that it asked for, and that the recorded one did not have.
-    fn make_ticks(&mut self, seat: &mut Seat, next: &Passage) {
+    /// Make the ticks that the other version asked for and the recorded one did not have.
+    fn make_ticks(&mut self, pair: &mut VersionPair, next: &RecordedCall) {
         for _ in 0..TICKS {
-            let Some(at) = seat.tick.filter(|at| at.saturating_add(LATE) <= next.moment.clock) else { return };
+            let Some(at) = pair.tick.filter(|at| at.saturating_add(LATE) <= next.moment.clock) else { return };
             let moment = Moment { clock: at, made_up: true, ..next.moment };
-            let tick = Passage {
+            let tick = RecordedCall {
                 moment,
                 call: Call::Tick,
                 asked: Vec::new(),
-                back: Back::Started,
-                life: next.life,
+                returned: Returned::Started,
+                instance_id: next.instance_id,
                 fuel: None,
             };
-            self.turn(seat, &tick);
-            seat.tick = seat.tick.map(|wanted| wanted.max(at.saturating_add(SHORTEST_TICK)));
+            self.dispatch(pair, &tick);
+            pair.tick = pair.tick.map(|wanted| wanted.max(at.saturating_add(SHORTEST_TICK)));
         }
         self.report.notes.insert(format!("it asked for more than {TICKS} ticks between two events; no more were made"));
     }
 
-    /// An event or a tick, and what a host does after it.
-    fn turn(&mut self, seat: &mut Seat, passage: &Passage) {
-        if matches!(passage.call, Call::Tick) {
+    /// Make the call of an event or a tick, and do what a host does after it.
+    fn dispatch(&mut self, pair: &mut VersionPair, recorded: &RecordedCall) {
+        if matches!(recorded.call, Call::Tick) {
             self.report.ticks.1 += 1;
-            seat.tick = None;
+            pair.tick = None;
         }
-        let Some(made) = self.perform(seat, passage) else { return };
-        match &made.back {
-            Back::Done { message, next_tick } => {
-                // After an error what was asked for before still holds.
-                seat.tick = if message.is_none() { *next_tick } else { seat.tick };
+        let Some(made) = self.perform(pair, recorded) else { return };
+        match &made.returned {
+            Returned::Done { message, next_tick } => {
+                // After an error the tick that was asked for before still counts.
+                pair.tick = if message.is_none() { *next_tick } else { pair.tick };
                 self.report.notes.extend(message.as_ref().map(|text| format!("it says: {}", printable(text, SHOWN))));
             }
-            _ => return self.revive(seat, passage, &made),
+            _ => return self.restart(pair, recorded, &made),
         }
-        let save = Passage { call: Call::Save, asked: Vec::new(), ..passage.clone() };
-        match self.perform(seat, &save) {
-            Some(Passage { back: Back::Saved(state), .. }) => seat.saved.1 = Some(state),
-            Some(failed) => return self.revive(seat, passage, &failed),
+        let save = RecordedCall { call: Call::Save, asked: Vec::new(), ..recorded.clone() };
+        match self.perform(pair, &save) {
+            Some(RecordedCall { returned: Returned::Saved(state), .. }) => pair.saved.1 = Some(state),
+            Some(failed) => return self.restart(pair, recorded, &failed),
             None => {}
         }
         for asked in made.asked {
             match asked {
-                Asked::Send(Sent { request, refused: None, .. }) => seat.sent.1.push(request),
-                Asked::Send(Sent { request, refused: Some((_, why)), .. }) => {
+                HostCall::Send(SentRequest { request, refused: None, .. }) => pair.sent.1.push(request),
+                HostCall::Send(SentRequest { request, refused: Some((_, why)), .. }) => {
                     let name = printable(&request.name, SHOWN);
                     *self.report.refused.entry((name, why)).or_default() += 1;
                 }
@@ -164,43 +165,44 @@ impl Run<'_> {
         }
     }
 
-    /// It failed: what it was about to send has not left, and a fresh one carries on.
-    fn revive(&mut self, seat: &mut Seat, passage: &Passage, failed: &Passage) {
-        self.note_failure(seat.event.0, Some(failed));
-        let moment = Moment { made_up: true, ..passage.moment };
-        let again = [seat.start.clone(), seat.load.clone()].into_iter().flatten();
-        let mut again: Vec<_> = again.map(|call| Passage { moment, life: passage.life, ..call }).collect();
+    /// A call failed: what it was about to send has not left. Start a new instance from the last state.
+    fn restart(&mut self, pair: &mut VersionPair, recorded: &RecordedCall, failed: &RecordedCall) {
+        self.note_failure(pair.event.0, Some(failed));
+        let moment = Moment { made_up: true, ..recorded.moment };
+        let again = [pair.start.clone(), pair.load.clone()].into_iter().flatten();
+        let mut again: Vec<_> =
+            again.map(|call| RecordedCall { moment, instance_id: recorded.instance_id, ..call }).collect();
         let restore = |state: &String| Call::Restore { state: state.clone(), age: 0 };
-        let call = seat.saved.1.as_ref().map(restore);
-        again.extend(call.map(|call| Passage { moment, call, asked: Vec::new(), ..passage.clone() }));
+        let call = pair.saved.1.as_ref().map(restore);
+        again.extend(call.map(|call| RecordedCall { moment, call, asked: Vec::new(), ..recorded.clone() }));
         for call in &again {
-            self.perform(seat, call);
+            self.perform(pair, call);
         }
-        seat.tick = Some(passage.moment.clock.saturating_add(LATE));
+        pair.tick = Some(recorded.moment.clock.saturating_add(LATE));
     }
 
-    fn note_failure(&mut self, line: usize, made: Option<&Passage>) {
-        if let Some(Passage { back: Back::Failed(reason), .. }) = made {
+    fn note_failure(&mut self, line: usize, made: Option<&RecordedCall>) {
+        if let Some(RecordedCall { returned: Returned::Failed(reason), .. }) = made {
             let count = self.report.failures.entry(printable(reason, SHOWN)).or_insert((line, 0));
             count.1 += 1;
         }
     }
 
-    fn perform(&mut self, seat: &mut Seat, passage: &Passage) -> Option<Passage> {
-        let made = self.scenarios.perform(self.other, passage);
-        if let Some(Passage { back: Back::Loaded(Err(reason)), .. }) = &made {
+    fn perform(&mut self, pair: &mut VersionPair, recorded: &RecordedCall) -> Option<RecordedCall> {
+        let made = self.scenarios.perform(self.other, recorded);
+        if let Some(RecordedCall { returned: Returned::Loaded(Err(reason)), .. }) = &made {
             let reason = printable(reason, SHOWN);
             self.report.failures.entry(format!("it does not accept the settings: {reason}")).or_insert((0, 0)).1 += 1;
         }
         if made.is_none() {
-            self.report.unseen.insert(seat.event.1.clone());
+            self.report.unseen.insert(pair.event.1.clone());
         }
         made
     }
 }
 
-impl Seat {
-    /// Something new happens: what was sent until now belongs to what was before.
+impl VersionPair {
+    /// Something new happens: compare what was sent because of the event before.
     fn begin(&mut self, line: usize, event: &str, report: &mut Comparison) {
         self.settle(report);
         self.event = (line, printable(event, SHOWN));
@@ -211,11 +213,11 @@ impl Seat {
         report.add(&self.event.1, &recorded, &other);
     }
 
-    /// What the recorded version sent; nothing, if the call failed.
-    fn recorded(&mut self, line: usize, passage: &Passage) {
-        let left = !matches!(passage.back, Back::Failed(_));
-        for (i, asked) in passage.asked.iter().enumerate().filter(|_| left) {
-            if let Asked::Send(Sent { request, refused: None, .. }) = asked {
+    /// Note what the recorded version sent; nothing, if the call failed.
+    fn recorded(&mut self, line: usize, recorded: &RecordedCall) {
+        let left = !matches!(recorded.returned, Returned::Failed(_));
+        for (i, asked) in recorded.asked.iter().enumerate().filter(|_| left) {
+            if let HostCall::Send(SentRequest { request, refused: None, .. }) = asked {
                 self.sent.0.push((line + 1 + i, request.clone()));
             }
         }

@@ -1,29 +1,30 @@
-//! Finds the components of a recording: by digest, among files that were named, in the home's plugin
-//! folder, and in this program itself. A recording holds no component.
+//! Finds the components that a recording was made with, by digest: among files that were named, in the home's plugin
+//! folder, and in this program itself. A recording does not contain the component.
 
 use crate::home::{BUNDLED, Home, read_component};
-use anyhow::{Context, Result, bail};
-use glassbox_sandbox::{Manifest, Plugin, Sandbox, digest, inspect};
+use anyhow::{Context, Result};
+use glassbox_sandbox::{Manifest, Plugin, Sandbox, digest, inspect, printable};
+use glassbox_util::Advised;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Components that can be run again.
+/// The components that there are, by digest.
 pub struct Components {
     sandbox: Sandbox,
     files: BTreeMap<String, Vec<u8>>,
-    made: BTreeMap<String, Arc<Plugin>>,
+    compiled: BTreeMap<String, Arc<Plugin>>,
 }
 
 impl Components {
-    /// Look at those that there are. `home` need not exist. `metered`: whether their work is counted, as it is
-    /// while a run is recorded.
+    /// Read all components: the `named` files, and those in `home`, which need not exist. `metered` says whether fuel is
+    /// counted when they run, as it is while a run is recorded.
     ///
     /// # Errors
     /// When a named file cannot be read.
     pub fn find(home: &Home, named: &[PathBuf], metered: bool) -> Result<Self> {
         let mut files = BTreeMap::from([(digest(BUNDLED), BUNDLED.to_vec())]);
-        // What cannot be read here is not what was asked for.
+        // One that cannot be read here is not the one that is looked for.
         let names = home.plugin_names().unwrap_or_default();
         let own = names.iter().filter_map(|name| home.read_plugin(name).ok());
         files.extend(own.map(|bytes| (digest(&bytes), bytes)));
@@ -31,34 +32,32 @@ impl Components {
             let bytes = read(file)?;
             files.insert(digest(&bytes), bytes);
         }
-        // No cache: what is run is what has this digest, not what somebody compiled before.
-        Ok(Self { sandbox: sandbox(None, metered)?, files, made: BTreeMap::new() })
+        // Without a cache: what runs must be what has this digest, not what somebody compiled before.
+        Ok(Self { sandbox: sandbox(None, metered)?, files, compiled: BTreeMap::new() })
     }
 
-    /// The one with this digest.
+    /// The component with this digest, compiled. `plugin` is its name.
     ///
     /// # Errors
-    /// When it is not there, or cannot be run.
+    /// When it is not there, with advice; or when it cannot be run.
     pub fn get(&mut self, plugin: &str, digest: &str) -> Result<Arc<Plugin>> {
-        if let Some(made) = self.made.get(digest) {
-            return Ok(made.clone());
+        if let Some(compiled) = self.compiled.get(digest) {
+            return Ok(compiled.clone());
         }
         let Some(bytes) = self.files.get(digest) else {
-            bail!(
-                "the component that was recorded is not here: plugin '{}' with SHA-256 {}; name its file with --component",
-                glassbox_sandbox::printable(plugin, 80),
-                glassbox_sandbox::printable(digest, 80)
-            );
+            let (name, sha256) = (printable(plugin, 80), printable(digest, 80));
+            let what = format!("the component that was recorded is not here: plugin '{name}' with SHA-256 {sha256}");
+            return Err(Advised::new(what, "name its file with --component").into());
         };
-        let made = Arc::new(self.sandbox.prepare(plugin, bytes)?);
-        self.made.insert(digest.into(), made.clone());
-        Ok(made)
+        let compiled = Arc::new(self.sandbox.prepare(plugin, bytes)?);
+        self.compiled.insert(digest.into(), compiled.clone());
+        Ok(compiled)
     }
 
-    /// The one in this file, whatever its name.
+    /// The component in this file, compiled, whatever the file is called.
     ///
     /// # Errors
-    /// When it cannot be read or run.
+    /// When it cannot be read, or cannot be run.
     pub fn load(&self, file: &Path) -> Result<Arc<Plugin>> {
         let bytes = read(file)?;
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -68,10 +67,11 @@ impl Components {
     }
 }
 
-/// A sandbox for a run that is recorded, if its work is to be counted, or for any other.
+/// A sandbox. `cache` is the folder for compiled code; `metered` says whether fuel is counted, which only a recording
+/// needs.
 ///
 /// # Errors
-/// When wasmtime does not run on this machine.
+/// When wasmtime does not work on this machine.
 pub fn sandbox(cache: Option<&Path>, metered: bool) -> Result<Sandbox, glassbox_sandbox::Error> {
     let mut config = glassbox_sandbox::config();
     Sandbox::with(config.consume_fuel(metered), cache)

@@ -1,24 +1,24 @@
-//! What crosses the boundary of an instance, in both directions, and how it is put for people. How it
-//! is written down is in [`super::format`].
+//! What crosses the boundary of an instance, in both directions, as types and as text for people. How it is written to
+//! a recording is in [`super::format`].
 
 use glassbox_sandbox::capabilities::Machine;
 use glassbox_sandbox::{Method, Request, printable};
 use std::fmt;
 
-/// One call into an instance, with all that the component asked of the host meanwhile.
+/// One call into an instance, with all that the component asked of the host during it.
 #[derive(Clone, Debug)]
-pub struct Passage {
-    /// Which instance: each start makes a new one.
-    pub life: u64,
-    /// When.
+pub struct RecordedCall {
+    /// Which instance, by number: each start makes a new one.
+    pub instance_id: u64,
+    /// When it was made.
     pub moment: Moment,
-    /// What was called.
+    /// What was called, with its arguments.
     pub call: Call,
-    /// What the component asked, in order, with the answers.
-    pub asked: Vec<Asked>,
+    /// What the component asked of the host, in order, with the answers.
+    pub asked: Vec<HostCall>,
     /// How it ended.
-    pub back: Back,
-    /// How much work it was, in wasmtime's fuel, about an instruction each; none where nobody counted.
+    pub returned: Returned,
+    /// How much work it was, in wasmtime's fuel (about one for each instruction); none if it was not counted.
     pub fuel: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ pub struct Moment {
     pub t: u64,
     /// What the instance's clock showed, in nanoseconds.
     pub clock: u64,
-    /// It was never made: a replay needs it to begin in the middle.
+    /// True for a call that was never made, but that a replay needs in order to begin in the middle.
     pub made_up: bool,
 }
 
@@ -45,23 +45,23 @@ pub enum Call {
     Save,
 }
 
-/// A new instance.
+/// The start of a new instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
-    /// The plugin.
+    /// The plugin's name.
     pub plugin: String,
-    /// Whose events it hears, where there are several OctoPrints.
+    /// The name of the OctoPrint whose events it gets, if that has one.
     pub octoprint: Option<String>,
     /// SHA-256 of its component.
     pub digest: String,
-    /// The environment variable that forbids to send.
+    /// The environment variable that forbids sending, if there is one.
     pub veto: Option<String>,
-    /// The instance before it, whose rate of sending it goes on with.
+    /// The number of the instance before it, whose sending counts against its rate limit.
     pub after: Option<u64>,
 }
 
 impl Start {
-    /// Who it is: `plugin@octoprint` where there are several.
+    /// What it is called in messages: `plugin`, or `plugin@octoprint`.
     #[must_use]
     pub fn who(&self) -> String {
         let at = self.octoprint.as_ref().map(|octoprint| format!("@{octoprint}"));
@@ -71,58 +71,58 @@ impl Start {
 
 /// What the component asked of the host, and the answer.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum HostCall {
     /// `http.send`.
-    Send(Sent),
+    Send(SentRequest),
     /// `clock.now`.
     Now(u64),
-    /// `hardware.probe`, without what the manifest does not list.
+    /// `hardware.probe`, with only those fields that the manifest lists.
     Probe(Box<Machine>),
     /// `throttle.query`.
     Query(Option<u32>),
-    /// Random bytes; none if there were none to be had.
+    /// Random bytes; none if the system had none.
     Random(Option<Vec<u8>>),
-    /// It asked so many times more, which is too much to keep.
+    /// This many more, which were too many to keep.
     Lost(u64),
 }
 
-/// A request that the component asked to have sent.
+/// A request that the component asked the host to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// As it asked for it.
+pub struct SentRequest {
+    /// The request as the component gave it.
     pub request: Request,
-    /// How many more requests the outbox would have taken, if that was looked at.
+    /// How many requests the send queue had room for, if the gate checked that.
     pub room: Option<u64>,
-    /// The time by which its rate was judged, if it was.
+    /// The time, in nanoseconds, by which the gate checked the rate limit, if it did.
     pub now: Option<u64>,
-    /// Why it was refused, if it was: the contract's word, and the reason.
+    /// Why it was refused, if it was: the contract's word for it, and the reason.
     pub refused: Option<(String, String)>,
 }
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Back {
-    /// The instance is there.
+pub enum Returned {
+    /// The instance has started.
     Started,
-    /// The settings are accepted, and the keys that the host added as asked; or why not.
+    /// The settings were accepted, with a JSON object of the keys that were added to them; or why not.
     Loaded(Result<String, String>),
-    /// The state is accepted, or why not.
+    /// The state was accepted, or why not.
     Restored(Result<(), String>),
-    /// An event or a tick is done.
+    /// An event or a tick was handled.
     Done {
-        /// When the next tick is wanted.
+        /// When the component wants the next tick, in nanoseconds of its clock.
         next_tick: Option<u64>,
-        /// The component's message.
+        /// The component's message for the log.
         message: Option<String>,
     },
-    /// The state.
+    /// The state that was saved.
     Saved(String),
     /// It trapped, or broke a limit.
     Failed(String),
 }
 
 impl Call {
-    /// Its name, as the contract has it.
+    /// The name of the export that is called, as in the contract; `start` for a start.
     #[must_use]
     pub fn export(&self) -> &'static str {
         match self {
@@ -135,7 +135,7 @@ impl Call {
         }
     }
 
-    /// The text that it brings, if it brings any.
+    /// The text that it passes; empty if it passes none.
     fn text(&self) -> &str {
         match self {
             Self::Load(text) | Self::Restore { state: text, .. } | Self::Event { payload: text, .. } => text,
@@ -144,7 +144,7 @@ impl Call {
     }
 }
 
-impl Asked {
+impl HostCall {
     /// About how much memory it takes.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -158,16 +158,16 @@ impl Asked {
     }
 }
 
-impl Passage {
+impl RecordedCall {
     /// About how much memory it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let back = if let Back::Saved(text) | Back::Failed(text) = &self.back { text.len() } else { 0 };
-        size_of::<Self>() + self.call.text().len() + back + self.asked.iter().map(Asked::size).sum::<usize>()
+        let returned = if let Returned::Saved(text) | Returned::Failed(text) = &self.returned { text.len() } else { 0 };
+        size_of::<Self>() + self.call.text().len() + returned + self.asked.iter().map(HostCall::size).sum::<usize>()
     }
 }
 
-/// As much of a value as somebody reads in a line.
+/// The most characters of a value that are shown in a line.
 pub(super) const SHOWN: usize = 300;
 
 impl fmt::Display for Call {
@@ -182,7 +182,7 @@ impl fmt::Display for Call {
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for HostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send(sent) => write!(f, "http.send {sent}"),
@@ -197,7 +197,7 @@ impl fmt::Display for Asked {
     }
 }
 
-impl fmt::Display for Sent {
+impl fmt::Display for SentRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Request { method, name, fields, user_agent } = &self.request;
         write!(f, "{method} {}", printable(name, SHOWN))?;
@@ -212,7 +212,7 @@ impl fmt::Display for Sent {
     }
 }
 
-impl fmt::Display for Back {
+impl fmt::Display for Returned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |text: &str| printable(text, SHOWN);
         match self {

@@ -1,9 +1,11 @@
-//! How a recording is written: JSON lines, one for each crossing of the boundary, after a header. Texts
-//! that are JSON stand as such where that loses nothing, so that people can read them.
+//! How a recording is written: a header, then a line of JSON for each crossing of the boundary. Texts that are JSON are
+//! embedded as such if that loses nothing, so that people can read them. Which lines form a call, and how a recording
+//! may end, is checked in [`super::reader`].
 
-use super::crossing::{Asked, Back, Call, Moment, Passage, Sent, Start, method};
+use super::crossing::{Call, HostCall, Moment, RecordedCall, Returned, SentRequest, Start, method};
 use glassbox_sandbox::Request;
 use glassbox_sandbox::capabilities::Machine;
+use glassbox_util::text::hex;
 use serde_json::{Map, Value, json};
 
 /// The version of the format.
@@ -14,42 +16,42 @@ pub const VERSION: u64 = 1;
 pub struct Header {
     /// The program that wrote it, and its version.
     pub made_by: String,
-    /// Whether texts are stand-ins for what was there.
+    /// Whether its texts are stand-ins for the real ones.
     pub redacted: bool,
-    /// Whether it holds the last calls before a failure, and not a whole run.
+    /// Whether it holds only the last calls before a failure, not a whole run.
     pub trap: bool,
 }
 
-/// Any line.
+/// A line of a recording. Calls of several instances may alternate; each line has its instance's number.
 #[derive(Clone, Debug)]
 pub enum RecordLine {
-    /// The first.
+    /// The first line.
     Header(Header),
     /// A call into an instance.
     Call(u64, Moment, Call),
     /// What it asked of the host, with the answer.
-    Asked(u64, Asked),
+    HostCall(u64, HostCall),
     /// How the call ended, and how much work it was.
-    Back(u64, Back, Option<u64>),
-    /// The last, and why.
+    Returned(u64, Returned, Option<u64>),
+    /// The last line, with the reason: `stopped` or `full`.
     End(String),
 }
 
 impl Header {
-    /// Of a recording that this program writes now.
+    /// The header of a recording that this program writes now.
     #[must_use]
     pub fn new(redacted: bool, trap: bool) -> Self {
         Self { made_by: concat!("glassbox ", env!("CARGO_PKG_VERSION")).into(), redacted, trap }
     }
 }
 
-/// All lines of a passage.
+/// All lines of a call.
 #[must_use]
-pub fn lines(passage: &Passage) -> String {
-    let Passage { life, moment, call, asked, back, fuel } = passage;
-    let mut text = line(&call_value(*life, moment, call));
-    asked.iter().for_each(|asked| text.push_str(&line(&asked_value(*life, asked))));
-    let mut value = back_value(*life, back, call.export());
+pub fn lines(recorded: &RecordedCall) -> String {
+    let RecordedCall { instance_id, moment, call, asked, returned, fuel } = recorded;
+    let mut text = line(&call_value(*instance_id, moment, call));
+    asked.iter().for_each(|asked| text.push_str(&line(&asked_value(*instance_id, asked))));
+    let mut value = returned_value(*instance_id, returned, call.export());
     put(&mut value, "fuel", *fuel);
     text + &line(&value)
 }
@@ -67,15 +69,15 @@ pub fn header(header: &Header) -> String {
     line(&json!({"glassbox_recording": VERSION, "made_by": made_by, "of": of, "texts": texts}))
 }
 
-/// The last line.
+/// The last line; `why` is `stopped` or `full`.
 #[must_use]
 pub fn end(why: &str) -> String {
     line(&json!({"end": why}))
 }
 
-fn call_value(life: u64, moment: &Moment, call: &Call) -> Value {
+fn call_value(instance_id: u64, moment: &Moment, call: &Call) -> Value {
     let seconds = moment.t as f64 / 1e6;
-    let mut value = json!({"n": life, "t": seconds, "clock": moment.clock, "call": call.export()});
+    let mut value = json!({"n": instance_id, "t": seconds, "clock": moment.clock, "call": call.export()});
     if moment.made_up {
         value["made_up"] = true.into();
     }
@@ -101,23 +103,23 @@ fn call_value(life: u64, moment: &Moment, call: &Call) -> Value {
     value
 }
 
-/// What was asked, and the answer.
+/// The line for something that was asked of the host, with the answer.
 #[must_use]
-pub fn asked_value(life: u64, asked: &Asked) -> Value {
+pub fn asked_value(instance_id: u64, asked: &HostCall) -> Value {
     let (what, answer) = match asked {
-        Asked::Send(sent) => return sent_value(life, sent),
-        Asked::Now(now) => ("clock.now", json!(now)),
-        Asked::Probe(machine) => ("hardware.probe", machine_value(machine)),
-        Asked::Query(mask) => ("throttle.query", json!(mask)),
-        Asked::Random(bytes) => ("random", json!(bytes.as_deref().map(hex))),
-        Asked::Lost(count) => ("too much to keep", json!(count)),
+        HostCall::Send(sent) => return sent_value(instance_id, sent),
+        HostCall::Now(now) => ("clock.now", json!(now)),
+        HostCall::Probe(machine) => ("hardware.probe", machine_value(machine)),
+        HostCall::Query(mask) => ("throttle.query", json!(mask)),
+        HostCall::Random(bytes) => ("random", json!(bytes.as_deref().map(hex))),
+        HostCall::Lost(count) => ("too much to keep", json!(count)),
     };
-    json!({"n": life, "asks": what, "answer": answer})
+    json!({"n": instance_id, "asks": what, "answer": answer})
 }
 
-fn sent_value(life: u64, sent: &Sent) -> Value {
+fn sent_value(instance_id: u64, sent: &SentRequest) -> Value {
     let Request { method, name, fields, user_agent } = &sent.request;
-    let mut value = json!({"n": life, "asks": "http.send", "method": method.to_string(), "name": name,
+    let mut value = json!({"n": instance_id, "asks": "http.send", "method": method.to_string(), "name": name,
         "fields": fields, "user_agent": user_agent});
     put(&mut value, "room", sent.room);
     put(&mut value, "now", sent.now);
@@ -129,20 +131,20 @@ fn sent_value(life: u64, sent: &Sent) -> Value {
     value
 }
 
-/// How a call ended; `export` is what was called.
+/// The line for how a call ended; `export` is what was called.
 #[must_use]
-pub fn back_value(life: u64, back: &Back, export: &str) -> Value {
-    let mut value = json!({"n": life, "returns": export});
-    match back {
-        Back::Started | Back::Restored(Ok(())) => {}
-        Back::Loaded(Ok(added)) => value["added"] = embed(added),
-        Back::Loaded(Err(reason)) | Back::Restored(Err(reason)) => value["refuses"] = reason.as_str().into(),
-        Back::Done { next_tick, message } => {
+pub fn returned_value(instance_id: u64, returned: &Returned, export: &str) -> Value {
+    let mut value = json!({"n": instance_id, "returns": export});
+    match returned {
+        Returned::Started | Returned::Restored(Ok(())) => {}
+        Returned::Loaded(Ok(added)) => value["added"] = embed(added),
+        Returned::Loaded(Err(reason)) | Returned::Restored(Err(reason)) => value["refuses"] = reason.as_str().into(),
+        Returned::Done { next_tick, message } => {
             put(&mut value, "next_tick", *next_tick);
             put(&mut value, "message", message.as_deref());
         }
-        Back::Saved(state) => value["state"] = embed(state),
-        Back::Failed(reason) => value["fails"] = reason.as_str().into(),
+        Returned::Saved(state) => value["state"] = embed(state),
+        Returned::Failed(reason) => value["fails"] = reason.as_str().into(),
     }
     value
 }
@@ -153,9 +155,9 @@ fn put(value: &mut Value, key: &str, what: Option<impl Into<Value>>) {
     }
 }
 
-/// A text as JSON, if it is exactly what that JSON is written as; else as a string.
+/// A text as JSON, if writing that JSON gives exactly the same text; else as a string.
 fn embed(text: &str) -> Value {
-    // As deep as it will stand in its line: what is nested too deep is not read back.
+    // One level deeper, as in its line: JSON that is nested too deep could not be read back.
     let parsed = serde_json::from_str::<[Value; 1]>(&format!("[{text}]")).ok();
     let written = parsed.map(|[value]| (value.to_string(), value));
     let same = written.filter(|(written, value)| !value.is_string() && written == text);
@@ -164,10 +166,6 @@ fn embed(text: &str) -> Value {
 
 fn unembed(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), Into::into)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -185,16 +183,16 @@ fn machine_value(machine: &Machine) -> Value {
     texts.for_each(|(key, text)| put(&mut value, key, text.as_deref()));
     put(&mut value, "bits", *bits);
     put(&mut value, "cores", *cores);
-    // As text: JSON's numbers would not bring back every bit.
+    // As text, since a JSON number may not keep every bit.
     put(&mut value, "frequency_mhz", frequency_mhz.map(|frequency| frequency.to_string()));
     put(&mut value, "memory_bytes", *memory_bytes);
     value
 }
 
-/// Read a line.
+/// Parse a line.
 ///
 /// # Errors
-/// What is wrong with it.
+/// When it is not a line of a recording. The text says what is wrong, for people; the caller adds the line's number.
 pub fn parse(text: &str) -> Result<RecordLine, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
     let Value::Object(object) = value else { return Err("it is not a JSON object".into()) };
@@ -205,17 +203,21 @@ pub fn parse(text: &str) -> Result<RecordLine, String> {
     if object.contains_key("end") {
         return Ok(RecordLine::End(fields.text("end")?));
     }
-    let life = fields.number("n")?;
+    let instance_id = fields.number("n")?;
     if object.contains_key("call") {
         let seconds = object.get("t").and_then(Value::as_f64).filter(|t| (0.0..1e9).contains(t));
         let t = (seconds.ok_or("'t' is not a time")? * 1e6).round() as u64;
         let made_up = object.get("made_up") == Some(&Value::Bool(true));
-        return Ok(RecordLine::Call(life, Moment { t, clock: fields.number("clock")?, made_up }, read_call(&fields)?));
+        return Ok(RecordLine::Call(
+            instance_id,
+            Moment { t, clock: fields.number("clock")?, made_up },
+            read_call(&fields)?,
+        ));
     }
     if object.contains_key("asks") {
-        return Ok(RecordLine::Asked(life, read_asked(&fields)?));
+        return Ok(RecordLine::HostCall(instance_id, read_asked(&fields)?));
     }
-    Ok(RecordLine::Back(life, read_back(&fields)?, fields.optional("fuel", Fields::number)?))
+    Ok(RecordLine::Returned(instance_id, read_back(&fields)?, fields.optional("fuel", Fields::number)?))
 }
 
 fn read_header(version: &Value, fields: &Fields) -> Result<Header, String> {
@@ -240,30 +242,30 @@ fn read_call(fields: &Fields) -> Result<Call, String> {
         "on-event" => Call::Event { name: fields.text("name")?, payload: fields.embedded("payload")? },
         "on-tick" => Call::Tick,
         "handover.save" => Call::Save,
-        _ => return Err("its 'call' is none that there is".into()),
+        _ => return Err("its 'call' is not known".into()),
     })
 }
 
-fn read_asked(fields: &Fields) -> Result<Asked, String> {
+fn read_asked(fields: &Fields) -> Result<HostCall, String> {
     let answer = fields.0.get("answer").filter(|answer| !answer.is_null());
     Ok(match fields.text("asks")?.as_str() {
-        "http.send" => Asked::Send(read_sent(fields)?),
-        "clock.now" => Asked::Now(fields.number("answer")?),
-        "hardware.probe" => Asked::Probe(Box::new(read_machine(answer)?)),
+        "http.send" => HostCall::Send(read_sent(fields)?),
+        "clock.now" => HostCall::Now(fields.number("answer")?),
+        "hardware.probe" => HostCall::Probe(Box::new(read_machine(answer)?)),
         "throttle.query" => {
             let number = answer.map(|_| fields.number("answer")).transpose()?;
-            Asked::Query(number.map(u32::try_from).transpose().map_err(|_| "'answer' is not a mask")?)
+            HostCall::Query(number.map(u32::try_from).transpose().map_err(|_| "'answer' is not a mask")?)
         }
         "random" => {
             let bytes = |answer: &Value| answer.as_str().and_then(unhex).ok_or("'answer' is not hex");
-            Asked::Random(answer.map(bytes).transpose()?)
+            HostCall::Random(answer.map(bytes).transpose()?)
         }
-        "too much to keep" => Asked::Lost(fields.number("answer")?),
-        _ => return Err("its 'asks' is nothing that can be asked".into()),
+        "too much to keep" => HostCall::Lost(fields.number("answer")?),
+        _ => return Err("its 'asks' is not known".into()),
     })
 }
 
-fn read_sent(fields: &Fields) -> Result<Sent, String> {
+fn read_sent(fields: &Fields) -> Result<SentRequest, String> {
     let pairs = serde_json::from_value(fields.get("fields")?.clone());
     let request = Request {
         method: method(&fields.text("method")?).ok_or("'method' is not a method")?,
@@ -276,7 +278,7 @@ fn read_sent(fields: &Fields) -> Result<Sent, String> {
         word => Some((word, fields.text("why")?)),
     };
     let optional = |key| fields.optional(key, Fields::number);
-    Ok(Sent { request, room: optional("room")?, now: optional("now")?, refused })
+    Ok(SentRequest { request, room: optional("room")?, now: optional("now")?, refused })
 }
 
 fn read_machine(value: Option<&Value>) -> Result<Machine, String> {
@@ -301,23 +303,23 @@ fn read_machine(value: Option<&Value>) -> Result<Machine, String> {
     })
 }
 
-fn read_back(fields: &Fields) -> Result<Back, String> {
+fn read_back(fields: &Fields) -> Result<Returned, String> {
     if fields.0.contains_key("fails") {
-        return Ok(Back::Failed(fields.text("fails")?));
+        return Ok(Returned::Failed(fields.text("fails")?));
     }
     let refuses = fields.optional("refuses", Fields::text)?;
     Ok(match (fields.text("returns")?.as_str(), refuses) {
-        ("start", None) => Back::Started,
-        ("settings.load", None) => Back::Loaded(Ok(fields.embedded("added")?)),
-        ("settings.load", Some(reason)) => Back::Loaded(Err(reason)),
-        ("handover.restore", None) => Back::Restored(Ok(())),
-        ("handover.restore", Some(reason)) => Back::Restored(Err(reason)),
-        ("on-event" | "on-tick", None) => Back::Done {
+        ("start", None) => Returned::Started,
+        ("settings.load", None) => Returned::Loaded(Ok(fields.embedded("added")?)),
+        ("settings.load", Some(reason)) => Returned::Loaded(Err(reason)),
+        ("handover.restore", None) => Returned::Restored(Ok(())),
+        ("handover.restore", Some(reason)) => Returned::Restored(Err(reason)),
+        ("on-event" | "on-tick", None) => Returned::Done {
             next_tick: fields.optional("next_tick", Fields::number)?,
             message: fields.optional("message", Fields::text)?,
         },
-        ("handover.save", None) => Back::Saved(fields.embedded("state")?),
-        _ => return Err("its 'returns' is nothing that returns".into()),
+        ("handover.save", None) => Returned::Saved(fields.embedded("state")?),
+        _ => return Err("its 'returns' is not known".into()),
     })
 }
 

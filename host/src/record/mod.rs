@@ -1,16 +1,18 @@
-//! Recordings: everything that crosses the boundary of a plugin's instances, in both directions, written
-//! down ([`sink`], [`format`]), made again with all live services denied ([`replayer`]), and compared with
-//! what another version would have said ([`compare`]).
+//! Recordings of everything that crosses the boundary of a plugin's instances, in both directions. They are written to
+//! a file ([`sink`], [`format`]), replayed without touching anything real ([`replayer`]), and compared with what another
+//! version would have sent ([`compare`]).
 //!
-//! The taps are on the capabilities that the host hands out ([`tape`]) and around the calls that it makes
-//! ([`watched`]): the trusted core knows nothing of recordings. Fuel is counted only where a run is recorded
-//! into a file: the last calls before a failure, which every host keeps, are without.
+//! The capabilities that the host gives to a component are tapped ([`tape`]), and so are the calls that it makes
+//! ([`recorded_instance`]): the trusted core knows nothing of recordings. Fuel is counted only if a run is recorded to a
+//! file, and not for the last calls before a failure, which every host keeps ([`ring`]). Running a plugin and choosing
+//! when to record is up to the room `plugins`.
 
 pub mod compare;
 mod components;
 mod crossing;
 mod format;
 mod reader;
+mod recorded_instance;
 mod recorder;
 mod redact;
 mod replayer;
@@ -20,15 +22,14 @@ mod scenario;
 mod script;
 mod sink;
 mod tape;
-mod watched;
 
 pub use components::{Components, sandbox};
-pub use crossing::{Asked, Back, Call, Moment, Passage, Sent, Start};
+pub use crossing::{Call, HostCall, Moment, RecordedCall, Returned, SentRequest, Start};
 pub use format::{Header, RecordLine, end, header, lines, parse};
 pub use reader::{Ending, Recording};
+pub use recorded_instance::RecordedInstance;
 pub use recorder::Recorder;
 pub use redact::Redactor;
 pub use replayer::{Divergence, Replay, replay};
 pub use report::Comparison;
-pub use sink::{LIMIT, Sink, write_privately};
-pub use watched::Watched;
+pub use sink::{LIMIT, Sink};

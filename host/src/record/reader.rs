@@ -1,7 +1,7 @@
-//! Reads a recording: whole calls, each with the number of its first line. An end that was torn off, as
-//! when the host was killed, is told and left out.
+//! Reads a recording: complete calls, each with the number of its first line. If the end is torn off, as when the host
+//! was killed, the incomplete call is left out, and [`Ending`] says so.
 
-use super::crossing::{Back, Call, Passage, Start};
+use super::crossing::{Call, RecordedCall, Returned, Start};
 use super::format::{Header, RecordLine, parse};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use std::path::Path;
 /// A recording.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// What it says of itself.
+    /// Its first line.
     pub header: Header,
-    /// All calls, in their order, each with the number of its first line. What was asked stands in the
-    /// lines after that, and then how it ended.
-    pub passages: Vec<(usize, Passage)>,
+    /// All calls in order, each with the number of its first line, from 1. The lines after that one hold what was asked,
+    /// and then how the call ended.
+    pub calls: Vec<(usize, RecordedCall)>,
     /// How it ends.
     pub ending: Ending,
 }
@@ -22,11 +22,11 @@ pub struct Recording {
 /// How a recording ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The host stopped.
+    /// When the host stopped.
     Stopped,
-    /// It had reached its limit.
+    /// When it had reached its largest size.
     Full,
-    /// In the middle: the host was killed, or it is still running.
+    /// In the middle, as the text says: the host was killed, or is still running.
     Torn(String),
 }
 
@@ -34,29 +34,30 @@ impl Recording {
     /// Read a file.
     ///
     /// # Errors
-    /// When it cannot be read or is not a recording; the message names file and line.
+    /// When it cannot be read or is not a recording; the message names the file and the line.
     pub fn read(file: &Path) -> Result<Self> {
+        // As large as it is: whoever made it has set its limit, and whoever reads it has named it.
         let bytes = std::fs::read(file).with_context(|| format!("reading the recording {}", file.display()))?;
         Self::parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("the recording {}", file.display()))
     }
 
-    /// Whether the work of its calls was counted.
+    /// Whether fuel was counted for its calls.
     #[must_use]
     pub fn is_metered(&self) -> bool {
-        self.passages.iter().any(|(_, passage)| passage.fuel.is_some())
+        self.calls.iter().any(|(_, recorded)| recorded.fuel.is_some())
     }
 
-    /// Read its text.
+    /// Parse the text of a recording.
     ///
     /// # Errors
-    /// What is wrong, and in which line.
+    /// When it is not a recording; the message names the line.
     pub fn parse(text: &str) -> Result<Self> {
         let (whole, torn) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
         let mut lines = whole.lines().enumerate().map(|(i, line)| (i + 1, line));
         let Some((_, first)) = lines.next() else { bail!("it is empty, or its first line is not complete") };
         let header = match parse(first) {
             Ok(RecordLine::Header(header)) => header,
-            Ok(_) => bail!("line 1: it does not begin as a recording does"),
+            Ok(_) => bail!("line 1: it is not the first line of a recording"),
             Err(reason) => bail!("line 1: {reason}"),
         };
         let mut reading = Reading::default();
@@ -65,17 +66,17 @@ impl Recording {
             added.map_err(|reason| anyhow::anyhow!("line {number}: {reason}"))?;
         }
         let ending = reading.ending(!torn.is_empty());
-        Ok(Self { header, passages: reading.passages, ending })
+        Ok(Self { header, calls: reading.calls, ending })
     }
 
     /// The starts of all instances, by their numbers.
     #[must_use]
     pub fn starts(&self) -> BTreeMap<u64, &Start> {
-        let start = |passage: &'_ Passage| matches!(passage.call, Call::Start(_));
-        let starts = self.passages.iter().filter(|(_, passage)| start(passage));
+        let start = |recorded: &'_ RecordedCall| matches!(recorded.call, Call::Start(_));
+        let starts = self.calls.iter().filter(|(_, recorded)| start(recorded));
         starts
-            .filter_map(|(_, passage)| match &passage.call {
-                Call::Start(start) => Some((passage.life, start)),
+            .filter_map(|(_, recorded)| match &recorded.call {
+                Call::Start(start) => Some((recorded.instance_id, start)),
                 _ => None,
             })
             .collect()
@@ -84,8 +85,8 @@ impl Recording {
 
 #[derive(Default)]
 struct Reading {
-    passages: Vec<(usize, Passage)>,
-    open: Option<(usize, Passage)>,
+    calls: Vec<(usize, RecordedCall)>,
+    open: Option<(usize, RecordedCall)>,
     end: Option<String>,
 }
 
@@ -97,28 +98,36 @@ impl Reading {
         match line {
             RecordLine::Header(_) => return Err("another recording begins in the middle of this one".into()),
             RecordLine::End(why) => self.end = Some(why),
-            RecordLine::Call(life, moment, call) => {
+            RecordLine::Call(instance_id, moment, call) => {
                 if self.open.is_some() {
                     return Err("the call before this one does not end".into());
                 }
-                let passage = Passage { life, moment, call, asked: Vec::new(), back: Back::Started, fuel: None };
-                self.open = Some((number, passage));
+                let recorded = RecordedCall {
+                    instance_id,
+                    moment,
+                    call,
+                    asked: Vec::new(),
+                    returned: Returned::Started,
+                    fuel: None,
+                };
+                self.open = Some((number, recorded));
             }
-            RecordLine::Asked(life, asked) => self.opened(life)?.asked.push(asked),
-            RecordLine::Back(life, back, fuel) => {
-                let passage = self.opened(life)?;
-                if !fits(&passage.call, &back) {
-                    return Err(format!("that is not how {} ends", passage.call.export()));
+            RecordLine::HostCall(instance_id, asked) => self.opened(instance_id)?.asked.push(asked),
+            RecordLine::Returned(instance_id, returned, fuel) => {
+                let recorded = self.opened(instance_id)?;
+                if !fits(&recorded.call, &returned) {
+                    return Err(format!("that is not how {} ends", recorded.call.export()));
                 }
-                (passage.back, passage.fuel) = (back, fuel);
-                self.passages.extend(self.open.take());
+                (recorded.returned, recorded.fuel) = (returned, fuel);
+                self.calls.extend(self.open.take());
             }
         }
         Ok(())
     }
 
-    fn opened(&mut self, life: u64) -> Result<&mut Passage, String> {
-        let open = self.open.as_mut().map(|(_, passage)| passage).filter(|passage| passage.life == life);
+    fn opened(&mut self, instance_id: u64) -> Result<&mut RecordedCall, String> {
+        let open =
+            self.open.as_mut().map(|(_, recorded)| recorded).filter(|recorded| recorded.instance_id == instance_id);
         open.ok_or_else(|| "it belongs to no call".into())
     }
 
@@ -133,13 +142,13 @@ impl Reading {
     }
 }
 
-fn fits(call: &Call, back: &Back) -> bool {
-    match back {
-        Back::Started => matches!(call, Call::Start(_)),
-        Back::Loaded(_) => matches!(call, Call::Load(_)),
-        Back::Restored(_) => matches!(call, Call::Restore { .. }),
-        Back::Done { .. } => matches!(call, Call::Event { .. } | Call::Tick),
-        Back::Saved(_) => matches!(call, Call::Save),
-        Back::Failed(_) => true,
+fn fits(call: &Call, returned: &Returned) -> bool {
+    match returned {
+        Returned::Started => matches!(call, Call::Start(_)),
+        Returned::Loaded(_) => matches!(call, Call::Load(_)),
+        Returned::Restored(_) => matches!(call, Call::Restore { .. }),
+        Returned::Done { .. } => matches!(call, Call::Event { .. } | Call::Tick),
+        Returned::Saved(_) => matches!(call, Call::Save),
+        Returned::Failed(_) => true,
     }
 }

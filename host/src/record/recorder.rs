@@ -1,44 +1,45 @@
-//! Where the calls of a plugin go: into the recording, if there is one, and on a failure into a file
-//! beside its state.
+//! Where the calls of a plugin go: into the recording, if there is one; and after a failure, the last of them into a
+//! file beside the plugin's state.
 
-use super::crossing::{Call, Passage};
+use super::crossing::{Call, RecordedCall};
 use super::format::{self, Header};
 use super::redact::Redactor;
 use super::ring::Ring;
-use super::sink::{Sink, write_privately};
+use super::sink::Sink;
 use glassbox_sandbox::{Plugin, Policy};
+use glassbox_util::files::{make_folder, write_privately};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Records one plugin at one OctoPrint; clones are the same.
+/// Records the instances of one plugin for one OctoPrint. Clones share everything.
 #[derive(Clone)]
 pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     octoprint: Option<String>,
-    /// For the log.
+    /// What the plugin is called in the log.
     label: String,
     sink: Option<Sink>,
-    scrubber: Option<Mutex<Redactor>>,
+    redactor: Option<Mutex<Redactor>>,
     trap_file: PathBuf,
     since: Instant,
-    lives: AtomicU64,
+    instance_ids: AtomicU64,
 }
 
 impl Recorder {
-    /// Keeps the last calls, and writes them to `trap_file` after a failure; all go into the recording.
+    /// A recorder that writes all calls to `sink`, if there is one, and the last calls before a failure to `trap_file`.
     #[must_use]
     pub fn new(octoprint: Option<&str>, label: &str, sink: Option<Sink>, trap_file: PathBuf) -> Self {
         Self(Arc::new(Inner {
             octoprint: octoprint.map(Into::into),
             label: label.into(),
-            scrubber: sink.as_ref().filter(|sink| sink.scrubs()).map(|_| Mutex::default()),
+            redactor: sink.as_ref().filter(|sink| sink.redacts()).map(|_| Mutex::default()),
             since: sink.as_ref().map_or_else(Instant::now, Sink::since),
             sink,
             trap_file,
-            lives: AtomicU64::new(0),
+            instance_ids: AtomicU64::new(0),
         }))
     }
 
@@ -46,9 +47,9 @@ impl Recorder {
         self.0.octoprint.clone()
     }
 
-    pub(super) fn next_life(&self) -> u64 {
-        let own = || self.0.lives.fetch_add(1, Ordering::Relaxed) + 1;
-        self.0.sink.as_ref().map_or_else(own, Sink::next_life)
+    pub(super) fn next_instance_id(&self) -> u64 {
+        let own = || self.0.instance_ids.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.sink.as_ref().map_or_else(own, Sink::next_instance_id)
     }
 
     /// Microseconds since the recording began.
@@ -56,41 +57,44 @@ impl Recorder {
         u64::try_from(self.0.since.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// A call was made.
-    pub(super) fn keep(&self, plugin: &Arc<Plugin>, passage: &Passage) {
+    /// Write a call to the recording.
+    pub(super) fn keep(&self, plugin: &Arc<Plugin>, recorded: &RecordedCall) {
         let Some(sink) = self.0.sink.as_ref().filter(|sink| sink.takes()) else { return };
-        let Some(cut) = cut(&plugin.policy, passage) else { return };
-        let cut = match &self.0.scrubber {
+        let Some(cut) = cut(&plugin.policy, recorded) else { return };
+        let cut = match &self.0.redactor {
             None => cut,
-            Some(scrubber) => scrubber.lock().unwrap_or_else(PoisonError::into_inner).stand_in(plugin, &cut),
+            Some(redactor) => redactor.lock().unwrap_or_else(PoisonError::into_inner).stand_in(plugin, &cut),
         };
         sink.write(&format::lines(&cut));
     }
 
-    /// A call failed: it and those before it are kept where somebody finds them.
+    /// A call failed: write it and the calls before it to the trap file.
     pub(super) fn trapped(&self, plugin: &Arc<Plugin>, ring: &Ring) {
         let mut text = format::header(&Header::new(false, true));
-        for passage in ring.passages().filter_map(|passage| cut(&plugin.policy, &passage)) {
-            text.push_str(&format::lines(&passage));
+        for recorded in ring.calls().filter_map(|recorded| cut(&plugin.policy, &recorded)) {
+            text.push_str(&format::lines(&recorded));
         }
         text.push_str(&format::end("stopped"));
         let file = &self.0.trap_file;
-        match write_privately(file, text.as_bytes()) {
+        let folder = file.parent().map_or(Ok(()), make_folder);
+        match folder.and_then(|()| write_privately(file, text.as_bytes())) {
             Ok(()) => tracing::warn!(
                 plugin = self.0.label,
-                "a call failed; the last calls are in {0}, and 'glassbox replay {0}' makes them again",
+                "a call failed; the last calls are in {0}, and 'glassbox replay {0}' repeats them",
                 file.display()
             ),
-            Err(error) => tracing::warn!(plugin = self.0.label, "the calls before a failure are not kept: {error:#}"),
+            Err(error) => {
+                tracing::warn!(plugin = self.0.label, "the calls before a failure could not be saved: {error:#}")
+            }
         }
     }
 }
 
-/// Without what the component did not see; none if it saw nothing of it.
-fn cut(policy: &Policy, passage: &Passage) -> Option<Passage> {
-    let mut passage = passage.clone();
-    if let Call::Event { name, payload } = &mut passage.call {
+/// The call without what the component did not see; none if it did not see the event at all.
+fn cut(policy: &Policy, recorded: &RecordedCall) -> Option<RecordedCall> {
+    let mut recorded = recorded.clone();
+    if let Call::Event { name, payload } = &mut recorded.call {
         *payload = policy.cut(name, payload).ok()??;
     }
-    Some(passage)
+    Some(recorded)
 }

@@ -1,12 +1,11 @@
-//! Recordings without secrets: every text that goes in is replaced by a stand-in of the same shape, and
-//! the component runs once more with those. What it then says is what is written down: nothing of it was
-//! made of a secret, and the recording can be replayed bit for bit. It is a run that never was.
+//! Recordings without secrets: every text that goes into the component is replaced by a stand-in of the same shape, and
+//! the component runs again with those. What comes out then is what is recorded: nothing of it was derived from a secret,
+//! and the recording can be replayed bit for bit. It is the recording of a run that never happened.
 //!
-//! The same text has the same stand-in throughout, which is made of a running number and not of the
-//! text. Kept are: the names of events and of keys, numbers, times, texts that the manifest itself
-//! lists, and how long a text is.
+//! The same text has the same stand-in throughout; it is derived from a counter, not from the text. What stays as it is:
+//! names of events and of keys, numbers, times, texts that the manifest lists, and the length of texts.
 
-use super::crossing::{Asked, Back, Call, Passage};
+use super::crossing::{Call, HostCall, RecordedCall, Returned};
 use super::reader::Recording;
 use super::scenario::Scenarios;
 use super::script::generate;
@@ -16,32 +15,32 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Makes recordings without secrets of recordings.
+/// Turns recordings into recordings without secrets.
 #[derive(Default)]
 pub struct Redactor {
     scenarios: Scenarios,
     stand_ins: BTreeMap<String, String>,
     generated: u64,
-    /// Texts that a plugin's manifest lists, by digest.
+    /// Texts that a plugin's manifest lists, by the component's digest.
     listed: BTreeMap<String, BTreeSet<String>>,
-    /// What each instance saved last, and saved with stand-ins.
+    /// The last state of each instance, as it was and with stand-ins.
     states: BTreeMap<u64, (String, String)>,
-    /// Whether it was told that one failed where the other did not.
-    told: bool,
+    /// Whether it was logged that a call failed with stand-ins only, or only without.
+    warned: bool,
 }
 
-/// What a server is called.
+/// The stand-in of a tracking server's URL.
 const SERVER: &str = "https://server.invalid/{id}/{event}/";
 
 impl Redactor {
-    /// Look ahead in a recording that begins in the middle.
-    pub fn foresee(&mut self, recording: &Recording) {
-        self.scenarios.foresee(recording.passages.iter().map(|(_, passage)| passage));
+    /// Look ahead in a recording, as is needed for one that begins in the middle.
+    pub fn look_ahead(&mut self, recording: &Recording) {
+        self.scenarios.look_ahead(recording.calls.iter().map(|(_, recorded)| recorded));
     }
 
     /// The same call with stand-ins.
-    pub fn stand_in(&mut self, plugin: &Arc<Plugin>, passage: &Passage) -> Passage {
-        let mut disguised = passage.clone();
+    pub fn stand_in(&mut self, plugin: &Arc<Plugin>, recorded: &RecordedCall) -> RecordedCall {
+        let mut disguised = recorded.clone();
         match &mut disguised.call {
             Call::Start(start) => start.octoprint = start.octoprint.as_ref().map(|name| self.text(plugin, name)),
             Call::Tick | Call::Save => {}
@@ -54,25 +53,30 @@ impl Redactor {
         }
         for asked in &mut disguised.asked {
             match asked {
-                Asked::Probe(machine) => self.machine(plugin, machine),
-                Asked::Random(Some(bytes)) => generate(&mut self.generated, bytes),
-                // Only what is asked of the host is taken from here; what is sent it says anew.
+                HostCall::Probe(machine) => self.machine(plugin, machine),
+                HostCall::Random(Some(bytes)) => generate(&mut self.generated, bytes),
+                // Other answers hold no texts. What the component sends comes from the run with stand-ins.
                 _ => {}
             }
         }
         let Some(said) = self.scenarios.perform(plugin, &disguised) else {
-            // It saw the event before, and sees it now; were it not so, there is nothing to tell.
-            return Passage { asked: Vec::new(), back: Back::Failed("it was not made".into()), ..disguised };
+            // The component does not see the event. As it was recorded, this does not happen.
+            return RecordedCall {
+                asked: Vec::new(),
+                returned: Returned::Failed("it was not made".into()),
+                ..disguised
+            };
         };
-        if let (Back::Saved(was), Back::Saved(is)) = (&passage.back, &said.back) {
-            self.states.insert(passage.life, (was.clone(), is.clone()));
+        if let (Returned::Saved(was), Returned::Saved(is)) = (&recorded.returned, &said.returned) {
+            self.states.insert(recorded.instance_id, (was.clone(), is.clone()));
         }
-        let failed = |passage: &Passage| matches!(passage.back, Back::Failed(_));
-        if failed(passage) != failed(&said) && !std::mem::replace(&mut self.told, true) {
+        let failed = |recorded: &RecordedCall| matches!(recorded.returned, Returned::Failed(_));
+        if failed(recorded) != failed(&said) && !std::mem::replace(&mut self.warned, true) {
             tracing::warn!(
-                "with stand-ins for texts plugin '{}' does otherwise: {}; for the recording to show it, record without scrubbing",
+                "with stand-ins for texts, plugin '{}' behaves differently: {}; to record how it really behaves, record without \
+                 --record-scrub",
                 plugin.name,
-                said.back
+                said.returned
             );
         }
         said
@@ -83,7 +87,7 @@ impl Redactor {
         let http = plugin.policy.manifest().capabilities.http.as_ref();
         let server = http.and_then(|http| http.url_setting.as_deref());
         self.value(plugin, &mut value);
-        // Of a server only what makes it one stays.
+        // A server's stand-in must be a valid URL.
         if let Some(key) = server
             && let Some(text) = value.pointer_mut(&format!("/{}", key.replace('.', "/")))
             && text.is_string()
@@ -138,7 +142,7 @@ impl Redactor {
     }
 }
 
-/// All texts in a value, but for the keys of objects.
+/// All texts in a value except the keys of objects.
 fn texts(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => drop(found.insert(text.clone())),
@@ -148,12 +152,12 @@ fn texts(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Another text with letters, digits and signs in the same places. What could be a hexadecimal number
-/// stays one: ids and hashes are checked for that.
+/// A text with other letters and digits in the same places. A hexadecimal number gives a hexadecimal number, since
+/// components check ids and hashes for that.
 fn shaped(text: &str, generated: &mut u64) -> String {
     let hex = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     let letters = if hex { 6 } else { 26 };
-    // A UUID says of which kind it is, and may be asked for that.
+    // The version and variant of a UUID stay, since components may check them.
     let uuid = hex && text.len() == 36 && text.match_indices('-').map(|(at, _)| at).eq([8, 13, 18, 23]);
     let shape = |(at, c): (usize, char)| {
         if uuid && matches!(at, 14 | 19) {

@@ -1,32 +1,32 @@
-//! The comparison of two versions as a release's reviewer reads it: by the name of the request, what is
-//! the same, what changed, and what only one of them says.
+//! The comparison of two versions as a release's reviewer reads it: for each name of a request, what is the same, what
+//! changed, and what only one of them sends.
 
 use super::crossing::SHOWN;
 use glassbox_sandbox::{Request, printable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// So many examples of a change are shown.
+/// The most examples that are shown of a change.
 const EXAMPLES: usize = 3;
 
-/// What another version did otherwise.
+/// What another version did differently.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// The digests of what was recorded.
+    /// The digests of the versions that were recorded.
     pub recorded: BTreeSet<String>,
-    /// And of the other version.
+    /// The digest of the other version.
     pub other: String,
-    /// Events that both were given.
+    /// Number of events that both were given.
     pub events: usize,
-    /// Ticks that the recorded and the other version had.
+    /// Number of ticks that the recorded and the other version had.
     pub ticks: (usize, usize),
-    /// By the request's name.
+    /// Requests by their names.
     pub kinds: BTreeMap<String, Kind>,
-    /// Requests of the other version that the gate refused: name, reason, and how often.
+    /// How often the gate refused a request of the other version, by its name and the reason.
     pub refused: BTreeMap<(String, String), usize>,
-    /// Its failures: the line of the event, and how often.
+    /// Failures of the other version by their reasons: the line of the first one's event, and how many.
     pub failures: BTreeMap<String, (usize, usize)>,
-    /// Events that it does not see.
+    /// Events that the other version does not see.
     pub unseen: BTreeSet<String>,
     /// What else a reviewer should know.
     pub notes: BTreeSet<String>,
@@ -35,29 +35,29 @@ pub struct Comparison {
 /// Requests of one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
-    /// The same in both.
+    /// How many are the same in both versions.
     pub same: usize,
-    /// Sent by both, with a difference.
+    /// How many were sent by both, with a difference.
     pub changed: usize,
-    /// Sent by the recorded version only.
+    /// How many were sent by the recorded version only.
     pub only_recorded: usize,
-    /// Sent by the other version only.
+    /// How many were sent by the other version only.
     pub only_other: usize,
-    /// Each changed part: how often, and some examples.
+    /// How often each part changed, with some examples.
     pub changes: BTreeMap<String, (usize, Vec<String>)>,
     /// Examples of those that only one sent.
     pub examples: Vec<String>,
 }
 
 impl Comparison {
-    /// Whether there is nothing to tell.
+    /// Whether the other version sends exactly the same.
     #[must_use]
     pub fn is_same(&self) -> bool {
         let same = |kind: &Kind| kind.changed + kind.only_recorded + kind.only_other == 0;
         self.kinds.values().all(same) && self.refused.is_empty() && self.failures.is_empty() && self.unseen.is_empty()
     }
 
-    /// What was sent because of one event: pair by pair, those of the same name in their order.
+    /// Add what was sent because of one event. Requests of the same name are compared pair by pair, in their order.
     pub(super) fn add(&mut self, event: &str, recorded: &[(usize, Request)], other: &[Request]) {
         let names = recorded.iter().map(|(_, request)| request).chain(other).map(|request| &request.name);
         for name in names.collect::<BTreeSet<_>>() {
@@ -70,7 +70,7 @@ impl Comparison {
                     (Some((line, was)), Some(is)) => kind.change(*line, event, was, is),
                     (Some((line, was)), None) => {
                         kind.only_recorded += 1;
-                        kind.example(format!("not sent any more: line {line}, {event}:{}", fields(was)));
+                        kind.example(format!("no longer sent: line {line}, {event}:{}", fields(was)));
                     }
                     (None, Some(is)) => {
                         kind.only_other += 1;
@@ -182,12 +182,12 @@ impl Comparison {
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         if self.is_same() {
-            return writeln!(f, "the other version says the same");
+            return writeln!(f, "the other version sends the same");
         }
         writeln!(
             f,
-            "where the other version asks the host otherwise, it was given the next recorded answer of that kind, then the \
-             last one known"
+            "where the other version asks the host for something else, it was given the next recorded answer of that kind, \
+             then the last one known"
         )
     }
 }

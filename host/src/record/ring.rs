@@ -1,21 +1,21 @@
-//! The last calls of one instance, in memory: enough to make them again from the last state that is known
-//! before them. Bounded, as hundreds of instances may run.
+//! The last calls of one instance, in memory: enough to repeat them from the last known state before them. The memory
+//! is bounded, as hundreds of instances may run.
 
-use super::crossing::{Back, Call, Moment, Passage, Start};
+use super::crossing::{Call, Moment, RecordedCall, Returned, Start};
 use std::collections::VecDeque;
 
-/// As much is kept, and the last event or tick whatever its size.
+/// About how many bytes are kept; the last event or tick is kept whatever its size.
 const MOST: usize = 8 << 10;
 
-/// The last calls, and what came before them.
+/// The last calls, and a start that leads to them.
 #[derive(Default)]
 pub struct Ring {
-    passages: VecDeque<(usize, Passage)>,
+    calls: VecDeque<(usize, RecordedCall)>,
     size: usize,
     before: Option<Before>,
 }
 
-/// Where what is kept begins, if that is not the start.
+/// The situation before the first call that is kept, if that is not the start.
 struct Before {
     start: Start,
     settings: Option<String>,
@@ -25,43 +25,43 @@ struct Before {
 
 impl Ring {
     /// Keep a call, and forget the oldest.
-    pub fn push(&mut self, passage: Passage) {
-        let size = passage.size();
+    pub fn push(&mut self, recorded: RecordedCall) {
+        let size = recorded.size();
         self.size += size;
-        self.passages.push_back((size, passage));
-        while self.size > MOST && self.turns() > 1 {
+        self.calls.push_back((size, recorded));
+        while self.size > MOST && self.dispatches() > 1 {
             self.forget();
         }
     }
 
-    /// Events and ticks, each with the saving after it.
-    fn turns(&self) -> usize {
-        self.passages.iter().filter(|(_, passage)| begins(passage)).take(2).count()
+    /// How many events and ticks there are, each with the `save` after it; 2 stands for two or more.
+    fn dispatches(&self) -> usize {
+        self.calls.iter().filter(|(_, recorded)| begins(recorded)).take(2).count()
     }
 
-    /// Forget all up to the next event or tick.
+    /// Forget the oldest calls, up to the next event or tick.
     fn forget(&mut self) {
-        while let Some((size, passage)) = self.passages.pop_front() {
+        while let Some((size, recorded)) = self.calls.pop_front() {
             self.size -= size;
-            self.remember(passage);
-            if self.passages.front().is_none_or(|(_, next)| begins(next)) {
+            self.remember(recorded);
+            if self.calls.front().is_none_or(|(_, next)| begins(next)) {
                 break;
             }
         }
     }
 
-    fn remember(&mut self, passage: Passage) {
-        let moment = Moment { made_up: true, ..passage.moment };
-        match (passage.call, passage.back) {
+    fn remember(&mut self, recorded: RecordedCall) {
+        let moment = Moment { made_up: true, ..recorded.moment };
+        match (recorded.call, recorded.returned) {
             (Call::Start(start), _) => self.before = Some(Before { start, settings: None, state: None, moment }),
-            (call, back) => {
+            (call, returned) => {
                 let Some(before) = &mut self.before else { return };
                 before.moment = moment;
-                match (call, back) {
-                    (Call::Load(document), Back::Loaded(Ok(added))) => {
+                match (call, returned) {
+                    (Call::Load(document), Returned::Loaded(Ok(added))) => {
                         before.settings = Some(completed(&document, &added));
                     }
-                    (Call::Restore { state, .. }, Back::Restored(Ok(()))) | (_, Back::Saved(state)) => {
+                    (Call::Restore { state, .. }, Returned::Restored(Ok(()))) | (_, Returned::Saved(state)) => {
                         before.state = Some(state);
                     }
                     _ => {}
@@ -70,29 +70,36 @@ impl Ring {
         }
     }
 
-    /// All that is kept; what was forgotten is made up as a start from the last known state.
-    pub fn passages(&self) -> impl Iterator<Item = Passage> {
-        let kept = self.passages.iter().map(|(_, passage)| passage.clone());
-        let life = self.passages.front().map_or(0, |(_, passage)| passage.life);
-        self.before.iter().flat_map(move |before| before.passages(life)).chain(kept)
+    /// All calls that are kept, after made-up ones that start an instance in the last known state before them.
+    pub fn calls(&self) -> impl Iterator<Item = RecordedCall> {
+        let kept = self.calls.iter().map(|(_, recorded)| recorded.clone());
+        let instance_id = self.calls.front().map_or(0, |(_, recorded)| recorded.instance_id);
+        self.before.iter().flat_map(move |before| before.calls(instance_id)).chain(kept)
     }
 }
 
 impl Before {
-    fn passages(&self, life: u64) -> Vec<Passage> {
-        let passage = |call, back| Passage { life, moment: self.moment, call, asked: Vec::new(), back, fuel: None };
+    fn calls(&self, instance_id: u64) -> Vec<RecordedCall> {
+        let recorded = |call, returned| RecordedCall {
+            instance_id,
+            moment: self.moment,
+            call,
+            asked: Vec::new(),
+            returned,
+            fuel: None,
+        };
         let start = Start { after: None, ..self.start.clone() };
-        let mut passages = vec![passage(Call::Start(start), Back::Started)];
-        let load = |document: &String| passage(Call::Load(document.clone()), Back::Loaded(Ok("{}".into())));
-        passages.extend(self.settings.as_ref().map(load));
+        let mut calls = vec![recorded(Call::Start(start), Returned::Started)];
+        let load = |document: &String| recorded(Call::Load(document.clone()), Returned::Loaded(Ok("{}".into())));
+        calls.extend(self.settings.as_ref().map(load));
         let restore = |state: &String| Call::Restore { state: state.clone(), age: 0 };
-        passages.extend(self.state.as_ref().map(|state| passage(restore(state), Back::Restored(Ok(())))));
-        passages
+        calls.extend(self.state.as_ref().map(|state| recorded(restore(state), Returned::Restored(Ok(())))));
+        calls
     }
 }
 
-fn begins(passage: &Passage) -> bool {
-    matches!(passage.call, Call::Event { .. } | Call::Tick)
+fn begins(recorded: &RecordedCall) -> bool {
+    matches!(recorded.call, Call::Event { .. } | Call::Tick)
 }
 
 /// Settings with what was added to them.

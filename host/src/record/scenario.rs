@@ -1,15 +1,15 @@
-//! Instances that are called again as a recording says. Their host answers from the recording
-//! ([`super::script`]), and what they ask is kept as it was then.
+//! Instances to which the calls of a recording are made again. The host's answers come from the recording
+//! ([`super::script`]), and what the instances ask is recorded again.
 
-use super::crossing::{Asked, Back, Call, Passage, Start};
+use super::crossing::{Call, HostCall, RecordedCall, Returned, Start};
+use super::recorded_instance::{added, done, failed};
 use super::script::Script;
 use super::tape::Tape;
-use super::watched::{added, done, failed};
 use glassbox_sandbox::{Instance, Plugin, RateLimit, Settings, consent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// All instances of a recording, by their numbers.
+/// The instances of a recording, by number.
 #[derive(Default)]
 pub struct Scenarios {
     all: BTreeMap<u64, Scenario>,
@@ -26,71 +26,71 @@ struct Scenario {
 }
 
 impl Scenarios {
-    /// Look ahead: what hardware and throttling will first be known to be, each instance is told before.
-    pub fn foresee<'a>(&mut self, passages: impl Iterator<Item = &'a Passage>) {
+    /// Look ahead, so that instances which ask about hardware or throttling earlier than was recorded get the first
+    /// answer that was recorded.
+    pub fn look_ahead<'a>(&mut self, calls: impl Iterator<Item = &'a RecordedCall>) {
         let mut known: BTreeMap<u64, (Option<_>, Option<_>)> = BTreeMap::new();
-        for passage in passages {
-            let (machine, throttle) = known.entry(passage.life).or_default();
-            for asked in &passage.asked {
+        for recorded in calls {
+            let (machine, throttle) = known.entry(recorded.instance_id).or_default();
+            for asked in &recorded.asked {
                 match asked {
-                    Asked::Probe(probed) => drop(machine.get_or_insert((**probed).clone())),
-                    Asked::Query(mask) => drop(throttle.get_or_insert(*mask)),
+                    HostCall::Probe(probed) => drop(machine.get_or_insert((**probed).clone())),
+                    HostCall::Query(mask) => drop(throttle.get_or_insert(*mask)),
                     _ => {}
                 }
             }
         }
-        for (life, (machine, throttle)) in known {
-            self.scripts.entry(life).or_default().foresee(machine.as_ref(), throttle);
+        for (instance_id, (machine, throttle)) in known {
+            self.scripts.entry(instance_id).or_default().look_ahead(machine.as_ref(), throttle);
         }
     }
 
-    /// Make the call once more. None if it does not reach the component, as this version does not see
-    /// such events.
-    pub fn perform(&mut self, plugin: &Arc<Plugin>, passage: &Passage) -> Option<Passage> {
-        let Passage { life, moment, call, asked, .. } = passage;
-        let script = self.scripts.entry(*life).or_default();
+    /// Make a call again. None if it does not reach the component, because this version does not see such events.
+    pub fn perform(&mut self, plugin: &Arc<Plugin>, recorded: &RecordedCall) -> Option<RecordedCall> {
+        let RecordedCall { instance_id, moment, call, asked, .. } = recorded;
+        let script = self.scripts.entry(*instance_id).or_default();
         script.expect(moment, asked);
-        let back = match call {
+        let returned = match call {
             Call::Start(start) => {
                 let rate = start.after.and_then(|before| self.all.get(&before)).map(Scenario::rate);
-                let (scenario, back) = Scenario::start(plugin, start, rate, script);
-                self.all.insert(*life, scenario);
-                back
+                let (scenario, returned) = Scenario::start(plugin, start, rate, script);
+                self.all.insert(*instance_id, scenario);
+                returned
             }
-            call => self.all.get_mut(life).map_or_else(never_started, |scenario| scenario.make(call))?,
+            call => self.all.get_mut(instance_id).map_or_else(never_started, |scenario| scenario.make(call))?,
         };
-        let scenario = self.all.get(life);
+        let scenario = self.all.get(instance_id);
         let asked = scenario.map(|scenario| scenario.tape.take()).unwrap_or_default();
         let fuel = scenario.and_then(|scenario| scenario.fuel);
-        Some(Passage { life: *life, moment: *moment, call: call.clone(), asked, back, fuel })
+        Some(RecordedCall { instance_id: *instance_id, moment: *moment, call: call.clone(), asked, returned, fuel })
     }
 }
 
-fn never_started() -> Option<Back> {
-    Some(Back::Failed("it was never started".into()))
+fn never_started() -> Option<Returned> {
+    Some(Returned::Failed("it was never started".into()))
 }
 
 impl Scenario {
-    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<RateLimit>, script: &Script) -> (Self, Back) {
+    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<RateLimit>, script: &Script) -> (Self, Returned) {
         let veto = start.veto.as_deref().and_then(|veto| consent::VARIABLES.into_iter().find(|name| *name == veto));
         let (tape, capabilities) = Tape::tap(script.capabilities(), &plugin.policy);
-        let (instance, back) = match Instance::new(plugin, capabilities, veto) {
+        let (instance, returned) = match Instance::new(plugin, capabilities, veto) {
             Ok(mut instance) => {
                 rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
-                (Some(instance), Back::Started)
+                (Some(instance), Returned::Started)
             }
             Err(error) => (None, failed(&error)),
         };
-        (Self { instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, back)
+        (Self { instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, returned)
     }
 
     fn rate(&self) -> RateLimit {
         self.instance.as_ref().map_or(self.rate, Instance::rate_limit)
     }
 
-    fn make(&mut self, call: &Call) -> Option<Back> {
+    fn make(&mut self, call: &Call) -> Option<Returned> {
         let Some(instance) = &mut self.instance else {
-            return Some(Back::Failed("it has failed before".into()));
+            return Some(Returned::Failed("it has failed before".into()));
         };
         let made = match call {
             Call::Start(_) => Ok(None),
@@ -98,15 +98,18 @@ impl Scenario {
                 Ok(settings) => instance
                     .load(&settings)
                     .map(|loaded| loaded.map(|completed| added(&settings, &completed)).map_err(|reason| reason.0))
-                    .map(|loaded| Some(Back::Loaded(loaded))),
-                Err(reason) => Ok(Some(Back::Loaded(Err(format!("the recorded settings are none: {reason}"))))),
+                    .map(|loaded| Some(Returned::Loaded(loaded))),
+                Err(reason) => {
+                    let reason = format!("the recorded settings are not valid: {reason}");
+                    Ok(Some(Returned::Loaded(Err(reason))))
+                }
             },
-            Call::Restore { state, age } => {
-                instance.restore(state, *age).map(|restored| Some(Back::Restored(restored.map_err(|reason| reason.0))))
-            }
+            Call::Restore { state, age } => instance
+                .restore(state, *age)
+                .map(|restored| Some(Returned::Restored(restored.map_err(|reason| reason.0)))),
             Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
             Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
-            Call::Save => instance.save().map(|state| Some(Back::Saved(state))),
+            Call::Save => instance.save().map(|state| Some(Returned::Saved(state))),
         };
         self.fuel = instance.fuel();
         made.unwrap_or_else(|error| {

@@ -1,17 +1,17 @@
-//! The host's part in a replay: capabilities that answer from the recording, and touch nothing.
+//! The host's part in a replay: capabilities that answer from the recording, and touch nothing real.
 //!
-//! Answers are given by kind. As long as the component asks what it asked when it was recorded, that is
-//! the same as in order. One that asks otherwise gets the next recorded answer of that kind in this call,
-//! and after the last of them: the clock stands still, hardware, throttling and outbox are as last known,
-//! and random bytes come from a generator that is the same in every replay.
+//! Answers are given by kind. As long as the component asks what it asked when it was recorded, it gets them in the
+//! recorded order. One that asks something else gets the next recorded answer of that kind in this call. After the last
+//! one, the clock stands still, hardware, throttling and the send queue's room are as last known, and random bytes come
+//! from a generator that is the same in every replay.
 
-use super::crossing::{Asked, Moment};
+use super::crossing::{HostCall, Moment};
 use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Random, Throttle};
 use glassbox_sandbox::{Outgoing, digest};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What the host will answer; clones share it.
+/// What the host will answer. Clones share it.
 #[derive(Clone, Default)]
 pub struct Script(Arc<Mutex<Answers>>);
 
@@ -47,8 +47,8 @@ impl Script {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was recorded of the call that comes now.
-    pub fn expect(&self, moment: &Moment, asked: &[Asked]) {
+    /// Prepare the answers that were recorded for the call that comes now.
+    pub fn expect(&self, moment: &Moment, asked: &[HostCall]) {
         let mut answers = self.answers();
         let answers = &mut *answers;
         answers.clock.last = Some(answers.clock.last.unwrap_or_default().max(moment.clock));
@@ -59,27 +59,27 @@ impl Script {
         answers.random.clear();
         for asked in asked {
             match asked {
-                Asked::Now(now) => answers.clock.next.push_back(*now),
-                Asked::Send(sent) => {
+                HostCall::Now(now) => answers.clock.next.push_back(*now),
+                HostCall::Send(sent) => {
                     answers.clock.next.extend(sent.now);
                     answers.room.next.extend(sent.room.map(|room| usize::try_from(room).unwrap_or(usize::MAX)));
                 }
-                Asked::Probe(machine) => answers.machine.next.push_back((**machine).clone()),
-                Asked::Query(mask) => answers.throttle.next.push_back(*mask),
-                Asked::Random(bytes) => answers.random.push_back(bytes.clone()),
-                Asked::Lost(_) => {}
+                HostCall::Probe(machine) => answers.machine.next.push_back((**machine).clone()),
+                HostCall::Query(mask) => answers.throttle.next.push_back(*mask),
+                HostCall::Random(bytes) => answers.random.push_back(bytes.clone()),
+                HostCall::Lost(_) => {}
             }
         }
     }
 
-    /// What would have been answered, had it been asked before anything was recorded.
-    pub fn foresee(&self, machine: Option<&Machine>, throttle: Option<Option<u32>>) {
+    /// Set the answers for an instance that asks before it did in the recording.
+    pub fn look_ahead(&self, machine: Option<&Machine>, throttle: Option<Option<u32>>) {
         let mut answers = self.answers();
         answers.machine.last = machine.cloned();
         answers.throttle.last = throttle;
     }
 
-    /// Capabilities that answer so.
+    /// The capabilities that give these answers.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
@@ -129,10 +129,10 @@ impl Random for Script {
     }
 }
 
-/// Bytes that are the same in every replay.
+/// Fill a buffer with bytes that are the same in every replay. `counter` counts bytes that were generated.
 pub(super) fn generate(counter: &mut u64, buffer: &mut [u8]) {
     for byte in buffer {
-        // Two hex digits of a hash: slow, and good enough for some ids.
+        // Two hex digits of a hash: slow, but good enough for a few ids.
         let hash = digest(&counter.to_le_bytes());
         *byte = u8::from_str_radix(&hash[..2], 16).unwrap_or_default();
         *counter += 1;

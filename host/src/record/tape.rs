@@ -1,33 +1,33 @@
-//! Taps on the capabilities of an instance: what the component asks of the host during a call, and what
-//! it is answered, in order. Who listens, and what is kept, is elsewhere.
+//! Taps the capabilities of an instance: records what the component asks of the host during a call, and the answers, in
+//! order. What is done with that is up to [`super::recorded_instance`] and [`super::scenario`].
 
-use super::crossing::{Asked, Sent};
+use super::crossing::{HostCall, SentRequest};
 use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Random, Throttle};
 use glassbox_sandbox::{Blocked, Outgoing, Policy, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// As much is kept of one call: a component that asks in a loop asks millions of times.
+/// About how many bytes are kept of one call: a component that asks in a loop asks millions of times.
 const MOST: usize = 1 << 20;
 
-/// What was asked in the call that is going on; clones share it.
+/// What was asked in the current call. Clones share it.
 #[derive(Clone)]
-pub struct Tape(Arc<Mutex<Reel>>);
+pub struct Tape(Arc<Mutex<TapeState>>);
 
-struct Reel {
+struct TapeState {
     clock: Box<dyn Clock>,
-    asked: Vec<Asked>,
+    asked: Vec<HostCall>,
     size: usize,
     lost: u64,
-    /// The request that the gate is looking at.
-    sending: Option<Sent>,
+    /// The request that the gate is checking.
+    sending: Option<SentRequest>,
 }
 
 impl Tape {
-    /// Tap the capabilities of an instance. `policy`: what it is told of the machine.
+    /// Tap the capabilities of an instance. The policy says which of the machine's fields it is told.
     #[must_use]
     pub fn tap(capabilities: Capabilities, policy: &Arc<Policy>) -> (Self, Capabilities) {
         let Capabilities { http, clock, hardware, throttle, random } = capabilities;
-        let tape = Self(Arc::new(Mutex::new(Reel { clock, asked: Vec::new(), size: 0, lost: 0, sending: None })));
+        let tape = Self(Arc::new(Mutex::new(TapeState { clock, asked: Vec::new(), size: 0, lost: 0, sending: None })));
         let tapped = Capabilities {
             http: Box::new(Tap(http, tape.clone())),
             clock: Box::new(tape.clone()),
@@ -38,30 +38,30 @@ impl Tape {
         (tape, tapped)
     }
 
-    fn reel(&self) -> MutexGuard<'_, Reel> {
+    fn state(&self) -> MutexGuard<'_, TapeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the instance's clock shows.
     #[must_use]
     pub fn clock(&self) -> u64 {
-        self.reel().clock.now()
+        self.state().clock.now()
     }
 
-    /// What was asked since the last time.
+    /// What was asked since this was last called.
     #[must_use]
-    pub fn take(&self) -> Vec<Asked> {
-        let mut reel = self.reel();
-        let mut asked = std::mem::take(&mut reel.asked);
-        reel.size = 0;
-        let lost = std::mem::take(&mut reel.lost);
-        asked.extend((lost > 0).then_some(Asked::Lost(lost)));
+    pub fn take(&self) -> Vec<HostCall> {
+        let mut state = self.state();
+        let mut asked = std::mem::take(&mut state.asked);
+        state.size = 0;
+        let lost = std::mem::take(&mut state.lost);
+        asked.extend((lost > 0).then_some(HostCall::Lost(lost)));
         asked
     }
 }
 
-impl Reel {
-    fn push(&mut self, asked: Asked) {
+impl TapeState {
+    fn push(&mut self, asked: HostCall) {
         let size = asked.size();
         if self.lost > 0 || self.size + size > MOST {
             self.lost += 1;
@@ -74,12 +74,12 @@ impl Reel {
 
 impl Clock for Tape {
     fn now(&self) -> u64 {
-        let mut reel = self.reel();
-        let now = reel.clock.now();
-        match &mut reel.sending {
-            // The gate judges the rate.
+        let mut state = self.state();
+        let now = state.clock.now();
+        match &mut state.sending {
+            // The gate is checking the rate limit.
             Some(sent) => sent.now = Some(now),
-            None => reel.push(Asked::Now(now)),
+            None => state.push(HostCall::Now(now)),
         }
         now
     }
@@ -90,7 +90,7 @@ struct Tap<C: ?Sized>(Box<C>, Tape);
 impl Http for Tap<dyn Http> {
     fn room(&self) -> usize {
         let room = self.0.room();
-        if let Some(sent) = &mut self.1.reel().sending {
+        if let Some(sent) = &mut self.1.state().sending {
             sent.room = Some(room as u64);
         }
         room
@@ -101,14 +101,14 @@ impl Http for Tap<dyn Http> {
     }
 
     fn asked(&self, request: &Request) {
-        self.1.reel().sending = Some(Sent { request: request.clone(), room: None, now: None, refused: None });
+        self.1.state().sending = Some(SentRequest { request: request.clone(), room: None, now: None, refused: None });
     }
 
     fn answered(&self, refused: Option<(&Blocked, &str)>) {
-        let mut reel = self.1.reel();
-        if let Some(mut sent) = reel.sending.take() {
+        let mut state = self.1.state();
+        if let Some(mut sent) = state.sending.take() {
             sent.refused = refused.map(|(blocked, word)| (word.into(), blocked.reason.clone()));
-            reel.push(Asked::Send(sent));
+            state.push(HostCall::Send(sent));
         }
     }
 }
@@ -118,9 +118,9 @@ struct HardwareTap(Tap<dyn Hardware>, Arc<Policy>);
 impl Hardware for HardwareTap {
     fn probe(&self) -> Machine {
         let Self(Tap(hardware, tape), policy) = self;
-        // The rest does not cross the boundary.
+        // The other fields do not cross the boundary.
         let machine = policy.blank(hardware.probe());
-        tape.reel().push(Asked::Probe(Box::new(machine.clone())));
+        tape.state().push(HostCall::Probe(Box::new(machine.clone())));
         machine
     }
 }
@@ -128,7 +128,7 @@ impl Hardware for HardwareTap {
 impl Throttle for Tap<dyn Throttle> {
     fn query(&self) -> Option<u32> {
         let mask = self.0.query();
-        self.1.reel().push(Asked::Query(mask));
+        self.1.state().push(HostCall::Query(mask));
         mask
     }
 }
@@ -136,7 +136,7 @@ impl Throttle for Tap<dyn Throttle> {
 impl Random for Tap<dyn Random> {
     fn fill(&mut self, buffer: &mut [u8]) -> bool {
         let filled = self.0.fill(buffer);
-        self.1.reel().push(Asked::Random(filled.then(|| buffer.to_vec())));
+        self.1.state().push(HostCall::Random(filled.then(|| buffer.to_vec())));
         filled
     }
 }

@@ -96,7 +96,7 @@ pub fn remove(file: &Path) -> Result<bool> {
 /// # Errors
 /// When it cannot be written; the message names the file, which keeps its old content.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
-    replace(file, content, File::sync_all)
+    replace(file, content, 0o666, File::sync_all)
 }
 
 /// Like [`write_atomically`], without waiting for the disk: if the machine crashes, the new content may be lost.
@@ -104,17 +104,27 @@ pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
 /// # Errors
 /// As for [`write_atomically`].
 pub fn write_without_sync(file: &Path, content: &[u8]) -> Result<()> {
-    replace(file, content, |_| Ok(()))
+    replace(file, content, 0o666, |_| Ok(()))
 }
 
-fn replace(file: &Path, content: &[u8], sync: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
+/// Like [`write_without_sync`], but only its owner can read the file, also if others could before.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_privately(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, 0o600, |_| Ok(()))
+}
+
+/// `mode` are the file's permissions on Unix, before the process's umask.
+fn replace(file: &Path, content: &[u8], mode: u32, sync: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let prefix = format!(".{name}.");
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".tmp");
-    // The usual mode of the user's files, by their umask; what is secret is in private folders.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         let mut temporary = builder.tempfile_in(folder)?;
@@ -135,7 +145,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.json");
         write_atomically(&file, b"old").unwrap();
-        assert!(replace(&file, b"new", |_| Err(io::Error::other("the disk is full"))).is_err());
+        assert!(replace(&file, b"new", 0o666, |_| Err(io::Error::other("the disk is full"))).is_err());
         assert_eq!(fs::read(&file).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = write_atomically(&folder.path().join("gone/settings.json"), b"x").unwrap_err();
@@ -156,6 +166,9 @@ mod tests {
         let error = must_be_private(&file, "the key").unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
         mode(0o600);
+        must_be_private(&file, "the key").unwrap();
+        mode(0o644);
+        write_privately(&file, b"secret").unwrap();
         must_be_private(&file, "the key").unwrap();
         assert!(remove(&file).unwrap() && !remove(&file).unwrap());
     }

@@ -132,7 +132,7 @@ ok       host: a host runs with this home
 {heard}
 ok       reach octoprint: {url} can be reached
 ok       key octoprint: OctoPrint accepts it, as that of 'me'
-ok       events octoprint: OctoPrint 1.11.8 lets them be heard
+ok       events octoprint: OctoPrint 1.11.8 sends them
 ok       permissions octoprint: the key may read everything that is useful
 ok       twice octoprint: OctoPrint's own tracker is off, so nothing is counted twice
 ok       server {receiver}: can be reached; nothing was reported by this check
@@ -150,7 +150,7 @@ all is well
     host.wait(LONG).log();
     let out = set_up.doctor().good();
     assert!(
-        out.contains("warn     host: no host runs with this home, so nothing is heard\n         do: start it"),
+        out.contains("warn     host: no host runs with this home, so no events are read\n         do: start it"),
         "{out}"
     );
     assert!(out.ends_with("\nnothing failed; 1 to look at\n"), "{out}");
@@ -187,8 +187,8 @@ fn each_of_several_is_looked_at_with_its_own_settings() {
         "ok       plugin one/tracking: it loads",
         "ok       sending one/tracking: nothing is sent, as was decided",
         "fail     plugin two/tracking: plugin 'tracking' does not accept its settings: ping must be",
-        "ok       events one: OctoPrint 1.11.8 lets",
-        "ok       events two: OctoPrint 1.11.8 lets",
+        "ok       events one: OctoPrint 1.11.8 sends",
+        "ok       events two: OctoPrint 1.11.8 sends",
     ] {
         assert!(out.out.contains(line), "{line}: {}", out.out);
     }

@@ -56,7 +56,7 @@ fn what_is_wrong_with_plugins() {
         "fail",
         "grant tracking",
         "is damaged, so nothing new is loaded",
-        "'glassbox grant tracking' writes it anew",
+        "'glassbox grant tracking' rewrites it",
     );
     fs::remove_file(&grant).unwrap();
     set_up.is(
@@ -95,7 +95,7 @@ fn what_is_wrong_with_an_octoprint() {
     fs::write(&key, "WRONGKEYWRONGKEY").unwrap();
     set_up.is("fail", "octoprint octoprint", "does not accept the API key (it answered 400)", "make one in OctoPrint");
     fs::write(&key, "two words").unwrap();
-    set_up.is("fail", "octoprint octoprint", "what is there is no API key", "chmod 600");
+    set_up.is("fail", "octoprint octoprint", "it is not an API key", "chmod 600");
     fs::remove_file(&key).unwrap();
     set_up.is("fail", "octoprint octoprint", "No such file", "put an OctoPrint API key there");
     set_up.configure(&format!("{url}/elsewhere"), "");
@@ -141,17 +141,12 @@ fn permissions_that_are_missing() {
     let set_up = SetUp::new();
     set_up.server.how().roles = vec!["status"];
     let achievements = "PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats') in";
-    set_up.is(
-        "warn",
-        "permissions octoprint",
-        "achievements and the count of its starts is not to be had",
-        achievements,
-    );
+    set_up.is("warn", "permissions octoprint", "achievements and the count of its starts cannot be read", achievements);
     let out = set_up.doctor().good();
     for optional in [
-        "ok       permissions octoprint: what it runs on is not to be had without the permission SYSTEM ('System'), which may also switch the machine off; it is optional\n",
-        "ok       permissions octoprint: the list of plugins is not to be had without the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; it is optional\n",
-        "skipped  twice octoprint: whether OctoPrint's own tracker is on as well is not for this key to see; see OctoPrint's Settings",
+        "ok       permissions octoprint: what it runs on cannot be read without the permission SYSTEM ('System'), which may also switch the machine off; it is optional\n",
+        "ok       permissions octoprint: the list of plugins cannot be read without the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; it is optional\n",
+        "skipped  twice octoprint: this key may not see whether OctoPrint's own tracker is on as well; see OctoPrint's Settings",
     ] {
         assert!(out.contains(optional), "{out}");
     }
@@ -160,8 +155,8 @@ fn permissions_that_are_missing() {
     set_up.is(
         "warn",
         "permissions octoprint",
-        "what it runs on is not to be had: it answered 500",
-        "look into OctoPrint's log",
+        "what it runs on cannot be read: it answered 500",
+        "check OctoPrint's log",
     );
 }
 

@@ -3,17 +3,17 @@
 use serde::Deserialize;
 use std::num::NonZeroUsize;
 
-/// Each key is tried on each signature, and that takes time.
+/// The most keys that a policy may name: each is tried on each signature, which takes time.
 pub const KEYS: usize = 16;
 
-/// How many of whom must vouch for a component.
+/// How many of which auditors must vouch for a component.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditPolicy {
-    /// Files with public keys, in the home or with a `/` from anywhere, or keys themselves.
+    /// Files with public keys, relative to the home; or the keys themselves.
     pub require_audit_by: Vec<String>,
-    /// At least so many of them. More than there are means that nothing is loaded: who takes a key away
-    /// must not get less than they had.
+    /// How many of them at least. If it is more than there are keys, nothing is loaded: removing a key must not make
+    /// the policy weaker.
     #[serde(default = "one")]
     pub require: NonZeroUsize,
 }

@@ -1,4 +1,4 @@
-//! The configuration as it is now, for everybody in a running host: it changes when `glassbox.toml` does.
+//! The configuration of a running host: it changes when `glassbox.toml` does, and everybody sees that.
 
 use super::Config;
 use super::audit_policy::AuditPolicy;
@@ -6,18 +6,18 @@ use crate::net::TlsTrust;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The configuration, and whom it trusts. Clones share it.
+/// The configuration, and the certificates that it trusts. Clones share it.
 #[derive(Clone)]
 pub struct LiveConfig(Arc<Mutex<(Config, TlsTrust)>>);
 
 impl LiveConfig {
-    /// As it is at the start.
+    /// With the configuration at the host's start.
     #[must_use]
     pub fn new(config: Config, trust: TlsTrust) -> Self {
         Self(Arc::new(Mutex::new((config, trust))))
     }
 
-    /// Who may vouch for a server now.
+    /// Which certificates to trust now.
     #[must_use]
     pub fn trust(&self) -> TlsTrust {
         self.lock().1.clone()
@@ -29,13 +29,13 @@ impl LiveConfig {
         self.lock().0.policy.clone()
     }
 
-    /// The program that is asked for the throttle state now.
+    /// The program that reports the throttle state now.
     #[must_use]
     pub fn vcgencmd(&self) -> PathBuf {
         self.lock().0.vcgencmd.clone()
     }
 
-    /// Take this one from now on; returns the one before it, or none if it is the same.
+    /// Use this configuration from now on. Returns the one before, or none if nothing changed.
     pub fn replace(&self, config: Config, trust: TlsTrust) -> Option<Config> {
         let mut now = self.lock();
         if now.0 == config {

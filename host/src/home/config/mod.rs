@@ -1,4 +1,4 @@
-//! `glassbox.toml`: what can be configured, and what a new home begins with.
+//! `glassbox.toml`: what can be configured, and the file that a new home begins with.
 
 pub mod audit_policy;
 mod live;
@@ -11,55 +11,58 @@ use super::Home;
 use anyhow::{Context, Result, bail};
 use audit_policy::{AuditPolicy, KEYS};
 use glassbox_util::Advised;
+use glassbox_util::files::read_bounded;
 use serde::Deserialize;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What an OctoPrint without a name is called.
+/// What an OctoPrint without a name is called in the log and in messages.
 pub const UNNAMED: &str = "octoprint";
 
-/// What a new home has.
+/// The largest configuration, in bytes: hundreds of OctoPrints take less than a tenth of that.
+const LARGEST: usize = 1 << 20;
+
+/// The configuration of a new home.
 pub(crate) const INITIAL: &str = "\
 # Glassbox's configuration. Everything here is optional.
 
-# The program that tells a Raspberry Pi's throttle state.
+# The program that reports a Raspberry Pi's throttle state.
 # vcgencmd = \"vcgencmd\"
 
-# Who may vouch for a tracking server of your own, beside the usual authorities: a PEM file with one
-# certificate or more. Where it begins without a /, it is looked for in this folder.
+# Certificates to trust besides those of the usual authorities, for a tracking server of your own: a PEM file.
+# Unless it begins with a /, it is in this folder.
 # ca_file = \"authority.pem\"
 
-# The OctoPrint that 'glassbox run' follows; a file with its API key is best left to you alone (chmod 600).
-# Several have an entry each, and a name each: name = \"shop-1\"
+# The OctoPrint that 'glassbox run' follows. Nobody but you should be able to read the API key (chmod 600).
+# For several, give each an entry with a name: name = \"shop-1\"
 # [[octoprint]]
 # url = \"http://octopi.local\"
 # api_key_file = \"octoprint-api-key\"
 
-# Auditors of whom one must vouch for a component before it is loaded: their public keys, as 'openssl pkey
-# -pubout' writes them, in files here or with a / from anywhere. For two of them: require = 2
+# Auditors, one of whom must vouch for a component before it is loaded: files with their public keys, as written
+# by 'openssl pkey -pubout', in this folder unless they begin with a /. To require two of them: require = 2
 # [policy]
 # require_audit_by = [\"keys/alice.pub\", \"keys/bob.pub\"]
 
-# A broker at which OctoPrints publish with the plugin OctoPrint-MQTT, and their base topics there.
+# An MQTT broker to which OctoPrints publish with the plugin OctoPrint-MQTT, and their base topics.
 # [[mqtt]]
 # url = \"mqtt://broker.local\"
 # octoprints = { mk3 = \"octoPrint/\", mk4 = \"farm/mk4/\" }
 ";
 
-/// `glassbox.toml`.
+/// The content of `glassbox.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The program that is asked for the throttle state.
     pub vcgencmd: PathBuf,
-    /// Authorities to be trusted beside those that are built in.
+    /// A PEM file with authorities to trust besides those that are built in.
     pub ca_file: Option<PathBuf>,
-    /// Who must vouch for a component before it is loaded; nobody where it is not there.
+    /// Who must vouch for a component before it is loaded; nobody if there is none.
     pub policy: Option<AuditPolicy>,
-    /// The OctoPrints that are followed.
+    /// The OctoPrints to follow.
     pub octoprint: Vec<octoprint::OctoPrintEntry>,
-    /// The brokers at which others publish.
+    /// The brokers to which OctoPrints publish.
     pub mqtt: Vec<mqtt::MqttEntry>,
 }
 
@@ -70,11 +73,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The names of all OctoPrints, in the order in which they are followed; none for one without. `file` is
-    /// where the configuration stands.
+    /// The names of all OctoPrints, in the order in which they are followed; none for one without a name. `file` is
+    /// where the configuration was read, for messages.
     ///
     /// # Errors
-    /// When a name cannot be one, or two OctoPrints cannot be told apart.
+    /// When a name is not valid, or two OctoPrints cannot be told apart; with advice.
     pub fn names(&self, file: &Path) -> Result<Vec<Option<String>>> {
         let mut names = octoprint::names(&self.octoprint, file)?;
         for name in mqtt::names(&self.mqtt, file)? {
@@ -98,22 +101,23 @@ impl Config {
 }
 
 impl Home {
-    /// Where the configuration is.
+    /// The configuration's file.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.root().join("glassbox.toml")
     }
 
-    /// The configuration; defaults where there is no file.
+    /// The configuration; the default if there is no file.
     ///
     /// # Errors
-    /// When the file cannot be read or is wrong; the message says where.
+    /// When the file cannot be read or is not valid; the message names the line, with advice.
     pub fn config(&self) -> Result<Config> {
         let file = self.config_file();
-        let text = match fs::read_to_string(&file) {
+        let bytes = match read_bounded(&file, LARGEST) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
-            text => text.with_context(|| format!("reading {}", file.display()))?,
+            bytes => bytes.with_context(|| format!("reading {}", file.display()))?,
         };
+        let text = String::from_utf8(bytes).with_context(|| format!("reading {}", file.display()))?;
         let config: Config = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let what = format!("{}, line {line}: {}", file.display(), error.message());

@@ -1,34 +1,33 @@
-//! `[[mqtt]]` in `glassbox.toml`.
+//! `[[mqtt]]` in `glassbox.toml`: brokers to which OctoPrints publish. Connecting to them is up to the room `sources`.
 
 use crate::net::{Address, Peer};
 use anyhow::{Context, Result, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::must_be_private;
+use glassbox_util::files::{must_be_private, read_bounded};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The base topic of OctoPrint-MQTT as it comes.
+/// OctoPrint-MQTT's default base topic.
 const BASE: &str = "octoPrint/";
 
-/// The longest user name, password and topic; MQTT allows more, nobody has it.
+/// The longest user name, password and topic, in bytes. MQTT allows more, but nobody uses that.
 const LONGEST: usize = 1024;
+/// The largest file with a password, in bytes.
+const LARGEST_FILE: usize = 4096;
 
-/// A broker, and the OctoPrints that publish there.
+/// An entry: a broker, and the OctoPrints that publish to it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MqttEntry {
-    /// Its URL.
+    /// The broker's URL.
     #[serde(deserialize_with = "address")]
     pub url: Address,
-    /// Who we are there.
+    /// The user name to log in with.
     pub user: Option<String>,
-    /// Where the password is; without a / at the beginning, in the home.
+    /// The file with the password, relative to the home.
     pub password_file: Option<PathBuf>,
-    /// What each OctoPrint is called, and its base topic; without it one without a name, at the usual
-    /// place.
+    /// Each OctoPrint's name with its base topic; if absent, one OctoPrint without a name, at the default topic.
     pub octoprints: Option<BTreeMap<String, String>>,
 }
 
@@ -36,19 +35,19 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
     Address::parse(&String::deserialize(from)?, Peer::Broker).map_err(serde::de::Error::custom)
 }
 
-/// A broker to be listened to.
+/// A broker to connect to.
 #[derive(Clone)]
 pub struct Broker {
-    /// Where it is.
+    /// Its address.
     pub address: Address,
-    /// Who we are there, and how we show it. Never printed.
+    /// User name and password. Never printed.
     pub login: Option<(String, String)>,
-    /// The OctoPrints, by name, and their base topics with a / at the end.
+    /// The OctoPrints by name, with their base topics, each of which ends with a /.
     pub octoprints: Vec<(Option<String>, String)>,
 }
 
 impl MqttEntry {
-    /// The OctoPrints, by name, and their base topics.
+    /// The OctoPrints by name, with their base topics.
     fn octoprints(&self) -> Vec<(Option<String>, String)> {
         let with_slash = |base: &str| if base.ends_with('/') { base.to_string() } else { format!("{base}/") };
         match &self.octoprints {
@@ -57,7 +56,7 @@ impl MqttEntry {
         }
     }
 
-    /// The broker, with its password read; `place` is where the entry stands.
+    /// The broker, with its password read. `home` is the home folder, `place` the configuration's file.
     fn broker(&self, home: &Path, place: &Path) -> Result<Broker> {
         let login = match (&self.user, &self.password_file) {
             (None, None) => None,
@@ -73,10 +72,10 @@ impl MqttEntry {
     }
 }
 
-/// The names of all OctoPrints at these brokers, in order; `file` is where the entries stand.
+/// The names of all OctoPrints at these brokers, in order. `file` is where the entries were read, for messages.
 ///
 /// # Errors
-/// When a base topic is none, or two OctoPrints publish in one place.
+/// When a base topic is not valid, or two OctoPrints have the same one; with advice.
 pub fn names(entries: &[MqttEntry], file: &Path) -> Result<Vec<Option<String>>> {
     let place = file.display();
     let mut names = Vec::new();
@@ -89,14 +88,13 @@ pub fn names(entries: &[MqttEntry], file: &Path) -> Result<Vec<Option<String>>> 
         for (name, base) in entry.octoprints() {
             let wrong = base.len() > LONGEST || base == "/" || base.contains(['+', '#', '\0']);
             if wrong || base.starts_with('$') {
-                let what = format!("{place}: '{base}' is not a base topic");
                 let advice = format!("give what OctoPrint-MQTT's settings say, like {BASE}");
-                return Err(Advised::new(what, advice).into());
+                return Err(Advised::new(format!("{place}: '{base}' is not a base topic"), advice).into());
             }
             if let Some(other) = bases.insert((entry.url.to_string(), base.clone()), name.clone()) {
                 let called = |name: &Option<String>| name.clone().unwrap_or_else(|| "one without a name".into());
                 let (one, two) = (called(&other), called(&name));
-                let what = format!("{place}: {one} and {two} have one base topic, {base}");
+                let what = format!("{place}: {one} and {two} have the same base topic, {base}");
                 return Err(Advised::new(what, "give each its own in OctoPrint-MQTT's settings").into());
             }
             names.push(name);
@@ -105,10 +103,10 @@ pub fn names(entries: &[MqttEntry], file: &Path) -> Result<Vec<Option<String>>> 
     Ok(names)
 }
 
-/// The brokers of the configuration; `file` is where they stand.
+/// The brokers that the configuration names. `home` is the home folder, `file` where the entries were read.
 ///
 /// # Errors
-/// When one has a user and no password, or that cannot be read; the message says what to do.
+/// When one has a user without a password or the reverse, or the password cannot be read; with advice.
 pub fn brokers(entries: &[MqttEntry], home: &Path, file: &Path) -> Result<Vec<Broker>> {
     entries.iter().map(|entry| entry.broker(home, file)).collect()
 }
@@ -116,13 +114,11 @@ pub fn brokers(entries: &[MqttEntry], home: &Path, file: &Path) -> Result<Vec<Br
 fn password(file: &Path) -> Result<String> {
     let what = "the broker's password";
     must_be_private(file, what)?;
-    let mut text = String::new();
-    File::open(file)
-        .and_then(|file| file.take(4096).read_to_string(&mut text))
-        .with_context(|| format!("{what} in {}", file.display()))?;
+    let place = || format!("{what} in {}", file.display());
+    let text = String::from_utf8(read_bounded(file, LARGEST_FILE).with_context(place)?).with_context(place)?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.len() > LONGEST {
-        bail!("{what} in {}: it is one line of at most {LONGEST} bytes", file.display());
+        bail!("{}: a password is one line of at most {LONGEST} bytes", place());
     }
     Ok(text.into())
 }
@@ -154,6 +150,6 @@ mod tests {
             assert!(error.contains("is not a base topic"), "{base}: {error}");
         }
         let same = "[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = { a = \"x\", b = \"x/\" }";
-        assert!(names(&entries(same), file).unwrap_err().to_string().contains("a and b have one base topic, x/"));
+        assert!(names(&entries(same), file).unwrap_err().to_string().contains("a and b have the same base topic, x/"));
     }
 }

@@ -1,4 +1,4 @@
-//! `[[octoprint]]` in `glassbox.toml`.
+//! `[[octoprint]]` in `glassbox.toml`: the OctoPrints to follow. Connecting to them is up to the room `sources`.
 
 use super::UNNAMED;
 use crate::home::api_key::{self, ApiKey};
@@ -11,38 +11,38 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Stands for all OctoPrints where one is to be named.
+/// The name that stands for all OctoPrints, in options like `--octoprint`.
 pub const ALL: &str = "all";
 
-/// One OctoPrint.
+/// An entry: one OctoPrint.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OctoPrintEntry {
-    /// What it is called, and the folder of its settings and states; without it they lie in none.
+    /// Its name, which is also that of the folder with its settings and states; without a name there is no such folder.
     pub name: Option<String>,
     /// Its URL.
     #[serde(deserialize_with = "address")]
     pub url: Address,
-    /// Where its key is; without a / at the beginning, in the home.
+    /// The file with its API key, relative to the home.
     pub api_key_file: Option<PathBuf>,
-    /// The key itself.
+    /// The API key itself.
     #[serde(default, deserialize_with = "secret")]
     pub api_key: Option<ApiKey>,
 }
 
-/// An OctoPrint to be followed.
+/// An OctoPrint to connect to.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What it is called, where it has a name.
+    /// Its name, if it has one.
     pub name: Option<String>,
-    /// Where it is.
+    /// Its address.
     pub address: Address,
-    /// What lets us in.
+    /// The API key.
     pub key: ApiKey,
 }
 
 impl Target {
-    /// For the log, and for what is remembered of it.
+    /// What it is called in the log, and in the names of files: its name, or [`UNNAMED`].
     #[must_use]
     pub fn called(&self) -> &str {
         self.name.as_deref().unwrap_or(UNNAMED)
@@ -53,7 +53,7 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
     Address::parse(&String::deserialize(from)?, Peer::OctoPrint).map_err(serde::de::Error::custom)
 }
 
-/// Serde's own message for what is not text would repeat it.
+/// Parsed by hand, as Serde's message for a value that is not a text would repeat it.
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ApiKey>, D::Error> {
     let toml::Value::String(text) = toml::Value::deserialize(from)? else {
         return Err(serde::de::Error::custom("api_key is a text, in quotes"));
@@ -61,16 +61,17 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ApiKey>, D::Error
     ApiKey::parse(&text).map(Some).map_err(|error| serde::de::Error::custom(format!("api_key: {error}")))
 }
 
-/// Whether an OctoPrint can be called so.
+/// Whether this is a valid name of an OctoPrint.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     manifest::is_name(name) && name != ALL
 }
 
-/// The names of all OctoPrints that the configuration names, in their order; none for one without.
+/// The names of the OctoPrints of these entries, in order; none for one without. `file` is where the entries were read,
+/// for messages.
 ///
 /// # Errors
-/// When a name cannot be one, or two OctoPrints cannot be told apart by it.
+/// When a name is not valid, two OctoPrints have the same name or URL, or more than one has no name; with advice.
 pub fn names(entries: &[OctoPrintEntry], file: &Path) -> Result<Vec<Option<String>>> {
     let place = file.display();
     let mut seen = BTreeMap::new();
@@ -82,38 +83,38 @@ pub fn names(entries: &[OctoPrintEntry], file: &Path) -> Result<Vec<Option<Strin
             );
         }
         if let Some((other, other_name)) = seen.insert(name.as_deref().unwrap_or(UNNAMED), (url, name)) {
-            let advised = match (name, other_name) {
+            match (name, other_name) {
                 (Some(name), Some(_)) => {
                     let what = format!("{place}: two [[octoprint]] entries, {other} and {url}, are named '{name}'");
-                    Advised::new(what, "rename one")
+                    return Err(Advised::new(what, "rename one").into());
                 }
-                (None, None) => Advised::new(
-                    format!("{place}: the [[octoprint]] entries of {other} and {url} have no name"),
-                    "of several, each needs a name of its own, and only one may go without",
-                ),
-                _ => Advised::new(
-                    format!("{place}: an [[octoprint]] without a name is called '{UNNAMED}', and so is another"),
-                    "rename that",
-                ),
-            };
-            return Err(advised.into());
+                (None, None) => {
+                    let what = format!("{place}: the [[octoprint]] entries of {other} and {url} have no name");
+                    let advice = "of several, each needs a name of its own, and only one may go without";
+                    return Err(Advised::new(what, advice).into());
+                }
+                _ => {
+                    let what =
+                        format!("{place}: an [[octoprint]] without a name is called '{UNNAMED}', and so is another");
+                    return Err(Advised::new(what, "rename that").into());
+                }
+            }
         }
     }
     for (number, entry) in entries.iter().enumerate() {
-        // Each would be counted twice.
+        // All of its reports would be sent twice.
         if entries[..number].iter().any(|other| other.url == entry.url) {
             let what = format!("{place}: two [[octoprint]] entries have the url {}", entry.url);
-            return Err(Advised::new(what, "leave one").into());
+            return Err(Advised::new(what, "remove one").into());
         }
     }
     Ok(entries.iter().map(|entry| entry.name.clone()).collect())
 }
 
-/// The OctoPrints that the configuration names; `file` is where they stand.
+/// The OctoPrints of these entries, with their keys read. `home` is the home folder, `file` where the entries were read.
 ///
 /// # Errors
-/// When it names none, or they cannot be told apart, or the key of one cannot be had; the message says
-/// what to do.
+/// When there is none, two cannot be told apart, or a key cannot be read; with advice.
 pub fn targets(entries: &[OctoPrintEntry], home: &Path, file: &Path) -> Result<Vec<Target>> {
     if entries.is_empty() {
         bail!(
@@ -130,7 +131,7 @@ fn target(entry: &OctoPrintEntry, name: Option<String>, home: &Path, file: &Path
     let key = match (&entry.api_key, &entry.api_key_file) {
         (Some(_), Some(_)) => {
             let what = format!("{}: api_key and api_key_file are two places for one key", file.display());
-            return Err(Advised::new(what, "leave one").into());
+            return Err(Advised::new(what, "remove one").into());
         }
         (Some(found), None) => {
             must_be_private(file, api_key::WHAT)?;

@@ -17,7 +17,7 @@ use crate::sources::octoprint::probe::{Probe, probe};
 use anyhow::{Context, Result};
 
 const NO_KEY: &str = "put an OctoPrint API key there that only you can read (chmod 600)";
-const NONE: &str = "none is named, neither with --octoprint nor in glassbox.toml: events have to come from --events";
+const NONE: &str = "none is named, neither with --octoprint nor in glassbox.toml, so events have to come from --events";
 
 /// Check all of them, or the one that the options name.
 pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
@@ -70,14 +70,14 @@ fn one(examined: &Examined<'_>, target: &Target, findings: &mut Vec<Finding>) {
     match probe(target, &examined.trust) {
         Ok(found) => {
             findings.push(Finding::ok(check("key"), format!("OctoPrint accepts it, as that of '{}'", found.user)));
-            findings.push(Finding::ok(check("events"), format!("OctoPrint {} lets them be heard", found.version)));
+            findings.push(Finding::ok(check("events"), format!("OctoPrint {} sends them", found.version)));
             permitted(&found.missing, &check("permissions"), findings);
             let on = is_on(&examined.home.of(target.name.as_deref()), BUNDLED_NAME);
             findings.extend(twice(on, &found, check("twice")));
         }
         Err(ConnectError::Wrong { what, advice }) => findings.push(Finding::fail(check("octoprint"), what, advice)),
         Err(error) => {
-            let advice = "wait a moment, and look into OctoPrint's log (octoprint.log)";
+            let advice = "wait a moment, and check OctoPrint's log (octoprint.log)";
             let says = format!("{address}: {}", error.what());
             findings.push(Finding::fail(check("octoprint"), says, error.advice().unwrap_or(advice)));
         }
@@ -91,7 +91,7 @@ fn permitted(missing: &[Missing], check: &str, findings: &mut Vec<Finding>) {
     }
     for missing in missing {
         let permission = permissions::ALL.iter().find(|one| Some(one.key) == missing.permission.as_deref());
-        let says = format!("{} is not to be had", missing.what);
+        let says = format!("{} cannot be read", missing.what);
         findings.push(match permission {
             Some(permission) => match permission.also {
                 Some(also) => Finding::ok(
@@ -107,9 +107,7 @@ fn permitted(missing: &[Missing], check: &str, findings: &mut Vec<Finding>) {
                     ),
                 ),
             },
-            None => {
-                Finding::warn(check, format!("{says}: {}", missing.why), "look into OctoPrint's log (octoprint.log)")
-            }
+            None => Finding::warn(check, format!("{says}: {}", missing.why), "check OctoPrint's log (octoprint.log)"),
         });
     }
 }
@@ -128,7 +126,7 @@ fn twice(on: bool, found: &Probe, check: String) -> Option<Finding> {
         Some(false) => Finding::ok(check, "OctoPrint's own tracker is off, so nothing is counted twice"),
         None => Finding::skipped(
             check,
-            format!("whether OctoPrint's own tracker is on as well is not for this key to see; see {SWITCH}"),
+            format!("this key may not see whether OctoPrint's own tracker is on as well; see {SWITCH}"),
         ),
     })
 }

@@ -4,7 +4,7 @@
 
 mod rollback;
 
-use crate::record::{Recorder, Watched};
+use crate::record::{RecordedInstance, Recorder};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, RateLimit, Settings};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct Setup {
 pub struct RunningPlugin {
     plugin: Arc<Plugin>,
     /// None during the pause after a failure, and in quarantine.
-    instance: Option<Watched>,
+    instance: Option<RecordedInstance>,
     recorder: Option<Recorder>,
     make_capabilities: MakeCapabilities,
     save_settings: SaveSettings,
@@ -118,7 +118,7 @@ enum Call<'a> {
 }
 
 impl Call<'_> {
-    fn make(self, instance: &mut Watched) -> Result<Option<Outcome>, Error> {
+    fn make(self, instance: &mut RecordedInstance) -> Result<Option<Outcome>, Error> {
         match self {
             Self::Event(name, payload) => instance.dispatch(name, payload),
             Self::Tick => instance.dispatch_tick().map(Some),
@@ -294,10 +294,11 @@ impl RunningPlugin {
     }
 
     /// A new instance, and whether it accepted the saved state.
-    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(Watched, bool)> {
+    fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(RecordedInstance, bool)> {
         let mut restored = true;
         let capabilities = (self.make_capabilities)(&self.plugin);
-        let mut instance = Watched::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
+        let mut instance =
+            RecordedInstance::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
         let completed = load(&mut instance, settings, &self.plugin.name, &mut self.save_settings)?;
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
@@ -359,7 +360,7 @@ impl RunningPlugin {
 
 /// Load settings, and store what the plugin adds to them before it can use that.
 fn load(
-    instance: &mut Watched,
+    instance: &mut RecordedInstance,
     settings: &Settings,
     name: &str,
     save_settings: &mut SaveSettings,
