@@ -52,23 +52,29 @@ pub enum Attempt {
 pub struct HttpClient {
     agent: Agent,
     trust: TlsTrust,
-    written: Written,
+    state: RequestState,
 }
 
-/// Whether a byte of the current request was written to a connection, and whether one still may be.
+/// How far the current request has come, shared with its connection.
 #[derive(Clone, Debug)]
-struct Written {
+struct RequestState {
+    /// Whether a byte of it was written to a connection.
     written: Arc<AtomicBool>,
+    /// Whether consent was withdrawn: then it must not begin to leave.
     withdrawn: Arc<AtomicBool>,
 }
 
-impl Written {
-    fn set(&self, written: bool) {
+impl RequestState {
+    fn set_written(&self, written: bool) {
         self.written.store(written, Ordering::SeqCst);
     }
 
-    fn get(&self) -> bool {
+    fn is_written(&self) -> bool {
         self.written.load(Ordering::SeqCst)
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::SeqCst)
     }
 }
 
@@ -77,18 +83,18 @@ impl HttpClient {
     /// set, no request begins to leave, even if its connection has just been made.
     #[must_use]
     pub fn new(trust: &TlsTrust, withdrawn: &Arc<AtomicBool>) -> Self {
-        let written = Written { written: Arc::default(), withdrawn: withdrawn.clone() };
-        Self { agent: agent(trust, &written, OUTPUT), trust: trust.clone(), written }
+        let state = RequestState { written: Arc::default(), withdrawn: withdrawn.clone() };
+        Self { agent: agent(trust, &state, OUTPUT), trust: trust.clone(), state }
     }
 
     /// Send a request to its server and wait for the answer.
     #[must_use]
     pub fn send(&self, request: &Outgoing) -> Attempt {
-        self.written.set(false);
+        self.state.set_written(false);
         match self.exchange(request) {
             Ok(status) if status.is_success() => Attempt::Sent(status),
             Ok(status) => Attempt::Failed(Some(status), format!("the server answered {status}")),
-            Err(error) if self.written.get() => Attempt::Failed(None, not_answered(error)),
+            Err(error) if self.state.is_written() => Attempt::Failed(None, not_answered(error)),
             Err(error) => Attempt::NotSent(not_sent(error)),
         }
     }
@@ -97,7 +103,7 @@ impl HttpClient {
         let user_agent = request.user_agent.as_str();
         // The headers need some more.
         let is_large = request.url.len() + request.form.len() > OUTPUT - 1024;
-        let larger = is_large.then(|| agent(&self.trust, &self.written, LARGE));
+        let larger = is_large.then(|| agent(&self.trust, &self.state, LARGE));
         let agent = larger.as_ref().unwrap_or(&self.agent);
         let mut answer = match request.method {
             Method::Get if request.form.is_empty() => agent.get(&request.url).header("user-agent", user_agent).call(),
@@ -118,7 +124,7 @@ impl HttpClient {
 }
 
 /// An agent whose connections have a write buffer of this many bytes.
-fn agent(trust: &TlsTrust, written: &Written, output: usize) -> Agent {
+fn agent(trust: &TlsTrust, state: &RequestState, output: usize) -> Agent {
     let (tls, inner) = trust.for_ureq();
     let config = Agent::config_builder()
         .timeout_global(Some(ATTEMPT))
@@ -136,7 +142,7 @@ fn agent(trust: &TlsTrust, written: &Written, output: usize) -> Agent {
         .max_redirects_will_error(false)
         .tls_config(tls)
         .build();
-    let connector = ObservedConnector { inner, written: written.clone() };
+    let connector = ObservedConnector { inner, state: state.clone() };
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -144,7 +150,7 @@ fn agent(trust: &TlsTrust, written: &Written, output: usize) -> Agent {
 #[derive(Debug)]
 struct ObservedConnector {
     inner: SharedConnector,
-    written: Written,
+    state: RequestState,
 }
 
 impl Connector for ObservedConnector {
@@ -153,15 +159,15 @@ impl Connector for ObservedConnector {
     fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<ObservedTransport>, Error> {
         let connected = self.inner.connect(details, chained);
         // What was written so far was for a proxy, and not the request.
-        self.written.set(false);
-        Ok(connected?.map(|inner| ObservedTransport { inner, written: self.written.clone(), read: 0 }))
+        self.state.set_written(false);
+        Ok(connected?.map(|inner| ObservedTransport { inner, state: self.state.clone(), read: 0 }))
     }
 }
 
 #[derive(Debug)]
 struct ObservedTransport {
     inner: Box<dyn Transport>,
-    written: Written,
+    state: RequestState,
     /// How many bytes of the answer were read.
     read: usize,
 }
@@ -173,10 +179,10 @@ impl Transport for ObservedTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         // A connection takes seconds to make, in which consent may have been withdrawn.
-        if !self.written.get() && self.written.withdrawn.load(Ordering::SeqCst) {
+        if !self.state.is_written() && self.state.is_withdrawn() {
             return Err(std::io::Error::other(WITHDRAWN).into());
         }
-        self.written.set(true);
+        self.state.set_written(true);
         self.read = 0;
         self.inner.transmit_output(amount, timeout)
     }
@@ -219,5 +225,41 @@ fn not_answered(error: Error) -> String {
         }
         Error::Io(error) => error.to_string(),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_connection_is_made_in_vain_when_consent_was_withdrawn_meanwhile() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let request = Outgoing {
+            method: Method::Get,
+            name: "ping".into(),
+            fields: Vec::new(),
+            url: format!("http://{}/track", listener.local_addr().unwrap()),
+            form: String::new(),
+            user_agent: "Test/1".into(),
+            shown: String::new(),
+        };
+        let withdrawn = Arc::new(AtomicBool::new(true));
+        let client = HttpClient::new(&TlsTrust::default(), &withdrawn);
+        assert!(matches!(client.send(&request), Attempt::NotSent(reason) if reason == WITHDRAWN));
+        let (mut connection, _) = listener.accept().unwrap();
+        assert_eq!(connection.read_to_end(&mut Vec::new()).unwrap(), 0, "a byte of it left");
+
+        withdrawn.store(false, Ordering::SeqCst);
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let read = connection.read(&mut [0; 1024]).unwrap();
+            connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            read
+        });
+        assert!(matches!(client.send(&request), Attempt::Sent(_)));
+        assert!(server.join().unwrap() > 0);
     }
 }

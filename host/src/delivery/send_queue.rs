@@ -64,7 +64,8 @@ pub(super) struct State {
     pub(super) outage: Option<Outage>,
     /// The request that the worker is sending; it is no longer in the queue.
     pub(super) in_flight: Option<QueuedRequest>,
-    /// Consent was withdrawn: the request in flight is not tried again.
+    /// Consent was withdrawn: the request in flight is not tried again, and does not begin to leave. The HTTP client
+    /// reads it without the lock.
     pub(super) withdrawn: Arc<AtomicBool>,
     /// There are no more handles to the queue.
     pub(super) ended: bool,

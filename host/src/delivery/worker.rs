@@ -108,10 +108,12 @@ impl Worker {
         let mut last = "it waited too long".to_string();
         while queued.elapsed() <= TOO_LATE {
             // Also before the first attempt.
-            if self.queue.lock().withdrawn.load(Ordering::SeqCst) {
+            if self.is_withdrawn() {
                 return Attempt::NotSent(WITHDRAWN.into());
             }
             match self.client.send(request) {
+                // That is no fault of the server, and no outage.
+                Attempt::NotSent(_) if self.is_withdrawn() => return Attempt::NotSent(WITHDRAWN.into()),
                 Attempt::NotSent(reason) => last = reason,
                 attempt => return attempt,
             }
@@ -121,6 +123,10 @@ impl Worker {
             }
         }
         Attempt::NotSent(last)
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.queue.lock().withdrawn.load(Ordering::SeqCst)
     }
 
     /// Wait between attempts; false if the queue ends or consent is withdrawn meanwhile.

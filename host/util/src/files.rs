@@ -39,7 +39,7 @@ pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be opened, or is a pipe, a socket or a device. (A folder can be opened; reading it fails.) The
 /// message does not name the file.
-pub fn open_regular(file: &Path) -> io::Result<File> {
+fn open_regular(file: &Path) -> io::Result<File> {
     let check = |metadata: &fs::Metadata| match metadata.is_file() || metadata.is_dir() {
         true => Ok(()),
         false => Err(io::Error::other("it is a pipe, a socket or a device, not a regular file")),

@@ -1,6 +1,7 @@
 //! Finds a secret in a text in many forms: as it is, encoded, reversed, hashed, in pieces. Upper and lower case
 //! are the same here: secrets are long enough that none is found by accident.
 
+use glassbox_sandbox::hex;
 use md5::Md5;
 use serde::Serialize;
 use sha1::Sha1;
@@ -147,10 +148,6 @@ fn hashes(text: &[u8]) -> [(Form, Vec<u8>); 3] {
         (Form::Sha1, Sha1::digest(text).to_vec()),
         (Form::Sha256, Sha256::digest(text).to_vec()),
     ]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is the same in base64 whatever text surrounds these bytes: for each of the three alignments in which they
