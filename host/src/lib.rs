@@ -11,6 +11,7 @@ pub mod net;
 pub mod operations;
 pub mod plugins;
 pub mod record;
+pub mod sending;
 pub mod sources;
 pub mod system;
 

@@ -131,7 +131,7 @@ fn running() -> RunningPlugin {
     let sandbox = Sandbox::new(None).unwrap();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     let settings = Settings::parse(SETTINGS).unwrap();
-    let make_capabilities = Box::new(|_: &Plugin| Capabilities::deny());
+    let make_capabilities = Box::new(|_: &Arc<Plugin>| Capabilities::deny());
     RunningPlugin::start(
         Setup {
             plugin,

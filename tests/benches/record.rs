@@ -52,7 +52,7 @@ fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> RunningPlugin {
         plugin: plugin.clone(),
         settings: Settings::parse(SETTINGS).unwrap(),
         veto: None,
-        make_capabilities: Box::new(|_: &Plugin| Capabilities::deny()),
+        make_capabilities: Box::new(|_: &Arc<Plugin>| Capabilities::deny()),
         save_settings: Box::new(|_| Ok(())),
         save_state: Box::new(|_| ()),
         saved: None,

@@ -1,7 +1,7 @@
 //! The outbox over real sockets: order, bodies, redirects, time-outs, outages, TLS.
 #![allow(missing_docs)]
 
-use glassbox::delivery::send_queue::SendQueue;
+use glassbox::delivery::{InstanceQueue, SendQueue};
 use glassbox::home::instance_journal::InstanceJournal;
 use glassbox::net::tls_trust::TlsTrust;
 use glassbox_audit::conformance::receiver::Receiver;
@@ -10,7 +10,7 @@ use glassbox_sandbox::limits::QUEUE;
 use glassbox_sandbox::{Method, Outgoing};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 fn request(method: Method, url: &str, form: &str) -> Outgoing {
@@ -27,6 +27,13 @@ fn request(method: Method, url: &str, form: &str) -> Outgoing {
 
 fn get(url: &str, form: &str) -> Outgoing {
     request(Method::Get, url, form)
+}
+
+/// A queue, and the part of it that a plugin has, whose requests may always leave.
+fn send_queue() -> (SendQueue, InstanceQueue) {
+    let queue = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
+    let plugin = queue.of_instance(Arc::new(|_: &Outgoing| Ok(())));
+    (queue, plugin)
 }
 
 /// A server that answers each connection's first request with this, and tells what it read.
@@ -53,10 +60,10 @@ fn server(answer: &'static str) -> (String, mpsc::Receiver<Vec<u8>>) {
 fn requests_arrive_in_order_as_they_are() {
     let receiver = Receiver::start(0).unwrap();
     let url = receiver.url().replace("{id}", "me").replace("{event}", "hello");
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
+    let (outbox, mut plugin) = send_queue();
     let requests = (0..100)
         .map(|i| request(if i % 3 == 0 { Method::Post } else { Method::Get }, &url, &format!("i={i}&x=%20%2B")));
-    outbox.queue(requests.collect());
+    plugin.queue(requests.collect());
     let tally = outbox.drain(Duration::from_secs(10));
     assert_eq!((tally.sent, tally.failed, tally.dropped), (100, 0, 0));
     for (i, got) in receiver.requests().iter().enumerate() {
@@ -75,8 +82,8 @@ fn large_ones_arrive_whole() {
     let lengths = [7_000, 7_100, 7_200, 8_000, 8_300, 60_000];
     let mut requests: Vec<_> = lengths.iter().map(|length| get(&url, &form(*length))).collect();
     requests.push(request(Method::Post, &url, &form(100_000)));
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
-    outbox.queue(requests);
+    let (outbox, mut plugin) = send_queue();
+    plugin.queue(requests);
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 7);
     let got: Vec<_> = receiver.requests().iter().map(|request| request.query.len() + request.body.len()).collect();
     assert_eq!(got, lengths.into_iter().chain([100_000]).collect::<Vec<_>>());
@@ -85,9 +92,9 @@ fn large_ones_arrive_whole() {
 #[test]
 fn a_worker_that_went_comes_back() {
     let receiver = Receiver::start(0).unwrap();
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
+    let (outbox, mut plugin) = send_queue();
     for count in 1..=2 {
-        outbox.queue(vec![get(&receiver.url(), "")]);
+        plugin.queue(vec![get(&receiver.url(), "")]);
         assert_eq!(receiver.wait_for(count, Duration::from_secs(10)).len(), count);
         // It goes when there was nothing to do for a while, and its connection with it.
         std::thread::sleep(Duration::from_millis(1500));
@@ -111,8 +118,8 @@ fn connections_are_used_again() {
             });
         }
     });
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
-    outbox.queue((0..20).map(|i| get(&url, &format!("i={i}"))).collect());
+    let (outbox, mut plugin) = send_queue();
+    plugin.queue((0..20).map(|i| get(&url, &format!("i={i}"))).collect());
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 20);
     assert_eq!(counted.try_iter().count(), 1);
 }
@@ -130,8 +137,8 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
         "nonsense\r\n\r\n".into(),
     ] {
         let (address, heard) = server(answer.leak());
-        let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
-        outbox.queue(vec![get(&format!("http://{address}/"), "a=1")]);
+        let (outbox, mut plugin) = send_queue();
+        plugin.queue(vec![get(&format!("http://{address}/"), "a=1")]);
         let tally = outbox.drain(Duration::from_secs(5));
         assert_eq!((tally.sent, tally.failed, tally.dropped), (0, 1, 0));
         assert_eq!(heard.try_iter().count(), 1);
@@ -142,9 +149,9 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
 #[test]
 fn a_server_that_never_answers_costs_three_seconds() {
     let (address, heard) = server("");
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
+    let (outbox, mut plugin) = send_queue();
     let began = Instant::now();
-    outbox.queue(vec![get(&format!("http://{address}/"), "a=1")]);
+    plugin.queue(vec![get(&format!("http://{address}/"), "a=1")]);
     assert!(began.elapsed() < Duration::from_millis(100), "queueing waited for the network");
     let tally = outbox.drain(Duration::from_secs(10));
     assert_eq!((tally.failed, tally.dropped), (1, 0));
@@ -158,13 +165,13 @@ fn the_queue_is_bounded_and_can_be_emptied() {
     // A port that nobody listens on.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/");
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
-    outbox.queue((0..10).map(|_| get(&url, "")).collect());
-    assert!(outbox.room() >= QUEUE - 10);
+    let (outbox, mut plugin) = send_queue();
+    plugin.queue((0..10).map(|_| get(&url, "")).collect());
+    assert!(plugin.room() >= QUEUE - 10);
     assert!(outbox.waiting() >= 9, "the first one is tried again before it is given up");
-    let cleared = outbox.clear();
+    let cleared = outbox.close("the user said no");
     assert!((9..=10).contains(&cleared), "{cleared}");
-    assert_eq!(outbox.room(), QUEUE);
+    assert_eq!(plugin.room(), QUEUE);
 }
 
 #[test]
@@ -172,8 +179,8 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
-    outbox.queue((0..3).map(|i| get(&format!("http://127.0.0.1:{port}/"), &format!("i={i}"))).collect());
+    let (outbox, mut plugin) = send_queue();
+    plugin.queue((0..3).map(|i| get(&format!("http://127.0.0.1:{port}/"), &format!("i={i}"))).collect());
     std::thread::sleep(Duration::from_millis(300));
     let receiver = Receiver::start(port).unwrap();
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 3);
@@ -184,8 +191,8 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
 #[test]
 fn https_begins_with_a_handshake_that_shows_nothing() {
     let (address, heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-    let mut outbox = SendQueue::new("test", &InstanceJournal::new(None, "test"), TlsTrust::default());
-    outbox.queue(vec![get(&format!("https://{address}/"), "secret=1")]);
+    let (outbox, mut plugin) = send_queue();
+    plugin.queue(vec![get(&format!("https://{address}/"), "secret=1")]);
     let hello = heard.recv_timeout(Duration::from_secs(5)).unwrap();
     // A TLS handshake record with a client hello; nothing of the request is in it.
     assert_eq!((hello[0], hello[1], hello[5]), (0x16, 0x03, 0x01));

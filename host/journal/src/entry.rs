@@ -27,6 +27,8 @@ pub enum What {
     Granted,
     /// A grant was revoked.
     Revoked,
+    /// What the user or the operator wants cannot be read, so nothing is sent; the reason says which file it is.
+    Doubt,
     /// A plugin's file was removed.
     Removed,
     /// A plugin trapped and was restarted.

@@ -104,7 +104,7 @@ impl Instance {
     }
 
     /// Load a settings document: the component checks and applies it, and from now on the gate applies it too. Returns
-    /// the document, completed with the keys that the component asked for and may have.
+    /// the document, completed with the keys that the component asked for and may have: those of its schema.
     ///
     /// # Errors
     /// When the call fails. `Ok(Err(..))`: the component does not accept the document, or asks for what it cannot
@@ -117,9 +117,12 @@ impl Instance {
             Ok(asked) => self.bounded("settings.load", asked, limits::SETTINGS)?,
             Err(message) => return Ok(Err(rejected(&message))),
         };
+        let schema = if asked == "{}" { asked.clone() } else { self.schema()? };
+        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap_or_default();
         let mut completed = settings.clone();
         let policy = &self.plugin.policy;
-        let added = completed.add_absent(&asked, &policy.reserved().collect::<Vec<_>>());
+        let may_have = |key: &str| schema["properties"].get(key).is_some() && policy.reserved().all(|own| own != key);
+        let added = completed.add_absent(&asked, may_have);
         if let Err(reason) = added.and_then(|()| policy.check_made_id(settings, &completed)) {
             return Ok(Err(Rejected(format!("what it asks to add cannot be added: {reason}"))));
         }

@@ -97,6 +97,12 @@ pub const MESSAGE_CHARS: usize = 500;
 /// schema has 4 KiB.
 pub const SETTINGS: usize = 64 << 10;
 
+/// What a component may add to the settings document in one call, name and value of a key, and all of them: an id has 50.
+/// The document is the user's.
+pub const ADDED_KEY: usize = 256;
+/// See [`ADDED_KEY`].
+pub const ADDED: usize = 4 << 10;
+
 /// The state that is handed over, which is kept in memory and on disk for each instance. The bundled tracker's has
 /// less than 1 KiB.
 pub const HANDOVER: usize = 256 << 10;

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 /// assert!(!settings.switch("events.startup"));
 ///
 /// // A component gets what is absent, and nothing else.
-/// settings.add_absent(r#"{"unique_id": "4711", "events": {}}"#, &[])?;
+/// settings.add_absent(r#"{"unique_id": "4711", "events": {}}"#, |_| true)?;
 /// assert_eq!(settings.get("unique_id"), Some(&"4711".into()));
 /// assert!(!settings.switch("events.printjob"));
 /// # Ok::<(), glassbox_sandbox::SettingsError>(())
@@ -38,9 +38,10 @@ pub enum SettingsError {
     /// The value of this key would have to be an object, for the path to go on.
     #[error("'{0}' is not an object")]
     NoWay(String),
-    /// The document would be too long afterwards.
-    #[error("the settings would have more than {limit} bytes", limit = limits::SETTINGS)]
-    Full,
+    /// A component asks for more than it may add.
+    #[error("it is more than {key} bytes for a key, {all} in all, or half of what fits into the settings",
+        key = limits::ADDED_KEY, all = limits::ADDED)]
+    TooMuch,
     /// An id that a component made is not like a UUID.
     #[error("{0} must be 1 to {limit} letters, digits and '-'", limit = limits::ID)]
     BadId(String),
@@ -103,25 +104,27 @@ impl Settings {
         self.get(path) != Some(&Value::Bool(false))
     }
 
-    /// Add the keys that a component asks for (`asked`, a JSON object), as far as they are absent or null here, and
-    /// only while the user says yes. `enabled` and the `reserved` keys are the user's alone, and never added.
+    /// Add the keys that a component asks for (`asked`, a JSON object), as far as it `may_have` them, they are absent or
+    /// null here, and only while the user says yes. `enabled` is the user's alone, and never added.
     ///
     /// # Errors
-    /// When the text is not a JSON object, or the document would become too long; nothing is added then.
-    pub fn add_absent(&mut self, asked: &str, reserved: &[&str]) -> Result<(), SettingsError> {
+    /// When the text is not a JSON object, or what is to be added is too long; nothing is added then.
+    pub fn add_absent(&mut self, asked: &str, may_have: impl Fn(&str) -> bool) -> Result<(), SettingsError> {
         let asked = Self::parse(asked)?;
         if !self.enabled() {
             return Ok(());
         }
-        let mut completed = self.clone();
+        let (mut completed, mut room) = (self.clone(), limits::ADDED);
         for (key, value) in asked.0 {
-            let own = key == "enabled" || reserved.contains(&key.as_str());
-            if !own && completed.0.get(&key).is_none_or(Value::is_null) {
+            if key != "enabled" && may_have(&key) && completed.0.get(&key).is_none_or(Value::is_null) {
+                let size = key.len() + value.to_string().len();
+                room = room.checked_sub(size).filter(|_| size <= limits::ADDED_KEY).ok_or(SettingsError::TooMuch)?;
                 completed.0.insert(key, value);
             }
         }
-        if completed.text().len() >= limits::SETTINGS {
-            return Err(SettingsError::Full);
+        // Half of it stays the user's, whose no must always fit.
+        if completed.text().len() > limits::SETTINGS / 2 {
+            return Err(SettingsError::TooMuch);
         }
         *self = completed;
         Ok(())

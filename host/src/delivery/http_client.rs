@@ -1,13 +1,13 @@
 //! Sends one request to its server, once: connections, TLS, limits on time and size, and whether the server can have
 //! received it. When to send a request, and whether to send it again, is decided in `worker.rs`.
 
-use super::WITHDRAWN;
+use super::MayLeave;
 use crate::net::ConnectError;
 use crate::net::tls_trust::{SharedConnector, TlsTrust};
 use glassbox_sandbox::{Method, Outgoing};
 use std::io::ErrorKind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ureq::http::StatusCode;
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
@@ -46,56 +46,90 @@ pub enum Attempt {
     /// Not a byte of the request was written to a connection, so the server cannot have received it. What happened, for
     /// people.
     NotSent(String),
+    /// Not a byte of the request was written to a connection, as it may not leave any more: why.
+    Refused(String),
 }
 
 /// Sends requests, one after the other.
 pub struct HttpClient {
     agent: Agent,
     trust: TlsTrust,
-    state: RequestState,
+    current: Current,
 }
 
-/// How far the current request has come, shared with its connection.
-#[derive(Clone, Debug)]
-struct RequestState {
+/// The current request, shared with its connection.
+#[derive(Clone, Default)]
+struct Current(Arc<CurrentState>);
+
+#[derive(Default)]
+struct CurrentState {
     /// Whether a byte of it was written to a connection.
-    written: Arc<AtomicBool>,
-    /// Whether consent was withdrawn: then it must not begin to leave.
-    withdrawn: Arc<AtomicBool>,
+    written: AtomicBool,
+    /// The request, and who is asked whether it may leave; none between two requests.
+    asks: Mutex<Option<(Arc<Outgoing>, MayLeave)>>,
+    /// Why it may not leave, if that was the answer.
+    refused: Mutex<Option<String>>,
 }
 
-impl RequestState {
+impl std::fmt::Debug for Current {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(a request)")
+    }
+}
+
+impl Current {
     fn set_written(&self, written: bool) {
-        self.written.store(written, Ordering::SeqCst);
+        self.0.written.store(written, Ordering::SeqCst);
     }
 
     fn is_written(&self) -> bool {
-        self.written.load(Ordering::SeqCst)
+        self.0.written.load(Ordering::SeqCst)
     }
 
-    fn is_withdrawn(&self) -> bool {
-        self.withdrawn.load(Ordering::SeqCst)
+    /// Ask whether the first byte may be written.
+    fn ask(&self) -> Result<(), Error> {
+        let asks = lock(&self.0.asks).clone();
+        // A connection that nobody asked for must not carry anything.
+        let answer = asks.map_or(Err(String::new()), |(request, may_leave)| may_leave(&request));
+        answer.map_err(|reason| {
+            *lock(&self.0.refused) = Some(reason.clone());
+            std::io::Error::other(reason).into()
+        })
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl HttpClient {
-    /// A client without a connection. Servers' certificates must be signed by one of these CAs. While `withdrawn` is
-    /// set, no request begins to leave, even if its connection has just been made.
+    /// A client without a connection. Servers' certificates must be signed by one of these CAs.
     #[must_use]
-    pub fn new(trust: &TlsTrust, withdrawn: &Arc<AtomicBool>) -> Self {
-        let state = RequestState { written: Arc::default(), withdrawn: withdrawn.clone() };
-        Self { agent: agent(trust, &state, OUTPUT), trust: trust.clone(), state }
+    pub fn new(trust: &TlsTrust) -> Self {
+        let current = Current::default();
+        Self { agent: agent(trust, &current, OUTPUT), trust: trust.clone(), current }
     }
 
     /// Send a request to its server and wait for the answer.
     #[must_use]
-    pub fn send(&self, request: &Outgoing) -> Attempt {
-        self.state.set_written(false);
-        match self.exchange(request) {
+    pub fn send(&self, request: &Arc<Outgoing>, may_leave: &MayLeave) -> Attempt {
+        // Before the name is looked up, which tells somebody something too.
+        if let Err(reason) = may_leave(request) {
+            return Attempt::Refused(reason);
+        }
+        self.current.set_written(false);
+        *lock(&self.current.0.refused) = None;
+        *lock(&self.current.0.asks) = Some((request.clone(), may_leave.clone()));
+        let exchanged = self.exchange(request);
+        *lock(&self.current.0.asks) = None;
+        match exchanged {
             Ok(status) if status.is_success() => Attempt::Sent(status),
             Ok(status) => Attempt::Failed(Some(status), format!("the server answered {status}")),
-            Err(error) if self.state.is_written() => Attempt::Failed(None, not_answered(error)),
-            Err(error) => Attempt::NotSent(not_sent(error)),
+            Err(error) if self.current.is_written() => Attempt::Failed(None, not_answered(error)),
+            Err(error) => match lock(&self.current.0.refused).take() {
+                Some(reason) => Attempt::Refused(reason),
+                None => Attempt::NotSent(not_sent(error)),
+            },
         }
     }
 
@@ -103,7 +137,7 @@ impl HttpClient {
         let user_agent = request.user_agent.as_str();
         // The headers need some more.
         let is_large = request.url.len() + request.form.len() > OUTPUT - 1024;
-        let larger = is_large.then(|| agent(&self.trust, &self.state, LARGE));
+        let larger = is_large.then(|| agent(&self.trust, &self.current, LARGE));
         let agent = larger.as_ref().unwrap_or(&self.agent);
         let mut answer = match request.method {
             Method::Get if request.form.is_empty() => agent.get(&request.url).header("user-agent", user_agent).call(),
@@ -124,7 +158,7 @@ impl HttpClient {
 }
 
 /// An agent whose connections have a write buffer of this many bytes.
-fn agent(trust: &TlsTrust, state: &RequestState, output: usize) -> Agent {
+fn agent(trust: &TlsTrust, current: &Current, output: usize) -> Agent {
     let (tls, inner) = trust.for_ureq();
     let config = Agent::config_builder()
         .timeout_global(Some(ATTEMPT))
@@ -142,7 +176,7 @@ fn agent(trust: &TlsTrust, state: &RequestState, output: usize) -> Agent {
         .max_redirects_will_error(false)
         .tls_config(tls)
         .build();
-    let connector = ObservedConnector { inner, state: state.clone() };
+    let connector = ObservedConnector { inner, current: current.clone() };
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -150,7 +184,7 @@ fn agent(trust: &TlsTrust, state: &RequestState, output: usize) -> Agent {
 #[derive(Debug)]
 struct ObservedConnector {
     inner: SharedConnector,
-    state: RequestState,
+    current: Current,
 }
 
 impl Connector for ObservedConnector {
@@ -159,15 +193,15 @@ impl Connector for ObservedConnector {
     fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<ObservedTransport>, Error> {
         let connected = self.inner.connect(details, chained);
         // What was written so far was for a proxy, and not the request.
-        self.state.set_written(false);
-        Ok(connected?.map(|inner| ObservedTransport { inner, state: self.state.clone(), read: 0 }))
+        self.current.set_written(false);
+        Ok(connected?.map(|inner| ObservedTransport { inner, current: self.current.clone(), read: 0 }))
     }
 }
 
 #[derive(Debug)]
 struct ObservedTransport {
     inner: Box<dyn Transport>,
-    state: RequestState,
+    current: Current,
     /// How many bytes of the answer were read.
     read: usize,
 }
@@ -178,11 +212,11 @@ impl Transport for ObservedTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // A connection takes seconds to make, in which consent may have been withdrawn.
-        if !self.state.is_written() && self.state.is_withdrawn() {
-            return Err(std::io::Error::other(WITHDRAWN).into());
+        // A connection takes seconds to make, in which the user may have said no.
+        if !self.current.is_written() {
+            self.current.ask()?;
+            self.current.set_written(true);
         }
-        self.state.set_written(true);
         self.read = 0;
         self.inner.transmit_output(amount, timeout)
     }
@@ -235,9 +269,9 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn a_connection_is_made_in_vain_when_consent_was_withdrawn_meanwhile() {
+    fn it_is_asked_twice_whether_a_request_may_leave() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let request = Outgoing {
+        let request = Arc::new(Outgoing {
             method: Method::Get,
             name: "ping".into(),
             fields: Vec::new(),
@@ -245,21 +279,30 @@ mod tests {
             form: String::new(),
             user_agent: "Test/1".into(),
             shown: String::new(),
-        };
-        let withdrawn = Arc::new(AtomicBool::new(true));
-        let client = HttpClient::new(&TlsTrust::default(), &withdrawn);
-        assert!(matches!(client.send(&request), Attempt::NotSent(reason) if reason == WITHDRAWN));
+        });
+        let client = HttpClient::new(&TlsTrust::default());
+        let refused = |attempt: Attempt| matches!(attempt, Attempt::Refused(reason) if reason == "no");
+        assert!(refused(client.send(&request, &(Arc::new(|_: &Outgoing| Err("no".to_string())) as MayLeave))));
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "somebody was told that there is a report");
+        listener.set_nonblocking(false).unwrap();
+
+        let asked = AtomicBool::new(false);
+        let once: MayLeave = Arc::new(move |_| match asked.swap(true, Ordering::SeqCst) {
+            false => Ok(()),
+            true => Err("no".to_string()),
+        });
+        assert!(refused(client.send(&request, &once)));
         let (mut connection, _) = listener.accept().unwrap();
         assert_eq!(connection.read_to_end(&mut Vec::new()).unwrap(), 0, "a byte of it left");
 
-        withdrawn.store(false, Ordering::SeqCst);
         let server = std::thread::spawn(move || {
             let (mut connection, _) = listener.accept().unwrap();
             let read = connection.read(&mut [0; 1024]).unwrap();
             connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             read
         });
-        assert!(matches!(client.send(&request), Attempt::Sent(_)));
+        assert!(matches!(client.send(&request, &(Arc::new(|_: &Outgoing| Ok(())) as MayLeave)), Attempt::Sent(_)));
         assert!(server.join().unwrap() > 0);
     }
 }

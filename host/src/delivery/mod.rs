@@ -1,12 +1,17 @@
 //! Delivery: sends reports that passed the gate to a tracking server, off the event path. They are sent in order and
-//! once; again only if the server cannot have received them. What may be sent is not decided here.
+//! once; again only if the server cannot have received them. What may leave is not decided here,
+//! but asked for right before it leaves.
 
 mod http_client;
 mod outage;
 pub mod send_queue;
 mod worker;
 
-pub use send_queue::{SendQueue, Tally};
+pub use send_queue::{InstanceQueue, SendQueue, Tally};
 
-/// Why a request that waited was dropped, for the journal.
-const WITHDRAWN: &str = "consent or grant was taken back before it was sent";
+use glassbox_sandbox::Outgoing;
+use std::sync::Arc;
+
+/// Decides whether a request may still leave, or why not. It is asked twice for each attempt: before the server's name is
+/// looked up, and when the connection stands, before the first byte of the request.
+pub type MayLeave = Arc<dyn Fn(&Outgoing) -> Result<(), String> + Send + Sync>;

@@ -1,8 +1,9 @@
 //! The queue of requests that one plugin of one OctoPrint wants to send. A worker thread sends them; it runs while there
 //! is something to send and for a moment longer, as a host may have hundreds of queues, nearly always empty. What may
-//! be queued is decided in the sandbox, when to try again in `worker.rs`.
+//! be queued is decided in the sandbox, when to try again in `worker.rs`; whether a request may still leave is asked of
+//! whoever gave the instance its part of the queue.
 
-use super::WITHDRAWN;
+use super::MayLeave;
 use super::outage::Outage;
 use super::worker::Worker;
 use crate::home::instance_journal::{Cause, InstanceJournal};
@@ -11,7 +12,6 @@ use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Http;
 use glassbox_sandbox::{Outgoing, limits};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,13 @@ pub struct Tally {
 #[derive(Clone)]
 pub struct SendQueue(Arc<Handle>);
 
+/// A send queue as an instance of the plugin sees it: with what decides about its requests.
+#[derive(Clone)]
+pub struct InstanceQueue {
+    queue: SendQueue,
+    may_leave: MayLeave,
+}
+
 /// Ends the worker when it is dropped.
 struct Handle(Arc<QueueShared>);
 
@@ -49,7 +56,9 @@ pub(super) struct QueueShared {
 /// A request that waits or is being sent.
 #[derive(Clone)]
 pub(super) struct QueuedRequest {
-    pub(super) request: Outgoing,
+    pub(super) request: Arc<Outgoing>,
+    /// Decides whether it may still leave.
+    pub(super) may_leave: MayLeave,
     /// When it was queued.
     pub(super) since: Instant,
     /// What caused it, for the journal.
@@ -64,13 +73,12 @@ pub(super) struct State {
     pub(super) outage: Option<Outage>,
     /// The request that the worker is sending; it is no longer in the queue.
     pub(super) in_flight: Option<QueuedRequest>,
-    /// Consent was withdrawn: the request in flight is not tried again, and does not begin to leave. The HTTP client
-    /// reads it without the lock.
-    pub(super) withdrawn: Arc<AtomicBool>,
+    /// Consent was withdrawn, and why: the request in flight is not tried again.
+    pub(super) withdrawn: Option<String>,
     /// There are no more handles to the queue.
     pub(super) ended: bool,
-    /// Consent or grant was withdrawn: nothing is queued.
-    closed: bool,
+    /// Consent or grant was withdrawn, and why: nothing is queued.
+    closed: Option<String>,
     /// Which CAs to trust, and whether that has changed since the worker last looked.
     pub(super) trust: TlsTrust,
     pub(super) trust_changed: bool,
@@ -86,9 +94,9 @@ impl SendQueue {
             working: false,
             outage: Some(Outage::none(name)),
             in_flight: None,
-            withdrawn: Arc::default(),
+            withdrawn: None,
             ended: false,
-            closed: false,
+            closed: None,
             trust,
             trust_changed: false,
             tally: Tally::default(),
@@ -102,29 +110,30 @@ impl SendQueue {
         }))))
     }
 
-    /// Drop all requests that wait, as consent was withdrawn. The one in flight is stopped if nothing of it was written
-    /// yet, and is not tried again. Returns how many were dropped.
-    pub fn clear(&self) -> usize {
+    /// The queue for an instance, whose requests may leave as long as this says so.
+    #[must_use]
+    pub fn of_instance(&self, may_leave: MayLeave) -> InstanceQueue {
+        InstanceQueue { queue: self.clone(), may_leave }
+    }
+
+    /// Drop all requests that wait and queue nothing more until [`Self::open`] is called, as nothing may leave any more,
+    /// for this reason, and the plugin may not know that yet. The one in flight is not tried again. Returns how many were
+    /// dropped.
+    pub fn close(&self, reason: &str) -> usize {
         let mut state = self.0.0.lock();
+        state.closed = Some(reason.into());
         let waiting = std::mem::take(&mut state.queue);
-        state.withdrawn.store(true, Ordering::SeqCst);
+        state.withdrawn = Some(reason.into());
         state.tally.dropped += waiting.len() as u64;
         self.0.0.changed.notify_all();
         drop(state);
-        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, WITHDRAWN));
+        waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, reason));
         waiting.len()
-    }
-
-    /// Drop all requests that wait and queue nothing more until [`Self::open`] is called: consent or grant was withdrawn,
-    /// and the plugin may not know that yet. Returns how many were dropped.
-    pub fn close(&self) -> usize {
-        self.0.0.lock().closed = true;
-        self.clear()
     }
 
     /// Queue requests again.
     pub fn open(&self) {
-        self.0.0.lock().closed = false;
+        self.0.0.lock().closed = None;
     }
 
     /// Wait until everything is sent, but not longer than this; what is left then is dropped. Returns what happened to
@@ -163,32 +172,32 @@ impl SendQueue {
     }
 }
 
-impl Http for SendQueue {
+impl Http for InstanceQueue {
     fn room(&self) -> usize {
-        let state = self.0.0.lock();
-        if state.ended || state.closed { 0 } else { limits::QUEUE.saturating_sub(state.queue.len()) }
+        let state = self.queue.0.0.lock();
+        if state.ended || state.closed.is_some() { 0 } else { limits::QUEUE.saturating_sub(state.queue.len()) }
     }
 
     fn queue(&mut self, requests: Vec<Outgoing>) {
-        let since = Instant::now();
+        let (shared, since) = (&self.queue.0.0, Instant::now());
         // In the journal before the worker can have sent them.
         let waiting = requests.into_iter().map(|request| {
-            let cause = self.0.0.journal.queued(&request);
-            QueuedRequest { request, since, cause }
+            let cause = shared.journal.queued(&request);
+            QueuedRequest { request: Arc::new(request), may_leave: self.may_leave.clone(), since, cause }
         });
         let waiting: Vec<_> = waiting.collect();
-        let mut state = self.0.0.lock();
-        if state.closed {
+        let mut state = shared.lock();
+        if let Some(reason) = state.closed.clone() {
             state.tally.dropped += waiting.len() as u64;
             drop(state);
-            return waiting.iter().for_each(|waiting| self.0.0.dropped(waiting, WITHDRAWN));
+            return waiting.iter().for_each(|waiting| shared.dropped(waiting, &reason));
         }
         state.queue.extend(waiting);
-        self.0.0.changed.notify_all();
+        shared.changed.notify_all();
         let work = !state.queue.is_empty() && !std::mem::replace(&mut state.working, true);
         drop(state);
         if work {
-            self.0.0.work();
+            shared.work();
         }
     }
 }

@@ -1,15 +1,12 @@
 //! Sends the requests of one queue, in order, and decides when to try again: only if the server cannot have received the
 //! request, a few times within a minute. How one attempt is made is in `http_client.rs`.
 
-use super::WITHDRAWN;
 use super::http_client::{Attempt, HttpClient, IDLE};
 use super::outage::Outage;
-use super::send_queue::{QueueShared, QueuedRequest};
+use super::send_queue::{QueueShared, QueuedRequest, State};
 use glassbox_journal::What;
-use glassbox_sandbox::Outgoing;
 use glassbox_util::random_part;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A request that has waited for longer than this is dropped: the server stamps it with the time when it arrives, so
@@ -30,7 +27,7 @@ impl Worker {
     pub(super) fn new(queue: Arc<QueueShared>) -> Self {
         let mut state = queue.lock();
         state.trust_changed = false;
-        let (client, outage) = (HttpClient::new(&state.trust, &state.withdrawn), state.outage.take());
+        let (client, outage) = (HttpClient::new(&state.trust), state.outage.take());
         drop(state);
         let outage = outage.unwrap_or_else(|| Outage::none(&queue.name));
         Self { client, queue, outage }
@@ -39,17 +36,19 @@ impl Worker {
     /// Send what waits, until nothing came for a while.
     pub(super) fn run(mut self) {
         while let Some(waiting) = self.next() {
-            let QueuedRequest { request, since, cause } = &waiting;
+            let QueuedRequest { request, cause, .. } = &waiting;
             let mut state = self.queue.lock();
             if std::mem::take(&mut state.trust_changed) {
-                self.client = HttpClient::new(&state.trust, &state.withdrawn);
+                self.client = HttpClient::new(&state.trust);
             }
             drop(state);
-            let attempt = self.deliver(request, *since);
+            let attempt = self.deliver(&waiting);
             match &attempt {
                 Attempt::Sent(_) => self.outage.over(),
                 Attempt::Failed(_, reason) => self.outage.failed(&request.name, reason),
                 Attempt::NotSent(reason) => self.outage.dropped(&request.name, reason),
+                // That is no fault of the server, and no outage.
+                Attempt::Refused(_) => {}
             }
             let mut state = self.queue.lock();
             if state.in_flight.is_none() {
@@ -68,7 +67,7 @@ impl Worker {
                     let status = status.map(|status| status.as_u16());
                     journal.request(What::Failed, request, cause, status, Some(&reason));
                 }
-                Attempt::NotSent(reason) => {
+                Attempt::NotSent(reason) | Attempt::Refused(reason) => {
                     state.tally.dropped += 1;
                     self.queue.dropped(&waiting, &reason);
                 }
@@ -88,7 +87,7 @@ impl Worker {
             }
             if let Some(next) = state.queue.pop_front() {
                 state.in_flight = Some(next.clone());
-                state.withdrawn.store(false, Ordering::SeqCst);
+                state.withdrawn = None;
                 return Some(next);
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -101,19 +100,16 @@ impl Worker {
         }
     }
 
-    /// Try until the request is sent, or it is too late, or consent is withdrawn.
-    fn deliver(&mut self, request: &Outgoing, queued: Instant) -> Attempt {
+    /// Try until the request is sent, or it is too late, or it may not leave any more.
+    fn deliver(&mut self, waiting: &QueuedRequest) -> Attempt {
         // While the server is unreachable one attempt for each request is enough.
         let mut pauses = if self.outage.is_unreachable() { [].iter() } else { PAUSES.iter() };
         let mut last = "it waited too long".to_string();
-        while queued.elapsed() <= TOO_LATE {
-            // Also before the first attempt.
-            if self.is_withdrawn() {
-                return Attempt::NotSent(WITHDRAWN.into());
+        while waiting.since.elapsed() <= TOO_LATE {
+            if let Some(reason) = self.queue.lock().withdrawn.clone() {
+                return Attempt::Refused(reason);
             }
-            match self.client.send(request) {
-                // That is no fault of the server, and no outage.
-                Attempt::NotSent(_) if self.is_withdrawn() => return Attempt::NotSent(WITHDRAWN.into()),
+            match self.client.send(&waiting.request, &waiting.may_leave) {
                 Attempt::NotSent(reason) => last = reason,
                 attempt => return attempt,
             }
@@ -122,22 +118,21 @@ impl Worker {
                 break;
             }
         }
-        Attempt::NotSent(last)
-    }
-
-    fn is_withdrawn(&self) -> bool {
-        self.queue.lock().withdrawn.load(Ordering::SeqCst)
+        match self.queue.lock().withdrawn.clone() {
+            Some(reason) => Attempt::Refused(reason),
+            None => Attempt::NotSent(last),
+        }
     }
 
     /// Wait between attempts; false if the queue ends or consent is withdrawn meanwhile.
     fn pause(&self, pause: Duration) -> bool {
         let end = Instant::now() + pause;
+        let ends = |state: &State| state.ended || state.withdrawn.is_some();
         let mut state = self.queue.lock();
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let withdrawn = state.withdrawn.load(Ordering::SeqCst);
-            if state.ended || withdrawn || left.is_zero() {
-                return !state.ended && !withdrawn;
+            if ends(&state) || left.is_zero() {
+                return !ends(&state);
             }
             state = self.queue.wait(state, left);
         }

@@ -45,19 +45,34 @@ impl Standing {
 /// # Errors
 /// When the file cannot be read or is damaged; the message names it, with advice.
 pub fn read(home: &Home, name: &str) -> Result<Option<Manifest>> {
+    bytes(home, name)?.map(|bytes| parse(home, name, &bytes)).transpose()
+}
+
+/// A grant as it is in its file; none if there is no grant.
+///
+/// # Errors
+/// When the file cannot be read; the message names it.
+pub fn bytes(home: &Home, name: &str) -> Result<Option<Vec<u8>>> {
     let file = home.grant_file(name);
-    let bytes = match read_bounded(&file, LARGEST) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
-    };
-    let parsed = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string());
-    let parsed = parsed.and_then(|text| Manifest::parse(&text).map_err(|error| error.to_string()));
-    let granted = parsed.map_err(|reason| {
-        let what = format!("the grant {} is damaged, so nothing new is loaded", file.display());
-        Advised::new(what, format!("'glassbox grant {name}' rewrites it")).because(reason)
-    })?;
-    Ok(Some(granted))
+    match read_bounded(&file, LARGEST) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+    }
+}
+
+/// The manifest in a grant with these bytes.
+///
+/// # Errors
+/// When it is damaged; the message names the file, with advice.
+pub fn parse(home: &Home, name: &str, bytes: &[u8]) -> Result<Manifest> {
+    let parsed = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string());
+    let parsed = parsed.and_then(|text| Manifest::parse(text).map_err(|error| error.to_string()));
+    parsed.map_err(|reason| {
+        let file = home.grant_file(name);
+        let what = format!("the grant {} is damaged", file.display());
+        Advised::new(what, format!("'glassbox grant {name}' rewrites it")).because(reason).into()
+    })
 }
 
 /// How what a manifest asks for compares with what was granted.

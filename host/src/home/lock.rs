@@ -6,7 +6,25 @@ use glassbox_util::Advised;
 use std::fs;
 use std::path::PathBuf;
 
+/// What others must know of the running host.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct RunningHost {
+    /// Its process.
+    pub pid: u32,
+    /// The variable of its environment that forbids sending; none if there is none.
+    pub veto: Option<String>,
+}
+
 impl Home {
+    /// The host that runs with this home; none if none does.
+    #[must_use]
+    pub fn running_host(&self) -> Option<Result<RunningHost, String>> {
+        self.is_running().then(|| {
+            let bytes = std::fs::read(self.lock_file()).map_err(|error| error.to_string())?;
+            serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+        })
+    }
+
     /// Whether a host runs with this home.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -22,7 +40,7 @@ impl Home {
     ///
     /// # Errors
     /// When another host has locked it, or the file cannot be made or locked.
-    pub fn lock(&self) -> Result<fs::File> {
+    pub fn lock(&self, about: &RunningHost) -> Result<fs::File> {
         let file = self.lock_file();
         let lock = fs::File::create(&file).with_context(|| format!("writing {}", file.display()))?;
         let mut locked = lock.try_lock();
@@ -34,7 +52,10 @@ impl Home {
             }
         }
         match locked {
-            Ok(()) => Ok(lock),
+            Ok(()) => {
+                serde_json::to_writer(&lock, about)?;
+                Ok(lock)
+            }
             Err(fs::TryLockError::WouldBlock) => Err(Advised::new(
                 format!("another glassbox runs with the home {}", self.root().display()),
                 "stop it, or choose another home with --home",

@@ -9,6 +9,7 @@ pub mod instance_journal;
 mod layout;
 mod lock;
 mod plugin_files;
+pub mod running;
 pub mod secrets;
 pub mod settings;
 pub mod settings_schema;
@@ -16,6 +17,7 @@ pub mod state;
 
 pub use api_key::ApiKey;
 pub use config::{Config, LiveConfig, UNNAMED};
+pub use lock::RunningHost;
 pub use layout::{Home, attestations_beside};
 pub use plugin_files::{BUNDLED, BUNDLED_NAME, read_component, short_digest};
 

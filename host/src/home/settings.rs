@@ -100,7 +100,7 @@ impl Home {
             Stored::Missing => bail!("the settings file {} is gone", file.display()),
             stored => stored.or_empty(&file)?,
         };
-        settings.add_absent(&completed.text(), &[])?;
+        settings.add_absent(&completed.text(), |_| true)?;
         write_atomically(&file, (settings.text() + "\n").as_bytes())
     }
 

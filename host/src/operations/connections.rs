@@ -3,7 +3,7 @@
 //! the running host's, which writes down how they stand.
 
 use super::octoprints::KnownOctoPrint;
-use super::sending::is_on;
+use crate::sending::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
 use crate::sources::octoprint::connection_status::{self, Connection};

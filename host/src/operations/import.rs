@@ -2,7 +2,7 @@
 //! nobody in. OctoPrint's file is read in [`crate::home::import`].
 
 use super::octoprints::{self, KnownOctoPrint};
-use super::sending::is_on;
+use crate::sending::is_on;
 use super::settings::SettingsEditor;
 use crate::home::import;
 use crate::home::settings_schema::Key;

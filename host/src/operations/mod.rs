@@ -10,6 +10,5 @@ pub mod import;
 pub mod octoprints;
 pub mod plugins;
 pub mod policy;
-pub mod sending;
 pub mod settings;
 pub mod status;

@@ -1,7 +1,7 @@
 //! The plugins of a home: loading one, and listing all.
 
 use super::octoprints::{self, KnownOctoPrint};
-use super::sending::{self, Sending};
+use crate::sending::{self, Answer, Sending};
 use crate::attest::Vouching;
 use crate::home::grants::{self, Standing};
 use crate::home::{BUNDLED, BUNDLED_NAME, Home};
@@ -30,7 +30,7 @@ pub struct PluginDetails {
     /// Who vouches for the component; none where that cannot be known.
     pub vouching: Option<Vouching>,
     /// Whether it sends anything, for each OctoPrint.
-    pub sending: Vec<(KnownOctoPrint, Sending)>,
+    pub sending: Vec<(KnownOctoPrint, Answer)>,
 }
 
 /// All plugins of the home, by name.

@@ -3,7 +3,7 @@
 
 use super::connections::{self, ConnectionReport};
 use super::octoprints::{self, KnownOctoPrint};
-use super::sending::Sending;
+use crate::sending::{Answer, Sending};
 use crate::home::Home;
 use crate::home::config::octoprint::ALL;
 use anyhow::Result;
@@ -46,7 +46,7 @@ pub struct InstanceStatus {
     /// The OctoPrint.
     pub octoprint: KnownOctoPrint,
     /// Whether anything is sent.
-    pub sending: Sending,
+    pub sending: Answer,
     /// What the journal says of it; none if it says nothing.
     pub history: Option<History>,
 }

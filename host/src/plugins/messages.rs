@@ -107,8 +107,8 @@ pub enum LoadOutcome {
 /// What the host wants a worker to do.
 #[derive(Clone)]
 pub enum Order {
-    /// Read the settings file.
-    Settings,
+    /// Look whether reports may be sent, and take the settings as they are now.
+    LookAgain,
     /// Run this version from now on.
     Replace(Arc<Plugin>),
     /// The configuration changed: restart the component with it.

@@ -112,8 +112,8 @@ fn start(home: &Home, player: &Player, send_queue: &SendQueue) -> Result<Running
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
     let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), send_queue.clone());
-    let make_capabilities = Box::new(move |_: &Plugin| Capabilities {
-        http: Box::new(queue.clone()),
+    let make_capabilities = Box::new(move |_: &Arc<Plugin>| Capabilities {
+        http: Box::new(queue.of_instance(Arc::new(|_: &Outgoing| Ok(())))),
         clock: Box::new(clock.clone()),
         // The session's own events describe its machine.
         hardware: Box::new(Deny),

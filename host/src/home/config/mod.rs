@@ -112,13 +112,29 @@ impl Home {
     /// # Errors
     /// When the file cannot be read or is not valid; the message names the line, with advice.
     pub fn config(&self) -> Result<Config> {
+        self.parse_config(&self.config_bytes()?)
+    }
+
+    /// The configuration as it is in its file; nothing if there is no file, which is the default configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be read; the message names it.
+    pub fn config_bytes(&self) -> Result<Vec<u8>> {
         let file = self.config_file();
-        let bytes = match read_bounded(&file, LARGEST) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
-            bytes => bytes.with_context(|| format!("reading {}", file.display()))?,
-        };
-        let text = String::from_utf8(bytes).with_context(|| format!("reading {}", file.display()))?;
-        let config: Config = toml::from_str(&text).map_err(|error| {
+        match read_bounded(&file, LARGEST) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            bytes => bytes.with_context(|| format!("reading {}", file.display())),
+        }
+    }
+
+    /// The configuration in a file with these bytes.
+    ///
+    /// # Errors
+    /// When it is not valid; the message names the line, with advice.
+    pub fn parse_config(&self, bytes: &[u8]) -> Result<Config> {
+        let file = self.config_file();
+        let text = std::str::from_utf8(bytes).with_context(|| format!("reading {}", file.display()))?;
+        let config: Config = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let what = format!("{}, line {line}: {}", file.display(), error.message());
             Advised::new(what, "fix it, or remove the file")

@@ -9,7 +9,7 @@ use crate::home::{ApiKey, UNNAMED};
 use crate::net::reach;
 use crate::net::{Address, ConnectError, Peer};
 use crate::operations::connections;
-use crate::operations::sending::is_on;
+use crate::sending::is_on;
 use crate::sources::octoprint::own_tracker::SWITCH;
 use crate::sources::octoprint::permissions;
 use crate::sources::octoprint::permissions::Missing;

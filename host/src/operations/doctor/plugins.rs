@@ -6,7 +6,7 @@ use super::finding::Finding;
 use crate::home::grants::Standing;
 use crate::home::settings::Stored;
 use crate::operations::octoprints::KnownOctoPrint;
-use crate::operations::sending::standing;
+use crate::sending::standing;
 use crate::plugins::context::label;
 use crate::plugins::loader;
 use glassbox_sandbox::{Consent, Sandbox, consent};

@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::home::settings::Stored;
 use crate::net::reach;
 use crate::net::{Address, Peer};
-use crate::operations::sending::is_on;
+use crate::sending::is_on;
 use glassbox_sandbox::examine;
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ const SHORTEST_TICK: u64 = 100_000_000;
 pub type SaveSettings = Box<dyn FnMut(&Settings) -> anyhow::Result<()> + Send>;
 
 /// Makes the capabilities of a new instance of this plugin.
-pub type MakeCapabilities = Box<dyn FnMut(&Plugin) -> Capabilities + Send>;
+pub type MakeCapabilities = Box<dyn FnMut(&Arc<Plugin>) -> Capabilities + Send>;
 
 /// Stores a state. Called before the requests that belong to it are sent, so that after a crash none is sent twice.
 pub type SaveState = Box<dyn FnMut(&str) + Send>;
@@ -226,36 +226,30 @@ impl RunningPlugin {
     /// Apply settings that the user changed. A plugin in quarantine is started again.
     ///
     /// # Errors
-    /// When the plugin does not accept them, or keys that it adds to them cannot be stored. Then the last settings
-    /// stay in force; but not if the new ones say that nothing may be sent: that always holds.
+    /// When the plugin does not accept them, or keys that it adds to them cannot be stored. Then it is stopped until its
+    /// settings change again, or another version takes over: it must not go on with what the user has changed.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
-        // Opting out must not depend on the plugin's cooperation: whatever fails, the document counts.
-        let last = std::mem::replace(&mut self.settings, settings.clone());
+        self.settings = settings.clone();
+        self.next_tick = Some(now);
         let changed = match &mut self.instance {
-            Some(instance) => load(instance, &settings, &self.plugin.name, &mut self.save_settings),
+            Some(instance) => load(instance, &settings, &self.plugin.name, &mut self.save_settings)
+                .map(|completed| self.settings = completed),
             None => self.instantiate(&settings, now).map(|(instance, _)| {
                 self.instance = Some(instance);
                 self.forget_failures();
-                self.settings.clone()
             }),
         };
-        self.next_tick = Some(now);
-        match changed {
-            Ok(completed) => self.settings = completed,
-            Err(error) => {
-                let ran = self.instance.take().is_some();
-                if settings.enabled() {
-                    // The component may already use what could not be stored, such as an id that would be lost
-                    // at the next start. A new instance uses what is in force.
-                    self.settings = last.clone();
-                    if ran {
-                        self.instance = Some(self.instantiate(&last, now)?.0);
-                    }
-                }
-                return Err(error);
-            }
+        if changed.is_err() {
+            self.rate = self.instance.take().map(|instance| instance.rate()).or(self.rate);
+            self.resumes = None;
         }
-        Ok(())
+        changed
+    }
+
+    /// Whether it has no instance, and none is planned: it was stopped, or is in quarantine.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.instance.is_none() && self.resumes.is_none()
     }
 
     /// Replace the component by another version, which continues from the last saved state. The version before is

@@ -2,7 +2,6 @@
 
 use super::Supervisor;
 use crate::home::grants;
-use crate::home::settings::Stored;
 use crate::net::tls_trust::TlsTrust;
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::Order;
@@ -15,30 +14,30 @@ impl Supervisor {
         let running: Vec<_> =
             self.slots.iter().filter(|(_, slot)| slot.has_worker()).map(|(name, _)| name.clone()).collect();
         for name in running {
-            let granted = match grants::read(&self.host.home, &name) {
-                Ok(granted) => granted,
-                // Perhaps half written. What runs keeps running.
-                Err(error) => {
-                    tracing::warn!(about = name, "{error:#}");
-                    continue;
-                }
-            };
+            let granted = grants::read(&self.host.home, &name);
             let mut stopped = None;
             for number in 0..self.octoprints.len() {
                 let Some(plugin) = self.instance(number, &name).and_then(|(instance, _)| instance.running.clone())
                 else {
                     continue;
                 };
-                let standing = grants::standing(plugin.policy.manifest(), granted.as_ref());
-                if let Some(advice) = standing.advice(&name)
+                let advice = match &granted {
+                    Ok(granted) => grants::standing(plugin.policy.manifest(), granted.as_ref()).advice(&name),
+                    Err(error) => Some(format!("{error:#}")),
+                };
+                if let Some(advice) = advice
                     && self.retire_instance(number, &name, &Order::Revoke)
                 {
                     stopped = Some((plugin.digest.clone(), advice));
                 }
             }
             if let Some((digest, advice)) = stopped {
-                self.write(What::Revoked, &name, Some(digest), "its grant was revoked");
-                tracing::info!(plugin = name, "its grant was revoked, and it was stopped; {advice}");
+                let (what, reason) = match &granted {
+                    Ok(_) => (What::Revoked, "its grant was revoked"),
+                    Err(_) => (What::Doubt, "its grant cannot be read"),
+                };
+                self.write(what, &name, Some(digest), reason);
+                tracing::info!(plugin = name, "{reason}, and it was stopped; {advice}");
             }
         }
         for slot in self.slots.values_mut() {
@@ -61,11 +60,11 @@ impl Supervisor {
                 instance.failed.clear();
                 let Some(worker) = &instance.worker else { continue };
                 // Opting out takes effect at once, even while the plugin is busy.
-                let settings = octoprint.home.settings(name);
-                if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled())) {
-                    worker.close(&octoprint.label(name));
+                let sending = worker.permission.of_user().0;
+                if !sending.is_given() {
+                    worker.close(&octoprint.label(name), &sending.sentence(name));
                 }
-                worker.settings_changed();
+                worker.look_again.order();
             }
             if load_again {
                 to_load.push(name.clone());
@@ -79,7 +78,11 @@ impl Supervisor {
         let read = self.host.home.config().and_then(|config| Ok((TlsTrust::load(config.ca_file.as_deref())?, config)));
         let (trust, config) = match read {
             Ok(read) => read,
-            Err(error) => return tracing::warn!("keeping the last good configuration: {error:#}"),
+            Err(error) => {
+                tracing::warn!("keeping the last good configuration: {error:#}");
+                // It may hold a [policy] that nobody can read now.
+                return self.look_again();
+            }
         };
         // Auditors' keys may be in the home itself, and have changed.
         let mut load_all = config.policy.is_some();
@@ -94,8 +97,15 @@ impl Supervisor {
                 .filter_map(|instance| instance.worker.as_ref())
                 .for_each(|worker| worker.event_queue.order(Order::Config));
         }
+        self.look_again();
         if load_all {
             self.load_all();
         }
+    }
+
+    /// Have all instances look again at whether they may send.
+    pub(super) fn look_again(&self) {
+        let instances = self.slots.values().flat_map(|slot| &slot.instances);
+        instances.filter_map(|instance| instance.worker.as_ref()).for_each(|worker| worker.look_again.order());
     }
 }

@@ -118,7 +118,10 @@ impl Supervisor {
                 self.scan_due = Some(((now + DEBOUNCE).min(since + DEBOUNCE_LIMIT), since));
             }
             Folder::Grants => self.grants_changed(),
-            Folder::Keys => self.load_all(),
+            Folder::Keys => {
+                self.look_again();
+                self.load_all();
+            }
             Folder::Settings => self.settings_changed(octoprint),
             Folder::Root => self.config_changed(),
         }
@@ -206,12 +209,16 @@ impl Supervisor {
             return self.load(&name);
         }
         match outcome {
-            LoadOutcome::Known(None) => slot.forget_said(),
+            LoadOutcome::Known(None) => {
+                slot.forget_said();
+                slot.look_again();
+            }
             LoadOutcome::Known(Some(advice)) => {
+                slot.look_again();
                 let runs = |plugin: &&Arc<Plugin>| digest.as_ref() == Some(&plugin.digest);
                 if let Some(plugin) = slot.running().filter(runs) {
                     let digest_shown = short_digest(&plugin.digest);
-                    let what = format!("version {digest_shown} keeps running, but would not be loaded again: {advice}");
+                    let what = format!("version {digest_shown} runs on, and nothing of it is sent: {advice}");
                     if slot.say(&name, &what, false) {
                         self.write(What::Waiting, &name, digest, &advice);
                     }
@@ -267,6 +274,9 @@ impl Supervisor {
             let Some((instance, octoprint)) = self.instance(number, name) else { return };
             instance.failed.push(digest.into());
             let running = still_running(instance.running.as_ref());
+            if instance.running.is_none() {
+                instance.say_stopped(&octoprint, name, digest, &reason);
+            }
             if instance.say(&octoprint, name, &format!("{reason}{running}")) {
                 self.write_of(&octoprint, What::Refused, name, Some(digest.into()), &error.to_string());
             }
@@ -313,6 +323,7 @@ impl Supervisor {
         }
         (instance.starting, instance.assigned, instance.worker) = (false, None, None);
         instance.failed.push(digest.clone());
+        instance.say_stopped(&octoprint, name, &digest, &format!("{error:#}"));
         octoprint.router.detach(name);
         if instance.say(&octoprint, name, &format!("{error:#}")) {
             self.write_of(&octoprint, What::Refused, name, Some(digest), &error.to_string());

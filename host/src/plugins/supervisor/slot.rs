@@ -2,6 +2,7 @@
 //! ([`InstanceSlot`]). When something happens to them is decided in the supervisor itself.
 
 use crate::home::Home;
+use crate::home::running::{self, Running};
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::Order;
 use crate::plugins::worker::{self, Worker};
@@ -83,6 +84,11 @@ impl PluginSlot {
         self.instances.iter().map(known).enumerate().collect()
     }
 
+    /// Have its instances look again at whether they may send.
+    pub(super) fn look_again(&self) {
+        self.instances.iter().filter_map(|instance| instance.worker.as_ref()).for_each(|one| one.look_again.order());
+    }
+
     /// All is well: whatever goes wrong next is logged, even if it was logged before.
     pub(super) fn forget_said(&mut self) {
         self.said.forget();
@@ -109,6 +115,13 @@ impl InstanceSlot {
             tracing::error!(octoprint = octoprint.name, about = name, "{what}");
         }
         is_new
+    }
+
+    /// Tell `status` that no version runs, and why not.
+    pub(super) fn say_stopped(&self, octoprint: &OctoPrint, name: &str, digest: &str, reason: &str) {
+        let stopped = Running { digest: digest.into(), stopped: Some(reason.into()) };
+        // If that fails, `status` may say that reports are sent while none are, which does no harm.
+        let _ = running::write(&octoprint.home, name, &stopped);
     }
 
     /// Run this version: start a worker, or order the one that there is to take it.
@@ -138,7 +151,7 @@ impl InstanceSlot {
         let worker = self.worker.take()?;
         octoprint.router.detach(name);
         if matches!(order, Order::Revoke) {
-            worker.close(&octoprint.label(name));
+            worker.close(&octoprint.label(name), "its grant was revoked, or cannot be read");
         }
         worker.event_queue.order(order);
         Some(worker)

@@ -9,8 +9,9 @@ use crate::events::event_queue::EventQueue;
 use crate::home::instance_journal::InstanceJournal;
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::{Control, Order};
+use crate::sending::Permission;
 use anyhow::Result;
-use glassbox_sandbox::{Plugin, limits};
+use glassbox_sandbox::{Plugin, consent, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -26,26 +27,43 @@ const STACK: usize = 4 * limits::STACK;
 pub struct Worker {
     /// Events and orders that wait for it.
     pub event_queue: Arc<EventQueue<Order>>,
+    /// Decides whether its reports may leave.
+    pub permission: Arc<Permission>,
+    /// Has it look at that again.
+    pub look_again: LookAgain,
     send_queue: SendQueue,
-    /// Set while an order to read the settings waits: one is enough.
-    settings_ordered: Arc<AtomicBool>,
     /// The thread, which ends with what became of the plugin's requests.
     pub thread: JoinHandle<Tally>,
 }
 
-impl Worker {
-    /// Send nothing more, whatever the plugin is doing right now. Reports that wait are discarded.
-    pub fn close(&self, label: &str) {
-        let cleared = self.send_queue.close();
-        if cleared > 0 {
-            tracing::info!(plugin = label, "{cleared} waiting reports were discarded");
+/// Has a plugin's thread look again at whether it may send, and at its settings.
+#[derive(Clone)]
+pub struct LookAgain {
+    event_queue: Arc<EventQueue<Order>>,
+    /// Set while such an order waits: one is enough.
+    ordered: Arc<AtomicBool>,
+}
+
+impl LookAgain {
+    /// Order it.
+    pub fn order(&self) {
+        if !self.ordered.swap(true, Ordering::SeqCst) {
+            self.event_queue.order(Order::LookAgain);
         }
     }
 
-    /// Order it to read its settings.
-    pub fn settings_changed(&self) {
-        if !self.settings_ordered.swap(true, Ordering::SeqCst) {
-            self.event_queue.order(Order::Settings);
+    /// The order is being carried out: what changes from now on needs another one.
+    fn begins(&self) {
+        self.ordered.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Worker {
+    /// Send nothing more, for this reason, whatever the plugin is doing right now. Reports that wait are discarded.
+    pub fn close(&self, label: &str, reason: &str) {
+        let cleared = self.send_queue.close(reason);
+        if cleared > 0 {
+            tracing::info!(plugin = label, "{cleared} waiting reports were discarded");
         }
     }
 }
@@ -60,12 +78,18 @@ pub fn start(plugin: Arc<Plugin>, octoprint: &Arc<OctoPrint>) -> Result<Worker> 
     let journal = InstanceJournal::of(octoprint.name.as_deref(), Some(octoprint.host.journal.clone()), &plugin.name);
     let send_queue = SendQueue::new(&label, &journal, octoprint.host.config.trust());
     let event_queue = Arc::new(EventQueue::new(plugin.policy.clone()));
-    let settings_ordered = Arc::new(AtomicBool::new(false));
-    let worker = (event_queue.clone(), send_queue.clone(), settings_ordered.clone());
+    let permission = Arc::new(Permission::new(&octoprint.home, &plugin.name, consent::process_veto()));
+    let look_again = LookAgain { event_queue: event_queue.clone(), ordered: Arc::default() };
+    let parts = thread::Parts {
+        event_queue: event_queue.clone(),
+        send_queue: send_queue.clone(),
+        permission: permission.clone(),
+        look_again: look_again.clone(),
+    };
     let octoprint = octoprint.clone();
     let thread = std::thread::Builder::new().name(label).stack_size(STACK).spawn(move || {
         let (name, digest) = (plugin.name.clone(), plugin.digest.clone());
-        match WorkerThread::start(plugin, octoprint.clone(), journal, worker) {
+        match WorkerThread::start(plugin, octoprint.clone(), journal, parts) {
             Ok(worker) => worker.run(),
             Err(error) => {
                 let failed = Control::StartFailed { octoprint: octoprint.number, name, digest, error };
@@ -74,5 +98,5 @@ pub fn start(plugin: Arc<Plugin>, octoprint: &Arc<OctoPrint>) -> Result<Worker> 
             }
         }
     })?;
-    Ok(Worker { event_queue, send_queue, settings_ordered, thread })
+    Ok(Worker { event_queue, permission, look_again, send_queue, thread })
 }

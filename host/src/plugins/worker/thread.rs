@@ -8,7 +8,7 @@ use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
 use crate::events::event_queue::{EventQueue, QueueItem};
 use crate::home::instance_journal::InstanceJournal;
-use crate::home::settings::Stored;
+use crate::home::running::{self, Running};
 use crate::home::short_digest;
 use crate::home::state;
 use crate::plugins::context::OctoPrint;
@@ -18,7 +18,9 @@ use crate::plugins::messages::{Control, Order};
 use crate::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, Step};
 use crate::record::Recorder;
 use crate::system::{MonotonicClock, Now};
-use anyhow::Result;
+use crate::plugins::worker::LookAgain;
+use crate::sending::{Component, Permission, Sending};
+use anyhow::{Result, bail};
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Clock;
 use glassbox_sandbox::{Plugin, Settings, consent};
@@ -34,12 +36,6 @@ const FINAL_DELIVERY: Duration = Duration::from_secs(5);
 /// of writes. One that belongs to a request is stored at once, so that after a crash the request is not sent twice.
 const SAVE_WITHIN: Duration = Duration::from_secs(1);
 
-fn consent_line(running: &RunningPlugin) -> String {
-    let consent = running.consent();
-    let what = if consent.given() { "reports are sent" } else { "nothing is sent" };
-    format!("{what}: {consent}")
-}
-
 /// What the thread does after an order.
 enum Next {
     Continue,
@@ -47,6 +43,14 @@ enum Next {
     End {
         deliver: bool,
     },
+}
+
+/// What the thread shares with its handle.
+pub(super) struct Parts {
+    pub(super) event_queue: Arc<EventQueue<Order>>,
+    pub(super) send_queue: SendQueue,
+    pub(super) permission: Arc<Permission>,
+    pub(super) look_again: LookAgain,
 }
 
 pub(super) struct WorkerThread {
@@ -59,9 +63,10 @@ pub(super) struct WorkerThread {
     journal: InstanceJournal,
     clock: MonotonicClock,
     event_queue: Arc<EventQueue<Order>>,
-    settings_ordered: Arc<AtomicBool>,
-    /// What was last logged about a settings file that cannot be used.
-    complaint: Once,
+    permission: Arc<Permission>,
+    look_again: LookAgain,
+    /// What was last said about a doubt.
+    doubt: Once,
     /// Whether OctoPrint's server has started and not stopped, as far as events tell.
     server_run: Arc<AtomicBool>,
     /// Whether it had started before this host did, so that the plugin knows: a startup event that a source makes up
@@ -81,8 +86,9 @@ impl WorkerThread {
         plugin: Arc<Plugin>,
         octoprint: Arc<OctoPrint>,
         journal: InstanceJournal,
-        (event_queue, send_queue, settings_ordered): (Arc<EventQueue<Order>>, SendQueue, Arc<AtomicBool>),
+        parts: Parts,
     ) -> Result<Self> {
+        let Parts { event_queue, send_queue, permission, look_again } = parts;
         let (home, name) = (&octoprint.home, plugin.name.clone());
         let label = octoprint.label(&name);
         let clock = MonotonicClock::default();
@@ -94,10 +100,14 @@ impl WorkerThread {
             goes_on && !octoprint.router.run_changed_within(saved.age)
         });
         let server_run = Arc::new(AtomicBool::new(same_run));
+        let (sending, settings) = permission.decide(&Component::of(&plugin));
+        if !matches!(sending, Sending::Decided(_)) {
+            bail!(sending.sentence(&name));
+        }
         let setup = Setup {
-            settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
+            settings,
             veto: consent::process_veto(),
-            make_capabilities: make_capabilities(&octoprint, &send_queue, &journal, clock),
+            make_capabilities: make_capabilities(&octoprint, (&send_queue, &permission, &look_again), &journal, clock),
             save_settings: save_settings(home, &name),
             save_state: save_state(&octoprint, &name, &server_run),
             saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
@@ -107,7 +117,7 @@ impl WorkerThread {
         let recording = octoprint.host.recording.clone();
         let recorder = Recorder::new(octoprint.name.as_deref(), &label, recording, home.trap_file(&name));
         let running = RunningPlugin::start_recorded(setup, clock.now(), Some(recorder))?;
-        tracing::info!(plugin = label, "{}", consent_line(&running));
+        tracing::info!(plugin = label, "{}", sending.sentence(&name));
         journal.runs(&plugin, running.settings());
         journal.lifecycle(What::Loaded, &plugin.digest, None);
         let log_limit = LogLimit::new(&label);
@@ -120,8 +130,9 @@ impl WorkerThread {
             journal,
             clock,
             event_queue,
-            settings_ordered,
-            complaint: Once::default(),
+            permission,
+            look_again,
+            doubt: Once::default(),
             server_run,
             resumed: same_run,
             unsaved_since: None,
@@ -130,6 +141,7 @@ impl WorkerThread {
             skipped: 0,
             skipped_logged: None,
         };
+        worker.say_running(None);
         worker.report_running(plugin);
         Ok(worker)
     }
@@ -161,11 +173,13 @@ impl WorkerThread {
         self.skipped += self.event_queue.lost();
         self.log_skipped(true);
         if !deliver {
-            self.send_queue.close();
+            self.send_queue.close("its grant was revoked, or cannot be read");
         }
         let waiting = self.send_queue.waiting();
         let tally = self.send_queue.drain(FINAL_DELIVERY);
         self.journal.close();
+        // A host that starts forgets it too.
+        let _ = running::forget(&self.octoprint.home, &self.name);
         tracing::debug!(plugin = self.label, "{waiting} reports were waiting at the end; {}", self.latency);
         tally
     }
@@ -221,9 +235,9 @@ impl WorkerThread {
     fn carry_out(&mut self, order: Order) -> Next {
         let now = self.clock.now();
         match order {
-            Order::Settings => {
-                self.settings_ordered.store(false, Ordering::SeqCst);
-                self.settings_changed(now);
+            Order::LookAgain => {
+                self.look_again.begins();
+                self.look_again(now);
             }
             Order::Replace(plugin) => self.replace(plugin, now),
             Order::Config => {
@@ -249,6 +263,7 @@ impl WorkerThread {
                 self.journal.runs(&plugin, self.running.settings());
                 self.journal.lifecycle(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
                 tracing::info!(plugin = self.label, "version {to} took over from {from}");
+                self.say_running(None);
                 self.report_running(plugin);
             }
             Err(error) => {
@@ -261,42 +276,59 @@ impl WorkerThread {
         }
     }
 
-    fn settings_changed(&mut self, now: u64) {
-        let settings = match self.octoprint.home.settings(&self.name) {
-            Ok(Stored::Missing) => Settings::default(),
-            Ok(Stored::Good(settings)) => settings,
-            // Perhaps it is half written, and another change follows. Until then the last settings hold.
-            Ok(Stored::Damaged(reason)) => {
-                let file = self.octoprint.home.settings_file(&self.name);
-                return self
-                    .log_once(format!("{} is damaged; keeping the last good settings: {reason}", file.display()));
-            }
-            Err(error) => return self.log_once(format!("{}: keeping the last good settings: {error:#}", self.label)),
-        };
-        self.complaint.forget();
-        if settings == *self.running.settings() {
-            if self.running.consent().given() {
-                // It was off for a moment, in which the supervisor closed the queue.
-                self.send_queue.open();
-            }
-            return;
+    /// Look whether reports may be sent, and take the settings as they are now. Whoever says no, and for whatever doubt,
+    /// the plugin is told that it is switched off.
+    fn look_again(&mut self, now: u64) {
+        let plugin = self.running.plugin().clone();
+        let (sending, settings) = self.permission.decide(&Component::of(&plugin));
+        let settings = if matches!(sending, Sending::Decided(_)) { settings } else { Settings::default() };
+        let sentence = sending.sentence(&self.name);
+        if !sending.is_given() {
+            self.send_queue.close(&sentence);
         }
-        if let Err(error) = self.running.change_settings(settings, now) {
-            tracing::warn!(octoprint = self.octoprint.name, about = self.name, "{error:#}");
+        if !sending.is_doubt() {
+            self.doubt.forget();
+        } else if self.doubt.is_new(&sentence) {
+            self.journal.lifecycle(What::Doubt, &plugin.digest, Some(sentence.clone()));
+            tracing::warn!(plugin = self.label, "{sentence}");
         }
-        self.journal.runs(self.running.plugin(), self.running.settings());
-        tracing::info!(plugin = self.label, "{}", consent_line(&self.running));
-        if self.running.consent().given() {
+        if settings != *self.running.settings() {
+            self.take_settings(settings, now);
+            if !sending.is_doubt() {
+                self.journal.runs(&plugin, self.running.settings());
+                tracing::info!(plugin = self.label, "{sentence}");
+            }
+        }
+        if sending.is_given() && !self.running.is_stopped() {
             self.send_queue.open();
-        } else {
-            self.send_queue.close();
         }
     }
 
-    /// Log once what is wrong with the settings file: one change is often notified several times.
-    fn log_once(&mut self, complaint: String) {
-        if self.complaint.is_new(&complaint) {
-            tracing::warn!(about = self.label, "{complaint}");
+    fn take_settings(&mut self, settings: Settings, now: u64) {
+        let was_stopped = self.running.is_stopped();
+        match self.running.change_settings(settings, now) {
+            Ok(()) if was_stopped => self.say_running(None),
+            Ok(()) => {}
+            Err(error) => {
+                let reason = format!("it is stopped until its settings change: {error:#}");
+                self.send_queue.close(&reason);
+                let digest = self.running.plugin().digest.clone();
+                // The component's own words go into the log, not into the journal.
+                self.journal.lifecycle(What::Refused, &digest, Some(error.to_string()));
+                tracing::warn!(octoprint = self.octoprint.name, about = self.name, "{reason}");
+                self.say_running(Some(reason));
+            }
+        }
+    }
+
+    /// Tell `status` which version runs, or why none does.
+    fn say_running(&self, stopped: Option<String>) {
+        let digest = self.running.plugin().digest.clone();
+        let said = running::write(&self.octoprint.home, &self.name, &Running { digest, stopped });
+        if let Err(error) = said {
+            // 'status' would say something else than what we do.
+            self.send_queue.close("'glassbox status' could not be told that reports are sent");
+            tracing::error!(plugin = self.label, "nothing is sent, as 'glassbox status' could not be told: {error:#}");
         }
     }
 
@@ -331,13 +363,15 @@ impl WorkerThread {
                 self.journal.lifecycle(What::Restarted, &plugin.digest, Some(reason.clone()))
             }
             LifecycleEvent::Quarantined(reason) => {
-                self.journal.lifecycle(What::Quarantined, &plugin.digest, Some(reason.clone()))
+                self.journal.lifecycle(What::Quarantined, &plugin.digest, Some(reason.clone()));
+                self.say_running(Some(format!("it is quarantined: {reason}")));
             }
             LifecycleEvent::RolledBack(reason, failed) => {
                 self.event_queue.now_sees(plugin.policy.clone());
                 self.octoprint.router.changed();
                 self.journal.runs(plugin, self.running.settings());
                 self.journal.lifecycle(What::RolledBack, failed, Some(reason.clone()));
+                self.say_running(None);
                 self.report_rollback(failed.clone(), plugin.clone());
             }
         }

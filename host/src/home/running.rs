@@ -1,0 +1,65 @@
+//! What a running host says of each plugin's instance, in `state/NAME.running.json`, for `status` in another process:
+//! which version runs, or why none does. It counts only while a host runs; that one does is in `lock.rs`.
+
+use super::{Home, make_folder};
+use anyhow::Result;
+use glassbox_util::files::{read_bounded, remove, write_privately};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::PathBuf;
+
+const ENDING: &str = ".running.json";
+
+/// The largest file, in bytes: a digest, and a reason of a few lines.
+const LARGEST: usize = 64 << 10;
+
+/// One plugin's instance for one OctoPrint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Running {
+    /// The digest of the version.
+    pub digest: String,
+    /// Why it does not run; none if it does.
+    pub stopped: Option<String>,
+}
+
+/// Say it. What was said before holds no longer, even if this cannot be written.
+///
+/// # Errors
+/// When what was said before can be neither replaced nor removed.
+pub fn write(home: &Home, name: &str, running: &Running) -> Result<()> {
+    let file = file(home, name);
+    let written = make_folder(&home.state())
+        .and_then(|()| Ok(serde_json::to_vec(running)?))
+        .and_then(|json| write_privately(&file, &json));
+    // A full disk: with no file, `status` judges by the file in `plugins/`.
+    written.or_else(|_| remove(&file).map(drop))
+}
+
+/// What was said last; none if nothing was, or it cannot be read.
+#[must_use]
+pub fn read(home: &Home, name: &str) -> Option<Running> {
+    serde_json::from_slice(&read_bounded(&file(home, name), LARGEST).ok()?).ok()
+}
+
+/// The instance is gone, and there is nothing to say of it any more.
+///
+/// # Errors
+/// When the file is there and cannot be removed.
+pub fn forget(home: &Home, name: &str) -> Result<()> {
+    remove(&file(home, name)).map(drop)
+}
+
+/// What an earlier host said of the instances for this OctoPrint counts no longer. A file that cannot be removed is
+/// replaced when the instance starts.
+pub fn forget_all(home: &Home) {
+    for entry in fs::read_dir(home.state()).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().ends_with(ENDING) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn file(home: &Home, name: &str) -> PathBuf {
+    home.state().join(name.to_string() + ENDING)
+}

@@ -1,0 +1,191 @@
+//! Whether a plugin's reports may leave, and which rule decides. [`Permission`] decides it, from the files as they are
+//! at that moment; the running host asks it right before each report leaves, and `status`, `list` and `doctor` ask the
+//! same. What a request must look like is decided in the sandbox; what was sent so far is in `operations/status.rs`.
+
+mod permission;
+
+pub use permission::{Component, Permission};
+
+use crate::attest::{self, Vouching};
+use crate::home::Home;
+use crate::home::grants::{self, Standing};
+use crate::home::running::{self, Running};
+use anyhow::{Error, Result};
+use glassbox_sandbox::{Consent, consent, digest, examine};
+use std::path::PathBuf;
+
+/// The rule that decides whether anything is sent: the first that says no, in the order of these variants; or else
+/// [`Consent::Given`]. Whatever is not clear is a no.
+#[derive(Debug)]
+pub enum Sending {
+    /// The settings file is not a settings document, so nobody knows what the user wants.
+    DamagedSettings {
+        /// The settings file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The user has decided, or has not yet; or a variable of the environment has.
+    Decided(Consent),
+    /// The plugin, its grant or the configuration cannot be read or used.
+    Unusable(Error),
+    /// Too few auditors vouch for the component.
+    Unvouched(Vouching),
+    /// The operator has not granted all that the plugin asks for: never [`Standing::Granted`].
+    Ungranted(Standing),
+    /// The running host has stopped it, or has not been able to start it: why.
+    Stopped(String),
+}
+
+/// Whether a plugin sends anything for one OctoPrint, for people.
+#[derive(Debug)]
+pub struct Answer {
+    /// The rule that decides.
+    pub sending: Sending,
+    /// Where the variable that decides is set: for the running host rather than for this process.
+    by_host: bool,
+    /// Why the plugin's file does not run, where another version of it does.
+    pub waiting: Option<String>,
+}
+
+impl Sending {
+    /// Whether reports are sent.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        matches!(self, Self::Decided(Consent::Given))
+    }
+
+    /// Whether that is a doubt: what the user or the operator wants cannot be read.
+    #[must_use]
+    pub fn is_doubt(&self) -> bool {
+        matches!(self, Self::DamagedSettings { .. } | Self::Unusable(_))
+    }
+}
+
+impl Sending {
+    /// Find the rule that decides for a plugin of the home, which is that of the OctoPrint: for the version that the
+    /// running host runs, or else for the one in `plugins/`.
+    #[must_use]
+    pub fn of(home: &Home, name: &str) -> Answer {
+        let host = home.running_host();
+        let by_host = host.is_some();
+        let veto = match host {
+            None => consent::process_veto(),
+            // If it cannot be read, reports may be sent: that is what has to be said.
+            Some(host) => host.ok().and_then(|host| {
+                let veto = host.veto?;
+                consent::VARIABLES.into_iter().find(|known| *known == veto)
+            }),
+        };
+        let permission = Permission::new(home, name, veto);
+        let running = if by_host { running::read(home, name) } else { None };
+        let bytes = home.read_plugin(name);
+        let file = bytes.as_ref().ok().map(|bytes| digest(bytes));
+        match running {
+            // What the user wants comes first; then, why it does not run.
+            Some(Running { stopped: Some(reason), .. }) => {
+                let user = permission.of_user().0;
+                let sending = if user.is_given() { Self::Stopped(reason) } else { user };
+                Answer { sending, by_host, waiting: None }
+            }
+            Some(Running { digest, .. }) if file.as_ref() != Some(&digest) => {
+                let sending = permission.decide(&Component { digest: &digest, manifest: None }).0;
+                let waiting = Some(file_of_another_version(home, &permission, name, bytes));
+                Answer { sending, by_host, waiting }
+            }
+            _ => {
+                let sending = match of_file(&permission, name, bytes) {
+                    Ok(sending) => sending,
+                    Err(error) => permission.of_user_or(Self::Unusable(error)),
+                };
+                Answer { sending, by_host, waiting: None }
+            }
+        }
+    }
+
+    /// The sentence that host, `status`, `list` and `doctor` say of the plugin with this name.
+    #[must_use]
+    pub fn sentence(&self, name: &str) -> String {
+        let reason = match self {
+            Self::Decided(Consent::Given) => {
+                return format!("reports are sent while the host runs: {}", Consent::Given);
+            }
+            Self::Decided(consent) => consent.to_string(),
+            Self::DamagedSettings { file, reason } => {
+                format!("the settings file {} is damaged: {reason}", file.display())
+            }
+            Self::Unusable(error) => format!("{error:#}"),
+            Self::Unvouched(vouching) => vouching.advice(name).unwrap_or_default(),
+            Self::Ungranted(standing) => standing.advice(name).unwrap_or_default(),
+            Self::Stopped(reason) => reason.clone(),
+        };
+        format!("nothing is sent: {reason}")
+    }
+}
+
+impl Answer {
+    /// The sentence, and what the user can do about it. `option` is what makes a command be about this OctoPrint, such
+    /// as ` --octoprint one`; empty where there is only one.
+    #[must_use]
+    pub fn in_words(&self, name: &str, option: &str) -> String {
+        let sentence = self.sending.sentence(name);
+        match &self.sending {
+            Sending::DamagedSettings { .. } => {
+                format!("{sentence} (fix it, or start over with: glassbox opt-in {name}{option})")
+            }
+            Sending::Decided(Consent::Variable(_)) if self.by_host => format!("{sentence} where the host was started"),
+            Sending::Decided(Consent::Variable(_)) => format!("{sentence} here"),
+            Sending::Decided(Consent::Refused | Consent::Undecided) => {
+                format!("{sentence} (glassbox opt-in {name}{option})")
+            }
+            _ => sentence,
+        }
+    }
+}
+
+/// The rule for the version in `plugins/`.
+fn of_file(permission: &Permission, name: &str, bytes: Result<Vec<u8>, glassbox_sandbox::Error>) -> Result<Sending> {
+    let bytes = bytes?;
+    let asked = examine(name, &bytes)?;
+    Ok(permission.decide(&Component { digest: &digest(&bytes), manifest: Some(asked.manifest()) }).0)
+}
+
+/// Why the version in `plugins/` does not run although another one does, for people.
+fn file_of_another_version(
+    home: &Home,
+    permission: &Permission,
+    name: &str,
+    bytes: Result<Vec<u8>, glassbox_sandbox::Error>,
+) -> String {
+    let file = home.plugin_file(name);
+    let why = match of_file(permission, name, bytes) {
+        Err(error) => format!("{error:#}"),
+        Ok(Sending::Unvouched(vouching)) => vouching.advice(name).unwrap_or_default(),
+        Ok(Sending::Ungranted(standing)) => standing.advice(name).unwrap_or_default(),
+        Ok(_) => "the journal says why: glassbox journal".into(),
+    };
+    format!("{} is another version, which does not run: {why}", file.display())
+}
+
+/// Whether the user has switched a plugin on. False where that is not clear.
+#[must_use]
+pub fn is_on(home: &Home, name: &str) -> bool {
+    Permission::new(home, name, None).of_user().0.is_given()
+}
+
+/// How what a plugin asks for compares with what was granted to it.
+///
+/// # Errors
+/// When the plugin's component or manifest cannot be used; inside that, when the grant cannot be read.
+pub fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing>, glassbox_sandbox::Error> {
+    let asked = examine(name, bytes)?;
+    Ok(grants::read(home, name).map(|granted| grants::standing(asked.manifest(), granted.as_ref())))
+}
+
+/// Who vouches for a component, and whether those are as many as the operator requires.
+///
+/// # Errors
+/// When `glassbox.toml` cannot be used.
+pub fn vouching(home: &Home, name: &str, bytes: &[u8]) -> Result<Vouching> {
+    Ok(attest::standing(home, home.config()?.policy.as_ref(), name, &digest(bytes)))
+}

@@ -1,0 +1,174 @@
+//! The one function that decides whether a report may leave. It reads the files each time it is asked, and keeps no
+//! yes: what it keeps is what parsing some bytes came to, and it uses that only for the same bytes.
+
+use super::Sending;
+use crate::attest::{self, Vouching};
+use crate::home::Home;
+use crate::home::config::audit_policy::AuditPolicy;
+use crate::home::grants::{self, Standing};
+use crate::home::settings::Stored;
+use anyhow::Result;
+use glassbox_sandbox::{Consent, Manifest, Outgoing, Plugin, Request, Settings, pass};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Decides for one plugin and one OctoPrint.
+#[derive(Debug)]
+pub struct Permission {
+    home: Home,
+    name: String,
+    veto: Option<&'static str>,
+    parsed: Mutex<Parsed>,
+}
+
+/// The version of the plugin that it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Component<'a> {
+    /// Its SHA-256, in hex.
+    pub digest: &'a str,
+    /// What it asks for. None if that is not known, since its file is gone: then it was granted if there is a grant, as
+    /// the host would have stopped it otherwise.
+    pub manifest: Option<&'a Manifest>,
+}
+
+impl<'a> Component<'a> {
+    /// A version that was loaded.
+    #[must_use]
+    pub fn of(plugin: &'a Plugin) -> Self {
+        Self { digest: &plugin.digest, manifest: Some(plugin.policy.manifest()) }
+    }
+}
+
+/// What parsing came to.
+#[derive(Debug, Default)]
+struct Parsed {
+    policy: Last<Option<AuditPolicy>>,
+    /// The digest of a component, and how its manifest compares with the grant.
+    standing: Last<(String, Standing)>,
+}
+
+/// The result for the bytes that were parsed last.
+#[derive(Debug)]
+struct Last<T>(Option<(Vec<u8>, T)>);
+
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Clone> Last<T> {
+    /// The result for these bytes, if they are the same as last time and `fits` says that it is what is asked for.
+    fn get(&self, bytes: &[u8], fits: impl Fn(&T) -> bool) -> Option<T> {
+        let (last, result) = self.0.as_ref()?;
+        (last == bytes && fits(result)).then(|| result.clone())
+    }
+
+    fn put(&mut self, bytes: Vec<u8>, result: T) -> T {
+        self.0 = Some((bytes, result.clone()));
+        result
+    }
+}
+
+impl Permission {
+    /// For a plugin of the home, which is that of the OctoPrint. `veto` is the variable of the environment that forbids
+    /// sending; none if there is none.
+    #[must_use]
+    pub fn new(home: &Home, name: &str, veto: Option<&'static str>) -> Self {
+        Self { home: home.clone(), name: name.into(), veto, parsed: Mutex::default() }
+    }
+
+    /// The rule that decides, by the files as they are now; and the settings, which are empty where they cannot be read.
+    #[must_use]
+    pub fn decide(&self, component: &Component<'_>) -> (Sending, Settings) {
+        let (user, settings) = self.of_user();
+        if !user.is_given() {
+            return (user, settings);
+        }
+        let operator = self.of_operator(component).unwrap_or_else(|error| Some(Sending::Unusable(error)));
+        (operator.unwrap_or(user), settings)
+    }
+
+    /// The same as far as the user decides it: by variables and settings.
+    #[must_use]
+    pub fn of_user(&self) -> (Sending, Settings) {
+        let settings = match self.home.settings(&self.name).unwrap_or_else(|error| Stored::Damaged(format!("{error:#}"))) {
+            Stored::Good(settings) => settings,
+            Stored::Damaged(reason) if self.veto.is_none() => {
+                let file = self.home.settings_file(&self.name);
+                return (Sending::DamagedSettings { file, reason }, Settings::default());
+            }
+            Stored::Missing | Stored::Damaged(_) => Settings::default(),
+        };
+        (Sending::Decided(Consent::decide(&settings, self.veto)), settings)
+    }
+
+    /// What the user decided; where that is a yes, this.
+    #[must_use]
+    pub fn of_user_or(&self, otherwise: Sending) -> Sending {
+        let user = self.of_user().0;
+        if user.is_given() { otherwise } else { user }
+    }
+
+    /// The rule of the operator that says no: `[policy]` or the grant; none if neither does.
+    fn of_operator(&self, component: &Component<'_>) -> Result<Option<Sending>> {
+        let vouching = match self.policy()? {
+            Some(policy) => attest::standing(&self.home, Some(&policy), &self.name, component.digest),
+            None => Vouching::default(),
+        };
+        if !vouching.is_enough() {
+            return Ok(Some(Sending::Unvouched(vouching)));
+        }
+        let standing = self.standing(component)?;
+        Ok((standing != Standing::Granted).then_some(Sending::Ungranted(standing)))
+    }
+
+    fn policy(&self) -> Result<Option<AuditPolicy>> {
+        let bytes = self.home.config_bytes()?;
+        let mut parsed = self.parsed();
+        if let Some(policy) = parsed.policy.get(&bytes, |_| true) {
+            return Ok(policy);
+        }
+        let policy = self.home.parse_config(&bytes)?.policy;
+        Ok(parsed.policy.put(bytes, policy))
+    }
+
+    fn standing(&self, component: &Component<'_>) -> Result<Standing> {
+        let Some(bytes) = grants::bytes(&self.home, &self.name)? else { return Ok(Standing::Waiting) };
+        let mut parsed = self.parsed();
+        if let Some((_, standing)) = parsed.standing.get(&bytes, |(digest, _)| digest == component.digest) {
+            return Ok(standing);
+        }
+        let granted = grants::parse(&self.home, &self.name, &bytes)?;
+        let standing = match component.manifest {
+            Some(asked) => grants::standing(asked, Some(&granted)),
+            None => Standing::Granted,
+        };
+        Ok(parsed.standing.put(bytes, (component.digest.into(), standing)).1)
+    }
+
+    /// Whether a request that this version of the plugin has queued may still leave, as it is.
+    ///
+    /// # Errors
+    /// Why not, for people. It names settings, and no values.
+    pub fn may_leave(&self, request: &Outgoing, plugin: &Plugin) -> Result<(), String> {
+        let (sending, settings) = self.decide(&Component::of(plugin));
+        if !sending.is_given() {
+            return Err(sending.sentence(&self.name));
+        }
+        let again = Request {
+            method: request.method,
+            name: request.name.clone(),
+            fields: request.fields.clone(),
+            user_agent: request.user_agent.clone(),
+        };
+        match pass(again, &plugin.policy, &settings, Consent::Given) {
+            Ok(again) if again == *request => Ok(()),
+            Ok(_) => Err("the settings name another server or id by now".into()),
+            Err(blocked) => Err(blocked.reason),
+        }
+    }
+
+    fn parsed(&self) -> MutexGuard<'_, Parsed> {
+        self.parsed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
