@@ -1,7 +1,7 @@
 //! Audits that are signed, and a host that loads only what enough auditors vouch for.
 
 use crate::support::{
-    ENVIRONMENT, Folder, Home, LONG, Output, Process, STARTED, program, receiver, wait_until, workspace,
+    ENVIRONMENT, Folder, Home, LONG, Output, Process, SILENCE, STARTED, program, receiver, wait_until, workspace,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -183,7 +183,7 @@ fn nothing_runs_for_which_nobody_vouches() {
     require(&home, &[&alice.line], 1);
     let message = home.run(&["run", "--events", "-"]);
     assert_eq!(message.status, Some(2), "{}", message.err);
-    let waits = "counter: waiting: [policy] in glassbox.toml requires 1 of its keys to vouch for it, and 0 do;";
+    let waits = "waiting: [policy] in glassbox.toml requires 1 of its keys to vouch for it, and 0 do;";
     assert!(message.err.contains(waits), "{}", message.err);
     for command in ["status", "settings"] {
         let output = home.run(if command == "status" { &["status"] } else { &["settings", "counter"] });
@@ -191,7 +191,8 @@ fn nothing_runs_for_which_nobody_vouches() {
     }
     let list = home.run(&["list"]).good();
     assert!(
-        list.contains("\n    waiting: [policy] in glassbox.toml requires 1") && list.contains("no valid attestation")
+        list.contains("\n    nothing is sent: waiting: [policy] in glassbox.toml requires 1")
+            && list.contains("no valid attestation")
     );
     // Who vouches is given in any of three ways, and one that cannot be read vouches for nothing.
     sign_version(&home, &alice, "first");
@@ -210,7 +211,7 @@ fn nothing_runs_for_which_nobody_vouches() {
     );
     // An empty list is a list: without its last key nothing is loaded.
     require(&home, &[], 1);
-    assert!(home.run(&["status"]).good().contains("counter: waiting: "));
+    assert!(home.run(&["status"]).good().contains("counter: nothing is sent: waiting: "));
     for (policy, words) in [
         ("[policy]\nrequire = 1\n", "missing field `require_audit_by`"),
         ("[policy]\nrequire_audit_by = [\"a\"]\nrequire = 0\n", "nonzero"),
@@ -220,6 +221,13 @@ fn nothing_runs_for_which_nobody_vouches() {
         let message = home.run(&["run", "--events", "-"]).error();
         assert!(message.contains("glassbox.toml, line ") && message.contains(words), "{message}");
     }
+}
+
+/// What it is told leads to no report.
+fn says_nothing(process: &mut Process, receiver: &Receiver) {
+    let before = receiver.requests().len();
+    process.send(r#"{"event":"Report"}"#);
+    assert_eq!(receiver.wait_for(before + 1, SILENCE).len(), before);
 }
 
 #[test]
@@ -246,15 +254,16 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     process.wait_for_log(&format!(" INFO counter: version {}", short("second")));
     assert_eq!(version(&mut process, &receiver), "second");
 
-    // Its key is taken away: it runs on, and says so; what the key vouches for is taken no more.
+    // Its key is taken away: it runs on, and nothing of it is sent; what the key vouches for is taken no more.
     require(&home, &[&alice.line], 1);
-    process
-        .wait_for_log(&format!("version {} keeps running, but would not be loaded again: waiting: ", short("second")));
-    assert!(home.run(&["status"]).good().contains("counter: waiting: "));
+    let unvouched = |version: &str| format!("version {} runs on, and nothing of it is sent: waiting: ", short(version));
+    process.wait_for_log(&unvouched("second"));
+    says_nothing(&mut process, &receiver);
+    assert!(home.run(&["status"]).good().contains("counter: nothing is sent: waiting: "));
     sign_version(&home, &bob, "third");
     put(&home, &counter("third"));
     process.wait_for_log(&format!("; version {} keeps running\n", short("second")));
-    assert_eq!(version(&mut process, &receiver), "second");
+    says_nothing(&mut process, &receiver);
     require(&home, &[&alice.line, "keys/bob.pub"], 1);
     process.wait_for_log(&format!(" INFO counter: version {}", short("third")));
     assert_eq!(version(&mut process, &receiver), "third");
@@ -264,9 +273,8 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     let corpus = home.0.write("short.jsonl", corpus.lines().take(3).collect::<Vec<_>>().join("\n"));
     let worse = bob.sign(&home.plugin("counter"), &["--corpus", corpus.to_str().unwrap()]);
     assert!(worse.status == Some(1) && worse.out.contains(": fails: It does what the real OctoPrint did"), "{worse:?}");
-    process
-        .wait_for_log(&format!("version {} keeps running, but would not be loaded again: waiting: ", short("third")));
-    assert_eq!(version(&mut process, &receiver), "third");
+    process.wait_for_log(&unvouched("third"));
+    says_nothing(&mut process, &receiver);
     process.signal("TERM");
     let log = process.wait(LONG).log();
     assert!(!log.contains("ERROR"), "{log}");

@@ -1,6 +1,6 @@
 //! Lines that are not events: each is named by its number and costs little, and the next event counts.
 
-use crate::support::{ENVIRONMENT, Home, LONG, PRINT, STARTED, kinds, receiver, wait_until};
+use crate::support::{ENVIRONMENT, Home, LONG, PRINT, SILENCE, STARTED, kinds, receiver, wait_until};
 use std::fs;
 
 /// Feed lines after a start, then a print without a line feed at its end; returns the log's lines
@@ -124,7 +124,7 @@ fn events_that_cannot_be_read_are_an_error() {
 }
 
 #[test]
-fn a_settings_file_that_is_damaged_meanwhile_changes_nothing() {
+fn nothing_is_sent_while_the_settings_file_is_damaged() {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
     let mut host = home.start();
@@ -133,53 +133,71 @@ fn a_settings_file_that_is_damaged_meanwhile_changes_nothing() {
     kinds(&receiver, 3);
     let good = fs::read(home.settings_file()).unwrap();
 
-    let damage = |content: &str| {
+    let damage = |content: &[u8]| {
         let other = home.0.write("half", content);
         fs::rename(other, home.settings_file()).unwrap();
     };
-    let damaged = format!(" WARN {} is damaged; keeping the last good settings: ", home.settings_file().display());
+    let damaged =
+        format!(" WARN tracking: nothing is sent: the settings file {} is damaged: ", home.settings_file().display());
     let complaints = |log: &str| log.matches(&damaged).count();
-    damage("{\"enabled\": fal");
+    damage(b"{\"enabled\": fal");
     host.wait_for_log(&damaged);
     // Other files come and go beside it: nothing is said again.
     home.0.write("home/settings/other.json", "{}");
     home.0.write("home/settings/other.json", "{} ");
     host.send(PRINT);
-    assert_eq!(kinds(&receiver, 4)[3], "print_started");
+    assert_eq!(receiver.wait_for(4, SILENCE).len(), 3);
     assert_eq!(complaints(&host.log()), 1, "{}", host.log());
 
-    damage("[1]");
+    damage(b"[1]");
     wait_until("the second complaint", || complaints(&host.log()) == 2);
     host.send(PRINT);
-    assert_eq!(kinds(&receiver, 5)[4], "print_started");
+    assert_eq!(receiver.wait_for(4, SILENCE).len(), 3);
+    let journal = home.run(&["journal", "--plugin", "tracking"]).good();
+    assert_eq!(journal.matches(" doubt ").count(), 2, "{journal}");
 
-    fs::write(home.settings_file(), &good).unwrap();
-    home.run(&["opt-out", "tracking"]).good();
-    host.wait_for_log(" INFO tracking: nothing is sent: the setting 'enabled' is not true\n");
+    // Once it says yes again, it goes on.
+    damage(&good);
+    wait_until("the yes", || host.log().matches("tracking: reports are sent ").count() == 2);
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 4)[3], "print_started");
     host.close();
     host.wait(LONG).log();
-    assert_eq!(receiver.requests().len(), 5);
+    assert_eq!(kinds(&receiver, 5)[4], "shutdown");
 }
 
 #[test]
-fn settings_that_the_plugin_does_not_accept_change_nothing() {
+fn a_plugin_that_does_not_take_its_settings_is_switched_off_until_it_does() {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
     let mut host = home.start();
     host.send(ENVIRONMENT);
     host.send(STARTED);
     kinds(&receiver, 3);
+    let good = home.settings().to_string();
     home.write_settings("{\"enabled\": true, \"unique_id\": \"me\"}");
-    host.wait_for_log(
-        " WARN plugin 'tracking' does not accept its settings: unique_id must be a version 4 UUID; remove the key to have one made\n",
-    );
+    let why = "it is switched off until it takes its settings: plugin 'tracking' does not accept its settings: unique_id must be \
+               a version 4 UUID; remove the key to have one made\n";
+    host.wait_for_log(&format!(" WARN {why}"));
     host.send(PRINT);
-    assert_eq!(kinds(&receiver, 4)[3], "print_started");
+    assert_eq!(receiver.wait_for(4, SILENCE).len(), 3);
+    let status = home.run(&["status"]).good();
+    assert!(status.contains(&format!("tracking: nothing is sent: {why}")), "{status}");
+
     // Saying no needs nobody's consent.
     home.write_settings("{\"enabled\": false, \"unique_id\": \"me\"}");
-    host.wait_for_log(" INFO tracking: nothing is sent: the setting 'enabled' is not true\n");
+    wait_until("the no", || {
+        home.run(&["status"]).good().contains("nothing is sent: the setting 'enabled' is not true")
+    });
     host.send(PRINT);
+    assert_eq!(receiver.wait_for(4, SILENCE).len(), 3);
+
+    home.write_settings(good);
+    host.wait_for_log(" INFO tracking: reports are sent while the host runs: ");
+    wait_until("it runs again", || home.run(&["status"]).good().contains("tracking: reports are sent while"));
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 4)[3], "print_started");
     host.close();
     host.wait(LONG).log();
-    assert_eq!(receiver.requests().len(), 4);
+    assert_eq!(receiver.requests().len(), 5);
 }

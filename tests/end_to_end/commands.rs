@@ -50,11 +50,14 @@ fn list_and_status_say_whether_anything_is_sent() {
         assert!(list.starts_with("tracking  OctoPrint's anonymous usage tracking\n    "), "{list}");
         assert!(list.ends_with(&format!("\n    {expected}")), "{list}");
     };
+    verdict("nothing is sent: nobody has opted in yet (glassbox opt-in tracking)");
+    home.write_settings("{\"enabled\": true}");
     verdict(
         "nothing is sent: waiting: nobody has granted it anything; 'glassbox grant tracking' shows what it asks for \
          and lets it run, 'glassbox opt-in tracking' also switches it on",
     );
     home.grant();
+    fs::remove_file(home.settings_file()).unwrap();
     verdict("nothing is sent: nobody has opted in yet (glassbox opt-in tracking)");
     home.write_settings("{\"enabled\": true}");
     verdict("reports are sent while the host runs: the setting 'enabled' is true");

@@ -68,7 +68,7 @@ fn opting_in_and_out_of_a_running_host() {
     assert_eq!(receiver.wait_for(5, SILENCE).len(), 4);
 
     home.run(&["opt-in", "tracking"]).good();
-    wait_until("opted in again", || host.log().matches("reports are sent:").count() == 2);
+    wait_until("opted in again", || host.log().matches("reports are sent ").count() == 2);
     host.send(PRINT);
     assert_eq!(kinds(&receiver, 5)[4], "print_started");
     assert_eq!(home.settings(), settings);

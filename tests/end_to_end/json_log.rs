@@ -54,13 +54,13 @@ fn every_line_is_json_whatever_happens() {
     server.send("{\"event\": \"\u{1b}[2J\u{202e}");
     server.event("PrintStarted", json!({"path": "a\u{1b}\n\"b.gcode", "origin": "local"}));
     host.wait_for_log("nothing is sent: nobody has opted in yet");
+    kinds(&receiver, 4);
     home.0.write("home/glassbox.toml", "[[octoprint]]\n\u{202e}url = \"\n");
     host.wait_for_log("keeping the last good configuration");
     home.0.write("home/settings/tracking.json", "{\"enabled\": tru");
-    host.wait_for_log("tracking.json");
+    host.wait_for_log("tracking.json is damaged");
     server.lose_connections();
     host.wait_for_log("listening to OctoPrint again");
-    kinds(&receiver, 4);
     host.signal("TERM");
     let log = host.wait(LONG).log();
 

@@ -25,6 +25,7 @@ mod kill;
 mod load;
 mod mqtt;
 mod network;
+mod no_doubt;
 mod octoprint;
 mod octoprint_real;
 mod octoprint_refused;

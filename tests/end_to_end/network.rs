@@ -65,7 +65,7 @@ pub fn ended(host: Process) -> (Vec<String>, [u64; 3]) {
     let mut said: Vec<_> = log
         .lines()
         .filter(|line| line.starts_with(" WARN ") || line.starts_with(" INFO "))
-        .filter(|line| !line.contains(": reports are sent: "))
+        .filter(|line| !line.contains(": reports are sent while the host runs: "))
         .map(|line| line.trim_start().to_string())
         .collect();
     let tally = said.pop().unwrap_or_default();

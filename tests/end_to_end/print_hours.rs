@@ -124,7 +124,9 @@ fn beside_the_tracker_each_sends_its_own() {
     home.run(&["opt-in", "print-hours"]).good();
     home.run(&["opt-out", "tracking"]).good();
     host.wait_for_log(" INFO tracking: nothing is sent: the setting 'enabled' is not true\n");
-    wait_until("opted in again", || host.log().matches(" INFO print-hours: reports are sent: ").count() == 2);
+    wait_until("opted in again", || {
+        host.log().matches(" INFO print-hours: reports are sent while the host runs: ").count() == 2
+    });
     host.send(DONE);
     assert_eq!(kinds(&ours, 2), ["summary", "summary"]);
     // What was printed between the no and the second yes was not counted.

@@ -17,8 +17,7 @@ fn events_from_a_file() {
     let file = home.0.write("events.jsonl", stream());
     let log = home.command(&["run", "--events"]).arg(file).run().log();
     assert_eq!(kinds(&receiver, 5), DAY);
-    let expected =
-        " INFO tracking: reports are sent: the setting 'enabled' is true\n INFO 5 reports sent, 0 failed, 0 dropped\n";
+    let expected = " INFO tracking: reports are sent while the host runs: the setting 'enabled' is true\n INFO 5 reports sent, 0 failed, 0 dropped\n";
     assert_eq!(log, expected);
     let startup = &receiver.requests()[2];
     assert_eq!(startup.method, "GET");

@@ -67,7 +67,8 @@ impl settings::Guest for Misfit {
         if does("send-in-schema") {
             let _ = hello(&[("first", "a")]);
         }
-        r#"{"properties": {"enabled": {}, "unique_id": {}, "server": {}, "events": {}, "added": {}, "flood": {}}}"#.into()
+        r#"{"properties": {"enabled": {}, "unique_id": {}, "server": {}, "events": {}, "added": {}, "flood": {}}}"#
+            .into()
     }
 
     fn load(document: String) -> Result<String, String> {

@@ -35,7 +35,8 @@ fn write(name: &str, details: &PluginDetails, out: &mut impl Write) -> Result<()
     let one_of_many = details.sending.len() > 1;
     let option = if one_of_many { " --octoprint NAME" } else { "" };
     for (octoprint, sending) in &details.sending {
-        let answer = sending.in_words(name, option);
+        let mut answer = sending.in_words(name, option);
+        sending.waiting.iter().for_each(|waiting| answer += &format!("\n    {waiting}"));
         match answers.iter_mut().find(|(found, _)| *found == answer) {
             Some((_, names)) => names.push(octoprint.display_name()),
             None => answers.push((answer, vec![octoprint.display_name()])),

@@ -24,6 +24,7 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<()> {
             let option = instance.octoprint.option();
             let label = label(instance.octoprint.name.as_deref(), &printable(name, usize::MAX));
             writeln!(out, "{label}: {}", instance.sending.in_words(name, &option))?;
+            instance.sending.waiting.iter().try_for_each(|waiting| writeln!(out, "    {waiting}"))?;
             instance.history.iter().try_for_each(|history| write_history(history, name, &option, &mut out))?;
         }
         plugin.history.iter().try_for_each(|history| write_history(history, name, "", &mut out))?;

@@ -3,9 +3,9 @@
 //! the running host's, which writes down how they stand.
 
 use super::octoprints::KnownOctoPrint;
-use crate::sending::is_on;
 use crate::home::import;
 use crate::home::{BUNDLED_NAME, Home};
+use crate::sending::is_on;
 use crate::sources::octoprint::connection_status::{self, Connection};
 use crate::sources::octoprint::own_tracker::SWITCH;
 use glassbox_util::Advised;

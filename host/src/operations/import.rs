@@ -2,11 +2,11 @@
 //! nobody in. OctoPrint's file is read in [`crate::home::import`].
 
 use super::octoprints::{self, KnownOctoPrint};
-use crate::sending::is_on;
 use super::settings::SettingsEditor;
 use crate::home::import;
 use crate::home::settings_schema::Key;
 use crate::home::{BUNDLED_NAME, Home};
+use crate::sending::is_on;
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_sandbox::Settings;
 use glassbox_util::Advised;

@@ -1,10 +1,10 @@
 //! The plugins of a home: loading one, and listing all.
 
 use super::octoprints::{self, KnownOctoPrint};
-use crate::sending::{self, Answer, Sending};
 use crate::attest::Vouching;
 use crate::home::grants::{self, Standing};
 use crate::home::{BUNDLED, BUNDLED_NAME, Home};
+use crate::sending::{self, Answer, Sending};
 use anyhow::{Result, bail};
 use glassbox_sandbox::{Plugin, Sandbox, digest, examine};
 use std::sync::Arc;

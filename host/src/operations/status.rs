@@ -3,9 +3,9 @@
 
 use super::connections::{self, ConnectionReport};
 use super::octoprints::{self, KnownOctoPrint};
-use crate::sending::{Answer, Sending};
 use crate::home::Home;
 use crate::home::config::octoprint::ALL;
+use crate::sending::{Answer, Sending};
 use anyhow::Result;
 use glassbox_journal::{JournalEntry, Reader, What};
 use glassbox_util::Advised;

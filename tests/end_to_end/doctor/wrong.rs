@@ -52,12 +52,7 @@ fn what_is_wrong_with_plugins() {
     let grant = set_up.home.root().join("grants/tracking.toml");
     let granted = fs::read_to_string(&grant).unwrap();
     fs::write(&grant, granted + "[[[").unwrap();
-    set_up.is(
-        "fail",
-        "grant tracking",
-        "is damaged, so nothing new is loaded",
-        "'glassbox grant tracking' rewrites it",
-    );
+    set_up.is("fail", "grant tracking", "is damaged", "'glassbox grant tracking' rewrites it");
     fs::remove_file(&grant).unwrap();
     set_up.is(
         "warn",

@@ -6,9 +6,9 @@ use super::finding::Finding;
 use crate::home::grants::Standing;
 use crate::home::settings::Stored;
 use crate::operations::octoprints::KnownOctoPrint;
-use crate::sending::standing;
 use crate::plugins::context::label;
 use crate::plugins::loader;
+use crate::sending::standing;
 use glassbox_sandbox::{Consent, Sandbox, consent};
 use std::sync::Arc;
 

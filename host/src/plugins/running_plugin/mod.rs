@@ -226,8 +226,8 @@ impl RunningPlugin {
     /// Apply settings that the user changed. A plugin in quarantine is started again.
     ///
     /// # Errors
-    /// When the plugin does not accept them, or keys that it adds to them cannot be stored. Then it is stopped until its
-    /// settings change again, or another version takes over: it must not go on with what the user has changed.
+    /// When the plugin does not accept them, or keys that it adds to them cannot be stored. Then it is switched off, as it
+    /// must not go on with what the user has changed; it still hears events.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
         self.settings = settings.clone();
         self.next_tick = Some(now);
@@ -241,12 +241,13 @@ impl RunningPlugin {
         };
         if changed.is_err() {
             self.rate = self.instance.take().map(|instance| instance.rate()).or(self.rate);
-            self.resumes = None;
+            (self.settings, self.resumes) = (Settings::default(), None);
+            self.instance = self.instantiate(&Settings::default(), now).ok().map(|(instance, _)| instance);
         }
         changed
     }
 
-    /// Whether it has no instance, and none is planned: it was stopped, or is in quarantine.
+    /// Whether it has no instance, and none is planned: it is in quarantine, or does not even take to be switched off.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.instance.is_none() && self.resumes.is_none()

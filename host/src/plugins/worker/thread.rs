@@ -16,10 +16,10 @@ use crate::plugins::latency_histogram::LatencyHistogram;
 use crate::plugins::log_limit::LogLimit;
 use crate::plugins::messages::{Control, Order};
 use crate::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, Step};
-use crate::record::Recorder;
-use crate::system::{MonotonicClock, Now};
 use crate::plugins::worker::LookAgain;
+use crate::record::Recorder;
 use crate::sending::{Component, Permission, Sending};
+use crate::system::{MonotonicClock, Now};
 use anyhow::{Result, bail};
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Clock;
@@ -65,8 +65,10 @@ pub(super) struct WorkerThread {
     event_queue: Arc<EventQueue<Order>>,
     permission: Arc<Permission>,
     look_again: LookAgain,
-    /// What was last said about a doubt.
-    doubt: Once,
+    /// What was last said about a doubt, or about settings that the plugin does not take.
+    complaint: Once,
+    /// Whether the plugin has not taken the settings as they are now.
+    refused: bool,
     /// Whether OctoPrint's server has started and not stopped, as far as events tell.
     server_run: Arc<AtomicBool>,
     /// Whether it had started before this host did, so that the plugin knows: a startup event that a source makes up
@@ -132,7 +134,8 @@ impl WorkerThread {
             event_queue,
             permission,
             look_again,
-            doubt: Once::default(),
+            complaint: Once::default(),
+            refused: false,
             server_run,
             resumed: same_run,
             unsaved_since: None,
@@ -286,36 +289,39 @@ impl WorkerThread {
         if !sending.is_given() {
             self.send_queue.close(&sentence);
         }
-        if !sending.is_doubt() {
-            self.doubt.forget();
-        } else if self.doubt.is_new(&sentence) {
+        if sending.is_doubt() && self.complaint.is_new(&sentence) {
             self.journal.lifecycle(What::Doubt, &plugin.digest, Some(sentence.clone()));
             tracing::warn!(plugin = self.label, "{sentence}");
         }
-        if settings != *self.running.settings() {
+        if settings != *self.running.settings() || self.refused {
             self.take_settings(settings, now);
-            if !sending.is_doubt() {
+            if !sending.is_doubt() && !self.refused {
+                self.complaint.forget();
                 self.journal.runs(&plugin, self.running.settings());
                 tracing::info!(plugin = self.label, "{sentence}");
             }
         }
-        if sending.is_given() && !self.running.is_stopped() {
+        if sending.is_given() && !self.refused && !self.running.is_stopped() {
             self.send_queue.open();
         }
     }
 
     fn take_settings(&mut self, settings: Settings, now: u64) {
-        let was_stopped = self.running.is_stopped();
-        match self.running.change_settings(settings, now) {
+        let was_stopped = self.refused || self.running.is_stopped();
+        let changed = self.running.change_settings(settings, now);
+        self.refused = changed.is_err();
+        match changed {
             Ok(()) if was_stopped => self.say_running(None),
             Ok(()) => {}
             Err(error) => {
-                let reason = format!("it is stopped until its settings change: {error:#}");
+                let reason = format!("it is switched off until it takes its settings: {error:#}");
                 self.send_queue.close(&reason);
-                let digest = self.running.plugin().digest.clone();
-                // The component's own words go into the log, not into the journal.
-                self.journal.lifecycle(What::Refused, &digest, Some(error.to_string()));
-                tracing::warn!(octoprint = self.octoprint.name, about = self.name, "{reason}");
+                if self.complaint.is_new(&reason) {
+                    let digest = self.running.plugin().digest.clone();
+                    // The component's own words go into the log, not into the journal.
+                    self.journal.lifecycle(What::Refused, &digest, Some(error.to_string()));
+                    tracing::warn!(octoprint = self.octoprint.name, about = self.name, "{reason}");
+                }
                 self.say_running(Some(reason));
             }
         }
