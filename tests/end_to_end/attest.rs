@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Auditors' keys, secret and public, as OpenSSL writes them.
-struct Auditor {
+pub struct Auditor {
     secret: PathBuf,
     line: String,
 }
 
 impl Auditor {
-    fn new(folder: &Folder, name: &str, seed: u8) -> Self {
+    pub fn new(folder: &Folder, name: &str, seed: u8) -> Self {
         let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
         der.extend([seed; 32]);
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
@@ -34,7 +34,7 @@ impl Auditor {
         Self { secret, line: STANDARD.encode(spki) }
     }
 
-    fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", self.line)
     }
 
@@ -43,7 +43,7 @@ impl Auditor {
     }
 }
 
-fn require(home: &Home, keys: &[&str], needed: usize) {
+pub fn require(home: &Home, keys: &[&str], needed: usize) {
     let text = format!("[policy]\nrequire_audit_by = {}\nrequire = {needed}\n", json!(keys));
     fs::write(home.root().join("glassbox.toml"), text).unwrap();
 }
@@ -59,13 +59,13 @@ fn attestations(home: &Home) -> PathBuf {
 }
 
 /// Sign a version that does not lie in the plugin folder yet.
-fn sign_version(home: &Home, auditor: &Auditor, version: &str) {
+pub fn sign_version(home: &Home, auditor: &Auditor, version: &str) {
     let file = home.0.write(&format!("{version}.wasm"), counter(version));
     auditor.sign(&file, &["--out", attestations(home).to_str().unwrap()]).good();
 }
 
 /// A home with a counter that is granted and switched on.
-fn home_with_counter(receiver: &Receiver) -> Home {
+pub fn home_with_counter(receiver: &Receiver) -> Home {
     let home = Home::opted_in(&receiver.url());
     fs::remove_file(home.plugin("tracking")).unwrap();
     fs::write(home.plugin("counter"), counter("first")).unwrap();

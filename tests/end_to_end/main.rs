@@ -30,6 +30,7 @@ mod octoprint;
 mod octoprint_real;
 mod octoprint_refused;
 mod octoprint_status;
+mod permission;
 mod print_hours;
 mod proxy;
 mod push_server;

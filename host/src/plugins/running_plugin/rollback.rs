@@ -82,11 +82,10 @@ impl RunningPlugin {
         let failed = std::mem::replace(&mut self.plugin, previous.plugin);
         let settings = self.settings.clone();
         // With the state that the new version saved last, if it accepts that; else with its own last state.
-        let newest = std::mem::replace(&mut self.state, previous.state);
-        let own = std::mem::replace(&mut self.state, newest);
+        let newest = self.state.clone();
         let mut started = self.instantiate(&settings, now);
         if !matches!(started, Ok((_, true))) {
-            self.state = own;
+            self.state = previous.state;
             started = self.instantiate(&settings, now);
         }
         if let Ok((instance, _)) = started {
@@ -95,7 +94,7 @@ impl RunningPlugin {
             step.notes.push(format!("it was rolled back to version {}", short_digest(&self.plugin.digest)));
             return true;
         }
-        self.plugin = failed;
+        (self.plugin, self.state) = (failed, newest);
         false
     }
 }

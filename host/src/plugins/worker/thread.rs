@@ -266,7 +266,7 @@ impl WorkerThread {
                 self.journal.runs(&plugin, self.running.settings());
                 self.journal.lifecycle(What::Loaded, &plugin.digest, Some(format!("took over from {from}")));
                 tracing::info!(plugin = self.label, "version {to} took over from {from}");
-                self.say_running(None);
+                self.version_changed(now);
                 self.report_running(plugin);
             }
             Err(error) => {
@@ -327,6 +327,14 @@ impl WorkerThread {
         }
     }
 
+    /// Another version runs: perhaps it takes the settings that the last one did not take.
+    fn version_changed(&mut self, now: u64) {
+        self.say_running(None);
+        if self.refused {
+            self.look_again(now);
+        }
+    }
+
     /// Tell `status` which version runs, or why none does.
     fn say_running(&self, stopped: Option<String>) {
         let digest = self.running.plugin().digest.clone();
@@ -377,7 +385,7 @@ impl WorkerThread {
                 self.octoprint.router.changed();
                 self.journal.runs(plugin, self.running.settings());
                 self.journal.lifecycle(What::RolledBack, failed, Some(reason.clone()));
-                self.say_running(None);
+                self.version_changed(self.clock.now());
                 self.report_rollback(failed.clone(), plugin.clone());
             }
         }
