@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod broken_files;
 mod commands;
+mod connections;
 mod consent;
 mod demo;
 mod deploy;

@@ -2,14 +2,18 @@
 //! received it. When to send a request, and whether to send it again, is decided in `worker.rs`.
 
 use super::WITHDRAWN;
+use super::only_to::OnlyTo;
 use crate::net::ConnectError;
+use crate::net::proxy::proxy_for;
 use crate::net::tls_trust::{SharedConnector, TlsTrust};
 use glassbox_sandbox::{Method, Outgoing};
+use std::borrow::Cow;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use ureq::http::StatusCode;
+use ureq::http::{StatusCode, Uri};
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
@@ -52,6 +56,8 @@ pub enum Attempt {
 pub struct HttpClient {
     agent: Agent,
     trust: TlsTrust,
+    /// The one address that it may connect to; any if there is none.
+    only: Option<SocketAddr>,
     state: RequestState,
 }
 
@@ -80,11 +86,12 @@ impl RequestState {
 
 impl HttpClient {
     /// A client without a connection. Servers' certificates must be signed by one of these CAs. While `withdrawn` is
-    /// set, no request begins to leave, even if its connection has just been made.
+    /// set, no request begins to leave, even if its connection has just been made. With `only`, it connects to that
+    /// address and to nothing else, neither a proxy nor a name service.
     #[must_use]
-    pub fn new(trust: &TlsTrust, withdrawn: &Arc<AtomicBool>) -> Self {
+    pub fn new(trust: &TlsTrust, withdrawn: &Arc<AtomicBool>, only: Option<SocketAddr>) -> Self {
         let state = RequestState { written: Arc::default(), withdrawn: withdrawn.clone() };
-        Self { agent: agent(trust, &state, OUTPUT), trust: trust.clone(), state }
+        Self { agent: agent(trust, &state, OUTPUT, only), trust: trust.clone(), only, state }
     }
 
     /// Send a request to its server and wait for the answer.
@@ -103,16 +110,21 @@ impl HttpClient {
         let user_agent = request.user_agent.as_str();
         // The headers need some more.
         let is_large = request.url.len() + request.form.len() > OUTPUT - 1024;
-        let larger = is_large.then(|| agent(&self.trust, &self.state, LARGE));
+        let larger = is_large.then(|| agent(&self.trust, &self.state, LARGE, self.only));
         let agent = larger.as_ref().unwrap_or(&self.agent);
+        let url = match request.method {
+            Method::Get if !request.form.is_empty() => Cow::Owned(format!("{}?{}", request.url, request.form)),
+            _ => Cow::Borrowed(request.url.as_str()),
+        };
+        let url: Uri = url.parse().map_err(|_| Error::BadUri(request.url.clone()))?;
+        let proxy = if self.only.is_some() { None } else { proxy_for(&url) };
         let mut answer = match request.method {
-            Method::Get if request.form.is_empty() => agent.get(&request.url).header("user-agent", user_agent).call(),
-            Method::Get => {
-                let url = format!("{}?{}", request.url, request.form);
-                agent.get(&url).header("user-agent", user_agent).call()
-            }
+            Method::Get => agent.get(url).config().proxy(proxy).build().header("user-agent", user_agent).call(),
             Method::Post => agent
-                .post(&request.url)
+                .post(url)
+                .config()
+                .proxy(proxy)
+                .build()
                 .header("user-agent", user_agent)
                 .header("content-type", "application/x-www-form-urlencoded")
                 .send(request.form.as_bytes()),
@@ -123,8 +135,8 @@ impl HttpClient {
     }
 }
 
-/// An agent whose connections have a write buffer of this many bytes.
-fn agent(trust: &TlsTrust, state: &RequestState, output: usize) -> Agent {
+/// An agent whose connections have a write buffer of this many bytes. It uses no proxy unless a request says so.
+fn agent(trust: &TlsTrust, state: &RequestState, output: usize, only: Option<SocketAddr>) -> Agent {
     let (tls, inner) = trust.for_ureq();
     let config = Agent::config_builder()
         .timeout_global(Some(ATTEMPT))
@@ -141,9 +153,13 @@ fn agent(trust: &TlsTrust, state: &RequestState, output: usize) -> Agent {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .tls_config(tls)
+        .proxy(None)
         .build();
     let connector = ObservedConnector { inner, state: state.clone() };
-    Agent::with_parts(config, connector, DefaultResolver::default())
+    match only {
+        Some(address) => Agent::with_parts(config, connector, OnlyTo(address)),
+        None => Agent::with_parts(config, connector, DefaultResolver::default()),
+    }
 }
 
 /// Makes connections that note whether something was written to them.
@@ -247,7 +263,7 @@ mod tests {
             shown: String::new(),
         };
         let withdrawn = Arc::new(AtomicBool::new(true));
-        let client = HttpClient::new(&TlsTrust::default(), &withdrawn);
+        let client = HttpClient::new(&TlsTrust::default(), &withdrawn, None);
         assert!(matches!(client.send(&request), Attempt::NotSent(reason) if reason == WITHDRAWN));
         let (mut connection, _) = listener.accept().unwrap();
         assert_eq!(connection.read_to_end(&mut Vec::new()).unwrap(), 0, "a byte of it left");

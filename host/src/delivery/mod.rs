@@ -2,6 +2,7 @@
 //! once; again only if the server cannot have received them. What may be sent is not decided here.
 
 mod http_client;
+mod only_to;
 mod outage;
 pub mod send_queue;
 mod worker;

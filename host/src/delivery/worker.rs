@@ -30,7 +30,7 @@ impl Worker {
     pub(super) fn new(queue: Arc<QueueShared>) -> Self {
         let mut state = queue.lock();
         state.trust_changed = false;
-        let (client, outage) = (HttpClient::new(&state.trust, &state.withdrawn), state.outage.take());
+        let (client, outage) = (HttpClient::new(&state.trust, &state.withdrawn, queue.only), state.outage.take());
         drop(state);
         let outage = outage.unwrap_or_else(|| Outage::none(&queue.name));
         Self { client, queue, outage }
@@ -42,7 +42,7 @@ impl Worker {
             let QueuedRequest { request, since, cause } = &waiting;
             let mut state = self.queue.lock();
             if std::mem::take(&mut state.trust_changed) {
-                self.client = HttpClient::new(&state.trust, &state.withdrawn);
+                self.client = HttpClient::new(&state.trust, &state.withdrawn, self.queue.only);
             }
             drop(state);
             let attempt = self.deliver(request, *since);
