@@ -1,13 +1,12 @@
 //! No command makes a connection, or looks up a name, that nobody asked it for. They run in a network of their own, in
 //! which every address is this machine, so that the kernel counts each attempt, wherever it was meant to go.
 
+use crate::namespace::own_network;
 use crate::reload::with_manifest;
 use crate::support::{ENVIRONMENT, Home, PRINT, STARTED, workspace};
 use glassbox::home::BUNDLED;
 use glassbox_tests::skip;
-use nix::sched::{CloneFlags, unshare};
 use std::fs;
-use std::process::Command;
 
 /// A tracker that is not told by its settings where to send. 192.0.2.0/24 is nobody's.
 const STUBBORN: [(&str, &str); 2] =
@@ -58,24 +57,12 @@ fn count(what: impl FnOnce()) -> Counted {
     Counted::now().since(before)
 }
 
-/// Put this thread, and what it starts, into a network of its own, in which this machine has every address; and names are
-/// asked for there too.
-fn isolate(resolv: &str) -> Result<(), String> {
-    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).map_err(|error| format!("it takes root: {error}"))?;
-    let script = format!(
-        "mount --make-rprivate / && mount --bind {resolv} /etc/resolv.conf && ip link set lo up \
-         && ip route add local default dev lo && {{ ip -6 route add local default dev lo || true; }}"
-    );
-    let output = Command::new("sh").args(["-ec", &script]).output().map_err(|error| error.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().into()) }
-}
-
 #[test]
 fn no_command_makes_a_connection_that_was_not_meant() {
     let home = Home::new();
     let resolv = home.0.write("resolv.conf", "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n");
-    if let Err(why) = isolate(resolv.to_str().unwrap()) {
-        return skip(&format!("there is no network of its own for it: {why}"));
+    if let Err(why) = own_network(resolv.to_str().unwrap()) {
+        return skip(&why);
     }
     home.grant();
     let none = Counted::default();
