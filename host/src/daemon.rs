@@ -1,6 +1,7 @@
 //! The running host: wires sources, plugins and delivery together. The supervisor runs on the main thread; each
-//! plugin's instance, the loader, each source of events and the file watchers have threads of their own. An idle
-//! host sleeps until an event comes, a file changes, or a tick is due. The main loop is in
+//! plugin's instance, the loader, each source of events and the file watcher have threads of their own. An idle
+//! host sleeps until an event comes, a file changes, or a tick is due; only where files may change without the system
+//! telling, it looks at them every 5 s. The main loop is in
 //! [`crate::plugins::supervisor::main_loop`].
 
 use crate::delivery::send_queue::Tally;
@@ -94,15 +95,15 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     octoprints.iter().for_each(|octoprint| running::forget_all(&octoprint.home));
     let homes: Vec<_> = octoprints.iter().map(|octoprint| octoprint.home.clone()).collect();
     // Before the first scan, so that no change between the two is missed.
-    let mut watcher = HomeWatcher::start(home, &homes, &control)?;
+    let watcher = HomeWatcher::start(home, &homes, &control)?;
     let loader = loader::start(homes, sandbox, control.clone())?;
     let mut supervisor = Supervisor::new(host, octoprints.clone(), loader);
     supervisor.scan();
-    let mut ended = main_loop::run(&mut supervisor, &messages, &mut watcher, Some(Instant::now() + STARTUP_WAIT));
+    let mut ended = main_loop::run(&mut supervisor, &messages, Some(Instant::now() + STARTUP_WAIT));
     supervisor.started();
     if ended.is_none() {
         start_sources(source, &octoprints)?;
-        ended = main_loop::run(&mut supervisor, &messages, &mut watcher, None);
+        ended = main_loop::run(&mut supervisor, &messages, None);
     }
     drop(watcher);
     let (plugins, unloadable) = supervisor.counts();

@@ -1,7 +1,11 @@
 //! `demo`: the recorded day, what it compares, and what it leaves behind.
 
+use crate::reload::with_manifest;
 use crate::support::{Folder, Home, Output, program, receiver, workspace};
+use glassbox::home::BUNDLED;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -159,4 +163,56 @@ fn a_reader_that_has_had_enough_ends_it() {
     let mut child = program(&["demo", "--speed", "1"]).into_command();
     let output = child.stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+/// A server to which nobody must connect, and its URL.
+fn forbidden() -> (TcpListener, String) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    (server, url)
+}
+
+#[track_caller]
+fn assert_nobody_came(server: &TcpListener) {
+    assert_eq!(server.accept().map(drop).unwrap_err().kind(), ErrorKind::WouldBlock, "somebody connected");
+}
+
+#[test]
+fn a_tracker_that_cannot_be_told_its_server_is_not_played() {
+    let (home, (server, url)) = (Home::new(), forbidden());
+    let manifest = fs::read_to_string(workspace("guest/tracker.toml")).unwrap();
+    let stubborn =
+        manifest.replacen("https://tracking.octoprint.org", &url, 1).replacen(", url_setting = \"server\"", "", 1);
+    assert!(stubborn.contains(&url) && !stubborn.contains("url_setting"), "{stubborn}");
+    fs::write(home.plugin("tracking"), with_manifest(BUNDLED, &stubborn)).unwrap();
+    let message = demo(&["--home", home.root().to_str().unwrap()]).error();
+    let expected =
+        format!("this tracker always sends to {url}/track/{{id}}/{{event}}/: its manifest has no url_setting;");
+    assert!(message.starts_with(&expected), "{message}");
+    assert_nobody_came(&server);
+}
+
+#[test]
+fn a_session_that_names_another_server_is_stopped() {
+    let (folder, (server, url)) = (Folder::new(), forbidden());
+    let events = session(&folder, |events, _| {
+        let line = format!("{{\"t\": 0, \"settings\": {{\"server\": \"{url}/{{id}}/{{event}}/\"}}}}\n");
+        events.insert_str(0, &line);
+    });
+    let message = demo(&["--session", events.to_str().unwrap()]).error();
+    assert!(
+        message.ends_with(" was meant for another server than the demo's own receiver, so it was not sent"),
+        "{message}"
+    );
+    assert_nobody_came(&server);
+}
+
+#[test]
+fn no_proxy_sees_it() {
+    let (proxy, url) = forbidden();
+    for name in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
+        program(&["demo", "--speed", "0"]).env(name, &url).run().good();
+        assert_nobody_came(&proxy);
+    }
 }

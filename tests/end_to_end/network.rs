@@ -2,7 +2,7 @@
 //! by what the log and its summary say. The server is in `faulty.rs`, certificates in `tls.rs`.
 
 use crate::faulty::{Act, Faulty, Heard, certificate_file, good, status};
-use crate::support::{ENVIRONMENT, Home, LONG, Process, START, STARTED, dead_port, names, receiver};
+use crate::support::{ENVIRONMENT, Home, LONG, Process, START, STARTED, names, receiver};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -343,7 +343,7 @@ fn a_name_that_does_not_resolve_is_an_outage() {
 #[test]
 fn a_proxy_that_refuses_is_an_outage() {
     let proxy = Faulty::http(0, vec![Act::Close(b"HTTP/1.1 403 Forbidden\r\n\r\n".into()); 9]);
-    let home = Home::opted_in(&format!("http://127.0.0.1:{}/{{id}}/{{event}}/", dead_port()));
+    let home = Home::opted_in("http://stats.invalid/{id}/{event}/");
     let variable = format!("http://127.0.0.1:{}", proxy.port());
     let mut host = home.command(&["run", "--events", "-", "-v"]).env("HTTP_PROXY", variable).start();
     host.send(ENVIRONMENT);
@@ -351,5 +351,23 @@ fn a_proxy_that_refuses_is_an_outage() {
     host.wait_for_log(CANNOT);
     let (said, tally) = end(host);
     assert!(proxy.heard().iter().all(|heard| heard.request.method == "CONNECT"), "{:?}", proxy.heard());
+    assert!(!proxy.heard().is_empty(), "the proxy was not asked");
     assert_eq!((said.len(), tally), (1, [0, 0, 2]), "{said:?}");
+}
+
+#[test]
+fn what_is_meant_for_this_machine_goes_through_no_proxy() {
+    let proxy = Faulty::http(0, vec![Act::Close(b"HTTP/1.1 403 Forbidden\r\n\r\n".into()); 9]);
+    let receiver = receiver();
+    for host in ["127.0.0.1", "localhost"] {
+        let before = receiver.requests().len();
+        let home = Home::opted_in(&receiver.url().replace("127.0.0.1", host));
+        let variable = format!("http://127.0.0.1:{}", proxy.port());
+        let run = home.command(&["run", "--events", "-"]).env("ALL_PROXY", &variable).env("https_proxy", &variable);
+        run.run_with(format!("{ENVIRONMENT}\n{STARTED}\n").as_bytes()).log();
+        assert_eq!(receiver.requests().len(), before + 4, "{host}");
+        let looked = home.command(&["doctor"]).env("HTTPS_PROXY", &variable).run();
+        assert!(looked.out.contains(": can be reached; nothing was reported by this check"), "{}", looked.out);
+    }
+    assert!(proxy.heard().is_empty(), "{:?}", proxy.heard());
 }

@@ -2,14 +2,18 @@
 //! received it. When to send a request, and whether to send it again, is decided in `worker.rs`.
 
 use super::MayLeave;
+use super::only_to::OnlyTo;
 use crate::net::ConnectError;
+use crate::net::proxy::proxy_for;
 use crate::net::tls_trust::{SharedConnector, TlsTrust};
 use glassbox_sandbox::{Method, Outgoing};
+use std::borrow::Cow;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use ureq::http::StatusCode;
+use ureq::http::{StatusCode, Uri};
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
@@ -54,6 +58,8 @@ pub enum Attempt {
 pub struct HttpClient {
     agent: Agent,
     trust: TlsTrust,
+    /// The one address that it may connect to; any if there is none.
+    only: Option<SocketAddr>,
     current: Current,
 }
 
@@ -103,11 +109,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl HttpClient {
-    /// A client without a connection. Servers' certificates must be signed by one of these CAs.
+    /// A client without a connection. Servers' certificates must be signed by one of these CAs. With `only`, it connects to
+    /// that address and to nothing else, neither a proxy nor a name service.
     #[must_use]
-    pub fn new(trust: &TlsTrust) -> Self {
+    pub fn new(trust: &TlsTrust, only: Option<SocketAddr>) -> Self {
         let current = Current::default();
-        Self { agent: agent(trust, &current, OUTPUT), trust: trust.clone(), current }
+        Self { agent: agent(trust, &current, OUTPUT, only), trust: trust.clone(), only, current }
     }
 
     /// Send a request to its server and wait for the answer.
@@ -137,16 +144,21 @@ impl HttpClient {
         let user_agent = request.user_agent.as_str();
         // The headers need some more.
         let is_large = request.url.len() + request.form.len() > OUTPUT - 1024;
-        let larger = is_large.then(|| agent(&self.trust, &self.current, LARGE));
+        let larger = is_large.then(|| agent(&self.trust, &self.current, LARGE, self.only));
         let agent = larger.as_ref().unwrap_or(&self.agent);
+        let url = match request.method {
+            Method::Get if !request.form.is_empty() => Cow::Owned(format!("{}?{}", request.url, request.form)),
+            _ => Cow::Borrowed(request.url.as_str()),
+        };
+        let url: Uri = url.parse().map_err(|_| Error::BadUri(request.url.clone()))?;
+        let proxy = if self.only.is_some() { None } else { proxy_for(&url) };
         let mut answer = match request.method {
-            Method::Get if request.form.is_empty() => agent.get(&request.url).header("user-agent", user_agent).call(),
-            Method::Get => {
-                let url = format!("{}?{}", request.url, request.form);
-                agent.get(&url).header("user-agent", user_agent).call()
-            }
+            Method::Get => agent.get(url).config().proxy(proxy).build().header("user-agent", user_agent).call(),
             Method::Post => agent
-                .post(&request.url)
+                .post(url)
+                .config()
+                .proxy(proxy)
+                .build()
                 .header("user-agent", user_agent)
                 .header("content-type", "application/x-www-form-urlencoded")
                 .send(request.form.as_bytes()),
@@ -157,8 +169,8 @@ impl HttpClient {
     }
 }
 
-/// An agent whose connections have a write buffer of this many bytes.
-fn agent(trust: &TlsTrust, current: &Current, output: usize) -> Agent {
+/// An agent whose connections have a write buffer of this many bytes. It uses no proxy unless a request says so.
+fn agent(trust: &TlsTrust, current: &Current, output: usize, only: Option<SocketAddr>) -> Agent {
     let (tls, inner) = trust.for_ureq();
     let config = Agent::config_builder()
         .timeout_global(Some(ATTEMPT))
@@ -175,9 +187,13 @@ fn agent(trust: &TlsTrust, current: &Current, output: usize) -> Agent {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .tls_config(tls)
+        .proxy(None)
         .build();
     let connector = ObservedConnector { inner, current: current.clone() };
-    Agent::with_parts(config, connector, DefaultResolver::default())
+    match only {
+        Some(address) => Agent::with_parts(config, connector, OnlyTo(address)),
+        None => Agent::with_parts(config, connector, DefaultResolver::default()),
+    }
 }
 
 /// Makes connections that note whether something was written to them.
@@ -280,7 +296,7 @@ mod tests {
             user_agent: "Test/1".into(),
             shown: String::new(),
         });
-        let client = HttpClient::new(&TlsTrust::default());
+        let client = HttpClient::new(&TlsTrust::default(), None);
         let refused = |attempt: Attempt| matches!(attempt, Attempt::Refused(reason) if reason == "no");
         assert!(refused(client.send(&request, &(Arc::new(|_: &Outgoing| Err("no".to_string())) as MayLeave))));
         listener.set_nonblocking(true).unwrap();

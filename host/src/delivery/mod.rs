@@ -3,6 +3,7 @@
 //! but asked for right before it leaves.
 
 mod http_client;
+mod only_to;
 mod outage;
 pub mod send_queue;
 mod worker;

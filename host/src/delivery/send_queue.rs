@@ -12,6 +12,7 @@ use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Http;
 use glassbox_sandbox::{Outgoing, limits};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub(super) struct QueueShared {
     /// The plugin, for the log.
     pub(super) name: String,
     pub(super) journal: InstanceJournal,
+    /// The one address that requests may go to; any if there is none.
+    pub(super) only: Option<SocketAddr>,
     state: Mutex<State>,
     pub(super) changed: Condvar,
 }
@@ -89,6 +92,17 @@ impl SendQueue {
     /// An empty queue. `name` is for the log; what happens to each request is written to `journal`.
     #[must_use]
     pub fn new(name: &str, journal: &InstanceJournal, trust: TlsTrust) -> Self {
+        Self::make(name, journal, trust, None)
+    }
+
+    /// An empty queue whose requests can go to this address and nowhere else, whatever their URLs say: there is no proxy
+    /// and no name service. For who sends without consent.
+    #[must_use]
+    pub fn only_to(receiver: SocketAddr, name: &str, journal: &InstanceJournal) -> Self {
+        Self::make(name, journal, TlsTrust::default(), Some(receiver))
+    }
+
+    fn make(name: &str, journal: &InstanceJournal, trust: TlsTrust, only: Option<SocketAddr>) -> Self {
         let state = State {
             queue: VecDeque::new(),
             working: false,
@@ -105,6 +119,7 @@ impl SendQueue {
         Self(Arc::new(Handle(Arc::new(QueueShared {
             name,
             journal,
+            only,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }))))

@@ -27,7 +27,7 @@ impl Worker {
     pub(super) fn new(queue: Arc<QueueShared>) -> Self {
         let mut state = queue.lock();
         state.trust_changed = false;
-        let (client, outage) = (HttpClient::new(&state.trust), state.outage.take());
+        let (client, outage) = (HttpClient::new(&state.trust, queue.only), state.outage.take());
         drop(state);
         let outage = outage.unwrap_or_else(|| Outage::none(&queue.name));
         Self { client, queue, outage }
@@ -39,7 +39,7 @@ impl Worker {
             let QueuedRequest { request, cause, .. } = &waiting;
             let mut state = self.queue.lock();
             if std::mem::take(&mut state.trust_changed) {
-                self.client = HttpClient::new(&state.trust);
+                self.client = HttpClient::new(&state.trust, self.queue.only);
             }
             drop(state);
             let attempt = self.deliver(&waiting);

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use std::fmt;
+use std::net::IpAddr;
 use ureq::http::Uri;
 
 /// What kind of server is at an address, which decides what its URL may look like.
@@ -129,6 +130,16 @@ fn has_port(authority: &str) -> bool {
     authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'))
 }
 
+/// Whether a host, as it is written in a URL, is this machine by its name or its address.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return address.to_canonical().is_loopback();
+    }
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base)
@@ -189,5 +200,24 @@ mod tests {
         }
         let error = Address::parse("mqtt://me:secret@b", Peer::Broker).unwrap_err().to_string();
         assert!(!error.contains("secret") && error.contains("must not have a user name or password"), "{error}");
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names_and_addresses() {
+        for host in [
+            "127.0.0.1",
+            "127.9.8.7",
+            "[::1]",
+            "::1",
+            "[::ffff:127.0.0.1]",
+            "localhost",
+            "LocalHost.",
+            "stats.localhost",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["10.0.0.1", "128.0.0.1", "[::2]", "[::ffff:10.0.0.1]", "localhost.example", "notlocalhost", ""] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod connect_error;
+pub mod proxy;
 pub mod reach;
 pub mod stream;
 pub mod timeouts;

@@ -2,9 +2,9 @@
 //! whether what we know of this machine's hardware is true for it.
 
 use crate::net::Address;
+use crate::net::address::is_loopback;
 use crate::system::{SystemHardware, VcGenCmd};
 use glassbox_sandbox::capabilities::{Deny, Hardware, Throttle};
-use std::net::IpAddr;
 use std::path::Path;
 
 /// Where an OctoPrint runs, seen from the host.
@@ -22,9 +22,7 @@ impl Locality {
     /// That of the OctoPrint at this address.
     #[must_use]
     pub fn at(address: &Address) -> Self {
-        let host = address.host();
-        let is_loopback = host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        if is_loopback || host.eq_ignore_ascii_case("localhost") { Self::Here } else { Self::Elsewhere }
+        if is_loopback(address.host()) { Self::Here } else { Self::Elsewhere }
     }
 
     /// Whether the OctoPrint keeps running when the host ends.

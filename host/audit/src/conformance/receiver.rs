@@ -48,6 +48,12 @@ impl Receiver {
         Ok(receiver)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL template of this server, with `{id}` and `{event}`.
     #[must_use]
     pub fn url(&self) -> String {

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use glassbox::delivery::send_queue::SendQueue;
 use glassbox::home::instance_journal::InstanceJournal;
 use glassbox::home::{BUNDLED_NAME, Home};
-use glassbox::net::tls_trust::TlsTrust;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::plugins::worker::save_settings;
 use glassbox::system::SystemRandom;
@@ -53,25 +52,36 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
         None => home.plugin_file(BUNDLED_NAME),
     };
     let receiver = Receiver::start(port)?;
+    let ours = format!("http://{}/", receiver.address());
     let screen = Screen::new(script.last().map_or(0.0, |entry| entry.t));
     screen.line(&format!("home      {}", home.root().display()))?;
     screen.line(&format!("component {}", installed.display()))?;
     screen.line(&format!("receiver  {}", receiver.url()))?;
-    home.change_settings(BUNDLED_NAME, |settings| opt_in(settings, &receiver.url()))?;
+    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
+    let server_setting = server_setting(&plugin)?;
+    home.change_settings(BUNDLED_NAME, |settings| opt_in(settings, server_setting, &receiver.url()))?;
     let end = recorded.last().map_or(0.0, |request| request.t).max(script.last().map_or(0.0, |entry| entry.t));
     let speed = if speed == 0.0 { f64::INFINITY } else { speed };
     let (clock, throttle) = (ManualClock::default(), ManualThrottle::default());
     let player = Player { clock, throttle, home: &home, speed, stop: stop_on_signal()? };
-    let send_queue = SendQueue::new(BUNDLED_NAME, &InstanceJournal::new(None, BUNDLED_NAME), TlsTrust::default());
-    let mut running = start(&home, &player, &send_queue)?;
-    let mut causes = Vec::new();
+    // Nobody consented to anything here, so by construction nothing goes anywhere but to our own receiver.
+    let journal = InstanceJournal::new(None, BUNDLED_NAME);
+    let send_queue = SendQueue::only_to(receiver.address(), BUNDLED_NAME, &journal);
+    let mut running = start(plugin, &home, &player, &send_queue)?;
+    let (mut causes, mut astray) = (Vec::new(), None);
     let finished = player.play(&mut running, &script, end, |moment| {
         // A closed pipe ends it too.
         let shown = screen.moment(moment).is_ok();
         let cause = moment.event.map(|(event, payload)| (event.to_string(), payload.clone()));
         causes.extend(moment.sent.iter().map(|sent| (RecordedRequest::from(sent), cause.clone())));
-        shown
+        // The session may have changed the server in the settings.
+        astray = moment.sent.iter().find(|sent| !sent.url.starts_with(&ours)).map(|sent| sent.name.clone());
+        shown && astray.is_none()
     })?;
+    if let Some(report) = astray {
+        bail!("{report} was meant for another server than the demo's own receiver, so it was not sent");
+    }
     let tally = send_queue.drain(Duration::from_secs(10));
     let received = receiver.wait_for(causes.len(), Duration::from_secs(2));
     if !finished {
@@ -93,13 +103,28 @@ fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
     Ok(from.plugin_file(BUNDLED_NAME))
 }
 
+/// The setting in which the plugin is told its server. One that cannot be told is not played.
+fn server_setting(plugin: &Plugin) -> Result<&str> {
+    match &plugin.policy.manifest().capabilities.http {
+        Some(http) => http.url_setting.as_deref().with_context(|| {
+            format!(
+                "this tracker always sends to {}: its manifest has no url_setting; the demo sends to its own receiver and \
+                 nowhere else, so it cannot show it",
+                http.url
+            )
+        }),
+        // It sends nothing at all.
+        None => Ok("server"),
+    }
+}
+
 /// Opt in, with the settings with which the session was recorded.
-fn opt_in(settings: &mut Settings, server: &str) -> Result<()> {
+fn opt_in(settings: &mut Settings, server_setting: &str, server: &str) -> Result<()> {
     let changes: [(&str, Value); 6] = [
         ("enabled", true.into()),
         ("unique_id", RECORDED_ID.into()),
         ("file_salt", RECORDED_ID.into()),
-        ("server", server.into()),
+        (server_setting, server.into()),
         ("ping", json!(20)),
         ("pong", json!(60)),
     ];
@@ -107,9 +132,7 @@ fn opt_in(settings: &mut Settings, server: &str) -> Result<()> {
 }
 
 /// Start the installed plugin.
-fn start(home: &Home, player: &Player, send_queue: &SendQueue) -> Result<RunningPlugin> {
-    let sandbox = Sandbox::new(Some(&home.cache()))?;
-    let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
+fn start(plugin: Arc<Plugin>, home: &Home, player: &Player, send_queue: &SendQueue) -> Result<RunningPlugin> {
     let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), send_queue.clone());
     let make_capabilities = Box::new(move |_: &Arc<Plugin>| Capabilities {

@@ -9,6 +9,7 @@ mod mqtt;
 mod octoprint;
 mod plugins;
 mod server;
+mod watching;
 
 use super::octoprints::{self, KnownOctoPrint};
 use crate::home::Home;
@@ -53,6 +54,7 @@ pub fn examine(home: &Home, options: &Options) -> Vec<Finding> {
     if home.plugins().is_dir() {
         plugins::check(&examined, &mut findings);
         host::check(&examined, &mut findings);
+        watching::check(&examined, &mut findings);
     }
     octoprint::check(&examined, &mut findings);
     mqtt::check(&examined, &mut findings);

@@ -5,6 +5,7 @@ use super::Examined;
 use super::finding::Finding;
 use crate::home::Home;
 use crate::home::settings::Stored;
+use crate::net::proxy::proxy_for;
 use crate::net::reach;
 use crate::net::{Address, Peer};
 use crate::sending::is_on;
@@ -50,7 +51,7 @@ fn server(home: &Home, name: &str) -> Option<String> {
 
 fn reach(examined: &Examined<'_>, check: String, address: &Address) -> Finding {
     let advice = "check this machine's network, name service (DNS) and clock; until then reports are dropped, not kept";
-    if let Some(proxy) = ureq::Proxy::try_from_env() {
+    if let Some(proxy) = address.to_string().parse().ok().as_ref().and_then(proxy_for) {
         let place = format!("{}:{}", proxy.host(), proxy.port());
         return match reach::connect(proxy.host(), proxy.port()) {
             Ok(_) => Finding::ok(

@@ -1,20 +1,14 @@
 //! The host's main loop: receives messages and has the supervisor act on them, until the host stops.
 
 use super::Supervisor;
-use crate::plugins::messages::{Control, Folder};
-use crate::plugins::watcher::HomeWatcher;
+use crate::plugins::messages::Control;
 use anyhow::Result;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 /// Run until the host is to stop, and return why. With `deadline`, only until all plugins that were there at the
 /// start are loaded, or until then; in that case none is returned.
-pub fn run(
-    supervisor: &mut Supervisor,
-    messages: &Receiver<Control>,
-    watcher: &mut HomeWatcher,
-    deadline: Option<Instant>,
-) -> Option<Result<()>> {
+pub fn run(supervisor: &mut Supervisor, messages: &Receiver<Control>, deadline: Option<Instant>) -> Option<Result<()>> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero() || supervisor.is_settled()) {
@@ -25,12 +19,7 @@ pub fn run(
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match message {
-            Ok(Control::Changed(folder, octoprint)) => {
-                if folder == Folder::Root {
-                    watcher.renew();
-                }
-                supervisor.changed(folder, octoprint.as_deref());
-            }
+            Ok(Control::Changed(folder, octoprint)) => supervisor.changed(folder, octoprint.as_deref()),
             Ok(Control::Loaded(answer)) => supervisor.loaded(answer),
             Ok(Control::Runs { octoprint, name, version }) => supervisor.runs(octoprint, &name, version),
             Ok(Control::RolledBack { octoprint, name, failed, version }) => {

@@ -1,0 +1,154 @@
+//! Whether files of a home may change without a notification: on a file system that others write to, below a mount, or
+//! behind a link.
+
+use super::FOLDERS;
+use super::mounts::{Mount, mounts};
+use crate::attest::PublicKey;
+use crate::home::Home;
+use crate::plugins::messages::Folder;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Why there may be changes without notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// The home is on this file system, which other machines or programs may write to.
+    FileSystem(String),
+    /// Something is mounted here.
+    Mount(PathBuf),
+    /// It is not known what is mounted.
+    UnknownMounts(String),
+    /// This is a symbolic link.
+    Link(PathBuf),
+    /// This file has another name, under which it can be changed.
+    OtherName(PathBuf),
+    /// `[policy]` names this file, which is in no folder that is watched.
+    Elsewhere(PathBuf),
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FileSystem(name) => write!(f, "the home is on {name}, which does not tell of all changes"),
+            Self::Mount(at) => write!(f, "something is mounted at {}", at.display()),
+            Self::UnknownMounts(error) => write!(f, "this system does not say what is mounted where: {error}"),
+            Self::Link(path) => write!(f, "{} is a symbolic link", path.display()),
+            Self::OtherName(path) => write!(f, "{} has another name (a hard link)", path.display()),
+            Self::Elsewhere(path) => write!(f, "the key {} is outside of the home", path.display()),
+        }
+    }
+}
+
+/// Why files of this home may change without a notification; none if they cannot.
+#[must_use]
+pub fn why(home: &Home) -> Option<Unseen> {
+    why_root(home.root()).or_else(|| why_files(home))
+}
+
+fn why_root(root: &Path) -> Option<Unseen> {
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
+    let mut above: Vec<_> = absolute.ancestors().collect();
+    above.reverse();
+    if let Some(link) = above.into_iter().find(|path| path.is_symlink()) {
+        return Some(Unseen::Link(link.into()));
+    }
+    // It has no links in it, but may have '..'.
+    let real = root.canonicalize().unwrap_or(absolute);
+    let mounts = match mounts() {
+        Ok(mounts) => mounts,
+        Err(error) => return Some(Unseen::UnknownMounts(error.to_string())),
+    };
+    foreign_file_system(&real, &mounts)
+        .or_else(|| mounts.into_iter().map(|mount| mount.at).find(|at| at.starts_with(&real)).map(Unseen::Mount))
+}
+
+fn why_files(home: &Home) -> Option<Unseen> {
+    for folder in FOLDERS {
+        let path = folder.path(home);
+        if path.is_symlink() {
+            return Some(Unseen::Link(path));
+        }
+        let found = match folder {
+            Folder::Root => why_file(&home.config_file()),
+            Folder::Settings => why_in(&path, 1),
+            _ => why_in(&path, 0),
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    policy_files(home).iter().find_map(|file| {
+        let is_watched = file.parent() == Some(home.root()) || file.parent() == Some(&Folder::Keys.path(home));
+        if is_watched { why_file(file) } else { Some(Unseen::Elsewhere(file.clone())) }
+    })
+}
+
+/// Why files in a folder, and in as many levels of folders below it, may.
+fn why_in(folder: &Path, levels: usize) -> Option<Unseen> {
+    let mut entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    entries.find_map(|path| {
+        why_file(&path).or_else(|| if levels > 0 && path.is_dir() { why_in(&path, levels - 1) } else { None })
+    })
+}
+
+fn why_file(path: &Path) -> Option<Unseen> {
+    let metadata = path.symlink_metadata().ok()?;
+    if metadata.is_symlink() {
+        return Some(Unseen::Link(path.into()));
+    }
+    #[cfg(unix)]
+    if metadata.is_file() && std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
+        return Some(Unseen::OtherName(path.into()));
+    }
+    None
+}
+
+/// The files with auditors' keys that `[policy]` names; none where the configuration cannot be read.
+pub(super) fn policy_files(home: &Home) -> Vec<PathBuf> {
+    let policy = home.config().ok().and_then(|config| config.policy);
+    let names = policy.into_iter().flat_map(|policy| policy.require_audit_by);
+    names.filter(|name| !PublicKey::is_text(name)).map(|name| home.root().join(name)).collect()
+}
+
+/// File systems on which all that happens goes through this machine's kernel, which tells of it: their numbers in
+/// `statfs(2)`.
+#[cfg(target_os = "linux")]
+const LOCAL: [u32; 16] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // xfs
+    0x9123_683e, // btrfs
+    0xf2f5_2010, // f2fs
+    0x0102_1994, // tmpfs
+    0x8584_58f6, // ramfs
+    0x4d44,      // vfat, msdos
+    0x2011_bab0, // exfat
+    0x7366_746e, // ntfs3
+    0x2fc1_2fc1, // zfs
+    0xca45_1a4e, // bcachefs
+    0x3153_464a, // jfs
+    0x5265_4973, // reiserfs
+    0x3434,      // nilfs
+    0x2405_1905, // ubifs
+    0x72b6,      // jffs2
+];
+
+#[cfg(target_os = "linux")]
+fn foreign_file_system(folder: &Path, mounts: &[Mount]) -> Option<Unseen> {
+    let number = match nix::sys::statfs::statfs(folder) {
+        // Some systems have it with a sign.
+        Ok(found) => found.filesystem_type().0 as u64 & 0xffff_ffff,
+        Err(error) => return Some(Unseen::FileSystem(format!("a file system that cannot be asked ({error})"))),
+    };
+    if LOCAL.iter().any(|local| u64::from(*local) == number) {
+        return None;
+    }
+    // Of several that were mounted at the same place, the last one counts.
+    let covering = mounts.iter().filter(|mount| folder.starts_with(&mount.at));
+    let name = covering.max_by_key(|mount| mount.at.components().count()).map(|mount| mount.kind.clone());
+    Some(Unseen::FileSystem(name.unwrap_or_else(|| format!("a file system with the number {number:#x}"))))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn foreign_file_system(_: &Path, _: &[Mount]) -> Option<Unseen> {
+    None
+}
