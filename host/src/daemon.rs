@@ -7,7 +7,7 @@ use crate::delivery::send_queue::Tally;
 use crate::events::Feed;
 use crate::home::config::mqtt::Broker;
 use crate::home::config::octoprint::Target;
-use crate::home::{Home, LiveConfig};
+use crate::home::{Home, LiveConfig, RunningHost};
 use crate::net::TlsTrust;
 use crate::plugins::context::{HostContext, OctoPrint};
 use crate::plugins::loader;
@@ -21,6 +21,7 @@ use crate::sources::octoprint::{connection_status, follow};
 use crate::sources::{jsonl, mqtt};
 use anyhow::{Context, Result, bail};
 use glassbox_journal::{Journal, JournalEntry, Rules, What};
+use glassbox_sandbox::consent;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -63,7 +64,8 @@ pub struct Summary {
 /// ran.
 pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summary> {
     home.must_exist()?;
-    let _lock = home.lock()?;
+    let veto = consent::process_veto().map(Into::into);
+    let _lock = home.lock(&RunningHost { pid: std::process::id(), veto })?;
     let config = home.config()?;
     let trust = TlsTrust::load(config.ca_file.as_deref())?;
     // Counting fuel costs a little, and only a recording needs it.

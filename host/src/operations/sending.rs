@@ -46,7 +46,7 @@ impl Sending {
         if standing != Standing::Granted {
             return Ok(Self::Ungranted(standing));
         }
-        Ok(match home.settings(name)? {
+        Ok(match home.settings(name) {
             Stored::Damaged(reason) => Self::DamagedSettings { file: home.settings_file(name), reason },
             Stored::Good(settings) => Self::Decided(Consent::decide(&settings, consent::process_veto())),
             Stored::Missing => Self::Decided(Consent::Undecided),
@@ -85,7 +85,7 @@ impl Sending {
 /// Whether the user has switched a plugin on. False where that is not clear.
 #[must_use]
 pub fn is_on(home: &Home, name: &str) -> bool {
-    matches!(home.settings(name), Ok(Stored::Good(settings)) if settings.enabled())
+    matches!(home.settings(name), Stored::Good(settings) if settings.enabled())
 }
 
 /// How what a plugin asks for compares with what was granted to it.

@@ -110,7 +110,7 @@ fn opt_in(settings: &mut Settings, server: &str) -> Result<()> {
 fn start(home: &Home, player: &Player, send_queue: &SendQueue) -> Result<RunningPlugin> {
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
-    let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
+    let settings = home.settings(BUNDLED_NAME).or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), send_queue.clone());
     let make_capabilities = Box::new(move |_: &Plugin| Capabilities {
         http: Box::new(queue.clone()),

@@ -62,7 +62,7 @@ impl Supervisor {
                 let Some(worker) = &instance.worker else { continue };
                 // Opting out takes effect at once, even while the plugin is busy.
                 let settings = octoprint.home.settings(name);
-                if settings.is_ok_and(|settings| matches!(settings, Stored::Good(settings) if !settings.enabled())) {
+                if matches!(settings, Stored::Good(settings) if !settings.enabled()) {
                     worker.close(&octoprint.label(name));
                 }
                 worker.settings_changed();

@@ -95,7 +95,7 @@ impl WorkerThread {
         });
         let server_run = Arc::new(AtomicBool::new(same_run));
         let setup = Setup {
-            settings: home.settings(&name)?.or_empty(&home.settings_file(&name))?,
+            settings: home.settings(&name).or_empty(&home.settings_file(&name))?,
             veto: consent::process_veto(),
             make_capabilities: make_capabilities(&octoprint, &send_queue, &journal, clock),
             save_settings: save_settings(home, &name),
@@ -263,15 +263,14 @@ impl WorkerThread {
 
     fn settings_changed(&mut self, now: u64) {
         let settings = match self.octoprint.home.settings(&self.name) {
-            Ok(Stored::Missing) => Settings::default(),
-            Ok(Stored::Good(settings)) => settings,
+            Stored::Missing => Settings::default(),
+            Stored::Good(settings) => settings,
             // Perhaps it is half written, and another change follows. Until then the last settings hold.
-            Ok(Stored::Damaged(reason)) => {
+            Stored::Damaged(reason) => {
                 let file = self.octoprint.home.settings_file(&self.name);
                 return self
                     .log_once(format!("{} is damaged; keeping the last good settings: {reason}", file.display()));
             }
-            Err(error) => return self.log_once(format!("{}: keeping the last good settings: {error:#}", self.label)),
         };
         self.complaint.forget();
         if settings == *self.running.settings() {
