@@ -131,3 +131,62 @@ impl Hasher for Fnv {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// The smallest component.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn what_is_loaded_is_what_was_checked() {
+        let root = std::env::temp_dir().join(format!("glassbox-cache-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir(&root).unwrap();
+        let (cache, other) = (root.join("cache"), root.join("other"));
+        let engine = Engine::new(&crate::engine::config()).unwrap();
+        let compiled = Component::from_binary(&engine, EMPTY).unwrap().serialize().unwrap();
+        let directory = private(&cache).unwrap();
+        write(&directory, "code", &compiled).unwrap();
+        assert!(read(&engine, &directory, "code").is_some());
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "no temporary file is left");
+
+        // Somebody puts another directory in its place, and we stay with the one that was opened.
+        fs::rename(&cache, &other).unwrap();
+        fs::create_dir(&cache).unwrap();
+        assert!(read(&engine, &directory, "code").is_some());
+        write(&directory, "more", &compiled).unwrap();
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+        assert!(other.join("more").exists());
+
+        // Whatever it is, it is not run, and nothing waits for it.
+        symlink("code", other.join("link")).unwrap();
+        nix::unistd::mkfifo(&other.join("pipe"), Mode::S_IRWXU).unwrap();
+        fs::create_dir(other.join("folder")).unwrap();
+        fs::copy(other.join("code"), other.join("writable")).unwrap();
+        fs::set_permissions(other.join("writable"), fs::Permissions::from_mode(0o620)).unwrap();
+        let mut cut = fs::read(other.join("code")).unwrap();
+        cut.truncate(cut.len() - 1);
+        fs::write(other.join("cut"), cut).unwrap();
+        for name in ["link", "pipe", "folder", "writable", "cut", "none"] {
+            assert!(read(&engine, &directory, name).is_none(), "{name}");
+        }
+        // A link where the file is written is replaced, and not followed.
+        let outside = root.join("outside");
+        fs::write(&outside, "untouched").unwrap();
+        symlink(&outside, other.join("planted")).unwrap();
+        write(&directory, "planted", &compiled).unwrap();
+        assert_eq!(fs::read(&outside).unwrap(), b"untouched");
+        assert!(read(&engine, &directory, "planted").is_some());
+
+        // Neither a link nor a directory that others can use is one of ours.
+        symlink(&other, root.join("linked")).unwrap();
+        assert!(private(&root.join("linked")).is_none());
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o710)).unwrap();
+        assert!(private(&other).is_none());
+        fs::remove_dir_all(root).unwrap();
+    }
+}

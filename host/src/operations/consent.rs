@@ -75,9 +75,10 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decid
         home.must_exist()?;
     }
     let (octoprints, without_config) = match octoprints::all(home) {
-        Ok(all) => (octoprints::choose(home, all, octoprint).map_err(|error| goes_on(&error, NONE))?, None),
+        Ok(all) => (octoprints::choose(home, all, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?, None),
         Err(error) => {
-            let mut found = octoprints::with_settings(home, name, octoprint).map_err(|error| goes_on(&error, NONE))?;
+            let mut found =
+                octoprints::with_settings(home, name, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?;
             if found.is_empty() {
                 found.push(KnownOctoPrint { name: None, home: home.clone() });
             }
@@ -103,7 +104,7 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decid
     let error = if decided.octoprints.is_empty() { error } else { error.context(decided.so_far(octoprints.len())) };
     match one.home.settings(name) {
         Stored::Good(settings) if settings.enabled() => {
-            Err(goes_on(&error, if decided.octoprints.is_empty() { NONE } else { SOME }))
+            Err(goes_on(&error, if decided.octoprints.is_empty() { NONE } else { SOME }, "make the file writable"))
         }
         // It was being written in place.
         _ => Err(error.context("nothing is sent, as the settings do not say yes, but a no could not be written")),
@@ -114,11 +115,16 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decid
 const NONE: &str = "nothing was changed, and reports go on";
 const SOME: &str = "reports of the others go on";
 
-/// What opting out says when it did not happen.
-fn goes_on(error: &Error, changed: &str) -> Error {
+/// What to do where it is not clear which OctoPrint is meant.
+const WHICH: &str = "'glassbox status' shows which there are";
+
+/// What opting out says when it did not happen. `otherwise` is the advice if the error brings none.
+fn goes_on(error: &Error, changed: &str, otherwise: &str) -> Error {
     let (what, advice) = Advised::split(error);
-    let how = advice.map(|advice| advice + "; to stop them meanwhile, ").unwrap_or_default();
-    let advice = format!("{how}stop the host, or start it with the environment variable DO_NOT_TRACK=1");
+    let advice = advice.unwrap_or_else(|| otherwise.into());
+    let advice = format!(
+        "{advice}; to stop them meanwhile, stop the host, or start it with the environment variable DO_NOT_TRACK=1"
+    );
     Advised::new(format!("{what}; {changed} while a host runs"), advice).into()
 }
 
