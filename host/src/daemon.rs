@@ -65,9 +65,8 @@ pub struct Summary {
 /// ran.
 pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summary> {
     home.must_exist()?;
-    let veto = consent::process_veto();
-    let about = RunningHost { pid: std::process::id(), veto: veto.map(Into::into) };
-    let _lock = home.lock(&about)?;
+    let veto = consent::process_veto().map(Into::into);
+    let _lock = home.lock(&RunningHost { pid: std::process::id(), veto })?;
     let config = home.config()?;
     let trust = TlsTrust::load(config.ca_file.as_deref())?;
     // Counting fuel costs a little, and only a recording needs it.

@@ -7,6 +7,7 @@ use clap::Parser;
 use cli::arguments::{Cli, Command};
 use cli::logger;
 use glassbox::home::Home;
+use glassbox::system::owner::act_as_owner_of;
 use glassbox_util::Advised;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -35,7 +36,12 @@ fn main() -> ExitCode {
 /// Run the command. False if it was a check that failed.
 fn execute(cli: Cli) -> anyhow::Result<bool> {
     let given = cli.home.clone();
-    let home = || Ok::<_, anyhow::Error>(Home::at(given.clone().map_or_else(Home::default_root, Ok)?));
+    // Whatever is done with a home is done as its owner.
+    let home = || {
+        let home = Home::at(given.clone().map_or_else(Home::default_root, Ok)?);
+        act_as_owner_of(home.root())?;
+        Ok::<_, anyhow::Error>(home)
+    };
     match cli.command {
         Command::Init => cli::init(&home()?)?,
         Command::Import { file, force, octoprint } => {
@@ -60,6 +66,7 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Audit(options) => return cli::audit(&options),
         #[cfg(feature = "audit")]
         Command::Demo { speed, session, port } => {
+            given.as_deref().map_or(Ok(()), act_as_owner_of)?;
             return cli::demo(given.as_deref(), speed, session.as_deref(), port);
         }
         Command::Policy { name, markdown } => cli::policy(&home()?, &name, markdown)?,

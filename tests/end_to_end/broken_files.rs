@@ -91,12 +91,18 @@ fn an_audit_says_what_is_wrong() {
 
 #[test]
 fn damaged_settings_are_named_with_what_to_do() {
-    let damages: [(Option<&[u8]>, &str); 5] = [
+    let damages: [(Option<&[u8]>, &str); 11] = [
         (Some(b"{\"enabled\": true, \"serv"), "EOF while parsing a string at line 1 column 23"),
         (Some(b"[true]"), "invalid type: sequence, expected a map at line 1 column 0"),
         (Some(&[b' '; 1 << 20]), "it has more than 65536 bytes, which is the limit"),
-        (Some(b"{\"enabled\": \"\xff\"}"), "invalid utf-8 sequence of 1 bytes from index 13"),
+        (Some(b"{\"enabled\": \"\xff\"}"), "it is not UTF-8: invalid utf-8 sequence of 1 bytes from index 13"),
         (None, "it is a folder"),
+        (Some(b""), "it is empty"),
+        (Some(&[0; 99]), "there is nothing but zeros in it"),
+        (Some(b"\xef\xbb\xbf{}"), "it begins with a byte order mark; save it as UTF-8 without one"),
+        (Some(b"\xff\xfe{\0}\0"), "it is UTF-16; save it as UTF-8"),
+        (Some(b"{\"enabled\":false,\"enabled\":true}"), "the key 'enabled' is there twice at line 1 column 32"),
+        (Some(b"{\"enabled\":true,\"events\":{\"a\":1,\"a\":2}}"), "the key 'a' is there twice at line 1 column 38"),
     ];
     let home = Home::new();
     home.grant();

@@ -218,10 +218,16 @@ fn a_command_that_is_about_one_must_know_which() {
     let which = format!(
         "which OctoPrint is meant? {place} names 12 of them: {some}; give one with --octoprint NAME, or '--octoprint all'"
     );
-    for command in ["opt-in", "opt-out", "settings"] {
+    for command in ["opt-in", "settings"] {
         assert_eq!(home.run(&[command, "tracking"]).error(), which);
         let error = home.run(&[command, "tracking", "--octoprint", "shop-99"]).error();
         assert_eq!(error, format!("{place} names no OctoPrint 'shop-99', but {some}"));
+    }
+    // Whoever wanted to opt out must know that they have not.
+    for octoprint in [&[] as &[&str], &["--octoprint", "shop-99"]] {
+        let error = home.command(&["opt-out", "tracking"]).args(octoprint).run().error();
+        assert!(error.contains("; nothing was changed, and reports go on while a host runs; "), "{error}");
+        assert!(error.ends_with("stop the host, or start it with the environment variable DO_NOT_TRACK=1"), "{error}");
     }
     assert!(!home.root().join("settings/tracking.json").exists());
     let out = all(&home, "opt-in", &[]);

@@ -4,7 +4,8 @@
 use super::chain::{Broken, Checker, FILE, Head, Name, Verified};
 use super::open_file::Lock;
 use anyhow::{Context, Result};
-use std::fs::{self, File};
+use glassbox_util::files::{make_folder, open_regular};
+use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,7 @@ pub(super) fn head(folder: &Path) -> Result<Option<Vec<u8>>> {
 pub(super) fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if fs::metadata(file)?.is_file() {
-        File::open(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        open_regular(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }
@@ -99,22 +100,13 @@ pub(super) fn check(folder: &Path, head: Option<&[u8]>) -> Result<Result<Verifie
     Ok(checker.end())
 }
 
-/// Make the folder, accessible to its owner only.
-pub(super) fn make(folder: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(|| format!("making the folder {}", folder.display()))
-}
-
 /// Move the head and all files of lines into a folder `broken-N`, and return its name. Older such folders are
 /// removed if they take too much room.
 pub(super) fn move_aside(folder: &Path) -> Result<String> {
     let numbers = broken_folders(folder)?;
     let name = format!("broken-{}", numbers.last().map_or(0, |(number, _)| *number) + 1);
     let aside = folder.join(&name);
-    make(&aside)?;
+    make_folder(&aside)?;
     // The head last: if we are killed here, lines without a head are still recognized as broken.
     for file in files(folder)?.into_iter().chain([HEAD.to_string()]) {
         match fs::rename(folder.join(&file), aside.join(&file)) {

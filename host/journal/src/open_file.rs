@@ -1,10 +1,12 @@
 //! Files that stay open from line to line, since opening one costs more than writing a line; whether an open
 //! file is still the one in the folder; and the lock between processes.
 
-use super::folder;
 use anyhow::{Context, Result, bail};
+use glassbox_util::files::{make_folder, open_own, open_own_with};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +23,9 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    pub(super) fn open(path: PathBuf, options: &OpenOptions) -> Result<Self> {
-        let open = || {
-            let file = options.open(&path)?;
+    pub(super) fn open(path: PathBuf, options: &mut OpenOptions) -> Result<Self> {
+        let mut open = || {
+            let file = open_own_with(&path, options)?;
             let id = id(&file.metadata()?);
             Ok::<_, std::io::Error>((file, id))
         };
@@ -81,15 +83,23 @@ impl Lock {
     /// Open the file that is locked; the folder is made if it is missing.
     pub(super) fn file(folder: &Path) -> Result<Arc<File>> {
         let path = folder.join("lock");
-        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let open = || open_own(&path);
         let opened = match open() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                folder::make(folder)?;
+                make_folder(folder)?;
                 open()
             }
             opened => opened,
         };
-        Ok(Arc::new(opened.with_context(|| format!("writing {}", path.display()))?))
+        let file = opened.with_context(|| format!("writing {}", path.display()))?;
+        // If others could open it, they could hold it for ever, and nothing would be written.
+        #[cfg(unix)]
+        if let Ok(found) = file.metadata()
+            && found.permissions().mode() & 0o077 != 0
+        {
+            let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
+        }
+        Ok(Arc::new(file))
     }
 
     pub(super) fn take(file: Arc<File>) -> Result<Self> {

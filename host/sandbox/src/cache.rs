@@ -3,67 +3,81 @@
 //! This is the only module with `unsafe`, because loading compiled code means running it. Why that is safe: a
 //! file is loaded only if (1) the file and its directory belong to us and nobody else may write to them (owner
 //! and mode are checked at every use), (2) its name holds the component's digest and wasmtime's hash of
-//! everything that code generation depends on, and (3) it ends with the digest of the bytes before. So what is
-//! loaded is what this wasmtime wrote, unless somebody already runs code as our user. A file is complete when it
-//! gets its name, and nothing writes to it afterwards, so the bytes that were checked are those that are mapped.
-//! (They are mapped to avoid a copy of half a megabyte.)
+//! everything that code generation depends on, and (3) it ends with the digest of the bytes before. Directory and
+//! file are each opened once, no link is followed to them, and what is checked and then loaded is what was opened,
+//! whatever its path leads to by then. So what is loaded is what this wasmtime wrote, unless somebody already runs
+//! code as our user. A file is complete when it gets its name, and nothing writes to it afterwards, so the bytes
+//! that were checked are those that are mapped. (They are mapped to avoid a copy of half a megabyte.)
 #![allow(unsafe_code)]
 
-use crate::check::compilable;
 use crate::{digest, hex};
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use sha2::{Digest, Sha256};
-use std::fs::Metadata;
+use std::fs::{DirBuilder, File};
 use std::hash::{Hash, Hasher};
-use std::io::{Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Bytes of a SHA-256 digest in hex.
 const DIGEST: u64 = 64;
 
-/// Load the component's compiled code from `directory`, or compile it and put it there. `name` is the digest of
-/// `bytes`. Where the cache cannot be used the component is just compiled: without it a start is slower, no more.
+/// Load a component's compiled code from `directory`, or `compile` it and put it there. `digest` is the component's.
+/// Where the cache cannot be used it is just compiled: without it a start is slower, no more.
 ///
 /// # Errors
-/// Why it does not compile, one entry for each reason.
-pub fn load(engine: &Engine, directory: Option<&Path>, bytes: &[u8], name: &str) -> Result<Component, Vec<String>> {
-    let file = directory.and_then(private).map(|directory| directory.join(file_name(engine, name)));
-    if let Some(component) = file.as_deref().and_then(|file| read(engine, file)) {
+/// Those of `compile`.
+pub fn load<E>(
+    engine: &Engine,
+    directory: Option<&Path>,
+    digest: &str,
+    compile: impl FnOnce() -> Result<Component, E>,
+) -> Result<Component, E> {
+    let directory = directory.and_then(private);
+    let file = file_name(engine, digest);
+    if let Some(component) = directory.as_ref().and_then(|directory| read(engine, directory, &file)) {
         return Ok(component);
     }
-    compilable(bytes)?;
-    // A compiler is large: a panic in it, over somebody's file, must not end the host.
-    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
-    let compiled = compiled.map_err(|_| vec!["the compiler panicked".into()])?;
-    let component = compiled.map_err(|error| vec![format!("{error:#}")])?;
-    if let Some(file) = file
+    let component = compile()?;
+    if let Some(directory) = directory
         && let Ok(compiled) = component.serialize()
     {
         // If that fails, the next start compiles again.
-        let _ = write(&file, &compiled);
+        let _ = write(&directory, &file, &compiled);
     }
     Ok(component)
 }
 
-fn read(engine: &Engine, file: &Path) -> Option<Component> {
-    // The directory is ours alone, so nobody replaces the file between this check and reading it.
-    let found = std::fs::symlink_metadata(file).ok()?;
-    if !found.is_file() || !is_ours(&found, 0o022) || !is_whole(file, found.len()).ok()? {
-        return None;
-    }
-    // SAFETY: the checks above; see the module's documentation. `write` wrote this file, running as us.
-    unsafe { Component::deserialize_file(engine, file) }.ok()
+/// Open a file in the directory; no link is followed, and no pipe keeps us waiting.
+fn open(directory: &File, name: &str, flags: OFlag) -> io::Result<File> {
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    Ok(openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
 }
 
-/// Whether the file, `length` bytes long, ends with the digest of the bytes before that.
-fn is_whole(file: &Path, length: u64) -> std::io::Result<bool> {
-    let mut file = std::fs::File::open(file)?;
+fn read(engine: &Engine, directory: &File, name: &str) -> Option<Component> {
+    let file = open(directory, name, OFlag::O_RDONLY).ok()?;
+    if !file.metadata().ok()?.is_file() || !is_ours(&file, 0o022) || !is_whole(&file).ok()? {
+        return None;
+    }
+    // Wasmtime takes a path: this one leads to the file that is open.
+    let path = format!("/dev/fd/{}", file.as_raw_fd());
+    // SAFETY: the checks above; see the module's documentation. `write` wrote this file, running as us.
+    unsafe { Component::deserialize_file(engine, path) }.ok()
+}
+
+/// Whether the file ends with the digest of the bytes before that.
+fn is_whole(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
     let mut hasher = Sha256::new();
     // In pieces: read as a whole, it would take as much memory again as the code itself.
     let mut piece = [0; 16 << 10];
-    let mut compiled = (&mut file).take(length.saturating_sub(DIGEST));
+    let mut compiled = file.take(length.saturating_sub(DIGEST));
     while let read @ 1.. = compiled.read(&mut piece)? {
         hasher.update(&piece[..read]);
     }
@@ -72,46 +86,36 @@ fn is_whole(file: &Path, length: u64) -> std::io::Result<bool> {
     Ok(hex(&hasher.finalize()).as_bytes() == expected)
 }
 
-fn write(file: &Path, compiled: &[u8]) -> std::io::Result<()> {
-    let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = std::fs::File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.write(true).create(true).truncate(true).open(&temporary)?;
+fn write(directory: &File, name: &str, compiled: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let temporary = format!("{name}.{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    // One that a crash has left has a name of ours.
+    let _ = unlinkat(directory, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+    let mut out = open(directory, &temporary, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
     out.write_all(compiled)?;
     out.write_all(digest(compiled).as_bytes())?;
-    drop(out);
-    std::fs::rename(&temporary, file)
+    Ok(renameat(directory, temporary.as_str(), directory, name)?)
 }
 
-fn file_name(engine: &Engine, name: &str) -> String {
+fn file_name(engine: &Engine, digest: &str) -> String {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{name}-{:016x}.cwasm", hasher.finish())
+    format!("{digest}-{:016x}.cwasm", hasher.finish())
 }
 
-/// The directory, created if it is missing; none unless it is ours alone.
-fn private(directory: &Path) -> Option<PathBuf> {
-    #[cfg(unix)]
-    if !directory.exists() {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().mode(0o700).create(directory).ok()?;
-    }
-    let found = std::fs::symlink_metadata(directory).ok()?;
-    (found.is_dir() && is_ours(&found, 0o077)).then(|| directory.to_path_buf())
+/// The directory, created if it is missing, and open; none unless it is ours alone.
+fn private(directory: &Path) -> Option<File> {
+    // If it cannot be created it may be there already.
+    let _ = DirBuilder::new().mode(0o700).create(directory);
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let open = File::from(nix::fcntl::open(directory, flags, Mode::empty()).ok()?);
+    is_ours(&open, 0o077).then_some(open)
 }
 
 /// Whether it belongs to us and grants none of the `forbidden` permissions.
-#[cfg(unix)]
-fn is_ours(found: &Metadata, forbidden: u32) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & forbidden == 0
-}
-
-/// Elsewhere there is no such check, so there is no cache.
-#[cfg(not(unix))]
-fn is_ours(_: &Metadata, _: u32) -> bool {
-    false
+fn is_ours(open: &File, forbidden: u32) -> bool {
+    let found = open.metadata();
+    found.is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & forbidden == 0)
 }
 
 /// FNV-1a: the same in every build, as `DefaultHasher` does not promise to be.
@@ -125,5 +129,64 @@ impl Hasher for Fnv {
     }
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// The smallest component.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn what_is_loaded_is_what_was_checked() {
+        let root = std::env::temp_dir().join(format!("glassbox-cache-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir(&root).unwrap();
+        let (cache, other) = (root.join("cache"), root.join("other"));
+        let engine = Engine::new(&crate::engine::config()).unwrap();
+        let compiled = Component::from_binary(&engine, EMPTY).unwrap().serialize().unwrap();
+        let directory = private(&cache).unwrap();
+        write(&directory, "code", &compiled).unwrap();
+        assert!(read(&engine, &directory, "code").is_some());
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "no temporary file is left");
+
+        // Somebody puts another directory in its place, and we stay with the one that was opened.
+        fs::rename(&cache, &other).unwrap();
+        fs::create_dir(&cache).unwrap();
+        assert!(read(&engine, &directory, "code").is_some());
+        write(&directory, "more", &compiled).unwrap();
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+        assert!(other.join("more").exists());
+
+        // Whatever it is, it is not run, and nothing waits for it.
+        symlink("code", other.join("link")).unwrap();
+        nix::unistd::mkfifo(&other.join("pipe"), Mode::S_IRWXU).unwrap();
+        fs::create_dir(other.join("folder")).unwrap();
+        fs::copy(other.join("code"), other.join("writable")).unwrap();
+        fs::set_permissions(other.join("writable"), fs::Permissions::from_mode(0o620)).unwrap();
+        let mut cut = fs::read(other.join("code")).unwrap();
+        cut.truncate(cut.len() - 1);
+        fs::write(other.join("cut"), cut).unwrap();
+        for name in ["link", "pipe", "folder", "writable", "cut", "none"] {
+            assert!(read(&engine, &directory, name).is_none(), "{name}");
+        }
+        // A link where the file is written is replaced, and not followed.
+        let outside = root.join("outside");
+        fs::write(&outside, "untouched").unwrap();
+        symlink(&outside, other.join("planted")).unwrap();
+        write(&directory, "planted", &compiled).unwrap();
+        assert_eq!(fs::read(&outside).unwrap(), b"untouched");
+        assert!(read(&engine, &directory, "planted").is_some());
+
+        // Neither a link nor a directory that others can use is one of ours.
+        symlink(&other, root.join("linked")).unwrap();
+        assert!(private(&root.join("linked")).is_none());
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o710)).unwrap();
+        assert!(private(&other).is_none());
+        fs::remove_dir_all(root).unwrap();
     }
 }

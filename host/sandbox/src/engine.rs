@@ -2,13 +2,16 @@
 //! compiled and linked, ready to be instantiated.
 
 use crate::bindings::TrackerPre;
+#[cfg(unix)]
+use crate::cache;
 use crate::instance::State;
-use crate::{Error, Inspection, Policy, Stage, bindings, cache, check, digest, limits, manifest::Manifest};
+use crate::{Error, Inspection, Policy, Stage, bindings, check, digest, limits, manifest::Manifest};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::Thread;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, WasmFeatures};
 
 /// The engine; a process needs one. It starts a thread, the watchdog, which ends with it and the last of its plugins.
@@ -52,6 +55,15 @@ pub fn examine(name: &str, bytes: &[u8]) -> Result<Policy, Error> {
     policy.filter(|_| reasons.is_empty()).ok_or(Error { plugin: name.into(), stage, reasons })
 }
 
+/// Compile a component that has been checked.
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<String>> {
+    check::compilable(bytes)?;
+    // A compiler is large: a panic in it, over somebody's file, must not end the host.
+    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
+    let compiled = compiled.map_err(|_| vec!["the compiler panicked".into()])?;
+    compiled.map_err(|error| vec![format!("{error:#}")])
+}
+
 impl Sandbox {
     /// A new engine. `cache` is a directory for compiled code, created if it is missing; none to compile each time.
     ///
@@ -83,7 +95,12 @@ impl Sandbox {
         let policy = examine(name, bytes)?;
         let digest = digest(bytes);
         let wrong = |reasons| Error { plugin: name.into(), stage: Stage::Compile, reasons };
-        let component = cache::load(&self.engine, self.cache.as_deref(), bytes, &digest).map_err(wrong)?;
+        let compile = || compile(&self.engine, bytes);
+        #[cfg(unix)]
+        let component = cache::load(&self.engine, self.cache.as_deref(), &digest, compile).map_err(wrong)?;
+        // Elsewhere it cannot be checked whether a file is ours, so there is no cache.
+        #[cfg(not(unix))]
+        let component = compile().map_err(wrong)?;
         let pre = self.linker.instantiate_pre(&component).and_then(TrackerPre::new);
         let pre = pre.map_err(|error| Error::new(name, Stage::Link, format!("{error:#}")))?;
         let (policy, watchdog) = (Arc::new(policy), self.watchdog.clone());

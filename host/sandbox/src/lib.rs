@@ -57,7 +57,7 @@
 
 #[cfg(feature = "engine")]
 mod bindings;
-#[cfg(feature = "engine")]
+#[cfg(all(unix, feature = "engine"))]
 mod cache;
 pub mod capabilities;
 mod check;

@@ -38,6 +38,9 @@ pub enum SettingsError {
     /// The value of this key would have to be an object, for the path to go on.
     #[error("'{0}' is not an object")]
     NoWay(String),
+    /// The document would be too long afterwards.
+    #[error("the settings would have more than {limit} bytes", limit = limits::SETTINGS)]
+    Full,
     /// A component asks for more than it may add.
     #[error("it is more than {key} bytes for a key, {all} in all, or half of what fits into the settings",
         key = limits::ADDED_KEY, all = limits::ADDED)]

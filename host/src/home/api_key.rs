@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::{must_be_private, read_bounded};
+use glassbox_util::files::{self, read_bounded};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub const VARIABLE: &str = "GLASSBOX_API_KEY";
 pub const CREDENTIAL: &str = "octoprint-api-key";
 
 /// What it is called in messages.
-pub const WHAT: &str = "the API key";
+const WHAT: &str = "the API key";
 /// The longest key, in bytes.
 const LONGEST: usize = 256;
 /// The largest file with a key, in bytes.
@@ -49,7 +49,7 @@ impl ApiKey {
     /// # Errors
     /// When the file cannot be read, others can read it too, or it does not hold a key; with advice.
     pub fn read(file: &Path) -> Result<Self> {
-        must_be_private(file, WHAT)?;
+        must_be_private(file)?;
         Self::from_file(file)
     }
 
@@ -90,6 +90,20 @@ impl ApiKey {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+/// Check that only its owner can read a file with a key in it.
+///
+/// # Errors
+/// When others can read it, it is not a regular file, or there is none; with advice.
+pub fn must_be_private(file: &Path) -> Result<()> {
+    files::must_be_private(file, WHAT).map_err(|error| match error.downcast::<Advised>() {
+        Ok(Advised { what, advice: Some(advice), .. }) => {
+            Advised::new(what, format!("{advice}, or set ${VARIABLE} instead")).into()
+        }
+        Ok(other) => other.into(),
+        Err(other) => other,
+    })
 }
 
 #[cfg(test)]

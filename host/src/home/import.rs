@@ -5,14 +5,16 @@
 use super::{Home, make_folder};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::{read_bounded, write_atomically};
+use glassbox_util::files::{read_bounded, write_privately};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The largest configuration, in bytes. With many plugins one has about 100 KB.
 const LARGEST: usize = 4 << 20;
+
+/// The largest file that remembers where a configuration is, in bytes.
+const LARGEST_SOURCE: usize = 64 << 10;
 
 /// What OctoPrint's configuration says about its own tracker.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,13 +97,13 @@ fn parse(text: &str) -> Result<Plugins, String> {
 pub fn remember(home: &Home, plugin: &str, file: &Path) -> Result<()> {
     make_folder(&home.state())?;
     let file = file.canonicalize().with_context(|| format!("looking for {}", file.display()))?;
-    write_atomically(&memory(home, plugin), (serde_json::to_string(&Source { file })? + "\n").as_bytes())
+    write_privately(&memory(home, plugin), (serde_json::to_string(&Source { file })? + "\n").as_bytes())
 }
 
 /// The file that a plugin's settings were imported from, if OctoPrint's own tracker is still on by that file.
 #[must_use]
 pub fn still_on(home: &Home, plugin: &str) -> Option<PathBuf> {
-    let source: Source = serde_json::from_slice(&fs::read(memory(home, plugin)).ok()?).ok()?;
+    let source: Source = serde_json::from_slice(&read_bounded(&memory(home, plugin), LARGEST_SOURCE).ok()?).ok()?;
     read(&source.file).is_ok_and(|theirs| theirs.is_on).then_some(source.file)
 }
 

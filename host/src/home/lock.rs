@@ -1,67 +1,170 @@
-//! The lock of a running host, which is also how others see whether one runs: at most one host for each home.
+//! The two locks of a home: that of the running host, which is also how others see that one runs and what they must
+//! know of it; and that of the settings, held while they are changed. Nobody but the home's owner can hold them.
 
-use super::Home;
+use super::{Home, check_name, make_folder};
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
-use std::fs;
-use std::path::PathBuf;
+use glassbox_util::files::{is_at, open_own, read_bounded, renew_own};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-/// What others must know of the running host.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+/// How long to wait for the settings' lock: whoever has it reads and writes one file.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest description of a running host, in bytes.
+const LARGEST: usize = 4096;
+
+/// What others must know about the running host; it is kept in the file that the host locks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct RunningHost {
     /// Its process.
     pub pid: u32,
-    /// The variable of its environment that forbids sending; none if there is none.
+    /// The variable in its own environment that forbids sending, if there is one.
     pub veto: Option<String>,
 }
 
 impl Home {
-    /// The host that runs with this home; none if none does.
-    #[must_use]
-    pub fn running_host(&self) -> Option<Result<RunningHost, String>> {
-        self.is_running().then(|| {
-            let bytes = std::fs::read(self.lock_file()).map_err(|error| error.to_string())?;
-            serde_json::from_slice(&bytes).map_err(|error| error.to_string())
-        })
+    fn lock_file(&self) -> PathBuf {
+        self.root().join("run.lock")
     }
 
     /// Whether a host runs with this home.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let locked = fs::File::open(self.lock_file()).map(|file| file.try_lock_shared());
-        matches!(locked, Ok(Err(fs::TryLockError::WouldBlock)))
+        // One that cannot be opened is not the lock of a host.
+        let locked = open_lock(&self.lock_file(), false).map(|file| file.try_lock_shared());
+        matches!(locked, Ok(Err(TryLockError::WouldBlock)))
     }
 
-    fn lock_file(&self) -> PathBuf {
-        self.root().join("run.lock")
-    }
-
-    /// Lock the home for the one host that runs with it, until the returned file is dropped.
+    /// What is known about the host that runs with this home; none if none runs.
     ///
     /// # Errors
-    /// When another host has locked it, or the file cannot be made or locked.
-    pub fn lock(&self, about: &RunningHost) -> Result<fs::File> {
+    /// Inside, why that cannot be read though one runs, in words.
+    #[must_use]
+    pub fn running_host(&self) -> Option<Result<RunningHost, String>> {
+        let mut about = Err(String::new());
+        // One that has just started has the lock a moment before it has written.
+        for pause in [0, 20, 100] {
+            sleep(Duration::from_millis(pause));
+            if !self.is_running() {
+                return None;
+            }
+            let read = read_bounded(&self.lock_file(), LARGEST).map_err(|error| error.to_string());
+            about = read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+            if about.is_ok() {
+                break;
+            }
+        }
+        Some(about.map_err(|reason| format!("{} says nothing about it: {reason}", self.lock_file().display())))
+    }
+
+    /// Lock the home for the one host that runs with it, until the returned file is dropped; and write down what
+    /// others must know `about` it.
+    ///
+    /// # Errors
+    /// When another host has locked it, or the file cannot be made, locked or written; with advice.
+    pub fn lock(&self, about: &RunningHost) -> Result<File> {
         let file = self.lock_file();
-        let lock = fs::File::create(&file).with_context(|| format!("writing {}", file.display()))?;
+        let mut lock = open_lock(&file, true).map_err(|error| {
+            let what = format!("{} cannot be used: {error}", file.display());
+            Advised::new(what, "check that no host runs with this home, and remove it")
+        })?;
         let mut locked = lock.try_lock();
         for _ in 0..5 {
             // `is_running` in another process may hold it for a moment.
-            if matches!(locked, Err(fs::TryLockError::WouldBlock)) {
-                std::thread::sleep(std::time::Duration::from_millis(20));
+            if matches!(locked, Err(TryLockError::WouldBlock)) {
+                sleep(Duration::from_millis(20));
                 locked = lock.try_lock();
             }
         }
         match locked {
-            Ok(()) => {
-                serde_json::to_writer(&lock, about)?;
-                Ok(lock)
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let what = format!("another glassbox runs with the home {}", self.root().display());
+                return Err(Advised::new(what, "stop it, or choose another home with --home").into());
             }
-            Err(fs::TryLockError::WouldBlock) => Err(Advised::new(
-                format!("another glassbox runs with the home {}", self.root().display()),
-                "stop it, or choose another home with --home",
-            )
-            .into()),
-            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
+            Err(TryLockError::Error(error)) => return Err(error).context(format!("locking {}", file.display())),
         }
+        let text = serde_json::to_string(about)? + "\n";
+        let written = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
+        written.with_context(|| format!("writing {}", file.display()))?;
+        Ok(lock)
+    }
+
+    /// Lock the settings folder, until the returned file is dropped. None where nothing can be made in the folder, so
+    /// that there can be no lock, though a settings file in it may be writable.
+    pub(super) fn lock_settings(&self, name: &str) -> Result<Option<File>> {
+        check_name(name)?;
+        make_folder(&self.settings_folder())?;
+        let file = self.settings_folder().join(".lock");
+        let end = Instant::now() + SETTINGS_TIMEOUT;
+        loop {
+            let lock = match open_private_lock(&file) {
+                Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                    return Ok(None);
+                }
+                Err(error) => {
+                    let what = format!("{} cannot be used: {error}", file.display());
+                    return Err(Advised::new(what, "remove it").into());
+                }
+                Ok(lock) => lock,
+            };
+            match lock.try_lock() {
+                // Somebody may have put another one in its place before we had it.
+                Ok(()) if is_at(&file, &lock) => return Ok(Some(lock)),
+                Err(TryLockError::Error(error)) => return Err(error).context(format!("locking {}", file.display())),
+                _ if Instant::now() >= end => {
+                    let seconds = SETTINGS_TIMEOUT.as_secs();
+                    let what = format!("another process has kept {} locked for {seconds} s", file.display());
+                    return Err(Advised::new(what, "end that process, a glassbox that hangs, and try again").into());
+                }
+                _ => sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+/// Open the lock of the running host; if it is ours, nobody else can hold it from now on. `make` it if it is missing.
+fn open_lock(file: &Path, make: bool) -> io::Result<File> {
+    if !make {
+        fs::symlink_metadata(file)?;
+    }
+    let lock = open_own(file)?;
+    #[cfg(unix)]
+    if !is_private(&lock.metadata()?) {
+        use std::os::unix::fs::PermissionsExt;
+        // It is replaced only by hand, as a host may be holding it.
+        let _ = lock.set_permissions(fs::Permissions::from_mode(0o600));
+    }
+    Ok(lock)
+}
+
+/// Open the lock of the settings. One that others can open, who could hold it for ever, is replaced by a new one.
+fn open_private_lock(file: &Path) -> io::Result<File> {
+    match open_own(file) {
+        Ok(lock) if is_private(&lock.metadata()?) => return Ok(lock),
+        Ok(_) => {}
+        // A folder cannot be replaced.
+        Err(error) if file.is_dir() => return Err(error),
+        Err(_) => {}
+    }
+    renew_own(file)
+}
+
+/// Whether it belongs to us, and nobody else can open it.
+fn is_private(found: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = found;
+        true
     }
 }

@@ -9,6 +9,7 @@ pub mod instance_journal;
 mod layout;
 mod lock;
 mod plugin_files;
+mod repeated_keys;
 pub mod running;
 pub mod secrets;
 pub mod settings;
@@ -33,9 +34,9 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Make a folder of the home.
+/// Make a folder of the home, for its owner only.
 fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| {
+    glassbox_util::files::make_private_folder(folder).map_err(|error| {
         let what = format!("making the folder {}", folder.display());
         Advised::new(what, "choose another home with --home, or make it writable").because(error).into()
     })

@@ -1,12 +1,11 @@
 //! Settings files, which people edit while the host runs: what one holds, and how it is changed without losing what
 //! others wrote. What a settings document means is in `glassbox_sandbox`.
 
-use super::make_folder;
-use crate::home::{Home, check_name};
-use anyhow::{Context, Result, bail};
-use glassbox_sandbox::{Settings, limits};
+use super::{Home, repeated_keys};
+use anyhow::{Result, bail};
+use glassbox_sandbox::{Settings, SettingsError, limits};
 use glassbox_util::Advised;
-use glassbox_util::files::{read_bounded, write_atomically};
+use glassbox_util::files::{move_aside, read_bounded, write_privately};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ pub enum Stored {
     Missing,
     /// A settings document. What its values mean is up to the plugin.
     Good(Settings),
-    /// Something that is not a settings document; the text says why, for people.
+    /// Something that is not a settings document, or cannot be read; the text says why, for people.
     Damaged(String),
 }
 
@@ -41,49 +40,79 @@ impl Stored {
 }
 
 impl Home {
-    /// A plugin's settings.
-    ///
-    /// # Errors
-    /// When there is a file and it cannot be read.
-    pub fn settings(&self, name: &str) -> Result<Stored> {
+    /// A plugin's settings, as the file is now. It is `Missing` only where there is nothing at all: whatever is there
+    /// and cannot be read as a settings document is `Damaged`.
+    #[must_use]
+    pub fn settings(&self, name: &str) -> Stored {
         let file = self.settings_file(name);
         let bytes = match read_bounded(&file, limits::SETTINGS) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Missing),
-            Err(error) if error.kind() == ErrorKind::IsADirectory => {
-                return Ok(Stored::Damaged("it is a folder".into()));
+            Err(error) => {
+                return match (error.kind(), fs::symlink_metadata(&file)) {
+                    (ErrorKind::NotFound, Err(error)) if error.kind() == ErrorKind::NotFound => Stored::Missing,
+                    (ErrorKind::NotFound, Ok(_)) => Stored::Damaged("it is a link that leads nowhere".into()),
+                    (ErrorKind::IsADirectory, _) => Stored::Damaged("it is a folder".into()),
+                    _ => Stored::Damaged(error.to_string()),
+                };
             }
-            // It is too large, or a pipe or a device.
-            Err(error) if error.kind() == ErrorKind::Other => return Ok(Stored::Damaged(error.to_string())),
-            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
-        let parsed = String::from_utf8(bytes).map_err(|error| error.to_string());
-        Ok(match parsed.and_then(|text| Settings::parse(&text).map_err(|error| error.to_string())) {
+        match parse(&bytes) {
             Ok(settings) => Stored::Good(settings),
             Err(reason) => Stored::Damaged(reason),
-        })
+        }
     }
 
     /// Change a plugin's settings under a lock that all of our processes respect. A damaged file is moved aside
-    /// first. Returns the new settings, and where a damaged file was moved to.
+    /// first. Returns the new settings, and where a damaged file was moved to. When this returns, it is on the disk.
     ///
     /// # Errors
-    /// When `change` fails, or the file cannot be written; then nothing has changed.
+    /// When `change` fails, the settings would become too large, or the file cannot be written; then nothing has
+    /// changed.
     pub fn change_settings(
         &self,
         name: &str,
         change: impl FnOnce(&mut Settings) -> Result<()>,
     ) -> Result<(Settings, Option<PathBuf>)> {
         let _lock = self.lock_settings(name)?;
-        let file = self.settings_file(name);
-        let (mut settings, damaged) = match self.settings(name)? {
+        let (mut settings, damaged) = match self.settings(name) {
             Stored::Missing => (Settings::default(), false),
             Stored::Good(settings) => (settings, false),
             Stored::Damaged(_) => (Settings::default(), true),
         };
         change(&mut settings)?;
+        let text = text(&settings)?;
+        self.replace_settings(name, settings, &text, damaged)
+    }
+
+    /// Switch a plugin off. This works for every document that could be read: where `false`, a byte longer than
+    /// `true`, makes it too large, it is moved aside, and one that holds only the user's no takes its place.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn switch_off(&self, name: &str) -> Result<(Settings, Option<PathBuf>)> {
+        let off = |settings: &mut Settings| Ok(settings.set("enabled", false.into())?);
+        match self.change_settings(name, off) {
+            Err(error) if matches!(error.downcast_ref(), Some(SettingsError::Full)) => {
+                let _lock = self.lock_settings(name)?;
+                let mut settings = Settings::default();
+                off(&mut settings)?;
+                let text = text(&settings)?;
+                self.replace_settings(name, settings, &text, true)
+            }
+            changed => changed,
+        }
+    }
+
+    fn replace_settings(
+        &self,
+        name: &str,
+        settings: Settings,
+        text: &str,
+        damaged: bool,
+    ) -> Result<(Settings, Option<PathBuf>)> {
+        let file = self.settings_file(name);
         let aside = if damaged { Some(move_aside(&file)?) } else { None };
-        write_atomically(&file, (settings.text() + "\n").as_bytes())?;
+        write_privately(&file, text.as_bytes())?;
         Ok((settings, aside))
     }
 
@@ -96,33 +125,34 @@ impl Home {
     pub fn complete_settings(&self, name: &str, completed: &Settings) -> Result<()> {
         let _lock = self.lock_settings(name)?;
         let file = self.settings_file(name);
-        let mut settings = match self.settings(name)? {
+        let mut settings = match self.settings(name) {
             Stored::Missing => bail!("the settings file {} is gone", file.display()),
             stored => stored.or_empty(&file)?,
         };
         settings.add_absent(&completed.text(), |_| true)?;
-        write_atomically(&file, (settings.text() + "\n").as_bytes())
-    }
-
-    /// Lock the settings folder, until the returned file is dropped.
-    fn lock_settings(&self, name: &str) -> Result<fs::File> {
-        check_name(name)?;
-        make_folder(&self.settings_folder())?;
-        let file = self.settings_folder().join(".lock");
-        let lock = fs::File::create(&file).with_context(|| format!("writing {}", file.display()))?;
-        lock.lock().with_context(|| format!("locking {}", file.display()))?;
-        Ok(lock)
+        write_privately(&file, text(&settings)?.as_bytes())
     }
 }
 
-/// Rename a damaged file to a name that is free.
-fn move_aside(file: &Path) -> Result<PathBuf> {
-    for number in 1..1000 {
-        let aside = file.with_extension(format!("json.damaged-{number}"));
-        if !aside.exists() {
-            fs::rename(file, &aside).with_context(|| format!("moving {} aside", file.display()))?;
-            return Ok(aside);
-        }
+/// The document as it is written: as large as one that is read may be, and indented if that leaves it small enough.
+fn text(settings: &Settings) -> Result<String> {
+    let fits = |text: &String| text.len() <= limits::SETTINGS;
+    let indented = Some(settings.text() + "\n").filter(fits);
+    let text = indented.or_else(|| Some(settings.to_value().to_string()).filter(fits));
+    Ok(text.ok_or(SettingsError::Full)?)
+}
+
+/// The settings document that these bytes are, or why they are none, for people.
+fn parse(bytes: &[u8]) -> Result<Settings, String> {
+    match bytes {
+        [] => return Err("it is empty".into()),
+        [0xef, 0xbb, 0xbf, ..] => return Err("it begins with a byte order mark; save it as UTF-8 without one".into()),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err("it is UTF-16; save it as UTF-8".into()),
+        _ if bytes.iter().all(|byte| *byte == 0) => return Err("there is nothing but zeros in it".into()),
+        _ => {}
     }
-    Err(Advised::new(format!("there are a thousand damaged files beside {}", file.display()), "remove some").into())
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    let settings = Settings::parse(text).map_err(|error| error.to_string())?;
+    repeated_keys::check(text)?;
+    Ok(settings)
 }

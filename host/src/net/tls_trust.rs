@@ -3,6 +3,7 @@
 
 use anyhow::{Result, anyhow, bail};
 use glassbox_util::Advised;
+use glassbox_util::files::read_bounded;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -12,6 +13,9 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+
+/// The largest file with certificates, in bytes; those of all usual authorities have about 200 KB.
+const LARGEST: usize = 4 << 20;
 
 /// The CAs that are trusted. Clones share the TLS configurations made from them: a list of CAs takes about 100 KB,
 /// and a farm has hundreds of connections.
@@ -96,7 +100,7 @@ impl Connector for SharedConnector {
 }
 
 fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let text = std::fs::read(file)?;
+    let text = read_bounded(file, LARGEST)?;
     let mut certificates = Vec::new();
     for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(&text)) {
         let certificate = certificate.map_err(|error| anyhow!("certificate {number} is damaged: {error}"))?;

@@ -4,8 +4,10 @@
 use super::grants::{GrantRequest, must_be_known};
 use super::octoprints::{self, KnownOctoPrint};
 use crate::home::Home;
-use anyhow::{Context, Result};
+use crate::home::settings::Stored;
+use anyhow::{Context, Error, Result};
 use glassbox_sandbox::{Settings, consent};
+use glassbox_util::Advised;
 use std::path::PathBuf;
 
 /// What opting in would grant, read but not granted yet: it has to be shown first.
@@ -17,12 +19,14 @@ pub struct OptIn {
 }
 
 /// What opting in or out has changed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Decided {
     /// The names of the OctoPrints that it was done for.
     pub octoprints: Vec<String>,
     /// Where damaged settings files were moved to; new ones took their place.
     pub moved_aside: Vec<PathBuf>,
+    /// Why `glassbox.toml` could not be used, in words, where it was done without: for all that have settings.
+    pub without_config: Option<String>,
 }
 
 /// What opting in has changed.
@@ -53,33 +57,83 @@ impl OptIn {
     /// When the grant or a settings file cannot be written; the message says for how many OctoPrints it was done.
     pub fn confirm(&self) -> Result<OptedIn> {
         self.request.grant()?;
-        let (decided, settings) = decide(&self.octoprints, &self.name, true)?;
+        let (decided, settings) = switch_on(&self.octoprints, &self.name)?;
         let id = self.request.manifest.capabilities.http.as_ref().map(|http| http.id_setting.as_str());
         let needs_id = id.is_some_and(|id| settings.iter().any(|settings| settings.get(id).is_none()));
         Ok(OptedIn { decided, veto: consent::process_veto(), needs_id })
     }
 }
 
-/// Switch a plugin off, whatever state it is in.
+/// Switch a plugin off, whatever state it is in. This needs nothing but its settings. When it returns, they are on the
+/// disk.
 ///
 /// # Errors
 /// When there is no home or no such plugin, it is not clear which OctoPrint is meant, or a settings file cannot
-/// be written.
+/// be written: the others were written all the same. The message says whether reports go on, with advice.
 pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decided> {
-    home.must_exist()?;
-    let octoprints = octoprints::chosen(home, octoprint)?;
-    if !octoprints.iter().any(|one| one.home.settings_file(name).exists()) {
+    if !home.settings_folder().is_dir() {
+        home.must_exist()?;
+    }
+    let (octoprints, without_config) = match octoprints::all(home) {
+        Ok(all) => (octoprints::choose(home, all, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?, None),
+        Err(error) => {
+            let mut found =
+                octoprints::with_settings(home, name, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?;
+            if found.is_empty() {
+                found.push(KnownOctoPrint { name: None, home: home.clone() });
+            }
+            (found, Some(Advised::split(&error).0))
+        }
+    };
+    // A link that leads nowhere is something, too: it is replaced.
+    if octoprints.iter().all(|one| one.home.settings(name) == Stored::Missing) {
         must_be_known(home, name)?;
     }
-    Ok(decide(&octoprints, name, false)?.0)
+    let mut decided = Decided { without_config, ..Decided::default() };
+    let mut failed = None;
+    for one in &octoprints {
+        match one.home.switch_off(name) {
+            Ok((_, aside)) => {
+                decided.octoprints.push(one.display_name().into());
+                decided.moved_aside.extend(aside);
+            }
+            Err(error) => failed = failed.or(Some((one, error))),
+        }
+    }
+    let Some((one, error)) = failed else { return Ok(decided) };
+    let error = if decided.octoprints.is_empty() { error } else { error.context(decided.so_far(octoprints.len())) };
+    match one.home.settings(name) {
+        Stored::Good(settings) if settings.enabled() => {
+            Err(goes_on(&error, if decided.octoprints.is_empty() { NONE } else { SOME }, "make the file writable"))
+        }
+        // It was being written in place.
+        _ => Err(error.context("nothing is sent, as the settings do not say yes, but a no could not be written")),
+    }
 }
 
-/// Write the decision for each; returns also the settings of each.
-fn decide(octoprints: &[KnownOctoPrint], name: &str, enabled: bool) -> Result<(Decided, Vec<Settings>)> {
-    let mut decided = Decided { octoprints: Vec::new(), moved_aside: Vec::new() };
+/// Whether anything was changed, and what follows from it.
+const NONE: &str = "nothing was changed, and reports go on";
+const SOME: &str = "reports of the others go on";
+
+/// What to do where it is not clear which OctoPrint is meant.
+const WHICH: &str = "'glassbox status' shows which there are";
+
+/// What opting out says when it did not happen. `otherwise` is the advice if the error brings none.
+fn goes_on(error: &Error, changed: &str, otherwise: &str) -> Error {
+    let (what, advice) = Advised::split(error);
+    let advice = advice.unwrap_or_else(|| otherwise.into());
+    let advice = format!(
+        "{advice}; to stop them meanwhile, stop the host, or start it with the environment variable DO_NOT_TRACK=1"
+    );
+    Advised::new(format!("{what}; {changed} while a host runs"), advice).into()
+}
+
+/// Switch the plugin on for each; returns also the settings of each.
+fn switch_on(octoprints: &[KnownOctoPrint], name: &str) -> Result<(Decided, Vec<Settings>)> {
+    let mut decided = Decided::default();
     let mut all = Vec::new();
     for one in octoprints {
-        let change = |settings: &mut Settings| Ok(settings.set("enabled", enabled.into())?);
+        let change = |settings: &mut Settings| Ok(settings.set("enabled", true.into())?);
         let changed = one.home.change_settings(name, change);
         let (settings, aside) = match all.len() {
             0 => changed?,

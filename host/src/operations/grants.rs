@@ -67,7 +67,7 @@ pub fn revoke(home: &Home, name: &str) -> Result<bool> {
 /// When the configuration or a settings file cannot be read.
 pub fn is_on_everywhere(home: &Home, name: &str) -> Result<bool> {
     for one in octoprints::all(home)? {
-        if !one.home.settings(name)?.or_empty(&one.home.settings_file(name))?.enabled() {
+        if !one.home.settings(name).or_empty(&one.home.settings_file(name))?.enabled() {
             return Ok(false);
         }
     }

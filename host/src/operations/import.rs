@@ -79,7 +79,7 @@ pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) ->
     let wrong = || format!("{} is not taken over, and nothing was changed", file.display());
     let (values, unknown) = sort(&theirs.tracking, &editor.keys()).with_context(wrong)?;
     check(&values, &editor.keys()).with_context(wrong)?;
-    let here = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
+    let here = home.settings(BUNDLED_NAME).or_empty(&home.settings_file(BUNDLED_NAME))?;
     let mut settings = compare(&values, &here);
     if !settings.is_empty() {
         home.change_settings(BUNDLED_NAME, |document| {

@@ -3,10 +3,13 @@
 
 use crate::home::Home;
 use crate::home::UNNAMED;
-use crate::home::config::octoprint::ALL;
-use anyhow::Result;
+use crate::home::config::octoprint::{ALL, is_name};
+use crate::home::settings::Stored;
+use anyhow::{Context, Result};
 use glassbox_util::Advised;
+use glassbox_util::text::printable;
 use std::fs;
+use std::io::ErrorKind;
 
 /// At most this many names are listed; whoever has hundreds of OctoPrints knows them.
 const LISTED: usize = 8;
@@ -56,7 +59,14 @@ pub fn all(home: &Home) -> Result<Vec<KnownOctoPrint>> {
 /// # Errors
 /// When there is none of that name, or there are several and no name was given.
 pub fn chosen(home: &Home, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
-    let mut all = all(home)?;
+    choose(home, all(home)?, given)
+}
+
+/// Of all OctoPrints that `glassbox.toml` names, those that a command is about, as for [`chosen`].
+///
+/// # Errors
+/// As for [`chosen`].
+pub fn choose(home: &Home, mut all: Vec<KnownOctoPrint>, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
     let known = list_names(all.iter().map(KnownOctoPrint::display_name));
     let file = home.config_file();
     match given {
@@ -73,6 +83,31 @@ pub fn chosen(home: &Home, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
             Err(Advised::new(what, format!("give one with --octoprint NAME, or '--octoprint {ALL}'")).into())
         }
     }
+}
+
+/// The OctoPrints that a command is about where `glassbox.toml` cannot be used, by the settings alone: the one with the
+/// name that was given, otherwise all that have settings of this plugin, whatever state those are in.
+///
+/// # Errors
+/// When the name that was given cannot be one, or the settings folder cannot be read.
+pub fn with_settings(home: &Home, plugin: &str, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
+    let given = given.filter(|given| *given != ALL);
+    match given {
+        Some(UNNAMED) => return Ok(vec![KnownOctoPrint::new(home, None)]),
+        Some(given) if is_name(given) => return Ok(vec![KnownOctoPrint::new(home, Some(given.into()))]),
+        Some(given) => anyhow::bail!("'{}' is not the name of an OctoPrint", printable(given, 80)),
+        None => {}
+    }
+    let folder = home.settings_folder();
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("reading {}", folder.display()))?,
+    };
+    let named = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| is_name(name));
+    let mut names: Vec<_> = named.map(Some).collect();
+    names.sort();
+    let all = std::iter::once(None).chain(names).map(|name| KnownOctoPrint::new(home, name));
+    Ok(all.filter(|one| one.home.settings(plugin) != Stored::Missing).collect())
 }
 
 /// The names, or the first of many and how many more there are.

@@ -97,7 +97,7 @@ impl SettingsEditor {
     /// # Errors
     /// When the settings file cannot be read or is damaged.
     pub fn read(&self, home: &Home) -> Result<Vec<Setting>> {
-        let settings = home.settings(&self.plugin)?.or_empty(&home.settings_file(&self.plugin))?;
+        let settings = home.settings(&self.plugin).or_empty(&home.settings_file(&self.plugin))?;
         Ok(self.described(&settings))
     }
 

@@ -4,7 +4,9 @@
 use super::crossing::{Call, RecordedCall, Returned, Start};
 use super::format::{Header, RecordLine, parse};
 use anyhow::{Context, Result, bail};
+use glassbox_util::files::open_regular;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 /// A recording.
@@ -37,7 +39,11 @@ impl Recording {
     /// When it cannot be read or is not a recording; the message names the file and the line.
     pub fn read(file: &Path) -> Result<Self> {
         // As large as it is: whoever made it has set its limit, and whoever reads it has named it.
-        let bytes = std::fs::read(file).with_context(|| format!("reading the recording {}", file.display()))?;
+        let read = || {
+            let mut bytes = Vec::new();
+            open_regular(file)?.read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let bytes = read().with_context(|| format!("reading the recording {}", file.display()))?;
         Self::parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("the recording {}", file.display()))
     }
 

@@ -91,15 +91,14 @@ impl Permission {
     /// The same as far as the user decides it: by variables and settings.
     #[must_use]
     pub fn of_user(&self) -> (Sending, Settings) {
-        let settings =
-            match self.home.settings(&self.name).unwrap_or_else(|error| Stored::Damaged(format!("{error:#}"))) {
-                Stored::Good(settings) => settings,
-                Stored::Damaged(reason) if self.veto.is_none() => {
-                    let file = self.home.settings_file(&self.name);
-                    return (Sending::DamagedSettings { file, reason }, Settings::default());
-                }
-                Stored::Missing | Stored::Damaged(_) => Settings::default(),
-            };
+        let settings = match self.home.settings(&self.name) {
+            Stored::Good(settings) => settings,
+            Stored::Damaged(reason) if self.veto.is_none() => {
+                let file = self.home.settings_file(&self.name);
+                return (Sending::DamagedSettings { file, reason }, Settings::default());
+            }
+            Stored::Missing | Stored::Damaged(_) => Settings::default(),
+        };
         (Sending::Decided(Consent::decide(&settings, self.veto)), settings)
     }
 

@@ -4,9 +4,12 @@
 
 use crate::home::Home;
 use crate::system::Now;
-use glassbox_util::files::{make_folder, write_without_sync};
+use glassbox_util::files::{make_folder, read_bounded, write_privately_without_sync};
 use serde::{Deserialize, Serialize};
 use std::fs;
+
+/// The largest file, in bytes.
+const LARGEST: usize = 64 << 10;
 
 /// How often the server was started, as OctoPrint's Achievements plugin counts it and never resets it
 /// (`stats` in the answer of `plugin/achievements/`).
@@ -61,14 +64,14 @@ impl ServerRun {
     /// The last run of this OctoPrint, if the file is there and can be read.
     #[must_use]
     pub fn recall(home: &Home, name: &str) -> Option<Self> {
-        serde_json::from_slice(&fs::read(file(home, name)).ok()?).ok()
+        serde_json::from_slice(&read_bounded(&file(home, name), LARGEST).ok()?).ok()
     }
 
     /// Keep it for the host's next start. A failure is only logged: then that may take this run for a new one.
     pub fn keep(&self, home: &Home, name: &str) {
         let write = || {
             make_folder(&home.state())?;
-            write_without_sync(&file(home, name), serde_json::to_string(self)?.as_bytes())
+            write_privately_without_sync(&file(home, name), serde_json::to_string(self)?.as_bytes())
         };
         if let Err(error) = write() {
             tracing::warn!(

@@ -1,5 +1,6 @@
 //! This machine, as trackers may see it: time, random bytes, hardware, and the Raspberry Pi's throttle state; each
-//! capability is one file. And what the host itself needs of it: the wall clock, and running a program.
+//! capability is one file. And what the host itself needs of it: the wall clock, running a program, and acting as
+//! the owner of a folder.
 //!
 //! Sending requests is not here, nor is deciding what a tracker may ask for or is told: the answers here are complete,
 //! and the sandbox leaves out what the manifest does not list. For an OctoPrint on another machine the host gives
@@ -7,6 +8,7 @@
 
 mod clock;
 mod hardware;
+pub mod owner;
 mod platform;
 mod process;
 mod random;

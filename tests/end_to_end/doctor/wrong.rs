@@ -20,6 +20,13 @@ fn what_is_wrong_with_a_home() {
     set_up.chmod("home/plugins", 0o777);
     set_up.is("fail", "home", "everybody on this machine may write to", "chmod o-w ");
     set_up.chmod("home/plugins", 0o755);
+    set_up.chmod("home/settings/tracking.json", 0o640);
+    for folder in ["home/settings", "home"] {
+        assert!(set_up.findings(&[]).0.is_empty(), "nobody gets there");
+        set_up.chmod(folder, 0o755);
+    }
+    set_up.is("warn", "home", "can read ", "chmod -R go= ");
+    set_up.chmod("home/settings/tracking.json", 0o600);
     set_up.configure(&set_up.server.url(), "ca_file = \"none.pem\"");
     set_up.is("fail", "config", "none.pem", "put your CA's certificate there as PEM");
     set_up.home.0.write("home/glassbox.toml", "colour = 3");

@@ -2,6 +2,8 @@
 
 use super::case::Case;
 use anyhow::{Context, Result, bail};
+use glassbox_util::files::open_regular;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The cases of one corpus.
@@ -26,7 +28,9 @@ pub fn read_all(files: &[PathBuf]) -> Result<Vec<Corpus>> {
 /// # Errors
 /// When the file cannot be read, has no cases, or a line is not a case; the message names the file and the line.
 pub fn read(file: &Path) -> Result<Corpus> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading the corpus {}", file.display()))?;
+    let text = open_regular(file)
+        .and_then(io::read_to_string)
+        .with_context(|| format!("reading the corpus {}", file.display()))?;
     let mut cases = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let case: Case = serde_json::from_str(line)

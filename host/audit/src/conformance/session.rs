@@ -5,9 +5,11 @@ use super::case::{Case, RecordedEvent};
 use super::reason::Reason;
 use super::recorded_request::RecordedRequest;
 use anyhow::{Context, Result, bail};
+use glassbox_util::files::open_regular;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 /// What went into a real OctoPrint 1.11.8 in four minutes, as JSON lines.
@@ -90,7 +92,9 @@ pub fn read_requests(file: &Path) -> Result<Vec<TimedRequest>> {
 }
 
 fn lines<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Vec<(usize, T)>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading the session {}", file.display()))?;
+    let text = open_regular(file)
+        .and_then(io::read_to_string)
+        .with_context(|| format!("reading the session {}", file.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {

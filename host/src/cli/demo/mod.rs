@@ -133,7 +133,7 @@ fn opt_in(settings: &mut Settings, server_setting: &str, server: &str) -> Result
 
 /// Start the installed plugin.
 fn start(plugin: Arc<Plugin>, home: &Home, player: &Player, send_queue: &SendQueue) -> Result<RunningPlugin> {
-    let settings = home.settings(BUNDLED_NAME)?.or_empty(&home.settings_file(BUNDLED_NAME))?;
+    let settings = home.settings(BUNDLED_NAME).or_empty(&home.settings_file(BUNDLED_NAME))?;
     let (clock, throttle, queue) = (player.clock.clone(), player.throttle.clone(), send_queue.clone());
     let make_capabilities = Box::new(move |_: &Arc<Plugin>| Capabilities {
         http: Box::new(queue.of_instance(Arc::new(|_: &Outgoing| Ok(())))),

@@ -6,7 +6,6 @@ use crate::net::{Address, Peer};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::manifest;
 use glassbox_util::Advised;
-use glassbox_util::files::must_be_private;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,7 +133,7 @@ fn target(entry: &OctoPrintEntry, name: Option<String>, home: &Path, file: &Path
             return Err(Advised::new(what, "remove one").into());
         }
         (Some(found), None) => {
-            must_be_private(file, api_key::WHAT)?;
+            api_key::must_be_private(file)?;
             found.clone()
         }
         (None, given) => ApiKey::find(given.as_ref().map(|given| home.join(given)).as_deref()).with_context(|| {

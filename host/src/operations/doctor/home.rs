@@ -6,7 +6,7 @@ use crate::home::Home;
 use crate::home::config::Config;
 use crate::net::tls_trust::TlsTrust;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Check it. Returns the configuration, the authorities that are trusted, and whether that is what the user
 /// wrote: if it cannot be used, the defaults are returned.
@@ -24,6 +24,8 @@ pub fn check(home: &Home, findings: &mut Vec<Finding>) -> (Config, TlsTrust, boo
             ];
             let before = findings.len();
             findings.extend(folders.iter().filter_map(|folder| folder_problem(folder)));
+            #[cfg(unix)]
+            findings.extend(readable_settings(home));
             if findings.len() == before {
                 findings.push(Finding::ok(
                     "home",
@@ -81,6 +83,33 @@ fn folder_problem(folder: &Path) -> Option<Finding> {
         }
     }
     None
+}
+
+/// Settings that others can read: they hold the id and the salt.
+#[cfg(unix)]
+fn readable_settings(home: &Home) -> Option<Finding> {
+    let grants = |path: &Path, permissions: u32| {
+        let mode = |found: fs::Metadata| std::os::unix::fs::PermissionsExt::mode(&found.permissions());
+        fs::metadata(path).is_ok_and(|found| mode(found) & permissions != 0)
+    };
+    // Who cannot get through a folder does not get to what is in it.
+    let entries = |folder: PathBuf| {
+        let entries = if grants(&folder, 0o011) { fs::read_dir(folder).ok() } else { None };
+        entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    if !grants(home.root(), 0o011) {
+        return None;
+    }
+    let own = entries(home.settings_folder());
+    let of_octoprints = own.iter().filter(|path| path.is_dir()).cloned().flat_map(entries);
+    let mut all = own.iter().cloned().chain(of_octoprints);
+    let file = all.find(|path| path.extension().is_some_and(|ext| ext == "json") && grants(path, 0o044))?;
+    let folder = home.settings_folder();
+    Some(Finding::warn(
+        "home",
+        format!("others on this machine can read {}, which holds the id of this installation", file.display()),
+        format!("chmod -R go= {}", folder.display()),
+    ))
 }
 
 fn own_it(folder: &Path) -> String {

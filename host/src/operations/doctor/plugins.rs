@@ -82,7 +82,7 @@ fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut
 /// Which rule decides whether anything is sent. A damaged settings file is found by loading the plugin.
 fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Option<Finding> {
     let check = format!("sending {label}");
-    let consent = match one.home.settings(name).ok()? {
+    let consent = match one.home.settings(name) {
         Stored::Good(settings) => Consent::decide(&settings, consent::process_veto()),
         Stored::Missing => Consent::Undecided,
         Stored::Damaged(_) => return None,

@@ -41,7 +41,7 @@ fn server(home: &Home, name: &str) -> Option<String> {
     let policy = examine(name, &home.read_plugin(name).ok()?).ok()?;
     let http = policy.manifest().capabilities.http.as_ref()?;
     let own = match (home.settings(name), &http.url_setting) {
-        (Ok(Stored::Good(settings)), Some(key)) => settings.get(key).and_then(|url| url.as_str()).map(String::from),
+        (Stored::Good(settings), Some(key)) => settings.get(key).and_then(|url| url.as_str()).map(String::from),
         _ => None,
     };
     let url = own.unwrap_or_else(|| http.url.clone());

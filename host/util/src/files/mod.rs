@@ -1,0 +1,37 @@
+//! Files that somebody else may use at the same time, or may have put there: reading without being held up
+//! ([`open_regular`], [`read_bounded`]), writing so that a reader sees the old content or the new and a crash loses
+//! neither, and files that only we are to use ([`open_own`]). Which files there are, and what is in them, is not known
+//! here.
+
+mod own;
+mod read;
+mod write;
+
+pub use own::{is_at, make_private_folder, open_own, open_own_with, renew_own};
+pub use read::{must_be_private, open_regular, read_bounded};
+pub use write::{move_aside, write_atomically, write_privately, write_privately_without_sync};
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Create a folder, and those above it, unless they exist. Those that are made are for their owner only.
+///
+/// # Errors
+/// When it cannot be created; the message names it.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    make_private_folder(folder).with_context(|| format!("making the folder {}", folder.display()))
+}
+
+/// Remove a file. Returns false if there was none.
+///
+/// # Errors
+/// When it exists and cannot be removed; the message names it.
+pub fn remove(file: &Path) -> Result<bool> {
+    match fs::remove_file(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("removing {}", file.display())),
+    }
+}

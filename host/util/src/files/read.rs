@@ -1,0 +1,113 @@
+//! Reading what somebody else may have put there: it may be anything, of any size.
+
+use crate::Advised;
+use anyhow::{Context, Result, ensure};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Read a file of at most `most` bytes.
+///
+/// ```
+/// use glassbox_util::files::{read_bounded, write_atomically};
+///
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("note");
+/// write_atomically(&file, b"hello")?;
+/// assert_eq!(read_bounded(&file, 5)?, b"hello");
+/// assert!(read_bounded(&file, 4).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// When it cannot be read, is a pipe, a socket or a device, or has more bytes. The message does not name the file.
+pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
+    const MIB: usize = 1 << 20;
+    let mut bytes = Vec::new();
+    open_regular(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
+        return Err(io::Error::other(format!("it has more than {most}, which is the limit")));
+    }
+    Ok(bytes)
+}
+
+/// Open a file for reading that may be anything, as somebody else put it there. A pipe could keep us waiting for ever,
+/// a device has no end, and even opening one can have effects. Whatever such a file may be goes through here.
+///
+/// # Errors
+/// When it cannot be opened, or is a pipe, a socket or a device. (A folder can be opened; reading it fails.) The
+/// message does not name the file.
+pub fn open_regular(file: &Path) -> io::Result<File> {
+    let check = |metadata: &Metadata| match metadata.is_file() || metadata.is_dir() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is a pipe, a socket or a device, not a regular file")),
+    };
+    check(&fs::metadata(file)?)?;
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
+    let open = options.read(true).open(file)?;
+    // It may have been replaced since the first check.
+    check(&open.metadata()?)?;
+    Ok(open)
+}
+
+/// Check that only its owner can read a file that holds a secret. `what` names the secret in messages: `the API key`.
+///
+/// # Errors
+/// When others can read it (an [`Advised`] with the command that changes that), it is not a regular file, or there is
+/// none. The message names the file.
+pub fn must_be_private(file: &Path, what: &str) -> Result<()> {
+    let metadata = fs::metadata(file).with_context(|| format!("{what} in {}", file.display()))?;
+    #[cfg(unix)]
+    if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
+        let file = file.display();
+        let advice = format!(
+            "run 'chmod 600 {file}'; where that is not possible, as for a container's secret or on a FAT disk, mount it \
+             with the mode 0400 (Compose: 'mode: 0400', Kubernetes: 'defaultMode: 0400', FAT: 'fmask=0177')"
+        );
+        return Err(Advised::new(format!("others can read {what} in {file}"), advice).into());
+    }
+    ensure!(metadata.is_file(), "{what} in {}: it is not a regular file", file.display());
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::{remove, write_atomically, write_privately};
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_not_a_regular_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        for file in [Path::new("/dev/zero"), &pipe, &link, &folder.path().join("socket")] {
+            let error = read_bounded(file, 10).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{}: {error}", file.display());
+        }
+        assert!(must_be_private(folder.path(), "the key").is_err());
+    }
+
+    #[test]
+    fn a_secret_must_be_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        write_atomically(&file, b"secret").unwrap();
+        let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o640);
+        let error = must_be_private(&file, "the key").unwrap_err().to_string();
+        assert!(error.contains("chmod 600") && error.contains("mode: 0400"), "{error}");
+        mode(0o600);
+        must_be_private(&file, "the key").unwrap();
+        mode(0o644);
+        write_privately(&file, b"secret").unwrap();
+        must_be_private(&file, "the key").unwrap();
+        assert!(remove(&file).unwrap() && !remove(&file).unwrap());
+    }
+}

@@ -1,0 +1,168 @@
+//! Root in somebody else's home: the files stay theirs, and no link that they planted leads root anywhere.
+
+use crate::support::{Home, Program, program};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+/// The owner; most machines have no user of this number, as containers have none.
+const OWNER: u32 = 54321;
+
+/// Skip the test that calls this, unless it runs as root.
+#[track_caller]
+fn is_root() -> bool {
+    let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if !root {
+        glassbox_tests::skip("only root can act as another user");
+    }
+    root
+}
+
+/// All that is in a folder, and the folder.
+fn all(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_path_buf()];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() { found.extend(all(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// Make all of a home somebody else's.
+fn give_away(home: &Home) {
+    all(&home.root()).iter().for_each(|path| lchown(path, Some(OWNER), Some(OWNER)).unwrap());
+}
+
+#[track_caller]
+fn all_theirs(folder: &Path) {
+    for path in all(folder) {
+        let found = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.gid()), (OWNER, OWNER), "{}", path.display());
+    }
+}
+
+#[test]
+fn what_root_does_in_a_home_is_done_as_its_owner() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    give_away(&home);
+    for arguments in [
+        &["opt-out", "tracking"] as &[&str],
+        &["opt-in", "tracking"],
+        &["settings", "tracking", "ping=60"],
+        &["status"],
+        &["list"],
+        &["init"],
+        &["run", "--events", "-"],
+    ] {
+        assert_eq!(home.run(arguments).status, Some(0), "{arguments:?}");
+        all_theirs(&home.root());
+    }
+    let mode = fs::metadata(home.settings_file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let cache = fs::read_dir(home.root().join("cache")).unwrap();
+    assert_eq!(cache.count(), 1, "compiled code is kept for its owner");
+}
+
+#[test]
+fn a_new_home_belongs_to_the_owner_of_the_folder_above() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    let user = home.0.path("user");
+    fs::create_dir(&user).unwrap();
+    chown(&user, Some(OWNER), Some(OWNER)).unwrap();
+    program(&["init", "--home"]).arg(user.join("new/home")).run().good();
+    all_theirs(&user);
+    // By the default, too, and whatever HOME's owner thinks of it.
+    let init: Program = program(&["init"]).env("HOME", &user);
+    init.run().good();
+    assert!(user.join(".local/share/glassbox/plugins").is_dir());
+    all_theirs(&user);
+}
+
+#[test]
+fn a_planted_link_leads_root_nowhere() {
+    if !is_root() {
+        return;
+    }
+    let secret = "root's own";
+    let plants: [&str; 9] = [
+        "settings/.lock",
+        "run.lock",
+        "settings/tracking.json",
+        "settings/mk3/tracking.json",
+        "state/tracking.json",
+        "grants/tracking.toml",
+        "glassbox.toml",
+        "journal/head",
+        "journal/lock",
+    ];
+    for plant in plants {
+        let home = Home::opted_in("http://127.0.0.1:9/");
+        let outside = home.0.write("outside", secret);
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o600)).unwrap();
+        let path = home.root().join(plant);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&path);
+        symlink(&outside, &path).unwrap();
+        give_away(&home);
+        for arguments in [
+            &["opt-out", "tracking"] as &[&str],
+            &["opt-in", "tracking"],
+            &["init"],
+            &["run", "--events", "-"],
+            &["doctor"],
+            &["journal"],
+        ] {
+            let output = home.run(arguments);
+            assert!(!format!("{output:?}").contains(secret), "{plant}: {arguments:?}");
+        }
+        assert_eq!(fs::read_to_string(&outside).unwrap(), secret, "{plant}");
+        let found = fs::metadata(&outside).unwrap();
+        assert_eq!((found.uid(), found.permissions().mode() & 0o777), (0, 0o600), "{plant}");
+    }
+}
+
+#[test]
+fn a_planted_folder_leads_root_nowhere() {
+    if !is_root() {
+        return;
+    }
+    for plant in ["settings", "state", "cache", "journal", "grants"] {
+        let home = Home::opted_in("http://127.0.0.1:9/");
+        let outside = home.0.path("outside");
+        fs::create_dir(&outside).unwrap();
+        let _ = fs::remove_dir_all(home.root().join(plant));
+        symlink(&outside, home.root().join(plant)).unwrap();
+        give_away(&home);
+        for arguments in [&["opt-in", "tracking"] as &[&str], &["opt-out", "tracking"], &["run", "--events", "-"]] {
+            home.run(arguments);
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{plant}");
+    }
+}
+
+#[test]
+fn a_path_through_somebodys_link_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    let link = home.0.path("link");
+    symlink(home.0.path(""), &link).unwrap();
+    let through = || program(&["opt-out", "tracking", "--home"]).arg(link.join("home")).run();
+    through().good();
+    lchown(&link, Some(OWNER), Some(OWNER)).unwrap();
+    let expected = format!(
+        "the symbolic link {} belongs to another user, who could make it lead anywhere; give the folder itself with --home",
+        link.display()
+    );
+    assert_eq!(through().error(), expected);
+    // It is theirs, and so is what it leads to.
+    give_away(&home);
+    through().good();
+}
