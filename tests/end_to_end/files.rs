@@ -287,6 +287,28 @@ fn opting_out_where_nothing_can_be_written_says_that_reports_go_on() {
     assert_eq!(fs::read(file).unwrap(), before);
 }
 
+#[test]
+fn a_no_takes_effect_where_nothing_can_be_stored() {
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    let before = fs::read(home.settings_file()).unwrap();
+    // As if the disk were full: see `disk`.
+    let opt_out = home.command(&["opt-out", "tracking"]).into_command();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
+    command.arg(opt_out.get_program()).args(opt_out.get_args());
+    let out = crate::support::without_a_say(command).run().good();
+    let aside = home.root().join("settings/tracking.json.damaged-1");
+    let expected = format!(
+        "Your no could not be written, so the settings were moved away, to {}:\n      writing {}: File too large",
+        aside.display(),
+        home.settings_file().display()
+    );
+    assert!(out.starts_with(&expected), "{out}");
+    assert_eq!(fs::read(aside).unwrap(), before);
+    let status = home.run(&["status"]).good();
+    assert!(status.contains("tracking: nothing is sent: nobody has opted in yet"), "{status}");
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

@@ -11,6 +11,10 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<()> {
     let decided = consent::opt_out(home, name, octoprint)?;
     let mut out = std::io::stdout().lock();
     moved_aside(&decided, &mut out)?;
+    for (file, reason) in &decided.unwritten {
+        writeln!(out, "Your no could not be written, so the settings were moved away, to {}:", file.display())?;
+        writeln!(out, "      {reason}")?;
+    }
     if let Some(reason) = &decided.without_config {
         let names = decided.octoprints.join(", ");
         writeln!(out, "Note: glassbox.toml cannot be used, so this was done for all that have settings here: {names}")?;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use glassbox_util::Advised;
 use glassbox_util::files::{self, read_bounded};
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that may hold it.
@@ -55,7 +56,13 @@ impl ApiKey {
 
     fn from_file(file: &Path) -> Result<Self> {
         let read = || -> Result<Self> {
-            let bytes = read_bounded(file, LARGEST_FILE)?;
+            let bytes = read_bounded(file, LARGEST_FILE).map_err(|error| match error.kind() {
+                ErrorKind::PermissionDenied => {
+                    let advice = "make it a file of the user that glassbox runs as; for root that is the home's owner";
+                    Advised::new(error.to_string(), advice).into()
+                }
+                _ => anyhow::Error::from(error),
+            })?;
             Self::parse(&String::from_utf8_lossy(&bytes))
         };
         read().with_context(|| format!("the API key in {}", file.display()))

@@ -39,6 +39,15 @@ impl Stored {
     }
 }
 
+/// How a plugin was switched off.
+#[derive(Debug)]
+pub struct SwitchedOff {
+    /// Where the file was moved to, as it was damaged, had no room for the user's no, or could not be written.
+    pub aside: Option<PathBuf>,
+    /// Why the user's no could not be written, where the file was moved aside for that.
+    pub unwritten: Option<anyhow::Error>,
+}
+
 impl Home {
     /// A plugin's settings, as the file is now. It is `Missing` only where there is nothing at all: whatever is there
     /// and cannot be read as a settings document is `Damaged`.
@@ -80,40 +89,44 @@ impl Home {
             Stored::Damaged(_) => (Settings::default(), true),
         };
         change(&mut settings)?;
-        let text = text(&settings)?;
-        self.replace_settings(name, settings, &text, damaged)
+        let aside = self.replace_settings(name, &text(&settings)?, damaged)?;
+        Ok((settings, aside))
     }
 
     /// Switch a plugin off. This works for every document that could be read: where `false`, a byte longer than
-    /// `true`, makes it too large, it is moved aside, and one that holds only the user's no takes its place.
+    /// `true`, makes it too large, it is moved aside, and one that holds only the user's no takes its place. Where that
+    /// cannot be written, as the disk is full, it is only moved aside: without settings nothing is sent either.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn switch_off(&self, name: &str) -> Result<(Settings, Option<PathBuf>)> {
-        let off = |settings: &mut Settings| Ok(settings.set("enabled", false.into())?);
-        match self.change_settings(name, off) {
-            Err(error) if matches!(error.downcast_ref(), Some(SettingsError::Full)) => {
-                let _lock = self.lock_settings(name)?;
-                let mut settings = Settings::default();
-                off(&mut settings)?;
-                let text = text(&settings)?;
-                self.replace_settings(name, settings, &text, true)
-            }
-            changed => changed,
+    /// When the settings cannot be changed.
+    pub fn switch_off(&self, name: &str) -> Result<SwitchedOff> {
+        let _lock = self.lock_settings(name)?;
+        let off = |mut settings: Settings| settings.set("enabled", false.into()).map(|()| settings);
+        let stored = self.settings(name);
+        let damaged = matches!(stored, Stored::Damaged(_));
+        let settings = if let Stored::Good(settings) = stored { settings } else { Settings::default() };
+        let (text, move_first) = match text(&off(settings)?) {
+            Ok(text) => (text, damaged),
+            Err(_) => (text(&off(Settings::default())?)?, true),
+        };
+        match self.replace_settings(name, &text, move_first) {
+            Ok(aside) => Ok(SwitchedOff { aside, unwritten: None }),
+            Err(error) if damaged => Err(error),
+            Err(error) => match move_aside(&self.settings_file(name)) {
+                Ok(aside) if self.settings(name) == Stored::Missing => {
+                    Ok(SwitchedOff { aside: Some(aside), unwritten: Some(error) })
+                }
+                _ => Err(error),
+            },
         }
     }
 
-    fn replace_settings(
-        &self,
-        name: &str,
-        settings: Settings,
-        text: &str,
-        damaged: bool,
-    ) -> Result<(Settings, Option<PathBuf>)> {
+    /// Write a plugin's settings. What is there is moved aside before, if it is to be; returns where to.
+    fn replace_settings(&self, name: &str, text: &str, move_first: bool) -> Result<Option<PathBuf>> {
         let file = self.settings_file(name);
-        let aside = if damaged { Some(move_aside(&file)?) } else { None };
+        let aside = if move_first { Some(move_aside(&file)?) } else { None };
         write_privately(&file, text.as_bytes())?;
-        Ok((settings, aside))
+        Ok(aside)
     }
 
     /// Add the keys that a plugin added to its settings, unless the file has them already. This never moves a damaged

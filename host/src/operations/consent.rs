@@ -25,6 +25,8 @@ pub struct Decided {
     pub octoprints: Vec<String>,
     /// Where damaged settings files were moved to; new ones took their place.
     pub moved_aside: Vec<PathBuf>,
+    /// Settings files that could not be written, where they were moved to instead, and why, in words.
+    pub unwritten: Vec<(PathBuf, String)>,
     /// Why `glassbox.toml` could not be used, in words, where it was done without: for all that have settings.
     pub without_config: Option<String>,
 }
@@ -93,9 +95,12 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decid
     let mut failed = None;
     for one in &octoprints {
         match one.home.switch_off(name) {
-            Ok((_, aside)) => {
+            Ok(off) => {
                 decided.octoprints.push(one.display_name().into());
-                decided.moved_aside.extend(aside);
+                match (off.aside, off.unwritten) {
+                    (Some(aside), Some(error)) => decided.unwritten.push((aside, format!("{error:#}"))),
+                    (aside, _) => decided.moved_aside.extend(aside),
+                }
             }
             Err(error) => failed = failed.or(Some((one, error))),
         }

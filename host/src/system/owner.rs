@@ -31,6 +31,7 @@ fn refused(link: &Path) -> Advised {
 mod linux {
     use super::refused;
     use anyhow::{Context, Result};
+    use glassbox_util::Advised;
     use nix::unistd::{Gid, Uid, User, initgroups, setgroups, setresgid, setresuid};
     use std::ffi::CString;
     use std::fs;
@@ -58,6 +59,9 @@ mod linux {
             None => setgroups(&[gid]),
         };
         let done = groups.and_then(|()| setresgid(gid, gid, gid)).and_then(|()| setresuid(uid, uid, uid));
-        done.with_context(|| format!("acting as the owner of {} (uid {uid})", folder.display()))
+        done.map_err(|error| {
+            let what = format!("the owner of {} is the user {uid}, and acting as that user failed", folder.display());
+            Advised::new(what, "run glassbox as that user").because(error).into()
+        })
     }
 }

@@ -70,8 +70,8 @@ fn replace(file: &Path, content: &[u8], mode: u32, sync: impl Fn(&File) -> io::R
         };
         match temporary.persist(&target) {
             Ok(_) => {}
-            // It is a mount point. Meanwhile the temporary file beside it has the new content.
-            Err(failed) if failed.error.kind() == ErrorKind::ResourceBusy => {
+            // It is a mount point, or somebody else's in a folder of all. Meanwhile the temporary file beside it has the new content.
+            Err(failed) if matches!(failed.error.kind(), ErrorKind::ResourceBusy | ErrorKind::PermissionDenied) => {
                 write_in_place(&target, content, mode, &sync).map_err(|error| match failed.file.keep() {
                     Ok((_, kept)) => io::Error::new(error.kind(), format!("{error} (it is in {})", kept.display())),
                     Err(_) => error,
