@@ -173,6 +173,35 @@ fn rooms_use_only_the_rooms_below_them() {
     assert!(files.len() > 100, "{}", files.len());
 }
 
+/// Whether one of these words is in the code of a file, and not just in its comments and texts.
+fn has_word(tokens: TokenStream, words: &[&str]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => words.iter().any(|one| word == one),
+        TokenTree::Group(group) => has_word(group.stream(), words),
+        _ => false,
+    })
+}
+
+#[test]
+fn three_rooms_make_connections() {
+    const WORDS: [&str; 8] =
+        ["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixDatagram", "ToSocketAddrs", "ureq", "tungstenite"];
+    let mut files = Vec::new();
+    sources(&workspace().join("host"), "", &mut files);
+    let connect = files.iter().filter(|(_, source)| has_word(source.parse().expect("Rust"), &WORDS));
+    let connect: Vec<_> = connect.map(|(file, _)| file.as_str()).collect();
+    let may = |file: &str| {
+        let rooms = ["src/net/", "src/delivery/", "src/sources/"];
+        // The receiver of the demo and of the tests only listens.
+        rooms.iter().any(|room| file.starts_with(room)) || file == "audit/src/conformance/receiver.rs"
+    };
+    let others: Vec<_> = connect.iter().filter(|file| !may(file)).collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert!(connect.len() > 8, "{connect:?}");
+    assert!(has_word("fn f() { g(std::net::TcpStream::connect(x)) }".parse().unwrap(), &WORDS));
+    assert!(!has_word("// TcpStream\nconst X: &str = \"ureq\";".parse().unwrap(), &WORDS));
+}
+
 #[test]
 fn arrows_go_one_way() {
     for allowed in tables() {

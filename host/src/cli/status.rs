@@ -15,8 +15,8 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let running = if status.host_runs { " (a host runs with it)" } else { "" };
     writeln!(out, "home {}{running}", status.home.display())?;
-    if let Some(left_behind) = &status.left_behind {
-        writeln!(out, "note: {left_behind}")?;
+    for note in status.unusable_config.iter().chain(&status.left_behind) {
+        writeln!(out, "note: {}", printable(&note.to_string(), usize::MAX))?;
     }
     for plugin in &status.plugins {
         let name = &plugin.name;

@@ -110,6 +110,22 @@ pub fn with_settings(home: &Home, plugin: &str, given: Option<&str>) -> Result<V
     Ok(all.filter(|one| one.home.settings(plugin) != Stored::Missing).collect())
 }
 
+/// The OctoPrints that a command shows something of, whatever state `glassbox.toml` is in: where it cannot be used, those
+/// that have settings of this plugin, or else the one without a name.
+///
+/// # Errors
+/// When it names no such OctoPrint, or the settings folder cannot be read.
+pub fn shown(home: &Home, plugin: &str, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
+    if let Ok(all) = all(home) {
+        return choose(home, all, given.or(Some(ALL)));
+    }
+    let mut found = with_settings(home, plugin, given)?;
+    if found.is_empty() {
+        found.push(KnownOctoPrint::new(home, None));
+    }
+    Ok(found)
+}
+
 /// The names, or the first of many and how many more there are.
 pub fn list_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(LISTED);

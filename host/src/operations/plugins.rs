@@ -36,17 +36,16 @@ pub struct PluginDetails {
 /// All plugins of the home, by name.
 ///
 /// # Errors
-/// When there is no home, or its configuration or plugin folder cannot be read.
+/// When there is no home, or its plugin or settings folder cannot be read.
 pub fn list(home: &Home) -> Result<Vec<ListedPlugin>> {
     home.must_exist()?;
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let names = home.plugin_names()?;
-    let octoprints = octoprints::all(home)?;
     let listed = |name: String| {
-        let details = details(home, &sandbox, &name, &octoprints);
-        ListedPlugin { name, details }
+        let details = details(home, &sandbox, &name, &octoprints::shown(home, &name, None)?);
+        Ok(ListedPlugin { name, details })
     };
-    Ok(names.into_iter().map(listed).collect())
+    names.into_iter().map(listed).collect()
 }
 
 fn details(

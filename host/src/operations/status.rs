@@ -3,8 +3,7 @@
 
 use super::connections::{self, ConnectionReport};
 use super::octoprints::{self, KnownOctoPrint};
-use crate::home::Home;
-use crate::home::config::octoprint::ALL;
+use crate::home::{BUNDLED_NAME, Home};
 use crate::sending::{Answer, Sending};
 use anyhow::Result;
 use glassbox_journal::{JournalEntry, Reader, What};
@@ -21,6 +20,8 @@ pub struct Status {
     pub host_runs: bool,
     /// Settings that belong to no OctoPrint any more, and what to do with them.
     pub left_behind: Option<Advised>,
+    /// Why `glassbox.toml` cannot be used, if it cannot, and what to do about it.
+    pub unusable_config: Option<Advised>,
     /// The plugins, by name.
     pub plugins: Vec<PluginStatus>,
     /// The connections to the OctoPrints that are followed over the network, by name.
@@ -69,15 +70,21 @@ pub struct History {
 /// The state of the home for the OctoPrint with this name; for all of them if none is given.
 ///
 /// # Errors
-/// When there is no home, it names no such OctoPrint, or the configuration or the journal cannot be read.
+/// When there is no home, it names no such OctoPrint, or the settings folder or the journal cannot be read.
 pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
     home.must_exist()?;
-    let octoprints = octoprints::chosen(home, octoprint.or(Some(ALL)))?;
-    let left_behind = octoprints::left_behind(home, &octoprints::all(home)?);
+    let all = octoprints::all(home);
+    let left_behind = all.as_ref().ok().and_then(|all| octoprints::left_behind(home, all));
+    let unusable_config = all.err().map(|error| {
+        let (what, advice) = Advised::split(&error);
+        Advised::new(what, advice.unwrap_or_else(|| "fix it".into()))
+    });
+    let octoprints = octoprints::shown(home, BUNDLED_NAME, octoprint)?;
     let mut histories = histories(home)?;
     let all_have_names = octoprints.iter().all(|one| one.name.is_some());
     let mut plugins = Vec::new();
     for name in home.plugin_names()? {
+        let octoprints = octoprints::shown(home, &name, octoprint)?;
         let instances = octoprints.iter().map(|one| InstanceStatus {
             octoprint: one.clone(),
             sending: Sending::of(&one.home, &name),
@@ -91,6 +98,7 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
         home: home.root().into(),
         host_runs: home.is_running(),
         left_behind,
+        unusable_config,
         plugins,
         connections: connections::all(home, octoprint.is_some(), &octoprints),
         counted_twice: octoprints.iter().filter_map(|one| connections::imported_twice(home, one)).collect(),

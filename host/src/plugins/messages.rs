@@ -25,6 +25,8 @@ pub enum Folder {
 pub enum Control {
     /// Something changed in a folder; if an OctoPrint is named, only in its part of that folder.
     Changed(Folder, Option<String>),
+    /// Something may have changed and changed back, of which nobody told us.
+    LookAgain,
     /// The loader is done with a job.
     Loaded(Answer),
     /// A worker runs this version.

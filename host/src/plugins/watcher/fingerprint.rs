@@ -30,7 +30,8 @@ impl Fingerprints {
                 Folder::Grants | Folder::Keys => folder_of(&path, 0, &mut hasher, &content),
                 Folder::Root => {
                     content(&home.config_file(), &mut hasher);
-                    policy_files(home).iter().for_each(|file| content(file, &mut hasher));
+                    let authority = home.config().ok().and_then(|config| config.ca_file);
+                    policy_files(home).iter().chain(&authority).for_each(|file| content(file, &mut hasher));
                 }
             }
             hasher.finish()
@@ -79,5 +80,40 @@ fn stamp(file: &Path, hasher: &mut DefaultHasher) {
     {
         use std::os::unix::fs::MetadataExt;
         (metadata.ino(), metadata.ctime(), metadata.ctime_nsec(), metadata.mode()).hash(hasher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassbox_tests::Folder as TestFolder;
+
+    #[test]
+    fn only_what_changed_differs_whatever_its_size_and_time() {
+        let folder = TestFolder::new("fingerprint");
+        let home = Home::at(&folder.0);
+        let write = |name: &str, content: &str| {
+            let file = folder.0.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, content).unwrap();
+            fs::File::options().write(true).open(file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        };
+        let all = ["plugins/a.wasm", "grants/a.toml", "settings/one/a.json", "keys/a.pub", "glassbox.toml"];
+        all.iter().for_each(|name| write(name, "[a]"));
+        let mut before = Fingerprints::take(&home);
+        for (name, folder) in all.iter().zip(FOLDERS) {
+            assert_eq!(Fingerprints::take(&home), before, "reading changes nothing");
+            write(name, "[b]");
+            let now = Fingerprints::take(&home);
+            assert_eq!(before.different(&now).collect::<Vec<_>>(), [folder], "{name}");
+            before = now;
+        }
+        // Neither attempts to write, nor what is in folders that nobody reads.
+        for name in ["settings/.a.json.x.tmp", "settings/.lock", "settings/one/.lock", "journal/x", "run.lock"] {
+            write(name, "");
+            assert_eq!(Fingerprints::take(&home), before, "{name}");
+        }
+        write("settings/b.json", "");
+        assert_eq!(before.different(&Fingerprints::take(&home)).collect::<Vec<_>>(), [Folder::Settings]);
     }
 }

@@ -141,6 +141,8 @@ impl Watcher {
         let is_due = self.polling.as_ref().is_some_and(|(_, due)| *due <= now);
         // Also once when it begins, as something may have changed unseen before, and once more when it ends.
         if is_due || why.is_some() != self.polling.is_some() {
+            // A file that was wrong for a moment has told plugins to stop, and is the same as before.
+            let _ = self.control.send(Control::LookAgain);
             let fingerprints = Fingerprints::take(&self.home);
             changed.extend(
                 self.known.different(&fingerprints).filter(|folder| !changed.contains(folder)).collect::<Vec<_>>(),

@@ -152,3 +152,59 @@ fn foreign_file_system(folder: &Path, mounts: &[Mount]) -> Option<Unseen> {
 fn foreign_file_system(_: &Path, _: &[Mount]) -> Option<Unseen> {
     None
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use glassbox_tests::Folder as TestFolder;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn each_way_around_notifications_is_seen() {
+        let folder = TestFolder::new("unseen");
+        let (root, elsewhere) = (folder.0.join("home"), folder.0.join("elsewhere"));
+        let home = Home::at(&root);
+        let (file, at) = (elsewhere.join("file"), |name: &str| root.join(name));
+        for name in ["plugins", "grants", "settings/one", "keys"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        fs::create_dir_all(&elsewhere).unwrap();
+        fs::write(&file, "").unwrap();
+        for name in ["settings/a.json", "settings/one/a.json", "grants/a.toml", "plugins/a.wasm", "keys/a.pub"] {
+            fs::write(at(name), "").unwrap();
+        }
+        assert_eq!(why_files(&home), None);
+        assert_eq!(why_root(&root), why_root(&folder.0), "nothing but the file system");
+        for name in
+            ["settings/b.json", "settings/one/b.json", "grants/b.toml", "plugins/b.wasm", "keys/b", "glassbox.toml"]
+        {
+            symlink(&file, at(name)).unwrap();
+            assert_eq!(why_files(&home), Some(Unseen::Link(at(name))));
+            fs::remove_file(at(name)).unwrap();
+            fs::hard_link(&file, at(name)).unwrap();
+            assert_eq!(why_files(&home), Some(Unseen::OtherName(at(name))));
+            fs::remove_file(at(name)).unwrap();
+        }
+        for name in ["settings/one", "settings", "plugins", "grants", "keys"] {
+            fs::rename(at(name), elsewhere.join("moved")).unwrap();
+            symlink(elsewhere.join("moved"), at(name)).unwrap();
+            assert_eq!(why_files(&home), Some(Unseen::Link(at(name))));
+            fs::remove_file(at(name)).unwrap();
+            fs::rename(elsewhere.join("moved"), at(name)).unwrap();
+        }
+        let policy = |key: &str| format!("[policy]\nrequire_audit_by = [\"{key}\"]\n");
+        fs::write(home.config_file(), policy("./keys/a.pub")).unwrap();
+        assert_eq!(why_files(&home), None);
+        fs::write(home.config_file(), policy("../elsewhere/file")).unwrap();
+        assert_eq!(why_files(&home), Some(Unseen::Elsewhere(root.join("../elsewhere/file"))));
+        // What others keep here does not matter.
+        fs::write(home.config_file(), "").unwrap();
+        symlink(&file, at("run.lock")).unwrap();
+        assert_eq!(why_files(&home), None);
+        let link = folder.0.join("link");
+        symlink(&root, &link).unwrap();
+        assert_eq!(why_root(&link), Some(Unseen::Link(link.clone())));
+        assert_eq!(why_root(&link.join("settings")), Some(Unseen::Link(link)));
+    }
+}
