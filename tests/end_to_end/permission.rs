@@ -104,7 +104,7 @@ fn a_policy_a_key_or_an_attestation_that_changes_behind_the_hosts_back() {
         (&config, Some(b"[polic".to_vec()), "glassbox.toml, line 1"),
         (&config, Some(vec![0; 2 << 20]), "glassbox.toml"),
         (&key, Some(bob.pem().into()), "no valid attestation"),
-        (&key, Some(b"garbage".to_vec()), "no valid attestation"),
+        (&key, Some(b"garbage".to_vec()), "neither PEM nor base64"),
         (&key, None, "No such file"),
         (&attestations, Some(b"{}\n".to_vec()), "no valid attestation"),
         (&attestations, None, "no valid attestation"),

@@ -23,7 +23,7 @@ use crate::system::{MonotonicClock, Now};
 use anyhow::{Result, bail};
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Clock;
-use glassbox_sandbox::{Plugin, Settings, consent};
+use glassbox_sandbox::{Blocked, Plugin, Settings, consent};
 use glassbox_util::Once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +69,8 @@ pub(super) struct WorkerThread {
     complaint: Once,
     /// Whether the plugin has not taken the settings as they are now.
     refused: bool,
+    /// Why nothing leaves, if that is so: the plugin is told no more than that it is switched off.
+    no: Option<String>,
     /// Whether OctoPrint's server has started and not stopped, as far as events tell.
     server_run: Arc<AtomicBool>,
     /// Whether it had started before this host did, so that the plugin knows: a startup event that a source makes up
@@ -119,7 +121,9 @@ impl WorkerThread {
         let recording = octoprint.host.recording.clone();
         let recorder = Recorder::new(octoprint.name.as_deref(), &label, recording, home.trap_file(&name));
         let running = RunningPlugin::start_recorded(setup, clock.now(), Some(recorder))?;
-        tracing::info!(plugin = label, "{}", sending.sentence(&name));
+        let sentence = sending.sentence(&name);
+        tracing::info!(plugin = label, "{sentence}");
+        let no = (!sending.is_given()).then_some(sentence);
         journal.runs(&plugin, running.settings());
         journal.lifecycle(What::Loaded, &plugin.digest, None);
         let log_limit = LogLimit::new(&label);
@@ -136,6 +140,7 @@ impl WorkerThread {
             look_again,
             complaint: Once::default(),
             refused: false,
+            no,
             server_run,
             resumed: same_run,
             unsaved_since: None,
@@ -286,6 +291,7 @@ impl WorkerThread {
         let (sending, settings) = self.permission.decide(&Component::of(&plugin));
         let settings = if matches!(sending, Sending::Decided(_)) { settings } else { Settings::default() };
         let sentence = sending.sentence(&self.name);
+        self.no = (!sending.is_given()).then(|| sentence.clone());
         if !sending.is_given() {
             self.send_queue.close(&sentence);
         }
@@ -353,7 +359,8 @@ impl WorkerThread {
         }
         let plugin = self.running.plugin().clone();
         for blocked in &step.blocked {
-            self.journal.blocked(blocked, &plugin);
+            let reason = self.no.as_ref().unwrap_or(&blocked.reason).clone();
+            self.journal.blocked(&Blocked { reason, ..blocked.clone() }, &plugin);
             if blocked.undeclared {
                 self.log_limit.say(&format!("{} was blocked: {}", blocked.request, blocked.reason));
             }
