@@ -14,7 +14,7 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
         let says = format!("{}; a host runs all the same, and looks at its files every {seconds} s", trouble.what);
         return findings.push(Finding::warn(CHECK, says, trouble.advice));
     }
-    findings.push(match unseen::why(examined.home) {
+    findings.push(match unseen::why(examined.home, watcher::CAN_WATCH_LINKS) {
         None => Finding::ok(CHECK, "a host notices changes of its files at once"),
         Some(why) => Finding::ok(CHECK, format!("a host looks at its files every {seconds} s: {why}")),
     });

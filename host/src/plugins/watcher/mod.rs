@@ -2,15 +2,15 @@
 //! whose, as there may be hundreds of OctoPrints. What changed, the supervisor finds out by reading the files,
 //! which also is where rapid changes are debounced.
 //!
-//! The system notifies of changes ([`notifications`]), but not of all: not of what another machine does to a shared
-//! folder, not of what happens behind a link or a mount. Where there may be such changes ([`unseen`]), the files are
+//! The system notifies of changes ([`notifications`]), also of those of the way to the home ([`way`]), but not of all: not
+//! of what another machine does to a shared folder, not of what happens behind a link or under a file that is mounted. Where there may be such changes ([`unseen`]), the files are
 //! also read every five seconds and compared ([`fingerprint`]). Elsewhere nothing wakes an idle host.
 
 mod fingerprint;
 pub mod limits;
-mod mounts;
 mod notifications;
 pub mod unseen;
+mod way;
 
 use super::messages::{Control, Folder};
 use crate::home::Home;
@@ -21,11 +21,17 @@ use glassbox_util::files::make_folder;
 use limits::Trouble;
 use notifications::Notifications;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use way::Way;
 
 /// How often files are compared, where changes may come without notification.
 pub const PERIOD: Duration = Duration::from_secs(5);
+
+/// Whether links on the way to the home can be watched here.
+pub const CAN_WATCH_LINKS: bool = cfg!(target_os = "linux");
 
 /// The stack of a thread of the watcher, in bytes.
 const STACK: usize = 256 << 10;
@@ -59,12 +65,14 @@ impl HomeWatcher {
         // Notifications name files by absolute paths.
         let home = Home::at(std::path::absolute(home.root()).context("finding the home")?);
         let (wake, woken) = channel();
-        let mut watcher = Watcher::new(home, control.clone(), wake.clone());
+        let links_are_watched = Arc::<AtomicBool>::default();
+        let way = Way::new(home.root(), &links_are_watched);
+        let mut watcher = Watcher::new(home, control.clone(), wake.clone(), links_are_watched);
         // All is in place before this returns, so that no change from then on is missed.
         watcher.look();
         let thread = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(STACK);
-        let on_mount = wake.clone();
-        thread("mounts").spawn(move || mounts::wait(|| on_mount.send(Wake::Look).is_ok()))?;
+        let on_change = wake.clone();
+        thread("watcher: way").spawn(move || way.wait(|| on_change.send(Wake::Look).is_ok()))?;
         thread("watcher").spawn(move || watcher.run(&woken))?;
         Ok(Self(wake))
     }
@@ -89,6 +97,8 @@ struct Watcher {
     home: Home,
     control: Sender<Control>,
     notifications: Notifications,
+    /// Whether those on the way to the home are, or there are none.
+    links_are_watched: Arc<AtomicBool>,
     /// What the files were when they were last compared, or at the start.
     known: Fingerprints,
     /// Why files are compared, and when next; none if notifications come of all changes.
@@ -97,10 +107,10 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(home: Home, control: Sender<Control>, wake: Sender<Wake>) -> Self {
+    fn new(home: Home, control: Sender<Control>, wake: Sender<Wake>, links_are_watched: Arc<AtomicBool>) -> Self {
         let known = Fingerprints::take(&home);
         let notifications = Notifications::new(&home, &control, wake);
-        Self { home, control, notifications, known, polling: None, said: Once::default() }
+        Self { home, control, notifications, links_are_watched, known, polling: None, said: Once::default() }
     }
 
     fn run(mut self, woken: &Receiver<Wake>) {
@@ -128,7 +138,9 @@ impl Watcher {
     fn look(&mut self) -> Vec<Folder> {
         let mut changed = self.notifications.renew(&self.home);
         let trouble = self.notifications.trouble().map(Trouble::to_string);
-        let why = trouble.clone().or_else(|| unseen::why(&self.home).map(|why| why.to_string()));
+        let why = trouble.clone().or_else(|| {
+            unseen::why(&self.home, self.links_are_watched.load(Ordering::SeqCst)).map(|why| why.to_string())
+        });
         match trouble {
             None => self.said.forget(),
             Some(trouble) if self.said.is_new(&trouble) => {

@@ -1,8 +1,8 @@
-//! Whether files of a home may change without a notification: on a file system that others write to, below a mount, or
-//! behind a link.
+//! Whether files of a home may change without a notification: on a file system that others write to, in a file that is
+//! mounted, or behind a link.
 
 use super::FOLDERS;
-use super::mounts::{Mount, mounts};
+use super::way::{Mount, links, mounts};
 use crate::attest::PublicKey;
 use crate::home::Home;
 use crate::plugins::messages::Folder;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 /// Why there may be changes without notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unseen {
-    /// The home is on this file system, which other machines or programs may write to.
-    FileSystem(String),
-    /// Something is mounted here.
+    /// This folder is on the file system with this name, which other machines or programs may write to.
+    FileSystem(PathBuf, String),
+    /// This file is mounted from elsewhere, and changes where it comes from.
     Mount(PathBuf),
     /// It is not known what is mounted.
     UnknownMounts(String),
@@ -29,8 +29,10 @@ pub enum Unseen {
 impl fmt::Display for Unseen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FileSystem(name) => write!(f, "the home is on {name}, which does not tell of all changes"),
-            Self::Mount(at) => write!(f, "something is mounted at {}", at.display()),
+            Self::FileSystem(path, name) => {
+                write!(f, "{} is on {name}, where not all changes are notified", path.display())
+            }
+            Self::Mount(at) => write!(f, "{} is mounted from elsewhere", at.display()),
             Self::UnknownMounts(error) => write!(f, "this system does not say what is mounted where: {error}"),
             Self::Link(path) => write!(f, "{} is a symbolic link", path.display()),
             Self::OtherName(path) => write!(f, "{} has another name (a hard link)", path.display()),
@@ -39,33 +41,38 @@ impl fmt::Display for Unseen {
     }
 }
 
-/// Why files of this home may change without a notification; none if they cannot.
+/// Why files of this home may change without a notification; none if they cannot. `links_are_watched`: whether those on
+/// the way to the home are.
 #[must_use]
-pub fn why(home: &Home) -> Option<Unseen> {
-    why_root(home.root()).or_else(|| why_files(home))
+pub fn why(home: &Home, links_are_watched: bool) -> Option<Unseen> {
+    let link = if links_are_watched { None } else { links(&absolute(home.root())).pop() };
+    link.map(Unseen::Link).or_else(|| why_files(home)).or_else(|| why_mounts(home))
 }
 
-fn why_root(root: &Path) -> Option<Unseen> {
-    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
-    let mut above: Vec<_> = absolute.ancestors().collect();
-    above.reverse();
-    if let Some(link) = above.into_iter().find(|path| path.is_symlink()) {
-        return Some(Unseen::Link(link.into()));
-    }
-    // It has no links in it, but may have '..'.
-    let real = root.canonicalize().unwrap_or(absolute);
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+fn why_mounts(home: &Home) -> Option<Unseen> {
     let mounts = match mounts() {
         Ok(mounts) => mounts,
         Err(error) => return Some(Unseen::UnknownMounts(error.to_string())),
     };
-    foreign_file_system(&real, &mounts)
-        .or_else(|| mounts.into_iter().map(|mount| mount.at).find(|at| at.starts_with(&real)).map(Unseen::Mount))
+    let subfolders = std::fs::read_dir(home.settings_folder()).into_iter().flatten().flatten();
+    let subfolders = subfolders.map(|entry| entry.path()).filter(|path| path.is_dir());
+    let folders = FOLDERS.iter().map(|folder| folder.path(home)).chain(subfolders);
+    let foreign =
+        folders.filter_map(|folder| folder.canonicalize().ok()).find_map(|real| foreign_file_system(&real, &mounts));
+    // A folder that is mounted is watched as any other; but a file is watched in the folder where it is mounted only.
+    let root = home.root().canonicalize().unwrap_or_else(|_| absolute(home.root()));
+    let file = |mount: &Mount| mount.at.starts_with(&root) && !mount.at.is_dir();
+    foreign.or_else(|| mounts.iter().find(|mount| file(mount)).map(|mount| Unseen::Mount(mount.at.clone())))
 }
 
 fn why_files(home: &Home) -> Option<Unseen> {
     for folder in FOLDERS {
         let path = folder.path(home);
-        if path.is_symlink() {
+        if folder != Folder::Root && path.is_symlink() {
             return Some(Unseen::Link(path));
         }
         let found = match folder {
@@ -134,10 +141,11 @@ const LOCAL: [u32; 16] = [
 
 #[cfg(target_os = "linux")]
 fn foreign_file_system(folder: &Path, mounts: &[Mount]) -> Option<Unseen> {
+    let unseen = |name| Unseen::FileSystem(folder.into(), name);
     let number = match nix::sys::statfs::statfs(folder) {
         // Some systems have it with a sign.
         Ok(found) => found.filesystem_type().0 as u64 & 0xffff_ffff,
-        Err(error) => return Some(Unseen::FileSystem(format!("a file system that cannot be asked ({error})"))),
+        Err(error) => return Some(unseen(format!("a file system that cannot be asked ({error})"))),
     };
     if LOCAL.iter().any(|local| u64::from(*local) == number) {
         return None;
@@ -145,7 +153,7 @@ fn foreign_file_system(folder: &Path, mounts: &[Mount]) -> Option<Unseen> {
     // Of several that were mounted at the same place, the last one counts.
     let covering = mounts.iter().filter(|mount| folder.starts_with(&mount.at));
     let name = covering.max_by_key(|mount| mount.at.components().count()).map(|mount| mount.kind.clone());
-    Some(Unseen::FileSystem(name.unwrap_or_else(|| format!("a file system with the number {number:#x}"))))
+    Some(unseen(name.unwrap_or_else(|| format!("a file system with the number {number:#x}"))))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -175,7 +183,6 @@ mod tests {
             fs::write(at(name), "").unwrap();
         }
         assert_eq!(why_files(&home), None);
-        assert_eq!(why_root(&root), why_root(&folder.0), "nothing but the file system");
         for name in
             ["settings/b.json", "settings/one/b.json", "grants/b.toml", "plugins/b.wasm", "keys/b", "glassbox.toml"]
         {
@@ -204,7 +211,9 @@ mod tests {
         assert_eq!(why_files(&home), None);
         let link = folder.0.join("link");
         symlink(&root, &link).unwrap();
-        assert_eq!(why_root(&link), Some(Unseen::Link(link.clone())));
-        assert_eq!(why_root(&link.join("settings")), Some(Unseen::Link(link)));
+        assert_eq!(why(&Home::at(&link), false), Some(Unseen::Link(link.clone())));
+        let ordinary = why(&home, false);
+        assert!(ordinary.is_none() || matches!(&ordinary, Some(Unseen::FileSystem(..))), "{ordinary:?}");
+        assert_eq!(why(&Home::at(&link), true), ordinary);
     }
 }
