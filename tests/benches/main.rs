@@ -11,6 +11,7 @@ mod journal;
 mod process;
 mod record;
 mod reload;
+mod sending;
 
 use std::time::{Duration, Instant};
 
@@ -26,13 +27,14 @@ fn main() {
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     // The loading of a component is measured in a process that has done nothing else yet, as a host's; after an
     // audit's hundred thousands of instances it takes half as long again.
-    let all: [Part; 7] = [
+    let all: [Part; 8] = [
         ("component", component::measure),
         ("farm", farm::measure),
         ("journal", journal::measure),
         ("process", process::measure),
         ("record", record::measure),
         ("reload", reload::measure),
+        ("sending", sending::measure),
         ("audit", audit::measure),
     ];
     let mut sheet = Sheet::default();

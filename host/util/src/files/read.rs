@@ -2,7 +2,7 @@
 
 use crate::Advised;
 use anyhow::{Context, Result, ensure};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -23,8 +23,10 @@ use std::path::Path;
 /// When it cannot be read, is a pipe, a socket or a device, or has more bytes. The message does not name the file.
 pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     const MIB: usize = 1 << 20;
-    let mut bytes = Vec::new();
-    open_regular(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    let (open, length) = open_with_length(file)?;
+    // With room for all of it, one read is enough, and one more that finds the end.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(most).min(most) + 1);
+    open.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
         let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
         return Err(io::Error::other(format!("it has more than {most}, which is the limit")));
@@ -32,25 +34,30 @@ pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Open a file for reading that may be anything, as somebody else put it there. A pipe could keep us waiting for ever,
-/// a device has no end, and even opening one can have effects. Whatever such a file may be goes through here.
+/// Open a file for reading that may be anything, as somebody else put it there: a pipe could keep us waiting for ever,
+/// and a device has no end. Whatever such a file may be goes through here.
 ///
 /// # Errors
 /// When it cannot be opened, or is a pipe, a socket or a device. (A folder can be opened; reading it fails.) The
 /// message does not name the file.
 pub fn open_regular(file: &Path) -> io::Result<File> {
-    let check = |metadata: &Metadata| match metadata.is_file() || metadata.is_dir() {
-        true => Ok(()),
-        false => Err(io::Error::other("it is a pipe, a socket or a device, not a regular file")),
-    };
-    check(&fs::metadata(file)?)?;
+    open_with_length(file).map(|(open, _)| open)
+}
+
+/// The same, and how many bytes it has.
+fn open_with_length(file: &Path) -> io::Result<(File, u64)> {
+    let irregular = || io::Error::other("it is a pipe, a socket or a device, not a regular file");
     let mut options = File::options();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
-    let open = options.read(true).open(file)?;
-    // It may have been replaced since the first check.
-    check(&open.metadata()?)?;
-    Ok(open)
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY);
+    let open = options.read(true).open(file).map_err(|error| match error.raw_os_error() {
+        // A socket, or a device without a driver.
+        #[cfg(unix)]
+        Some(nix::libc::ENXIO | nix::libc::ENODEV) => irregular(),
+        _ => error,
+    })?;
+    let metadata = open.metadata()?;
+    if metadata.is_file() || metadata.is_dir() { Ok((open, metadata.len())) } else { Err(irregular()) }
 }
 
 /// Check that only its owner can read a file that holds a secret. `what` names the secret in messages: `the API key`.
