@@ -22,6 +22,12 @@ pub enum Stored {
 }
 
 impl Stored {
+    /// What a file with these bytes holds.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        parse(bytes).map_or_else(Self::Damaged, Self::Good)
+    }
+
     /// The document; if there is none, an empty one, in which nothing is enabled. `file` is where it was read.
     ///
     /// # Errors
@@ -53,22 +59,21 @@ impl Home {
     /// and cannot be read as a settings document is `Damaged`.
     #[must_use]
     pub fn settings(&self, name: &str) -> Stored {
+        self.settings_bytes(name).map_or_else(|unusable| unusable, |bytes| Stored::of(&bytes))
+    }
+
+    /// A plugin's settings file as it is now.
+    ///
+    /// # Errors
+    /// What there is instead: `Missing` or `Damaged`.
+    pub fn settings_bytes(&self, name: &str) -> Result<Vec<u8>, Stored> {
         let file = self.settings_file(name);
-        let bytes = match read_bounded(&file, limits::SETTINGS) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return match (error.kind(), fs::symlink_metadata(&file)) {
-                    (ErrorKind::NotFound, Err(error)) if error.kind() == ErrorKind::NotFound => Stored::Missing,
-                    (ErrorKind::NotFound, Ok(_)) => Stored::Damaged("it is a link that leads nowhere".into()),
-                    (ErrorKind::IsADirectory, _) => Stored::Damaged("it is a folder".into()),
-                    _ => Stored::Damaged(error.to_string()),
-                };
-            }
-        };
-        match parse(&bytes) {
-            Ok(settings) => Stored::Good(settings),
-            Err(reason) => Stored::Damaged(reason),
-        }
+        read_bounded(&file, limits::SETTINGS).map_err(|error| match (error.kind(), fs::symlink_metadata(&file)) {
+            (ErrorKind::NotFound, Err(error)) if error.kind() == ErrorKind::NotFound => Stored::Missing,
+            (ErrorKind::NotFound, Ok(_)) => Stored::Damaged("it is a link that leads nowhere".into()),
+            (ErrorKind::IsADirectory, _) => Stored::Damaged("it is a folder".into()),
+            _ => Stored::Damaged(error.to_string()),
+        })
     }
 
     /// Change a plugin's settings under a lock that all of our processes respect. A damaged file is moved aside

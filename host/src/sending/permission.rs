@@ -9,7 +9,7 @@ use crate::home::grants::{self, Standing};
 use crate::home::settings::Stored;
 use anyhow::Result;
 use glassbox_sandbox::{Consent, Manifest, Outgoing, Plugin, Request, Settings, pass};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Decides for one plugin and one OctoPrint.
 #[derive(Debug)]
@@ -41,9 +41,13 @@ impl<'a> Component<'a> {
 /// What parsing came to.
 #[derive(Debug, Default)]
 struct Parsed {
+    settings: Last<Arc<Settings>>,
     policy: Last<Option<AuditPolicy>>,
     /// The digest of a component, and how its manifest compares with the grant.
     standing: Last<(String, Standing)>,
+    /// The request that passed the gate last, of which component, and with which settings: the second time that it is
+    /// asked for an attempt, all are the same.
+    passed: Option<(Outgoing, String, Arc<Settings>)>,
 }
 
 /// The result for the bytes that were parsed last.
@@ -79,7 +83,7 @@ impl Permission {
 
     /// The rule that decides, by the files as they are now; and the settings, which are empty where they cannot be read.
     #[must_use]
-    pub fn decide(&self, component: &Component<'_>) -> (Sending, Settings) {
+    pub fn decide(&self, component: &Component<'_>) -> (Sending, Arc<Settings>) {
         let (user, settings) = self.of_user();
         if !user.is_given() {
             return (user, settings);
@@ -90,16 +94,28 @@ impl Permission {
 
     /// The same as far as the user decides it: by variables and settings.
     #[must_use]
-    pub fn of_user(&self) -> (Sending, Settings) {
-        let settings = match self.home.settings(&self.name) {
-            Stored::Good(settings) => settings,
-            Stored::Damaged(reason) if self.veto.is_none() => {
+    pub fn of_user(&self) -> (Sending, Arc<Settings>) {
+        let settings = match self.settings() {
+            Err(Stored::Damaged(reason)) if self.veto.is_none() => {
                 let file = self.home.settings_file(&self.name);
-                return (Sending::DamagedSettings { file, reason }, Settings::default());
+                return (Sending::DamagedSettings { file, reason }, Arc::default());
             }
-            Stored::Missing | Stored::Damaged(_) => Settings::default(),
+            settings => settings.unwrap_or_default(),
         };
         (Sending::Decided(Consent::decide(&settings, self.veto)), settings)
+    }
+
+    /// The settings, or what there is instead.
+    fn settings(&self) -> Result<Arc<Settings>, Stored> {
+        let bytes = self.home.settings_bytes(&self.name)?;
+        let mut parsed = self.parsed();
+        if let Some(settings) = parsed.settings.get(&bytes, |_| true) {
+            return Ok(settings);
+        }
+        match Stored::of(&bytes) {
+            Stored::Good(settings) => Ok(parsed.settings.put(bytes, settings.into())),
+            unusable => Err(unusable),
+        }
     }
 
     /// What the user decided; where that is a yes, this.
@@ -155,6 +171,12 @@ impl Permission {
         if !sending.is_given() {
             return Err(sending.sentence(&self.name));
         }
+        let is_same = |(last, digest, then): &(Outgoing, String, Arc<Settings>)| {
+            Arc::ptr_eq(then, &settings) && digest == &plugin.digest && last == request
+        };
+        if self.parsed().passed.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
         let again = Request {
             method: request.method,
             name: request.name.clone(),
@@ -162,7 +184,10 @@ impl Permission {
             user_agent: request.user_agent.clone(),
         };
         match pass(again, &plugin.policy, &settings, Consent::Given) {
-            Ok(again) if again == *request => Ok(()),
+            Ok(again) if again == *request => {
+                self.parsed().passed = Some((again, plugin.digest.clone(), settings));
+                Ok(())
+            }
             Ok(_) => Err("the settings name another server or id by now".into()),
             Err(blocked) => Err(blocked.reason),
         }

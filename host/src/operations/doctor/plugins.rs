@@ -4,12 +4,11 @@
 use super::Examined;
 use super::finding::Finding;
 use crate::home::grants::Standing;
-use crate::home::settings::Stored;
 use crate::operations::octoprints::KnownOctoPrint;
 use crate::plugins::context::label;
 use crate::plugins::loader;
-use crate::sending::standing;
-use glassbox_sandbox::{Consent, Sandbox, consent};
+use crate::sending::{Sending, standing};
+use glassbox_sandbox::{Consent, Sandbox};
 use std::sync::Arc;
 
 /// Check all of them.
@@ -34,6 +33,13 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
+    loads(examined, sandbox, name, findings);
+    let label = |one: &KnownOctoPrint| label(one.name.as_deref(), name);
+    findings.extend(examined.octoprints.iter().map(|one| sends(one, name, &label(one))));
+}
+
+/// Whether it loads, and was granted what it asks for.
+fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
     let home = examined.home;
     let check = |what: &str| format!("{what} {name}");
     let again = "replace it with a version that works; 'glassbox audit FILE' says more";
@@ -75,28 +81,27 @@ fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut
                 Finding::error(format!("plugin {label}"), &error, &advice)
             }
         });
-        findings.extend(sends(one, name, &label));
     }
 }
 
-/// Which rule decides whether anything is sent. A damaged settings file is found by loading the plugin.
-fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Option<Finding> {
+/// Which rule decides whether anything is sent.
+fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Finding {
     let check = format!("sending {label}");
-    let consent = match one.home.settings(name) {
-        Stored::Good(settings) => Consent::decide(&settings, consent::process_veto()),
-        Stored::Missing => Consent::Undecided,
-        Stored::Damaged(_) => return None,
-    };
-    Some(match consent {
-        Consent::Given => Finding::ok(check, format!("reports are sent while a host runs: {consent}")),
-        Consent::Refused => Finding::ok(check, format!("nothing is sent, as was decided: {consent}")),
-        Consent::Undecided => {
-            Finding::warn(check, format!("nothing is sent: {consent}"), format!("glassbox opt-in {name}, or opt-out"))
+    let answer = Sending::of(&one.home, name);
+    let sentence = answer.sending.sentence(name);
+    match &answer.sending {
+        Sending::Decided(Consent::Given | Consent::Refused) => Finding::ok(check, sentence),
+        Sending::Decided(Consent::Undecided) => {
+            Finding::warn(check, sentence, format!("glassbox opt-in {name}, or opt-out"))
         }
-        Consent::Variable(variable) => Finding::warn(
-            check,
-            format!("nothing is sent by a host that is started here: {consent}"),
-            format!("unset {variable} where the host is started, if it is to send"),
-        ),
-    })
+        Sending::Decided(Consent::Variable(variable)) => {
+            let advice = format!("unset {variable} where the host is started, if it is to send");
+            Finding::warn(check, sentence, advice)
+        }
+        Sending::DamagedSettings { .. } => {
+            let advice = format!("fix the file, or start over with 'glassbox opt-in {name}{}'", one.option());
+            Finding::fail(check, sentence, advice)
+        }
+        _ => Finding::warn(check, sentence, "see the other checks, and the journal: glassbox journal"),
+    }
 }

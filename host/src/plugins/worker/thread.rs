@@ -109,7 +109,7 @@ impl WorkerThread {
             bail!(sending.sentence(&name));
         }
         let setup = Setup {
-            settings,
+            settings: (*settings).clone(),
             veto: consent::process_veto(),
             make_capabilities: make_capabilities(&octoprint, (&send_queue, &permission, &look_again), &journal, clock),
             save_settings: save_settings(home, &name),
@@ -289,7 +289,7 @@ impl WorkerThread {
     fn look_again(&mut self, now: u64) {
         let plugin = self.running.plugin().clone();
         let (sending, settings) = self.permission.decide(&Component::of(&plugin));
-        let settings = if matches!(sending, Sending::Decided(_)) { settings } else { Settings::default() };
+        let settings = if matches!(sending, Sending::Decided(_)) { (*settings).clone() } else { Settings::default() };
         let sentence = sending.sentence(&self.name);
         self.no = (!sending.is_given()).then(|| sentence.clone());
         if !sending.is_given() {

@@ -23,10 +23,15 @@ use std::path::Path;
 /// When it cannot be read, is a pipe, a socket or a device, or has more bytes. The message does not name the file.
 pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     const MIB: usize = 1 << 20;
-    let (open, length) = open_with_length(file)?;
-    // With room for all of it, one read is enough, and one more that finds the end.
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(most).min(most) + 1);
-    open.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    let (mut open, length) = open_with_length(file)?;
+    let length = usize::try_from(length).unwrap_or(most).min(most);
+    let mut bytes = vec![0; length + 1];
+    let read = open.read(&mut bytes)?;
+    bytes.truncate(read);
+    // A read that did not fill the room that there was has found the end. Files of /proc say that they have no length.
+    if read > length {
+        open.take((most - length) as u64).read_to_end(&mut bytes)?;
+    }
     if bytes.len() > most {
         let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
         return Err(io::Error::other(format!("it has more than {most}, which is the limit")));
