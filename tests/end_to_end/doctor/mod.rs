@@ -129,7 +129,7 @@ fn a_set_up_that_is_well() {
 ok       config: glassbox.toml can be used
 ok       grant tracking: everything that it asks for was granted
 ok       plugin tracking: it loads, starts and accepts its settings
-ok       sending tracking: reports are sent while a host runs: the setting 'enabled' is true
+ok       sending tracking: reports are sent while the host runs: the setting 'enabled' is true
 ok       host: a host runs with this home
 {heard}
 ok       reach octoprint: {url} can be reached
@@ -187,7 +187,7 @@ fn each_of_several_is_looked_at_with_its_own_settings() {
     assert_eq!(out.status, Some(1), "{}", out.out);
     for line in [
         "ok       plugin one/tracking: it loads",
-        "ok       sending one/tracking: nothing is sent, as was decided",
+        "ok       sending one/tracking: nothing is sent: the setting 'enabled' is not true",
         "fail     plugin two/tracking: plugin 'tracking' does not accept its settings: ping must be",
         "ok       events one: OctoPrint 1.11.8 sends",
         "ok       events two: OctoPrint 1.11.8 sends",

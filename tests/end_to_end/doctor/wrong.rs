@@ -74,7 +74,7 @@ fn what_is_wrong_with_plugins() {
     for variable in ["CI", "OCTOPRINT_DISABLE_TRACKING", "OCTOPRINT_TRACKING_DISABLED", "DO_NOT_TRACK"] {
         let out = set_up.home.command(&["doctor"]).env(variable, "0").run().good();
         let expected = format!(
-            "warn     sending tracking: nothing is sent by a host that is started here: the environment variable {variable} is set
+            "warn     sending tracking: nothing is sent: the environment variable {variable} is set
          do: unset {variable} where"
         );
         assert!(out.contains(&expected), "{out}");

@@ -98,10 +98,11 @@ fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Finding {
             let advice = format!("unset {variable} where the host is started, if it is to send");
             Finding::warn(check, sentence, advice)
         }
-        Sending::DamagedSettings { .. } => {
-            let advice = format!("fix the file, or start over with 'glassbox opt-in {name}{}'", one.option());
-            Finding::fail(check, sentence, advice)
+        // Other checks have found that, with what to do about it.
+        Sending::DamagedSettings { .. } | Sending::Unusable(_) | Sending::Ungranted(_) => {
+            Finding::skipped(check, sentence)
         }
-        _ => Finding::warn(check, sentence, "see the other checks, and the journal: glassbox journal"),
+        Sending::Unvouched(_) => Finding::warn(check, sentence, "get their attestations, or change [policy]"),
+        Sending::Stopped(_) => Finding::warn(check, sentence, "the journal says more: glassbox journal"),
     }
 }
