@@ -216,20 +216,26 @@ fn an_overlay_whose_upper_folder_is_changed() {
     noticed(&mut host, "the upper folder", || !receiver.requests().is_empty());
 }
 
+const NO_LIMIT: &str = "there is no user namespace in which inotify could be limited";
+
+fn can_limit() -> bool {
+    let probe = ["--user", "--map-root-user", "sh", "-ec", "echo 0 > /proc/sys/user/max_inotify_instances"];
+    Command::new("unshare").args(probe).output().is_ok_and(|output| output.status.success())
+}
+
 /// The program where a limit of inotify is this low, by a user namespace.
-fn limited(home: &Home, limit: &str, most: u32) -> Program {
+fn limited(home: &Path, limit: &str, most: u32) -> Program {
     let script = format!("echo {most} > /proc/sys/user/{limit} && exec \"$0\" \"$@\"");
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "sh", "-ec", &script, env!("CARGO_BIN_EXE_glassbox"), "--home"]);
-    command.arg(home.root());
+    command.arg(home);
     without_a_say(command)
 }
 
 #[test]
 fn notifications_that_are_used_up() {
-    let probe = ["--user", "--map-root-user", "sh", "-ec", "echo 0 > /proc/sys/user/max_inotify_instances"];
-    if !Command::new("unshare").args(probe).output().is_ok_and(|output| output.status.success()) {
-        return skip("there is no user namespace in which inotify could be limited");
+    if !can_limit() {
+        return skip(NO_LIMIT);
     }
     for (limit, most, name) in [
         ("max_inotify_instances", 0, "max_user_instances"),
@@ -237,16 +243,33 @@ fn notifications_that_are_used_up() {
         ("max_inotify_watches", 2, "max_user_watches"),
     ] {
         let (home, receiver) = (home(), receiver());
-        let doctor = limited(&home, limit, most).args(&["doctor"]).run().out;
+        let doctor = limited(&home.root(), limit, most).args(&["doctor"]).run().out;
         assert!(doctor.contains(&format!("warn     watching: the system does not notify this program of changes: other programs have used up fs.inotify.{name} (it is ")), "{doctor}");
         assert!(doctor.contains(&format!("do: run 'sudo sysctl fs.inotify.{name}=")), "{doctor}");
         assert!(doctor.contains("into /etc/sysctl.d/"), "{doctor}");
-        let mut host = start(limited(&home, limit, most));
+        let mut host = start(limited(&home.root(), limit, most));
         home.write_settings(on(&home, &receiver));
         noticed(&mut host, limit, || !receiver.requests().is_empty());
         let log = host.log();
         assert_eq!(log.matches(&format!("fs.inotify.{name}=")).count(), 2, "once, and how to keep it: {log}");
     }
+}
+
+#[test]
+fn one_notification_for_the_folders_and_none_for_the_link_that_leads_to_them() {
+    if !can_limit() {
+        return skip(NO_LIMIT);
+    }
+    let (home, receiver) = (home(), receiver());
+    let (link, other) = (home.0.path("link"), home.0.path("other"));
+    sh(&format!("cp -a {} {}", home.root().display(), other.display())).unwrap();
+    fs::write(other.join("settings/tracking.json"), on(&home, &receiver)).unwrap();
+    symlink(home.root(), &link).unwrap();
+    let mut host = start(limited(&link, "max_inotify_instances", 1));
+    fs::remove_file(&link).unwrap();
+    symlink(other, &link).unwrap();
+    noticed(&mut host, "another home", || !receiver.requests().is_empty());
+    assert!(!host.log().contains("inotify"), "{}", host.log());
 }
 
 #[test]
