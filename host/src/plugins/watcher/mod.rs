@@ -66,8 +66,10 @@ impl HomeWatcher {
         let home = Home::at(std::path::absolute(home.root()).context("finding the home")?);
         let (wake, woken) = channel();
         let links_are_watched = Arc::<AtomicBool>::default();
-        let way = Way::new(home.root(), &links_are_watched);
-        let mut watcher = Watcher::new(home, control.clone(), wake.clone(), links_are_watched);
+        let mut watcher = Watcher::new(home, control.clone(), wake.clone(), links_are_watched.clone());
+        // The folders come first, where not enough notifications are left for both.
+        watcher.notifications.renew(&watcher.home);
+        let way = Way::new(watcher.home.root(), &links_are_watched);
         // All is in place before this returns, so that no change from then on is missed.
         watcher.look();
         let thread = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(STACK);

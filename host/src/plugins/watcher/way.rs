@@ -96,7 +96,10 @@ mod linux {
                 let table = self.table.iter().map(|table| PollFd::new(table.as_fd(), PollFlags::POLLPRI));
                 let links = self.links.iter().map(|links| PollFd::new(links.as_fd(), PollFlags::POLLIN));
                 let mut both: Vec<_> = table.chain(links).collect();
-                match poll(&mut both, PollTimeout::NONE) {
+                // Links that cannot be watched now can be when another program ends.
+                let retry = PollTimeout::try_from(super::super::PERIOD).unwrap_or(PollTimeout::MAX);
+                let longest = if self.is_watched.load(Ordering::SeqCst) { PollTimeout::NONE } else { retry };
+                match poll(&mut both, longest) {
                     _ if both.is_empty() => return,
                     Ok(_) => {}
                     Err(Errno::EINTR) => continue,
