@@ -131,7 +131,7 @@ fn states() -> Vec<State> {
             fs::hard_link(s.file, &other).unwrap();
             fs::write(other, s.no()).unwrap();
         }),
-        ("not readable", Either, |s| fs::set_permissions(s.file, fs::Permissions::from_mode(0)).unwrap()),
+        ("not readable", Either, |s| fs::set_permissions(s.file, fs::Permissions::from_mode(0o0)).unwrap()),
         ("only readable", Yes, |s| fs::set_permissions(s.file, fs::Permissions::from_mode(0o444)).unwrap()),
     ]
 }

@@ -56,6 +56,7 @@ fn what_is_wrong_with_plugins() {
     set_up.is("fail", "plugin tracking", "does not accept its settings: ping must be", "'glassbox settings tracking'");
     set_up.home.write_settings("{}");
     set_up.is("warn", "sending tracking", "nobody has opted in yet", "glassbox opt-in tracking");
+    set_up.home.write_settings("{\"enabled\": false}");
     let grant = set_up.home.root().join("grants/tracking.toml");
     let granted = fs::read_to_string(&grant).unwrap();
     fs::write(&grant, granted + "[[[").unwrap();
