@@ -225,3 +225,42 @@ fn not_a_byte_leaves_over_a_connection_that_stands_after_the_no() {
         server.wait().unwrap();
     }
 }
+
+/// What `status` says of the counter: the line, and what is indented below it.
+fn said_of_counter(home: &Home) -> String {
+    let status = home.run(&["status"]).good();
+    let at = status.find("counter: ").unwrap_or_else(|| panic!("{status}"));
+    status[at..].into()
+}
+
+#[test]
+fn status_speaks_of_the_version_that_runs() {
+    let receiver = receiver();
+    let home = home_with_counter(&receiver);
+    let mut host = home.command(&["run", "--events", "-", "-v"]).start();
+    host.wait_for_log(" INFO counter: reports are sent");
+    let report = (r#"{"event":"Report"}"#, "report");
+    let good = fs::read(home.plugin("counter")).unwrap();
+    for (content, why) in [
+        (Some(b"garbage".to_vec()), "is another version, which does not run: plugin 'counter' is not a tracker"),
+        (Some(good[..good.len() / 2].to_vec()), "is another version, which does not run: "),
+        (Some(good.clone()), "reports are sent"),
+    ] {
+        fs::write(home.plugin("counter"), content.unwrap()).unwrap();
+        assert!(arrives(&home, &mut host, &receiver, report), "{why}");
+        wait_until(why, || said_of_counter(&home).contains(why));
+        assert!(arrives(&home, &mut host, &receiver, report), "{why}");
+    }
+    // Its folder of states is emptied, by somebody who wants to begin anew: nobody knows which version runs.
+    fs::remove_dir_all(home.root().join("state")).unwrap();
+    fs::write(home.plugin("counter"), "garbage").unwrap();
+    assert!(arrives(&home, &mut host, &receiver, report));
+    fs::write(home.plugin("counter"), good).unwrap();
+
+    // What does not run says why, and what runs no more as well.
+    home.run(&["revoke", "counter"]).good();
+    wait_until("the revocation", || said_of_counter(&home).contains("nothing is sent: waiting: nobody has granted"));
+    home.run(&["grant", "counter"]).good();
+    wait_until("the grant", || said_of_counter(&home).contains("reports are sent while"));
+    assert!(arrives(&home, &mut host, &receiver, report));
+}

@@ -42,14 +42,6 @@ pub fn read(home: &Home, name: &str) -> Option<Running> {
     serde_json::from_slice(&read_bounded(&file(home, name), LARGEST).ok()?).ok()
 }
 
-/// The instance is gone, and there is nothing to say of it any more.
-///
-/// # Errors
-/// When the file is there and cannot be removed.
-pub fn forget(home: &Home, name: &str) -> Result<()> {
-    remove(&file(home, name)).map(drop)
-}
-
 /// What an earlier host said of the instances for this OctoPrint counts no longer. A file that cannot be removed is
 /// replaced when the instance starts.
 pub fn forget_all(home: &Home) {

@@ -81,26 +81,24 @@ impl Sending {
         let running = if by_host { running::read(home, name) } else { None };
         let bytes = home.read_plugin(name);
         let file = bytes.as_ref().ok().map(|bytes| digest(bytes));
-        match running {
-            // What the user wants comes first; then, why it does not run.
-            Some(Running { stopped: Some(reason), .. }) => {
-                let user = permission.of_user().0;
-                let sending = if user.is_given() { Self::Stopped(reason) } else { user };
-                Answer { sending, by_host, waiting: None }
-            }
+        let (sending, waiting) = match running {
+            Some(Running { stopped: Some(reason), .. }) => match of_file(&permission, name, bytes) {
+                Self::Decided(Consent::Given) => (Self::Stopped(reason), None),
+                no => (no, None),
+            },
             Some(Running { digest, .. }) if file.as_ref() != Some(&digest) => {
                 let sending = permission.decide(&Component { digest: &digest, manifest: None }).0;
-                let waiting = Some(file_of_another_version(home, &permission, name, bytes));
-                Answer { sending, by_host, waiting }
+                (sending, Some(file_of_another_version(home, &permission, name, bytes)))
             }
-            _ => {
-                let sending = match of_file(&permission, name, bytes) {
-                    Ok(sending) => sending,
-                    Err(error) => permission.of_user_or(Self::Unusable(error)),
-                };
-                Answer { sending, by_host, waiting: None }
+            Some(_) => (of_file(&permission, name, bytes), None),
+            // Which version runs is not known: only what holds for any of them is a no.
+            None if by_host => {
+                let digest = file.as_deref().unwrap_or_default();
+                (permission.decide(&Component { digest, manifest: None }).0, None)
             }
-        }
+            None => (of_file(&permission, name, bytes), None),
+        };
+        Answer { sending, by_host, waiting }
     }
 
     /// The sentence that host, `status`, `list` and `doctor` say of the plugin with this name.
@@ -144,10 +142,12 @@ impl Answer {
 }
 
 /// The rule for the version in `plugins/`.
-fn of_file(permission: &Permission, name: &str, bytes: Result<Vec<u8>, glassbox_sandbox::Error>) -> Result<Sending> {
-    let bytes = bytes?;
-    let asked = examine(name, &bytes)?;
-    Ok(permission.decide(&Component { digest: &digest(&bytes), manifest: Some(asked.manifest()) }).0)
+fn of_file(permission: &Permission, name: &str, bytes: Result<Vec<u8>, glassbox_sandbox::Error>) -> Sending {
+    let examined = bytes.and_then(|bytes| Ok((digest(&bytes), examine(name, &bytes)?)));
+    match examined {
+        Ok((digest, asked)) => permission.decide(&Component { digest: &digest, manifest: Some(asked.manifest()) }).0,
+        Err(error) => permission.of_user_or(Sending::Unusable(error.into())),
+    }
 }
 
 /// Why the version in `plugins/` does not run although another one does, for people.
@@ -159,10 +159,10 @@ fn file_of_another_version(
 ) -> String {
     let file = home.plugin_file(name);
     let why = match of_file(permission, name, bytes) {
-        Err(error) => format!("{error:#}"),
-        Ok(Sending::Unvouched(vouching)) => vouching.advice(name).unwrap_or_default(),
-        Ok(Sending::Ungranted(standing)) => standing.advice(name).unwrap_or_default(),
-        Ok(_) => "the journal says why: glassbox journal".into(),
+        Sending::Unusable(error) => format!("{error:#}"),
+        Sending::Unvouched(vouching) => vouching.advice(name).unwrap_or_default(),
+        Sending::Ungranted(standing) => standing.advice(name).unwrap_or_default(),
+        _ => "the journal says why: glassbox journal".into(),
     };
     format!("{} is another version, which does not run: {why}", file.display())
 }

@@ -247,6 +247,7 @@ impl Supervisor {
                 }
                 let Some(slot) = self.slots.get_mut(&name) else { return };
                 slot.failed.extend(digest.clone());
+                slot.say_stopped(&self.octoprints, &name, &reason);
                 if slot.say(&name, &format!("{reason}{}", still_running(slot.running())), true) {
                     // The component's own words, which may hold anything, do not go into the journal.
                     self.write(What::Refused, &name, digest, &error.to_string());
@@ -258,6 +259,7 @@ impl Supervisor {
     /// Somebody has to do something, as the advice says, before it can be loaded.
     fn waits(&mut self, name: &str, digest: Option<String>, advice: &str) {
         let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.say_stopped(&self.octoprints, name, advice);
         let running = slot.running().map(|plugin| format!("; version {} keeps running", short_digest(&plugin.digest)));
         if slot.say(name, &format!("{advice}{}", running.unwrap_or_default()), false) {
             self.write(What::Waiting, name, digest, advice);

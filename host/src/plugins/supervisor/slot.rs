@@ -33,6 +33,9 @@ pub(super) struct PluginSlot {
     pub(super) said: Once,
 }
 
+/// Why a plugin is stopped that may not run any more.
+pub(super) const REVOKED: &str = "its grant was revoked, or cannot be read";
+
 /// What tells whether a file changed: as long as its stamp is the same, so is its content.
 type Stamp = (u64, Option<std::time::SystemTime>, u64, i64);
 
@@ -82,6 +85,13 @@ impl PluginSlot {
             assigned.chain(instance.failed.iter().chain(&self.failed).cloned()).collect()
         };
         self.instances.iter().map(known).enumerate().collect()
+    }
+
+    /// Tell `status` why no version of it runs, where none does.
+    pub(super) fn say_stopped(&self, octoprints: &[Arc<OctoPrint>], name: &str, reason: &str) {
+        for (instance, octoprint) in self.instances.iter().zip(octoprints).filter(|(one, _)| one.worker.is_none()) {
+            instance.say_stopped(octoprint, name, "", reason);
+        }
     }
 
     /// Have its instances look again at whether they may send.
@@ -150,8 +160,10 @@ impl InstanceSlot {
         self.failed.clear();
         let worker = self.worker.take()?;
         octoprint.router.detach(name);
+        let why = if matches!(order, Order::Revoke) { REVOKED } else { "its file is gone" };
+        self.say_stopped(octoprint, name, "", why);
         if matches!(order, Order::Revoke) {
-            worker.close(&octoprint.label(name), "its grant was revoked, or cannot be read");
+            worker.close(&octoprint.label(name), REVOKED);
         }
         worker.event_queue.order(order);
         Some(worker)

@@ -1,6 +1,7 @@
 //! A plugin's thread for one OctoPrint, seen from outside: starting it, and giving it orders. What the thread does is
-//! in [`thread`].
+//! in [`thread`], and when it looks again at whether reports may leave in [`look_again`].
 
+mod look_again;
 mod setup;
 mod thread;
 

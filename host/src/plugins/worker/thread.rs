@@ -8,7 +8,6 @@ use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
 use crate::events::event_queue::{EventQueue, QueueItem};
 use crate::home::instance_journal::InstanceJournal;
-use crate::home::running::{self, Running};
 use crate::home::short_digest;
 use crate::home::state;
 use crate::plugins::context::OctoPrint;
@@ -23,7 +22,7 @@ use crate::system::{MonotonicClock, Now};
 use anyhow::{Result, bail};
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Clock;
-use glassbox_sandbox::{Blocked, Plugin, Settings, consent};
+use glassbox_sandbox::{Blocked, Plugin, consent};
 use glassbox_util::Once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,23 +53,23 @@ pub(super) struct Parts {
 }
 
 pub(super) struct WorkerThread {
-    octoprint: Arc<OctoPrint>,
-    name: String,
+    pub(super) octoprint: Arc<OctoPrint>,
+    pub(super) name: String,
     /// What the plugin is called in the log.
-    label: String,
-    running: RunningPlugin,
-    send_queue: SendQueue,
-    journal: InstanceJournal,
+    pub(super) label: String,
+    pub(super) running: RunningPlugin,
+    pub(super) send_queue: SendQueue,
+    pub(super) journal: InstanceJournal,
     clock: MonotonicClock,
     event_queue: Arc<EventQueue<Order>>,
-    permission: Arc<Permission>,
+    pub(super) permission: Arc<Permission>,
     look_again: LookAgain,
     /// What was last said about a doubt, or about settings that the plugin does not take.
-    complaint: Once,
+    pub(super) complaint: Once,
     /// Whether the plugin has not taken the settings as they are now.
-    refused: bool,
+    pub(super) refused: bool,
     /// Why nothing leaves, if that is so: the plugin is told no more than that it is switched off.
-    no: Option<String>,
+    pub(super) no: Option<String>,
     /// Whether OctoPrint's server has started and not stopped, as far as events tell.
     server_run: Arc<AtomicBool>,
     /// Whether it had started before this host did, so that the plugin knows: a startup event that a source makes up
@@ -186,8 +185,6 @@ impl WorkerThread {
         let waiting = self.send_queue.waiting();
         let tally = self.send_queue.drain(FINAL_DELIVERY);
         self.journal.close();
-        // A host that starts forgets it too.
-        let _ = running::forget(&self.octoprint.home, &self.name);
         tracing::debug!(plugin = self.label, "{waiting} reports were waiting at the end; {}", self.latency);
         tally
     }
@@ -281,74 +278,6 @@ impl WorkerThread {
                 tracing::warn!(plugin = self.label, "version {to} was rejected, {from} keeps running: {error:#}");
                 self.report_rollback(plugin.digest.clone(), old);
             }
-        }
-    }
-
-    /// Look whether reports may be sent, and take the settings as they are now. Whoever says no, and for whatever doubt,
-    /// the plugin is told that it is switched off.
-    fn look_again(&mut self, now: u64) {
-        let plugin = self.running.plugin().clone();
-        let (sending, settings) = self.permission.decide(&Component::of(&plugin));
-        let settings = if matches!(sending, Sending::Decided(_)) { (*settings).clone() } else { Settings::default() };
-        let sentence = sending.sentence(&self.name);
-        self.no = (!sending.is_given()).then(|| sentence.clone());
-        if !sending.is_given() {
-            self.send_queue.close(&sentence);
-        }
-        if sending.is_doubt() && self.complaint.is_new(&sentence) {
-            self.journal.lifecycle(What::Doubt, &plugin.digest, Some(sentence.clone()));
-            tracing::warn!(plugin = self.label, "{sentence}");
-        }
-        if settings != *self.running.settings() || self.refused {
-            self.take_settings(settings, now);
-            if !sending.is_doubt() && !self.refused {
-                self.complaint.forget();
-                self.journal.runs(&plugin, self.running.settings());
-                tracing::info!(plugin = self.label, "{sentence}");
-            }
-        }
-        if sending.is_given() && !self.refused && !self.running.is_stopped() {
-            self.send_queue.open();
-        }
-    }
-
-    fn take_settings(&mut self, settings: Settings, now: u64) {
-        let was_stopped = self.refused || self.running.is_stopped();
-        let changed = self.running.change_settings(settings, now);
-        self.refused = changed.is_err();
-        match changed {
-            Ok(()) if was_stopped => self.say_running(None),
-            Ok(()) => {}
-            Err(error) => {
-                let reason = format!("it is switched off until it takes its settings: {error:#}");
-                self.send_queue.close(&reason);
-                if self.complaint.is_new(&reason) {
-                    let digest = self.running.plugin().digest.clone();
-                    // The component's own words go into the log, not into the journal.
-                    self.journal.lifecycle(What::Refused, &digest, Some(error.to_string()));
-                    tracing::warn!(octoprint = self.octoprint.name, about = self.name, "{reason}");
-                }
-                self.say_running(Some(reason));
-            }
-        }
-    }
-
-    /// Another version runs: perhaps it takes the settings that the last one did not take.
-    fn version_changed(&mut self, now: u64) {
-        self.say_running(None);
-        if self.refused {
-            self.look_again(now);
-        }
-    }
-
-    /// Tell `status` which version runs, or why none does.
-    fn say_running(&self, stopped: Option<String>) {
-        let digest = self.running.plugin().digest.clone();
-        let said = running::write(&self.octoprint.home, &self.name, &Running { digest, stopped });
-        if let Err(error) = said {
-            // 'status' would say something else than what we do.
-            self.send_queue.close("'glassbox status' could not be told that reports are sent");
-            tracing::error!(plugin = self.label, "nothing is sent, as 'glassbox status' could not be told: {error:#}");
         }
     }
 
