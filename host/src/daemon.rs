@@ -66,7 +66,9 @@ pub struct Summary {
 pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summary> {
     home.must_exist()?;
     let veto = consent::process_veto().map(Into::into);
-    let _lock = home.lock(&RunningHost { pid: std::process::id(), veto })?;
+    let octoprints = origins(&source);
+    let names = octoprints.iter().map(|(name, _)| name.clone()).collect();
+    let lock = home.lock(&RunningHost { pid: std::process::id(), veto, octoprints: names })?;
     let config = home.config()?;
     let trust = TlsTrust::load(config.ca_file.as_deref())?;
     // Counting fuel costs a little, and only a recording needs it.
@@ -89,14 +91,15 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     let sink = recording.clone();
     let host =
         HostContext { home: home.clone(), config, control: control.clone(), journal: journal.clone(), recording };
-    let octoprints = octoprints(&source, &host);
+    let octoprint = |(number, (name, locality))| Arc::new(OctoPrint::new(number, name, locality, &host));
+    let octoprints: Vec<_> = octoprints.into_iter().enumerate().map(octoprint).collect();
     allow_files(octoprints.len());
     octoprints.iter().for_each(|octoprint| running::forget_all(&octoprint.home));
     let homes: Vec<_> = octoprints.iter().map(|octoprint| octoprint.home.clone()).collect();
     // Before the first scan, so that no change between the two is missed.
     let watcher = HomeWatcher::start(home, &homes, &control)?;
     let loader = loader::start(homes, sandbox, control.clone())?;
-    let mut supervisor = Supervisor::new(host, octoprints.clone(), loader);
+    let mut supervisor = Supervisor::new(host, octoprints.clone(), loader, lock);
     supervisor.scan();
     let mut ended = main_loop::run(&mut supervisor, &messages, Some(Instant::now() + STARTUP_WAIT));
     supervisor.started();
@@ -116,9 +119,10 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     Ok(summary)
 }
 
-/// The OctoPrints that a source's events come from: first those that we connect to, then the brokers'.
-fn octoprints(source: &Source, host: &HostContext) -> Vec<Arc<OctoPrint>> {
-    let octoprints: Vec<_> = match source {
+/// The OctoPrints that a source's events come from, by name, and where they run: first those that we connect to, then the
+/// brokers'.
+fn origins(source: &Source) -> Vec<(Option<String>, Locality)> {
+    match source {
         Source::Lines(_) => vec![(None, Locality::Stream)],
         Source::OctoPrints(targets, brokers) => {
             let connected = targets.iter().map(|target| (target.name.clone(), Locality::at(&target.address)));
@@ -126,9 +130,7 @@ fn octoprints(source: &Source, host: &HostContext) -> Vec<Arc<OctoPrint>> {
             let published = brokers.iter().flat_map(|broker| &broker.octoprints);
             connected.chain(published.map(|(name, _)| (name.clone(), Locality::Elsewhere))).collect()
         }
-    };
-    let octoprint = |(number, (name, locality))| Arc::new(OctoPrint::new(number, name, locality, host));
-    octoprints.into_iter().enumerate().map(octoprint).collect()
+    }
 }
 
 /// Files and connections that the plugins of one OctoPrint may have open at once.

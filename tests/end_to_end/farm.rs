@@ -301,3 +301,33 @@ fn those_that_cannot_be_told_apart_are_refused() {
     let keyless = home(&keyless).run(&["run"]).error();
     assert!(keyless.starts_with("the [[octoprint]] entry 'mk3' of "), "{keyless}");
 }
+
+#[test]
+fn what_runs_can_be_switched_off_whatever_the_configuration_says_by_now() {
+    let (octoprints, receiver) = (OctoPrints::start(2), receiver());
+    let home = opted_in(&octoprints, &receiver);
+    let host = home.command(&["run", "-v"]).start();
+    assert!(octoprints.wait_for_listeners(2, LONG), "{}", host.log());
+    reported(&receiver, 2 * START.len());
+    for config in [octoprints.entry(0, Some("renamed"), &key(0)), String::new(), "octoprint = [".into()] {
+        write_config(&home, &config);
+        let status = home.run(&["status"]).good();
+        for number in [0, 1] {
+            assert!(status.contains(&format!("\n{}/tracking: ", name(number))), "{config}: {status}");
+        }
+        // Which one is meant? Nothing is done before that is clear.
+        if !config.contains("= [") {
+            let message = home.run(&["opt-out", "tracking"]).error();
+            assert!(message.contains("which OctoPrint is meant?") && message.contains("reports go on"), "{message}");
+        }
+    }
+    write_config(&home, "");
+    all(&home, "opt-out", &[]);
+    let before = receiver.requests().len();
+    for number in [0, 1] {
+        print(&octoprints, number, "PrintStarted");
+    }
+    assert_eq!(receiver.wait_for(before + 1, SILENCE).len(), before);
+    stop(host);
+    assert_eq!(receiver.requests().len(), before);
+}

@@ -1,6 +1,6 @@
 //! The locks of a home: nobody else can hold them, none is waited for without end, and none leads anywhere else.
 
-use crate::support::{Home, LONG, receiver};
+use crate::support::{Home, LONG, receiver, wait_until};
 use glassbox::home::RunningHost;
 use serde_json::json;
 use std::fs::{self, File};
@@ -105,25 +105,38 @@ fn what_must_be_known_of_a_running_host_is_in_its_lock() {
 
     let host = home.command(&["run", "--events", "-", "-v"]).env("DO_NOT_TRACK", "1").start();
     host.wait_for_log(" tracking: ");
-    let about = RunningHost { pid: host.id(), veto: Some("DO_NOT_TRACK".into()) };
+    let about = RunningHost { pid: host.id(), veto: Some("DO_NOT_TRACK".into()), octoprints: vec![None] };
     assert_eq!(library.running_host(), Some(Ok(about)));
     assert_eq!(mode(&lock), 0o600);
     assert_eq!(
         fs::read_to_string(&lock).unwrap(),
-        json!({"pid": host.id(), "veto": "DO_NOT_TRACK"}).to_string() + "\n"
+        json!({"pid": host.id(), "veto": "DO_NOT_TRACK", "octoprints": [null]}).to_string() + "\n"
     );
     let second = home.run(&["run", "--events", "-"]).error();
     assert!(second.starts_with("another glassbox runs with the home "), "{second}");
     assert!(library.running_host().unwrap().is_ok(), "the second has not written over it");
 
-    fs::write(&lock, "{").unwrap();
-    let reason = library.running_host().unwrap().unwrap_err();
-    assert!(reason.contains("run.lock says nothing about it"), "{reason}");
+    // Whatever others do to the file, it soon says the same again.
+    let about = library.running_host();
+    let lie = json!({"pid": 1, "veto": null, "octoprints": []}).to_string();
+    for content in ["{", "", &lie, "gone", "another file"] {
+        match content {
+            "gone" => fs::remove_file(&lock).unwrap(),
+            "another file" => {
+                fs::write(home.root().join("other"), content).unwrap();
+                fs::rename(home.root().join("other"), &lock).unwrap();
+            }
+            _ => fs::write(&lock, content).unwrap(),
+        }
+        wait_until(content, || library.running_host() == about);
+    }
+    let second = home.run(&["run", "--events", "-"]).error();
+    assert!(second.starts_with("another glassbox runs with the home "), "{second}");
     host.signal("TERM");
     host.wait(LONG).log();
     assert_eq!(library.running_host(), None);
 
     let host = home.start();
-    let about = RunningHost { pid: host.id(), veto: None };
+    let about = RunningHost { pid: host.id(), veto: None, octoprints: vec![None] };
     assert_eq!(library.running_host(), Some(Ok(about)));
 }

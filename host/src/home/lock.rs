@@ -7,7 +7,7 @@ use glassbox_util::Advised;
 use glassbox_util::files::{is_at, open_own, read_bounded, renew_own};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// How long to wait for the settings' lock: whoever has it reads and writes one file.
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest description of a running host, in bytes.
-const LARGEST: usize = 4096;
+/// The largest description of a running host, in bytes: the names of hundreds of OctoPrints.
+const LARGEST: usize = 64 << 10;
 
 /// What others must know about the running host; it is kept in the file that the host locks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -25,6 +25,42 @@ pub struct RunningHost {
     pub pid: u32,
     /// The variable in its own environment that forbids sending, if there is one.
     pub veto: Option<String>,
+    /// The names of its OctoPrints, whatever `glassbox.toml` says by now; none for one without a name.
+    pub octoprints: Vec<Option<String>>,
+}
+
+/// The lock of the running host, until it is dropped.
+pub struct HostLock {
+    home: Home,
+    about: RunningHost,
+    file: File,
+}
+
+impl HostLock {
+    /// See that it is where others look for it, and says what it should: somebody may have removed the file, or written
+    /// to it.
+    ///
+    /// # Errors
+    /// When it cannot be put back, as another host has taken its place, or nothing can be written there.
+    pub fn renew(&mut self) -> Result<()> {
+        let path = self.home.lock_file();
+        if !is_at(&path, &self.file) {
+            *self = self.home.lock(&self.about)?;
+        } else if self.home.running_host() != Some(Ok(self.about.clone())) {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let text = serde_json::to_string(&self.about)? + "\n";
+        let mut write = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            self.file.write_all(text.as_bytes())
+        };
+        write().with_context(|| format!("writing {}", self.home.lock_file().display()))
+    }
 }
 
 impl Home {
@@ -62,14 +98,13 @@ impl Home {
         Some(about.map_err(|reason| format!("{} says nothing about it: {reason}", self.lock_file().display())))
     }
 
-    /// Lock the home for the one host that runs with it, until the returned file is dropped; and write down what
-    /// others must know `about` it.
+    /// Lock the home for the one host that runs with it, and write down what others must know `about` it.
     ///
     /// # Errors
     /// When another host has locked it, or the file cannot be made, locked or written; with advice.
-    pub fn lock(&self, about: &RunningHost) -> Result<File> {
+    pub fn lock(&self, about: &RunningHost) -> Result<HostLock> {
         let file = self.lock_file();
-        let mut lock = open_lock(&file, true).map_err(|error| {
+        let lock = open_lock(&file, true).map_err(|error| {
             let what = format!("{} cannot be used: {error}", file.display());
             Advised::new(what, "check that no host runs with this home, and remove it")
         })?;
@@ -89,9 +124,8 @@ impl Home {
             }
             Err(TryLockError::Error(error)) => return Err(error).context(format!("locking {}", file.display())),
         }
-        let text = serde_json::to_string(about)? + "\n";
-        let written = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
-        written.with_context(|| format!("writing {}", file.display()))?;
+        let mut lock = HostLock { home: self.clone(), about: about.clone(), file: lock };
+        lock.write()?;
         Ok(lock)
     }
 

@@ -19,7 +19,7 @@ pub mod state;
 pub use api_key::ApiKey;
 pub use config::{Config, LiveConfig, UNNAMED};
 pub use layout::{Home, attestations_beside};
-pub use lock::RunningHost;
+pub use lock::{HostLock, RunningHost};
 pub use plugin_files::{BUNDLED, BUNDLED_NAME, read_component, short_digest};
 
 use anyhow::{Result, bail};

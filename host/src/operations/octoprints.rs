@@ -41,12 +41,15 @@ impl KnownOctoPrint {
     }
 }
 
-/// All OctoPrints that `glassbox.toml` names; where it names none, one without a name.
+/// All OctoPrints that `glassbox.toml` names; where it names none, one without a name. Also those of the host that runs,
+/// if `glassbox.toml` has changed since.
 ///
 /// # Errors
 /// When `glassbox.toml` cannot be used.
 pub fn all(home: &Home) -> Result<Vec<KnownOctoPrint>> {
     let mut names = home.config()?.names(&home.config_file())?;
+    let running = home.running_host().and_then(Result::ok).map(|host| host.octoprints).unwrap_or_default();
+    names.extend(running.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
     if names.is_empty() {
         names.push(None);
     }

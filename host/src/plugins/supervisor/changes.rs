@@ -4,7 +4,7 @@ use super::Supervisor;
 use crate::home::grants;
 use crate::net::tls_trust::TlsTrust;
 use crate::plugins::context::OctoPrint;
-use crate::plugins::messages::Order;
+use crate::plugins::messages::{Control, Order};
 use glassbox_journal::What;
 use std::sync::Arc;
 
@@ -75,6 +75,7 @@ impl Supervisor {
 
     /// `glassbox.toml`, or something else in the home itself, changed.
     pub(super) fn config_changed(&mut self) {
+        self.renew_lock();
         let read = self.host.home.config().and_then(|config| Ok((TlsTrust::load(config.ca_file.as_deref())?, config)));
         let (trust, config) = match read {
             Ok(read) => read,
@@ -100,6 +101,13 @@ impl Supervisor {
         self.look_again();
         if load_all {
             self.load_all();
+        }
+    }
+
+    /// See that others can see that the host runs. Where that is not possible, it must not run.
+    pub(super) fn renew_lock(&mut self) {
+        if let Err(error) = self.lock.renew() {
+            let _ = self.host.control.send(Control::SourceEnded(Err(error)));
         }
     }
 

@@ -20,7 +20,10 @@ pub fn run(supervisor: &mut Supervisor, messages: &Receiver<Control>, deadline: 
         };
         match message {
             Ok(Control::Changed(folder, octoprint)) => supervisor.changed(folder, octoprint.as_deref()),
-            Ok(Control::LookAgain) => supervisor.look_again(),
+            Ok(Control::LookAgain) => {
+                supervisor.renew_lock();
+                supervisor.look_again();
+            }
             Ok(Control::Loaded(answer)) => supervisor.loaded(answer),
             Ok(Control::Runs { octoprint, name, version }) => supervisor.runs(octoprint, &name, version),
             Ok(Control::RolledBack { octoprint, name, failed, version }) => {

@@ -18,6 +18,7 @@ pub mod main_loop;
 mod slot;
 
 use crate::delivery::send_queue::Tally;
+use crate::home::HostLock;
 use crate::home::instance_journal;
 use crate::home::short_digest;
 use crate::plugins::context::{HostContext, OctoPrint};
@@ -60,6 +61,8 @@ pub struct Supervisor {
     scan_due: Option<(Instant, Instant)>,
     /// How many instances ever started.
     ever_started: usize,
+    /// By which others see that the host runs.
+    lock: HostLock,
     /// Whether the host's start is over.
     started: bool,
     /// Whether the plugin folder was missing at the last scan.
@@ -69,7 +72,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor of which nothing runs yet. Jobs go to `loader`.
     #[must_use]
-    pub fn new(host: HostContext, octoprints: Vec<Arc<OctoPrint>>, loader: Sender<Job>) -> Self {
+    pub fn new(host: HostContext, octoprints: Vec<Arc<OctoPrint>>, loader: Sender<Job>, lock: HostLock) -> Self {
         Self {
             host,
             octoprints,
@@ -78,6 +81,7 @@ impl Supervisor {
             stopping: Vec::new(),
             scan_due: None,
             ever_started: 0,
+            lock,
             started: false,
             missing: false,
         }
