@@ -44,6 +44,7 @@ mod record;
 mod reload;
 mod run;
 mod settings;
+mod status_agrees;
 mod support;
 mod throttle;
 mod tls;

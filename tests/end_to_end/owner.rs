@@ -158,11 +158,24 @@ fn a_path_through_somebodys_link_is_refused() {
     through().good();
     lchown(&link, Some(OWNER), Some(OWNER)).unwrap();
     let expected = format!(
-        "the symbolic link {} belongs to another user, who could make it lead anywhere; give the folder itself with --home",
+        "another user could make the symbolic link {} lead anywhere, so root does not follow it; give the folder itself \
+         with --home, or move it to where only root may write",
         link.display()
     );
     assert_eq!(through().error(), expected);
     // It is theirs, and so is what it leads to.
     give_away(&home);
     through().good();
+    // Root's own, in a folder in which somebody else could exchange it.
+    lchown(&link, Some(0), Some(0)).unwrap();
+    let own = Home::opted_in("http://127.0.0.1:9/");
+    for change in ["theirs", "everybody's"] {
+        let mode = if change == "theirs" { 0o755 } else { 0o777 };
+        lchown(own.0.path(""), Some(if change == "theirs" { OWNER } else { 0 }), None).unwrap();
+        fs::set_permissions(own.0.path(""), fs::Permissions::from_mode(mode)).unwrap();
+        let error = own.run(&["opt-out", "tracking"]).error();
+        assert!(error.starts_with("another user could make the folder "), "{change}: {error}");
+    }
+    fs::set_permissions(own.0.path(""), fs::Permissions::from_mode(0o1777)).unwrap();
+    own.run(&["opt-out", "tracking"]).good();
 }

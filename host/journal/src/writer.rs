@@ -177,7 +177,7 @@ impl Writer {
 
     /// Begin a new journal in a folder without one.
     fn begin(&mut self) -> Result<()> {
-        glassbox_util::files::write_atomically(&self.folder.join(HEAD), Head::NEW.to_text().as_bytes())?;
+        glassbox_util::files::write_own_with_sync(&self.folder.join(HEAD), Head::NEW.to_text().as_bytes())?;
         let head_file = self.head_file()?;
         let files = VecDeque::new();
         self.position = Some(Position { head: Head::NEW, head_file, files, end: None, is_reliable: true });

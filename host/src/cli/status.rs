@@ -18,6 +18,9 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<()> {
     for note in status.unusable_config.iter().chain(&status.left_behind) {
         writeln!(out, "note: {}", printable(&note.to_string(), usize::MAX))?;
     }
+    if let Some(error) = &status.unreadable_journal {
+        writeln!(out, "note: what was sent so far is not known: {}", printable(&format!("{error:#}"), usize::MAX))?;
+    }
     for plugin in &status.plugins {
         let name = &plugin.name;
         for instance in &plugin.instances {

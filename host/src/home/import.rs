@@ -5,7 +5,7 @@
 use super::{Home, make_folder};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::{read_bounded, write_privately};
+use glassbox_util::files::{read_bounded, write_own};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ fn parse(text: &str) -> Result<Plugins, String> {
 pub fn remember(home: &Home, plugin: &str, file: &Path) -> Result<()> {
     make_folder(&home.state())?;
     let file = file.canonicalize().with_context(|| format!("looking for {}", file.display()))?;
-    write_privately(&memory(home, plugin), (serde_json::to_string(&Source { file })? + "\n").as_bytes())
+    write_own(&memory(home, plugin), (serde_json::to_string(&Source { file })? + "\n").as_bytes())
 }
 
 /// The file that a plugin's settings were imported from, if OctoPrint's own tracker is still on by that file.

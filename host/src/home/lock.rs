@@ -4,7 +4,7 @@
 use super::{Home, check_name, make_folder};
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
-use glassbox_util::files::{is_at, open_own, read_bounded, renew_own};
+use glassbox_util::files::{is_at, open_own, open_own_with, read_bounded, renew_own};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Seek, Write};
@@ -68,12 +68,14 @@ impl Home {
         self.root().join("run.lock")
     }
 
-    /// Whether a host runs with this home.
+    /// Whether a host runs with this home. Where that cannot be found out, one may.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        // One that cannot be opened is not the lock of a host.
-        let locked = open_lock(&self.lock_file(), false).map(|file| file.try_lock_shared());
-        matches!(locked, Ok(Err(TryLockError::WouldBlock)))
+        // For reading only: the home may be on a disk that cannot be written.
+        match open_own_with(&self.lock_file(), File::options().read(true)) {
+            Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            Err(error) => error.kind() == ErrorKind::PermissionDenied,
+        }
     }
 
     /// What is known about the host that runs with this home; none if none runs.
@@ -104,7 +106,7 @@ impl Home {
     /// When another host has locked it, or the file cannot be made, locked or written; with advice.
     pub fn lock(&self, about: &RunningHost) -> Result<HostLock> {
         let file = self.lock_file();
-        let lock = open_lock(&file, true).map_err(|error| {
+        let lock = open_lock(&file).map_err(|error| {
             let what = format!("{} cannot be used: {error}", file.display());
             Advised::new(what, "check that no host runs with this home, and remove it")
         })?;
@@ -162,11 +164,8 @@ impl Home {
     }
 }
 
-/// Open the lock of the running host; if it is ours, nobody else can hold it from now on. `make` it if it is missing.
-fn open_lock(file: &Path, make: bool) -> io::Result<File> {
-    if !make {
-        fs::symlink_metadata(file)?;
-    }
+/// Open the lock of the running host, or make it; if it is ours, nobody else can hold it from now on.
+fn open_lock(file: &Path) -> io::Result<File> {
     let lock = open_own(file)?;
     #[cfg(unix)]
     if !is_private(&lock.metadata()?) {

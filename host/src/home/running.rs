@@ -3,7 +3,7 @@
 
 use super::{Home, make_folder};
 use anyhow::Result;
-use glassbox_util::files::{read_bounded, remove, write_privately};
+use glassbox_util::files::{read_bounded, remove, write_own};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub fn write(home: &Home, name: &str, running: &Running) -> Result<()> {
     let file = file(home, name);
     let written = make_folder(&home.state())
         .and_then(|()| Ok(serde_json::to_vec(running)?))
-        .and_then(|json| write_privately(&file, &json));
+        .and_then(|json| write_own(&file, &json));
     // A full disk: with no file, `status` judges by the file in `plugins/`.
     written.or_else(|_| remove(&file).map(drop))
 }
@@ -50,6 +50,14 @@ pub fn forget_all(home: &Home) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// The plugins of which something was said: that a version runs, or has run.
+pub fn names(home: &Home) -> impl Iterator<Item = String> {
+    let files = fs::read_dir(home.state()).into_iter().flatten().flatten();
+    let names = files.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(ENDING)?.to_string()));
+    let home = home.clone();
+    names.filter(move |name| read(&home, name).is_some_and(|running| running.stopped.is_none()))
 }
 
 fn file(home: &Home, name: &str) -> PathBuf {

@@ -5,13 +5,13 @@ use super::{Home, repeated_keys};
 use anyhow::{Result, bail};
 use glassbox_sandbox::{Settings, SettingsError, limits};
 use glassbox_util::Advised;
-use glassbox_util::files::{move_aside, read_bounded, write_privately};
+use glassbox_util::files::{move_aside, open_regular, read_bounded, write_privately, write_privately_over};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What a settings file holds. Of the three, only `Good` can allow anything to be sent.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
     /// There is no file: nobody has changed a setting yet.
     Missing,
@@ -26,6 +26,16 @@ impl Stored {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         parse(bytes).map_or_else(Self::Damaged, Self::Good)
+    }
+
+    /// Whether a running host may read a yes there: it does, or only we are not allowed to read it.
+    #[must_use]
+    pub fn may_be_a_yes(&self, file: &Path) -> bool {
+        match self {
+            Self::Good(settings) => settings.enabled(),
+            Self::Missing => false,
+            Self::Damaged(_) => open_regular(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied),
+        }
     }
 
     /// The document; if there is none, an empty one, in which nothing is enabled. `file` is where it was read.
@@ -88,13 +98,21 @@ impl Home {
         change: impl FnOnce(&mut Settings) -> Result<()>,
     ) -> Result<(Settings, Option<PathBuf>)> {
         let _lock = self.lock_settings(name)?;
-        let (mut settings, damaged) = match self.settings(name) {
+        let before = self.settings_bytes(name);
+        let (mut settings, damaged) = match before.as_deref().map_or_else(Clone::clone, Stored::of) {
             Stored::Missing => (Settings::default(), false),
             Stored::Good(settings) => (settings, false),
             Stored::Damaged(_) => (Settings::default(), true),
         };
         change(&mut settings)?;
-        let aside = self.replace_settings(name, &text(&settings)?, damaged)?;
+        let text = text(&settings)?;
+        // Not over what somebody has just written by hand, who may have said no.
+        let aside = match before {
+            Ok(before) if !damaged => {
+                write_privately_over(&self.settings_file(name), &before, text.as_bytes()).map(|()| None)?
+            }
+            _ => self.replace_settings(name, &text, damaged)?,
+        };
         Ok((settings, aside))
     }
 
@@ -130,8 +148,15 @@ impl Home {
     fn replace_settings(&self, name: &str, text: &str, move_first: bool) -> Result<Option<PathBuf>> {
         let file = self.settings_file(name);
         let aside = if move_first { Some(move_aside(&file)?) } else { None };
-        write_privately(&file, text.as_bytes())?;
-        Ok(aside)
+        let written = write_privately(&file, text.as_bytes());
+        if written.is_err()
+            && file.exists()
+            && let Some(aside) = &aside
+        {
+            // It was not moved, as it is a mount point: the copy, which holds the id, is of no use.
+            let _ = fs::remove_file(aside);
+        }
+        written.map(|()| aside)
     }
 
     /// Add the keys that a plugin added to its settings, unless the file has them already. This never moves a damaged
@@ -143,12 +168,13 @@ impl Home {
     pub fn complete_settings(&self, name: &str, completed: &Settings) -> Result<()> {
         let _lock = self.lock_settings(name)?;
         let file = self.settings_file(name);
-        let mut settings = match self.settings(name) {
+        let before = self.settings_bytes(name);
+        let mut settings = match before.as_deref().map_or_else(Clone::clone, Stored::of) {
             Stored::Missing => bail!("the settings file {} is gone", file.display()),
             stored => stored.or_empty(&file)?,
         };
         settings.add_absent(&completed.text(), |_| true)?;
-        write_privately(&file, text(&settings)?.as_bytes())
+        write_privately_over(&file, &before.unwrap_or_default(), text(&settings)?.as_bytes())
     }
 }
 

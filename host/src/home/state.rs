@@ -5,7 +5,7 @@ use super::{Home, make_folder};
 use crate::system::Now;
 use anyhow::Result;
 use glassbox_sandbox::limits;
-use glassbox_util::files::{read_bounded, write_privately_without_sync};
+use glassbox_util::files::{read_bounded, write_own};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::ErrorKind;
@@ -56,7 +56,7 @@ pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) 
         state: serde_json::from_str(state).ok().filter(Value::is_object).unwrap_or_else(|| Value::String(state.into())),
     };
     make_folder(&home.state())?;
-    write_privately_without_sync(&home.state_file(name), serde_json::to_string(&content)?.as_bytes())
+    write_own(&home.state_file(name), serde_json::to_string(&content)?.as_bytes())
 }
 
 /// Read the saved state. None if there is none or it cannot be used, which is logged; then the plugin starts without.

@@ -108,7 +108,7 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decid
     let Some((one, error)) = failed else { return Ok(decided) };
     let error = if decided.octoprints.is_empty() { error } else { error.context(decided.so_far(octoprints.len())) };
     match one.home.settings(name) {
-        Stored::Good(settings) if settings.enabled() => {
+        stored if stored.may_be_a_yes(&one.home.settings_file(name)) => {
             Err(goes_on(&error, if decided.octoprints.is_empty() { NONE } else { SOME }, "make the file writable"))
         }
         // It was being written in place.

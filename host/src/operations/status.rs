@@ -3,12 +3,12 @@
 
 use super::connections::{self, ConnectionReport};
 use super::octoprints::{self, KnownOctoPrint};
-use crate::home::{BUNDLED_NAME, Home};
+use crate::home::{BUNDLED_NAME, Home, running};
 use crate::sending::{Answer, Sending};
-use anyhow::Result;
+use anyhow::{Error, Result};
 use glassbox_journal::{JournalEntry, Reader, What};
 use glassbox_util::Advised;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The state of a home.
@@ -22,6 +22,8 @@ pub struct Status {
     pub left_behind: Option<Advised>,
     /// Why `glassbox.toml` cannot be used, if it cannot, and what to do about it.
     pub unusable_config: Option<Advised>,
+    /// Why it is not known what was sent so far, if it is not.
+    pub unreadable_journal: Option<Error>,
     /// The plugins, by name.
     pub plugins: Vec<PluginStatus>,
     /// The connections to the OctoPrints that are followed over the network, by name.
@@ -70,9 +72,12 @@ pub struct History {
 /// The state of the home for the OctoPrint with this name; for all of them if none is given.
 ///
 /// # Errors
-/// When there is no home, it names no such OctoPrint, or the settings folder or the journal cannot be read.
+/// When there is no home, it names no such OctoPrint, or the settings folder cannot be read.
 pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
-    home.must_exist()?;
+    // Without plugins that can be seen there may still be some that run.
+    if !home.settings_folder().is_dir() {
+        home.must_exist()?;
+    }
     let all = octoprints::all(home);
     let left_behind = all.as_ref().ok().and_then(|all| octoprints::left_behind(home, all));
     let unusable_config = all.err().map(|error| {
@@ -80,10 +85,13 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
         Advised::new(what, advice.unwrap_or_else(|| "fix it".into()))
     });
     let octoprints = octoprints::shown(home, BUNDLED_NAME, octoprint)?;
-    let mut histories = histories(home)?;
+    let (mut histories, unreadable_journal) = match histories(home) {
+        Ok(histories) => (histories, None),
+        Err(error) => (BTreeMap::new(), Some(error)),
+    };
     let all_have_names = octoprints.iter().all(|one| one.name.is_some());
     let mut plugins = Vec::new();
-    for name in home.plugin_names()? {
+    for name in names(home, &octoprints) {
         let octoprints = octoprints::shown(home, &name, octoprint)?;
         let instances = octoprints.iter().map(|one| InstanceStatus {
             octoprint: one.clone(),
@@ -99,10 +107,17 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
         host_runs: home.is_running(),
         left_behind,
         unusable_config,
+        unreadable_journal,
         plugins,
         connections: connections::all(home, octoprint.is_some(), &octoprints),
         counted_twice: octoprints.iter().filter_map(|one| connections::imported_twice(home, one)).collect(),
     })
+}
+
+/// The names of all plugins that there are, or that a running host says it runs, sorted.
+fn names(home: &Home, octoprints: &[KnownOctoPrint]) -> BTreeSet<String> {
+    let running = octoprints.iter().filter(|_| home.is_running()).flat_map(|one| running::names(&one.home));
+    home.plugin_names().unwrap_or_default().into_iter().chain(running).collect()
 }
 
 /// What can change in the life of an instance; the last such entry tells how it is.

@@ -7,7 +7,7 @@ use super::redact::Redactor;
 use super::ring::Ring;
 use super::sink::Sink;
 use glassbox_sandbox::{Plugin, Policy};
-use glassbox_util::files::{make_folder, write_privately_without_sync};
+use glassbox_util::files::{make_folder, write_own};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,7 +77,7 @@ impl Recorder {
         text.push_str(&format::end("stopped"));
         let file = &self.0.trap_file;
         let folder = file.parent().map_or(Ok(()), make_folder);
-        match folder.and_then(|()| write_privately_without_sync(file, text.as_bytes())) {
+        match folder.and_then(|()| write_own(file, text.as_bytes())) {
             Ok(()) => tracing::warn!(
                 plugin = self.0.label,
                 "a call failed; the last calls are in {0}, and 'glassbox replay {0}' repeats them",

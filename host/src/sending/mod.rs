@@ -12,6 +12,8 @@ use crate::home::grants::{self, Standing};
 use crate::home::running::{self, Running};
 use anyhow::{Error, Result};
 use glassbox_sandbox::{Consent, consent, digest, examine};
+use glassbox_util::files::open_regular;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// The rule that decides whether anything is sent: the first that says no, in the order of these variants; or else
@@ -35,6 +37,8 @@ pub enum Sending {
     Ungranted(Standing),
     /// The running host has stopped it, or has not been able to start it: why.
     Stopped(String),
+    /// A host runs, and what it reads cannot be read by whoever asks: it is not known what it does.
+    Unknown(String),
 }
 
 /// Whether a plugin sends anything for one OctoPrint, for people.
@@ -78,6 +82,9 @@ impl Sending {
             }),
         };
         let permission = Permission::new(home, name, veto);
+        if by_host && let Some(reason) = unreadable(home, name, &permission) {
+            return Answer { sending: Self::Unknown(reason), by_host, waiting: None };
+        }
         let running = if by_host { running::read(home, name) } else { None };
         let bytes = home.read_plugin(name);
         let file = bytes.as_ref().ok().map(|bytes| digest(bytes));
@@ -87,15 +94,12 @@ impl Sending {
                 no => (no, None),
             },
             Some(Running { digest, .. }) if file.as_ref() != Some(&digest) => {
-                let sending = permission.decide(&Component { digest: &digest, manifest: None }).0;
+                let sending = permission.decide(&Component { digest: Some(&digest), manifest: None }).0;
                 (sending, Some(file_of_another_version(home, &permission, name, bytes)))
             }
             Some(_) => (of_file(&permission, name, bytes), None),
             // Which version runs is not known: only what holds for any of them is a no.
-            None if by_host => {
-                let digest = file.as_deref().unwrap_or_default();
-                (permission.decide(&Component { digest, manifest: None }).0, None)
-            }
+            None if by_host => (permission.decide(&Component { digest: None, manifest: None }).0, None),
             None => (of_file(&permission, name, bytes), None),
         };
         Answer { sending, by_host, waiting }
@@ -116,6 +120,7 @@ impl Sending {
             Self::Unvouched(vouching) => vouching.advice(name).unwrap_or_default(),
             Self::Ungranted(standing) => standing.advice(name).unwrap_or_default(),
             Self::Stopped(reason) => reason.clone(),
+            Self::Unknown(reason) => return format!("reports may be sent: {reason}"),
         };
         format!("nothing is sent: {reason}")
     }
@@ -141,11 +146,23 @@ impl Answer {
     }
 }
 
+/// Which file that decides the running host may be able to read, and we are not; none if there is no such file.
+fn unreadable(home: &Home, name: &str, permission: &Permission) -> Option<String> {
+    let denied = |file: &PathBuf| open_regular(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let others = [home.grant_file(name), home.config_file()];
+    // They decide only what the user has said yes to.
+    let others = others.into_iter().filter(|_| permission.of_user().0.is_given());
+    let file = std::iter::once(home.settings_file(name)).chain(others).find(denied)?;
+    Some(format!("{} cannot be read here; ask as the user that the host runs as", file.display()))
+}
+
 /// The rule for the version in `plugins/`.
 fn of_file(permission: &Permission, name: &str, bytes: Result<Vec<u8>, glassbox_sandbox::Error>) -> Sending {
     let examined = bytes.and_then(|bytes| Ok((digest(&bytes), examine(name, &bytes)?)));
     match examined {
-        Ok((digest, asked)) => permission.decide(&Component { digest: &digest, manifest: Some(asked.manifest()) }).0,
+        Ok((digest, asked)) => {
+            permission.decide(&Component { digest: Some(&digest), manifest: Some(asked.manifest()) }).0
+        }
         Err(error) => permission.of_user_or(Sending::Unusable(error.into())),
     }
 }

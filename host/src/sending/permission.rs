@@ -23,10 +23,10 @@ pub struct Permission {
 /// The version of the plugin that it is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
-    /// Its SHA-256, in hex.
-    pub digest: &'a str,
-    /// What it asks for. None if that is not known, since its file is gone: then it was granted if there is a grant, as
-    /// the host would have stopped it otherwise.
+    /// Its SHA-256, in hex. None if it is not known which version it is: then somebody vouches for it.
+    pub digest: Option<&'a str>,
+    /// What it asks for. None if that is not known, since its file is gone: then it was granted if there is a grant. The
+    /// host would have stopped it otherwise.
     pub manifest: Option<&'a Manifest>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Component<'a> {
     /// A version that was loaded.
     #[must_use]
     pub fn of(plugin: &'a Plugin) -> Self {
-        Self { digest: &plugin.digest, manifest: Some(plugin.policy.manifest()) }
+        Self { digest: Some(&plugin.digest), manifest: Some(plugin.policy.manifest()) }
     }
 }
 
@@ -127,9 +127,9 @@ impl Permission {
 
     /// The rule of the operator that says no: `[policy]` or the grant; none if neither does.
     fn of_operator(&self, component: &Component<'_>) -> Result<Option<Sending>> {
-        let vouching = match self.policy()? {
-            Some(policy) => attest::standing(&self.home, Some(&policy), &self.name, component.digest),
-            None => Vouching::default(),
+        let vouching = match (self.policy()?, component.digest) {
+            (Some(policy), Some(digest)) => attest::standing(&self.home, Some(&policy), &self.name, digest),
+            _ => Vouching::default(),
         };
         if !vouching.is_enough() {
             return Ok(Some(Sending::Unvouched(vouching)));
@@ -151,7 +151,9 @@ impl Permission {
     fn standing(&self, component: &Component<'_>) -> Result<Standing> {
         let Some(bytes) = grants::bytes(&self.home, &self.name)? else { return Ok(Standing::Waiting) };
         let mut parsed = self.parsed();
-        if let Some((_, standing)) = parsed.standing.get(&bytes, |(digest, _)| digest == component.digest) {
+        if let Some((_, standing)) =
+            parsed.standing.get(&bytes, |(digest, _)| Some(digest.as_str()) == component.digest)
+        {
             return Ok(standing);
         }
         let granted = grants::parse(&self.home, &self.name, &bytes)?;
@@ -159,7 +161,7 @@ impl Permission {
             Some(asked) => grants::standing(asked, Some(&granted)),
             None => Standing::Granted,
         };
-        Ok(parsed.standing.put(bytes, (component.digest.into(), standing)).1)
+        Ok(parsed.standing.put(bytes, (component.digest.unwrap_or_default().into(), standing)).1)
     }
 
     /// Whether a request that this version of the plugin has queued may still leave, as it is.

@@ -4,7 +4,7 @@
 
 use crate::home::Home;
 use crate::system::Now;
-use glassbox_util::files::{make_folder, read_bounded, write_privately_without_sync};
+use glassbox_util::files::{make_folder, read_bounded, write_own};
 use serde::{Deserialize, Serialize};
 use std::fs;
 
@@ -71,7 +71,7 @@ impl ServerRun {
     pub fn keep(&self, home: &Home, name: &str) {
         let write = || {
             make_folder(&home.state())?;
-            write_privately_without_sync(&file(home, name), serde_json::to_string(self)?.as_bytes())
+            write_own(&file(home, name), serde_json::to_string(self)?.as_bytes())
         };
         if let Err(error) = write() {
             tracing::warn!(

@@ -10,8 +10,8 @@ use std::path::Path;
 /// called before threads are started. Elsewhere than on Linux nothing is done.
 ///
 /// # Errors
-/// When the path leads through a symbolic link that belongs to neither root nor that owner, or the system does not
-/// allow it; with advice.
+/// When the path leads through a link or a folder that belongs to neither root nor that owner, who could make it lead
+/// elsewhere from one moment to the next; or the system does not allow it; with advice.
 pub fn act_as_owner_of(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     if nix::unistd::geteuid().is_root() {
@@ -21,10 +21,15 @@ pub fn act_as_owner_of(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What to say where the path leads through somebody's link.
-fn refused(link: &Path) -> Advised {
-    let what = format!("the symbolic link {} belongs to another user, who could make it lead anywhere", link.display());
-    Advised::new(what, "give the folder itself with --home")
+/// What to say where the path leads through what is somebody else's. `owner` is the home's.
+fn refused(part: &Path, is_link: bool, owner: u32) -> Advised {
+    let (kind, part) = (if is_link { "symbolic link" } else { "folder" }, part.display());
+    let what = format!("another user could make the {kind} {part} lead anywhere, so root does not follow it");
+    let advice = match owner {
+        0 => "give the folder itself with --home, or move it to where only root may write".into(),
+        _ => format!("run glassbox as the home's owner, as in: sudo -u '#{owner}' glassbox"),
+    };
+    Advised::new(what, advice)
 }
 
 #[cfg(target_os = "linux")]
@@ -38,17 +43,29 @@ mod linux {
     use std::os::unix::fs::MetadataExt;
     use std::path::{self, Path};
 
+    /// Whether this stands for all users that do not exist in our user namespace, in which we are not the real root.
+    fn is_unmapped(uid: u32) -> bool {
+        const OVERFLOW: u32 = 65534;
+        let all = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+        uid == OVERFLOW && !fs::read_to_string("/proc/self/uid_map").is_ok_and(all)
+    }
+
     pub fn act_as_owner_of(folder: &Path) -> Result<()> {
         let folder = path::absolute(folder).with_context(|| format!("looking for {}", folder.display()))?;
         let Some(found) = folder.ancestors().find_map(|above| fs::metadata(above).ok()) else { return Ok(()) };
         let uid = Uid::from_raw(found.uid());
-        for part in folder.ancestors() {
-            let link = fs::symlink_metadata(part).ok().filter(fs::Metadata::is_symlink);
-            if link.is_some_and(|link| link.uid() != 0 && link.uid() != found.uid()) {
-                return Err(refused(part).into());
+        // As it was given, and as it leads.
+        let real = folder.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
+        for part in folder.ancestors().chain(real.ancestors()) {
+            let Ok(found) = fs::symlink_metadata(part) else { continue };
+            // In a folder like /tmp, with the sticky bit, nobody can exchange what is another's.
+            let all_may_write = found.is_dir() && found.mode() & 0o1002 == 0o002 && part != real;
+            let is_strange = found.uid() != 0 && found.uid() != uid.as_raw() && !is_unmapped(found.uid());
+            if is_strange || all_may_write {
+                return Err(refused(part, found.is_symlink(), uid.as_raw()).into());
             }
         }
-        if uid.is_root() {
+        if uid.is_root() || is_unmapped(found.uid()) {
             return Ok(());
         }
         let user = User::from_uid(uid).ok().flatten();

@@ -103,6 +103,7 @@ fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Finding {
             Finding::skipped(check, sentence)
         }
         Sending::Unvouched(_) => Finding::warn(check, sentence, "get their attestations, or change [policy]"),
+        Sending::Unknown(_) => Finding::warn(check, sentence, "run doctor as the user that the host runs as"),
         Sending::Stopped(_) => Finding::warn(check, sentence, "the journal says more: glassbox journal"),
     }
 }

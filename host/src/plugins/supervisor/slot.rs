@@ -160,10 +160,9 @@ impl InstanceSlot {
         self.failed.clear();
         let worker = self.worker.take()?;
         octoprint.router.detach(name);
-        let why = if matches!(order, Order::Revoke) { REVOKED } else { "its file is gone" };
-        self.say_stopped(octoprint, name, "", why);
         if matches!(order, Order::Revoke) {
             worker.close(&octoprint.label(name), REVOKED);
+            self.say_stopped(octoprint, name, "", REVOKED);
         }
         worker.event_queue.order(order);
         Some(worker)

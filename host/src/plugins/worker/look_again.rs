@@ -31,7 +31,10 @@ impl WorkerThread {
                 tracing::info!(plugin = self.label, "{sentence}");
             }
         }
-        if sending.is_given() && !self.refused && !self.running.is_stopped() {
+        if self.untold {
+            self.say_running(None);
+        }
+        if sending.is_given() && !self.refused && !self.untold && !self.running.is_stopped() {
             self.send_queue.open();
         }
     }
@@ -41,7 +44,11 @@ impl WorkerThread {
         let changed = self.running.change_settings(settings, now);
         self.refused = changed.is_err();
         match changed {
-            Ok(()) if was_stopped => self.say_running(None),
+            Ok(()) if was_stopped => {
+                let digest = self.running.plugin().digest.clone();
+                self.journal.lifecycle(What::Loaded, &digest, Some("it takes its settings".into()));
+                self.say_running(None);
+            }
             Ok(()) => {}
             Err(error) => {
                 let reason = format!("it is switched off until it takes its settings: {error:#}");
@@ -66,9 +73,10 @@ impl WorkerThread {
     }
 
     /// Tell `status` which version runs, or why none does.
-    pub(super) fn say_running(&self, stopped: Option<String>) {
+    pub(super) fn say_running(&mut self, stopped: Option<String>) {
         let digest = self.running.plugin().digest.clone();
         let said = running::write(&self.octoprint.home, &self.name, &Running { digest, stopped });
+        self.untold = said.is_err();
         if let Err(error) = said {
             // 'status' would say something else than what we do.
             self.send_queue.close("'glassbox status' could not be told that reports are sent");

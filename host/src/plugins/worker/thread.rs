@@ -68,6 +68,8 @@ pub(super) struct WorkerThread {
     pub(super) complaint: Once,
     /// Whether the plugin has not taken the settings as they are now.
     pub(super) refused: bool,
+    /// Whether `status` could not be told what runs.
+    pub(super) untold: bool,
     /// Why nothing leaves, if that is so: the plugin is told no more than that it is switched off.
     pub(super) no: Option<String>,
     /// Whether OctoPrint's server has started and not stopped, as far as events tell.
@@ -126,7 +128,7 @@ impl WorkerThread {
         journal.runs(&plugin, running.settings());
         journal.lifecycle(What::Loaded, &plugin.digest, None);
         let log_limit = LogLimit::new(&label);
-        let worker = Self {
+        let mut worker = Self {
             octoprint,
             name,
             label,
@@ -139,6 +141,7 @@ impl WorkerThread {
             look_again,
             complaint: Once::default(),
             refused: false,
+            untold: false,
             no,
             server_run,
             resumed: same_run,
@@ -184,6 +187,7 @@ impl WorkerThread {
         }
         let waiting = self.send_queue.waiting();
         let tally = self.send_queue.drain(FINAL_DELIVERY);
+        self.say_running(Some("it has ended".into()));
         self.journal.close();
         tracing::debug!(plugin = self.label, "{waiting} reports were waiting at the end; {}", self.latency);
         tally

@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::home::config::octoprint::Target;
 use crate::net::{Address, ConnectError, Peer};
 use anyhow::Result;
-use glassbox_util::files::{make_folder, read_bounded, write_privately};
+use glassbox_util::files::{make_folder, read_bounded, write_own};
 use glassbox_util::text::printable;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ impl StatusFile {
             if let Some(folder) = self.file.parent() {
                 make_folder(folder)?;
             }
-            write_privately(&self.file, (serde_json::to_string_pretty(&self.status)? + "\n").as_bytes())
+            write_own(&self.file, (serde_json::to_string_pretty(&self.status)? + "\n").as_bytes())
         };
         if let Err(error) = write() {
             tracing::warn!("what 'glassbox status' says of {} may be out of date: {error:#}", self.status.url);

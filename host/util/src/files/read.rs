@@ -2,7 +2,7 @@
 
 use crate::Advised;
 use anyhow::{Context, Result, ensure};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -28,9 +28,10 @@ pub fn read_bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length + 1];
     let read = open.read(&mut bytes)?;
     bytes.truncate(read);
-    // A read that did not fill the room that there was has found the end. Files of /proc say that they have no length.
-    if read > length {
-        open.take((most - length) as u64).read_to_end(&mut bytes)?;
+    // As many bytes as it should have are all of it, where there was room for more. Files of /proc say that they have
+    // none, and some file systems give less than they are asked for.
+    if read != length {
+        open.take((most + 1 - read) as u64).read_to_end(&mut bytes)?;
     }
     if bytes.len() > most {
         let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
@@ -55,14 +56,34 @@ fn open_with_length(file: &Path) -> io::Result<(File, u64)> {
     let mut options = File::options();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY);
-    let open = options.read(true).open(file).map_err(|error| match error.raw_os_error() {
-        // A socket, or a device without a driver.
-        #[cfg(unix)]
-        Some(nix::libc::ENXIO | nix::libc::ENODEV) => irregular(),
-        _ => error,
-    })?;
-    let metadata = open.metadata()?;
-    if metadata.is_file() || metadata.is_dir() { Ok((open, metadata.len())) } else { Err(irregular()) }
+    options.read(true);
+    for _ in 0..REPLACED {
+        let open = options.open(file).map_err(|error| match error.raw_os_error() {
+            // A socket, or a device without a driver.
+            #[cfg(unix)]
+            Some(nix::libc::ENXIO | nix::libc::ENODEV) => irregular(),
+            _ => error,
+        })?;
+        let metadata = open.metadata()?;
+        if !metadata.is_file() && !metadata.is_dir() {
+            return Err(irregular());
+        }
+        if !is_removed(&metadata) {
+            return Ok((open, metadata.len()));
+        }
+    }
+    Err(io::Error::other("it is mounted from a file that was replaced or removed; mount it again"))
+}
+
+/// How often a file may be replaced while we open it.
+const REPLACED: usize = 10;
+
+/// Whether an open file has no name any more.
+fn is_removed(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::nlink(metadata) == 0;
+    #[cfg(not(unix))]
+    return false;
 }
 
 /// Check that only its owner can read a file that holds a secret. `what` names the secret in messages: `the API key`.

@@ -1,7 +1,7 @@
 //! Replacing a file's content: a reader sees the old content or the new, and a crash loses neither. Where that is not
 //! possible the file is written in place, and for a moment is empty; so an empty file must be one that means no.
 
-use super::open_regular;
+use super::{open_regular, read_bounded};
 use crate::Advised;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ const PRIVATE: u32 = 0o600;
 /// When it cannot be written; the message names the file. It keeps its old content, unless that was being written in
 /// place: then it may be empty.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
-    replace(file, content, 0o666, sync)
+    replace_followed(file, content, 0o666, None)
 }
 
 /// Like [`write_atomically`], but only its owner can use the file, also if others could before.
@@ -31,15 +31,38 @@ pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
 /// # Errors
 /// As for [`write_atomically`].
 pub fn write_privately(file: &Path, content: &[u8]) -> Result<()> {
-    replace(file, content, PRIVATE, sync)
+    replace_followed(file, content, PRIVATE, None)
 }
 
-/// Like [`write_privately`], without waiting for the disk: if the machine crashes, the new content may be lost.
+/// Like [`write_privately`], but only if the file still has this content right before it is replaced. Whatever takes
+/// longer, such as waiting for the disk, is done before that.
 ///
 /// # Errors
-/// As for [`write_atomically`].
-pub fn write_privately_without_sync(file: &Path, content: &[u8]) -> Result<()> {
-    replace(file, content, PRIVATE, |_| Ok(()))
+/// As for [`write_atomically`]; and when its content is another one.
+pub fn write_privately_over(file: &Path, expected: &[u8], content: &[u8]) -> Result<()> {
+    replace_followed(file, content, PRIVATE, Some(expected))
+}
+
+/// Write a file that nobody but this program writes: only its owner can use it. If it is a symbolic link, the link is
+/// replaced, whatever it leads to. This does not wait for the disk: if the machine crashes, the new content may be lost.
+///
+/// # Errors
+/// When it cannot be written; the message names the file.
+pub fn write_own(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, PRIVATE, None, |_| Ok(())).with_context(|| format!("writing {}", file.display()))
+}
+
+/// Like [`write_own`], and returns when it is on the disk.
+///
+/// # Errors
+/// As for [`write_own`].
+pub fn write_own_with_sync(file: &Path, content: &[u8]) -> Result<()> {
+    replace(file, content, PRIVATE, None, sync).with_context(|| format!("writing {}", file.display()))
+}
+
+fn replace_followed(file: &Path, content: &[u8], mode: u32, expected: Option<&[u8]>) -> Result<()> {
+    let replaced = follow(file).and_then(|target| replace(&target, content, mode, expected, sync));
+    replaced.with_context(|| format!("writing {}", file.display()))
 }
 
 fn sync(file: &File) -> io::Result<()> {
@@ -51,38 +74,57 @@ fn sync(file: &File) -> io::Result<()> {
 }
 
 /// `mode` are the file's permissions on Unix, before the process's umask. `sync` is called for the new file, and then
-/// for its folder.
-fn replace(file: &Path, content: &[u8], mode: u32, sync: impl Fn(&File) -> io::Result<()>) -> Result<()> {
-    let write = || -> io::Result<()> {
-        let target = follow(file)?;
-        let folder = folder_of(&target);
-        let temporary = match temporary(&target, content, mode, &sync) {
-            Ok(temporary) => temporary,
-            // Nothing can be made in that folder, but the file itself may be writable.
-            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-                return write_in_place(&target, content, mode, &sync).map_err(|in_place| match in_place.kind() {
-                    // Of the two reasons, the one about the folder says more.
-                    ErrorKind::NotFound => error,
-                    _ => in_place,
-                });
-            }
-            Err(error) => return Err(error),
-        };
-        match temporary.persist(&target) {
-            Ok(_) => {}
-            // It is a mount point, or somebody else's in a folder of all. Meanwhile the temporary file beside it has the new content.
-            Err(failed) if matches!(failed.error.kind(), ErrorKind::ResourceBusy | ErrorKind::PermissionDenied) => {
-                write_in_place(&target, content, mode, &sync).map_err(|error| match failed.file.keep() {
+/// for its folder. With `expected`, nothing is written unless that is what the target holds.
+fn replace(
+    target: &Path,
+    content: &[u8],
+    mode: u32,
+    expected: Option<&[u8]>,
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    // A device or a pipe is nothing to be replaced, wherever a link to it comes from.
+    if fs::symlink_metadata(target).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let still_is = || match expected {
+        Some(expected) if read_bounded(target, expected.len()).ok().as_deref() != Some(expected) => {
+            Err(io::Error::other("it was changed meanwhile"))
+        }
+        _ => Ok(()),
+    };
+    let temporary = match temporary(target, content, mode, &sync) {
+        Ok(temporary) => temporary,
+        // Nothing can be made in that folder, but the file itself may be writable.
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            still_is()?;
+            return write_in_place(target, content, mode, &sync).map_err(|in_place| match in_place.kind() {
+                // Of the two reasons, the one about the folder says more.
+                ErrorKind::NotFound => error,
+                _ => in_place,
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    still_is()?;
+    match temporary.persist(target) {
+        Ok(_) => {}
+        // It is a mount point, or somebody else's in a folder of all. Meanwhile the temporary file beside it has the new
+        // content, and keeps it if that failed half way.
+        Err(failed) if matches!(failed.error.kind(), ErrorKind::ResourceBusy | ErrorKind::PermissionDenied) => {
+            write_in_place(target, content, mode, &sync).map_err(|error| {
+                if fs::metadata(target).is_ok_and(|found| found.len() > 0) {
+                    return error;
+                }
+                match failed.file.keep() {
                     Ok((_, kept)) => io::Error::new(error.kind(), format!("{error} (it is in {})", kept.display())),
                     Err(_) => error,
-                })?;
-            }
-            Err(failed) => return Err(failed.error),
+                }
+            })?;
         }
-        // The new name is on the disk when the folder is. Whoever may write to a folder need not be able to read it.
-        File::open(folder).map_or(Ok(()), |folder| sync(&folder))
-    };
-    write().with_context(|| format!("writing {}", file.display()))
+        Err(failed) => return Err(failed.error),
+    }
+    // The new name is on the disk when the folder is. Whoever may write to a folder need not be able to read it.
+    File::open(folder_of(target)).map_or(Ok(()), |folder| sync(&folder))
 }
 
 /// A temporary file with this content, in the target's folder. Its name is random, and nothing of that name existed.
@@ -211,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.json");
         write_atomically(&file, b"old").unwrap();
-        assert!(replace(&file, b"new", 0o666, |_| Err(io::Error::other("the disk is full"))).is_err());
+        assert!(replace(&file, b"new", 0o666, None, |_| Err(io::Error::other("the disk is full"))).is_err());
         assert_eq!(fs::read(&file).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = write_atomically(&folder.path().join("gone/settings.json"), b"x").unwrap_err();
@@ -227,7 +269,7 @@ mod tests {
             flushed.borrow_mut().push(file.metadata()?.is_dir());
             Ok(())
         };
-        replace(&folder.path().join("file"), b"x", PRIVATE, note).unwrap();
+        replace(&folder.path().join("file"), b"x", PRIVATE, None, note).unwrap();
         assert_eq!(*flushed.borrow(), [false, true]);
     }
 
