@@ -158,8 +158,8 @@ fn a_path_through_somebodys_link_is_refused() {
     through().good();
     lchown(&link, Some(OWNER), Some(OWNER)).unwrap();
     let expected = format!(
-        "another user could make the symbolic link {} lead anywhere, so root does not follow it; give the folder itself \
-         with --home, or move it to where only root may write",
+        "another user could make the symbolic link {} lead anywhere, so root does not follow it; make the home that \
+         user's (chown -R), or move it to where only root may write",
         link.display()
     );
     assert_eq!(through().error(), expected);

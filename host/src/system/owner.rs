@@ -10,8 +10,8 @@ use std::path::Path;
 /// called before threads are started. Elsewhere than on Linux nothing is done.
 ///
 /// # Errors
-/// When the path leads through a link or a folder that belongs to neither root nor that owner, who could make it lead
-/// elsewhere from one moment to the next; or the system does not allow it; with advice.
+/// When the path leads through a link that belongs to neither root nor that owner, or we would stay root and it leads
+/// through a folder in which others could exchange it; or the system does not allow it; with advice.
 pub fn act_as_owner_of(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     if nix::unistd::geteuid().is_root() {
@@ -26,8 +26,8 @@ fn refused(part: &Path, is_link: bool, owner: u32) -> Advised {
     let (kind, part) = (if is_link { "symbolic link" } else { "folder" }, part.display());
     let what = format!("another user could make the {kind} {part} lead anywhere, so root does not follow it");
     let advice = match owner {
-        0 => "give the folder itself with --home, or move it to where only root may write".into(),
-        _ => format!("run glassbox as the home's owner, as in: sudo -u '#{owner}' glassbox"),
+        0 => "make the home that user's (chown -R), or move it to where only root may write".into(),
+        _ => format!("give the folder itself with --home, or run glassbox as its owner: sudo -u '#{owner}' glassbox"),
     };
     Advised::new(what, advice)
 }
@@ -58,10 +58,11 @@ mod linux {
         let real = folder.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
         for part in folder.ancestors().chain(real.ancestors()) {
             let Ok(found) = fs::symlink_metadata(part) else { continue };
-            // In a folder like /tmp, with the sticky bit, nobody can exchange what is another's.
-            let all_may_write = found.is_dir() && found.mode() & 0o1002 == 0o002 && part != real;
             let is_strange = found.uid() != 0 && found.uid() != uid.as_raw() && !is_unmapped(found.uid());
-            if is_strange || all_may_write {
+            // Who stays root must not be led elsewhere between this and whatever is done there. In a folder like /tmp,
+            // with the sticky bit, nobody can exchange what is another's.
+            let all_may_write = found.mode() & 0o1002 == 0o002 && part != real;
+            if is_strange && (uid.is_root() || found.is_symlink()) || uid.is_root() && found.is_dir() && all_may_write {
                 return Err(refused(part, found.is_symlink(), uid.as_raw()).into());
             }
         }
