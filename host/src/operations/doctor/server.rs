@@ -8,7 +8,7 @@ use crate::home::settings::Stored;
 use crate::net::proxy::proxy_for;
 use crate::net::reach;
 use crate::net::{Address, Peer};
-use crate::sending::is_on;
+use crate::sending::Sending;
 use glassbox_sandbox::examine;
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     for name in &names {
         for one in &examined.octoprints {
             if let Some(server) = server(&one.home, name) {
-                *servers.entry(server).or_default() |= is_on(&one.home, name);
+                *servers.entry(server).or_default() |= Sending::of(&one.home, name).sending.is_given();
             }
         }
     }
@@ -29,7 +29,7 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
             Err(_) => Finding::fail(check, "it is not a URL", "give one like https://stats.example/{id}/{event}/"),
             Ok(_) if !wanted && !examined.options.reach_server => Finding::skipped(
                 check,
-                "nobody has opted in, and connecting would tell it your address; --reach-server connects anyway",
+                "nothing is sent there, and connecting would tell it your address; --reach-server connects anyway",
             ),
             Ok(address) => reach(examined, check, &address),
         });

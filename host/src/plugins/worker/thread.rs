@@ -252,8 +252,10 @@ impl WorkerThread {
             Order::Config => {
                 self.send_queue.trust(self.octoprint.host.config.trust());
                 let plugin = self.running.plugin().clone();
-                if let Err(error) = self.running.replace(plugin, now) {
-                    tracing::warn!(plugin = self.label, "it keeps the old configuration: {error:#}");
+                match self.running.replace(plugin, now) {
+                    // One in quarantine runs again.
+                    Ok(()) => self.version_changed(now),
+                    Err(error) => tracing::warn!(plugin = self.label, "it keeps the old configuration: {error:#}"),
                 }
             }
             Order::Remove => return Next::End { deliver: true },
