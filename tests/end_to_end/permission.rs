@@ -99,10 +99,11 @@ fn a_policy_a_key_or_an_attestation_that_changes_behind_the_hosts_back() {
     let report = (r#"{"event":"Report"}"#, "report");
     assert!(arrives(&home, &mut host, &receiver, report));
     let good = [&config, &key, &attestations].map(|file| fs::read(file).unwrap());
-    let changes: [(&PathBuf, Option<Vec<u8>>, &str); 8] = [
+    let changes: [(&PathBuf, Option<Vec<u8>>, &str); 9] = [
         (&config, Some(b"[policy]\nrequire_audit_by = []\n".to_vec()), "requires 1 of its keys"),
         (&config, Some(b"[polic".to_vec()), "glassbox.toml, line 1"),
         (&config, Some(vec![0; 2 << 20]), "glassbox.toml"),
+        (&config, None, "glassbox.toml"),
         (&key, Some(bob.pem().into()), "no valid attestation"),
         (&key, Some(b"garbage".to_vec()), "neither PEM nor base64"),
         (&key, None, "No such file"),

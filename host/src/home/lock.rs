@@ -41,13 +41,20 @@ impl HostLock {
     /// to it.
     ///
     /// # Errors
-    /// When it cannot be put back, as another host has taken its place, or nothing can be written there.
+    /// When another host has taken its place, or nothing can be written to it.
     pub fn renew(&mut self) -> Result<()> {
         let path = self.home.lock_file();
-        if !is_at(&path, &self.file) {
-            *self = self.home.lock(&self.about)?;
-        } else if self.home.running_host() != Some(Ok(self.about.clone())) {
-            self.write()?;
+        if is_at(&path, &self.file) {
+            return match self.home.running_host() {
+                Some(Ok(about)) if about == self.about => Ok(()),
+                _ => self.write(),
+            };
+        }
+        match self.home.lock(&self.about) {
+            Ok(lock) => *self = lock,
+            Err(error) if self.home.is_running() => return Err(error),
+            // The home is out of reach, and with it every yes. It is tried again when something changes.
+            Err(_) => {}
         }
         Ok(())
     }

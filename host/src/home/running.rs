@@ -7,6 +7,7 @@ use glassbox_util::files::{read_bounded, remove, write_own};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 const ENDING: &str = ".running.json";
 
@@ -21,13 +22,33 @@ pub struct Running {
     pub digest: String,
     /// Why it does not run; none if it does.
     pub stopped: Option<String>,
+    /// Which of the host's workers says so; 0 for none.
+    pub worker: u64,
 }
+
+/// Held while the file is written: a worker that ends must not write over the one that takes its place.
+static WRITING: Mutex<()> = Mutex::new(());
 
 /// Say it. What was said before holds no longer, even if this cannot be written.
 ///
 /// # Errors
 /// When what was said before can be neither replaced nor removed.
 pub fn write(home: &Home, name: &str, running: &Running) -> Result<()> {
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    replace(home, name, running)
+}
+
+/// Say that this worker has ended, unless another one has said something since.
+pub fn end(home: &Home, name: &str, worker: u64) {
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(said) = read(home, name).filter(|said| said.worker == worker) {
+        let ended = Running { stopped: said.stopped.or(Some("it has ended".into())), ..said };
+        // If that fails, `status` says that reports are sent while none are, which does no harm.
+        let _ = replace(home, name, &ended);
+    }
+}
+
+fn replace(home: &Home, name: &str, running: &Running) -> Result<()> {
     let file = file(home, name);
     let written = make_folder(&home.state())
         .and_then(|()| Ok(serde_json::to_vec(running)?))

@@ -122,7 +122,8 @@ impl Home {
     pub fn config_bytes(&self) -> Result<Vec<u8>> {
         let file = self.config_file();
         match read_bounded(&file, LARGEST) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            // A link that leads nowhere is not nothing: what it led to may have had a [policy].
+            Err(error) if error.kind() == ErrorKind::NotFound && !file.is_symlink() => Ok(Vec::new()),
             bytes => bytes.with_context(|| format!("reading {}", file.display())),
         }
     }

@@ -129,7 +129,7 @@ impl InstanceSlot {
 
     /// Tell `status` that no version runs, and why not.
     pub(super) fn say_stopped(&self, octoprint: &OctoPrint, name: &str, digest: &str, reason: &str) {
-        let stopped = Running { digest: digest.into(), stopped: Some(reason.into()) };
+        let stopped = Running { digest: digest.into(), stopped: Some(reason.into()), worker: 0 };
         // If that fails, `status` may say that reports are sent while none are, which does no harm.
         let _ = running::write(&octoprint.home, name, &stopped);
     }

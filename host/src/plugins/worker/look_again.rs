@@ -75,7 +75,7 @@ impl WorkerThread {
     /// Tell `status` which version runs, or why none does.
     pub(super) fn say_running(&mut self, stopped: Option<String>) {
         let digest = self.running.plugin().digest.clone();
-        let said = running::write(&self.octoprint.home, &self.name, &Running { digest, stopped });
+        let said = running::write(&self.octoprint.home, &self.name, &Running { digest, stopped, worker: self.number });
         self.untold = said.is_err();
         if let Err(error) = said {
             // 'status' would say something else than what we do.

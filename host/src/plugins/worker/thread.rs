@@ -9,7 +9,7 @@ use crate::events::event::{STARTED, STOPPING};
 use crate::events::event_queue::{EventQueue, QueueItem};
 use crate::home::instance_journal::InstanceJournal;
 use crate::home::short_digest;
-use crate::home::state;
+use crate::home::{running, state};
 use crate::plugins::context::OctoPrint;
 use crate::plugins::latency_histogram::LatencyHistogram;
 use crate::plugins::log_limit::LogLimit;
@@ -25,7 +25,7 @@ use glassbox_sandbox::capabilities::Clock;
 use glassbox_sandbox::{Blocked, Plugin, consent};
 use glassbox_util::Once;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long delivering what waits may take at the end.
@@ -55,6 +55,8 @@ pub(super) struct Parts {
 pub(super) struct WorkerThread {
     pub(super) octoprint: Arc<OctoPrint>,
     pub(super) name: String,
+    /// Its number among all workers of this process, from 1.
+    pub(super) number: u64,
     /// What the plugin is called in the log.
     pub(super) label: String,
     pub(super) running: RunningPlugin,
@@ -128,7 +130,9 @@ impl WorkerThread {
         journal.runs(&plugin, running.settings());
         journal.lifecycle(What::Loaded, &plugin.digest, None);
         let log_limit = LogLimit::new(&label);
+        static STARTED: AtomicU64 = AtomicU64::new(0);
         let mut worker = Self {
+            number: STARTED.fetch_add(1, Ordering::SeqCst) + 1,
             octoprint,
             name,
             label,
@@ -187,7 +191,7 @@ impl WorkerThread {
         }
         let waiting = self.send_queue.waiting();
         let tally = self.send_queue.drain(FINAL_DELIVERY);
-        self.say_running(Some("it has ended".into()));
+        running::end(&self.octoprint.home, &self.name, self.number);
         self.journal.close();
         tracing::debug!(plugin = self.label, "{waiting} reports were waiting at the end; {}", self.latency);
         tally
