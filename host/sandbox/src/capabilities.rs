@@ -1,4 +1,4 @@
-//! The five capabilities that a component can use, as traits, and an implementation that denies everything. The real
+//! The four capabilities that a component can use, as traits, and an implementation that denies everything. The real
 //! ones are the host's (`host/src/system/`, `host/src/delivery/`); fakes for audits and tests are in `fake.rs`.
 
 use crate::{Blocked, Outgoing, Request};
@@ -34,12 +34,6 @@ pub trait Throttle: Send {
     fn query(&self) -> Option<u32>;
 }
 
-/// Random bytes.
-pub trait Random: Send {
-    /// Fill the whole buffer; false if there is no randomness, which ends the component's call.
-    fn fill(&mut self, buffer: &mut [u8]) -> bool;
-}
-
 /// What is known of the machine, in the contract's units; a field that is none is not known.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)] // named as the fields of the contract's `hardware.machine`
@@ -55,7 +49,7 @@ pub struct Machine {
     pub octopiuptodate_build: Option<String>,
 }
 
-/// All capabilities of one instance.
+/// All capabilities of one instance, and what the border needs for it.
 pub struct Capabilities {
     /// Where its requests go.
     pub http: Box<dyn Http>,
@@ -65,8 +59,9 @@ pub struct Capabilities {
     pub hardware: Box<dyn Hardware>,
     /// The Raspberry Pi's throttle state.
     pub throttle: Box<dyn Throttle>,
-    /// Random bytes.
-    pub random: Box<dyn Random>,
+    /// What texts that may not enter are hashed with. No component can ask for it. While it is empty, those texts do not
+    /// enter at all.
+    pub salt: String,
 }
 
 impl Capabilities {
@@ -78,12 +73,12 @@ impl Capabilities {
             clock: Box::new(Deny),
             hardware: Box::new(Deny),
             throttle: Box::new(Deny),
-            random: Box::new(Deny),
+            salt: String::new(),
         }
     }
 }
 
-/// Denies everything: takes no request, its time stands still at 0, and it knows nothing and has no randomness.
+/// Denies everything: takes no request, its time stands still at 0, and it knows nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Deny;
 
@@ -109,11 +104,5 @@ impl Hardware for Deny {
 impl Throttle for Deny {
     fn query(&self) -> Option<u32> {
         None
-    }
-}
-
-impl Random for Deny {
-    fn fill(&mut self, _: &mut [u8]) -> bool {
-        false
     }
 }

@@ -1,7 +1,7 @@
 //! A manifest in plain words, for whoever is asked to consent: what a component reports, sees and uses. It is in the
 //! trusted core because consent is worth no more than the words it was given on.
 
-use crate::manifest::{Field, Rule};
+use crate::manifest::{Enters, Field, Rule, SeenField};
 use crate::{Manifest, Method};
 use std::fmt::Write;
 
@@ -38,9 +38,13 @@ fn write_words(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
     }
     writeln!(out, "\nFrom OctoPrint's events it sees:")?;
     for sees in &manifest.sees {
-        let fields = if sees.fields.is_empty() { "only that it happened".into() } else { sees.fields.join(", ") };
+        let fields: Vec<_> = sees.fields.iter().map(seen_in_words).collect();
+        let fields = if fields.is_empty() { "only that it happened".into() } else { fields.join(", ") };
         writeln!(out, "  {}: {fields}", sees.event)?;
     }
+    let shown = &manifest.settings.shows;
+    let shown = if shown.is_empty() { "nothing".into() } else { shown.join(", ") };
+    writeln!(out, "\nOf its settings it sees: {shown}")?;
     let fields: Vec<_> = capabilities.hardware.iter().map(|field| field.name()).collect();
     let hardware = if fields.is_empty() { "nothing".into() } else { fields.join(", ") };
     writeln!(
@@ -62,6 +66,19 @@ pub fn as_markdown(manifest: &Manifest) -> String {
         let _ = writeln!(out, "| `{}` | {fields} | {switch} |", says.request);
     }
     out
+}
+
+fn seen_in_words(field: &SeenField) -> String {
+    let how = match field.enters {
+        None => return field.name.clone(),
+        Some(Enters::SaltedSha1) => "only hashed, with a salt of this installation",
+        Some(Enters::PortKind) => "only its kind",
+        Some(Enters::WholeSeconds) => "only whole seconds",
+        Some(Enters::NamesAndVersions) => "only names and versions",
+        Some(Enters::Words) => "only words",
+        Some(Enters::ErrorText) => "without paths, addresses and numbers of machines",
+    };
+    format!("{} ({how})", field.name)
 }
 
 fn field_in_words(field: &Field) -> String {

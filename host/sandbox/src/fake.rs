@@ -3,7 +3,7 @@
 //! must be read to believe the sandbox; they are here because they need nothing but the capabilities' traits.
 
 use crate::Outgoing;
-use crate::capabilities::{Clock, Hardware, Http, Machine, Random, Throttle};
+use crate::capabilities::{Clock, Hardware, Http, Machine, Throttle};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,6 @@ pub enum Use {
     Now(u64),
     Probe(Box<Machine>),
     Query(Option<u32>),
-    Fill(Vec<u8>),
 }
 
 /// The uses of capabilities, in order. Clones share one list.
@@ -77,14 +76,6 @@ impl<C: Throttle> Throttle for Logged<C> {
         let mask = self.0.query();
         self.1.push(Use::Query(mask));
         mask
-    }
-}
-
-impl<C: Random> Random for Logged<C> {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        let filled = self.0.fill(buffer);
-        self.1.push(Use::Fill(if filled { buffer.to_vec() } else { Vec::new() }));
-        filled
     }
 }
 

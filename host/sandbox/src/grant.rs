@@ -1,7 +1,7 @@
 //! Whether a manifest asks for more than was granted, and for what, in plain words. A grant is a manifest as it was
 //! accepted; where grants are kept is in `host/src/home/`.
 
-use crate::manifest::{Field, Rule, Says};
+use crate::manifest::{Field, Rule, Says, SeenField};
 use crate::{Manifest, limits};
 
 impl Manifest {
@@ -23,13 +23,17 @@ impl Manifest {
         self.capabilities_beyond(granted, &mut more);
         for sees in &self.sees {
             let before = granted.sees.iter().find(|before| before.event == sees.event);
-            let fields: Vec<_> = sees.fields.iter().map(String::as_str).collect();
+            let in_words = |field: &SeenField| field.to_string();
             match before {
-                None => more.push(format!("see the event {} ({})", sees.event, listed(&fields))),
+                None => {
+                    let fields: Vec<_> = sees.fields.iter().map(in_words).collect();
+                    more.push(format!("see the event {} ({})", sees.event, listed(&fields)));
+                }
                 Some(before) => {
-                    // `a` does not cover `a.b`: of a field listed as `a` only a plain value passes.
-                    let known = |field: &&str| before.fields.iter().any(|known| known == field);
-                    let new: Vec<_> = fields.into_iter().filter(|field| !known(field)).collect();
+                    // `a` does not cover `a.b`: of a field listed as `a` only a plain value passes. One that enters in
+                    // another form is another field.
+                    let new = sees.fields.iter().filter(|field| !before.fields.contains(field));
+                    let new: Vec<_> = new.map(in_words).collect();
                     if !new.is_empty() {
                         more.push(format!("also see {} of the event {}", new.join(", "), sees.event));
                     }
@@ -46,6 +50,8 @@ impl Manifest {
             }
         }
         self.names_beyond(granted, &mut more);
+        let shown = self.settings.shows.iter().filter(|key| !granted.settings.shows.contains(key));
+        more.extend(shown.map(|key| format!("see the setting '{key}'")));
         more
     }
 
@@ -175,7 +181,7 @@ impl Rule {
     }
 }
 
-fn listed(fields: &[&str]) -> String {
+fn listed(fields: &[impl std::borrow::Borrow<str>]) -> String {
     if fields.is_empty() { "only that it happened".into() } else { fields.join(", ") }
 }
 

@@ -1,9 +1,8 @@
-//! One running component: its store, the calls into it, and the five imports as it sees them. Restarts, saved state
+//! One running component: its store, the calls into it, and the four imports as it sees them. Restarts, saved state
 //! and the order of calls are `host/src/plugins/`'s job.
 
 use crate::bindings::Tracker;
 use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
-use crate::bindings::wasi::random::random;
 use crate::capabilities::Capabilities;
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
 use crate::rate_limit::RateLimit;
@@ -51,8 +50,8 @@ pub struct Outcome {
     pub message: Option<String>,
 }
 
-/// The component does not accept a settings document or a saved state: its own words (escaped, at most
-/// [`limits::MESSAGE_CHARS`] characters of them), or the host's about what it asks to add. For people to read.
+/// The component does not accept a settings document or a saved state: its own words, escaped, at most
+/// [`limits::MESSAGE_CHARS`] characters of them. For people to read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Rejected(pub String);
@@ -103,35 +102,23 @@ impl Instance {
         self.bounded("settings.schema", schema, limits::SETTINGS)
     }
 
-    /// Load a settings document: the component checks and applies it, and from now on the gate applies it too. Returns
-    /// the document, completed with the keys that the component asked for and may have: those of its schema.
+    /// Load a settings document: the component checks and applies what it is shown of it, and from now on the gate applies
+    /// all of it.
     ///
     /// # Errors
-    /// When the call fails. `Ok(Err(..))`: the component does not accept the document, or asks for what it cannot
-    /// have; the gate keeps the last document.
-    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, Rejected>, Error> {
-        let text = settings.text();
+    /// When the call fails. `Ok(Err(..))`: the component does not accept the document; the gate keeps the last one.
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<(), Rejected>, Error> {
+        let shown = self.plugin.policy.show(settings);
         let answer = self
-            .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &text))?;
-        let asked = match answer {
-            Ok(asked) => self.bounded("settings.load", asked, limits::SETTINGS)?,
-            Err(message) => return Ok(Err(rejected(&message))),
-        };
-        let schema = if asked == "{}" { asked.clone() } else { self.schema()? };
-        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap_or_default();
-        let mut completed = settings.clone();
-        let policy = &self.plugin.policy;
-        let may_have = |key: &str| schema["properties"].get(key).is_some() && policy.reserved().all(|own| own != key);
-        let added = completed.add_absent(&asked, may_have);
-        if let Err(reason) = added.and_then(|()| policy.check_made_id(settings, &completed)) {
-            return Ok(Err(Rejected(format!("what it asks to add cannot be added: {reason}"))));
+            .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &shown))?;
+        if let Err(message) = answer {
+            return Ok(Err(rejected(&message)));
         }
-        self.store.data_mut().settings = completed.clone();
-        Ok(Ok(completed))
+        self.store.data_mut().settings = settings.clone();
+        Ok(Ok(()))
     }
 
-    /// Deliver an event with its payload (JSON text), cut down to what the component may see, and
-    /// [release](Self::release) what it sends. The outcome is none if the component does not see such events.
+    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it sends. The outcome is none if the component does not see such events.
     ///
     /// # Errors
     /// When the call fails; nothing that it sent leaves.
@@ -147,17 +134,23 @@ impl Instance {
     /// # Errors
     /// As [`Self::on_event`].
     pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let outcome = match self.plugin.policy.cut(name, payload) {
-            Ok(None) => return Ok(None),
-            Ok(Some(payload)) => {
-                let answer = self.call("on-event", true, |world, store| world.call_on_event(store, name, &payload))?;
-                self.outcome(answer)
-            }
+        match self.plugin.policy.enter(name, payload, &self.store.data().capabilities.salt) {
+            Ok(None) => Ok(None),
+            Ok(Some(entered)) => self.show(name, &entered).map(Some),
             Err(reason) => {
-                Outcome { message: Some(format!("{name} was not delivered: {reason}")), ..Outcome::default() }
+                let message = Some(format!("{name} was not delivered: {reason}"));
+                Ok(Some(Outcome { message, ..Outcome::default() }))
             }
-        };
-        Ok(Some(outcome))
+        }
+    }
+
+    /// Like [`Self::dispatch`], with a payload that has entered before: the recording of a call holds no other.
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn show(&mut self, name: &str, entered: &str) -> Result<Outcome, Error> {
+        let answer = self.call("on-event", true, |world, store| world.call_on_event(store, name, entered))?;
+        Ok(self.outcome(answer))
     }
 
     /// Tell the component that the time it asked for has come, and [release](Self::release) what it sends.
@@ -392,23 +385,5 @@ impl throttle::Host for State {
     fn query(&mut self) -> wasmtime::Result<Option<u32>> {
         let granted = self.policy.manifest().capabilities.throttle;
         Ok(if granted { self.capabilities.throttle.query() } else { None })
-    }
-}
-
-impl random::Host for State {
-    fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
-        if length > limits::RANDOM {
-            wasmtime::bail!("it asked for {length} random bytes; the limit is {}", limits::RANDOM);
-        }
-        let mut bytes = vec![0; usize::try_from(length)?];
-        if !self.capabilities.random.fill(&mut bytes) {
-            wasmtime::bail!("it asked for random bytes, and this system has none");
-        }
-        Ok(bytes)
-    }
-
-    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        let bytes = self.get_random_bytes(8)?;
-        Ok(bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)))
     }
 }

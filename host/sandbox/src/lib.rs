@@ -57,6 +57,7 @@
 
 #[cfg(feature = "engine")]
 mod bindings;
+mod border;
 #[cfg(all(unix, feature = "engine"))]
 mod cache;
 pub mod capabilities;

@@ -74,9 +74,6 @@ pub const REQUEST: usize = 32 << 10;
 /// A request's name, and a user agent. The bundled manifest allows 74 for the latter.
 pub const NAME: usize = 128;
 
-/// Characters of an id that a component makes: a UUID has 36.
-pub const ID: usize = 64;
-
 /// Requests that one call may send. The bundled tracker sends three when OctoPrint starts, and otherwise one.
 pub const REQUESTS_PER_CALL: usize = 32;
 
@@ -97,18 +94,9 @@ pub const MESSAGE_CHARS: usize = 500;
 /// schema has 4 KiB.
 pub const SETTINGS: usize = 64 << 10;
 
-/// What a component may add to the settings document in one call, name and value of a key, and all of them: an id has 50.
-/// The document is the user's.
-pub const ADDED_KEY: usize = 256;
-/// See [`ADDED_KEY`].
-pub const ADDED: usize = 4 << 10;
-
 /// The state that is handed over, which is kept in memory and on disk for each instance. The bundled tracker's has
 /// less than 1 KiB.
 pub const HANDOVER: usize = 256 << 10;
-
-/// Random bytes in one call: an id needs 16.
-pub const RANDOM: u64 = 4096;
 
 /// The text of a pattern: before its compiled size is known, parsing can take ten thousand times as much memory. The
 /// bundled ones have less than 100.

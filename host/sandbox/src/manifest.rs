@@ -1,7 +1,9 @@
 //! The manifest as its author wrote it: what a tracker asks to see and to say. How that is enforced is in
 //! `policy.rs`, how two manifests compare in `grant.rs`, and how one is put into words in `describe.rs`.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// Where a manifest's text is wrong, and how: several lines, which show the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +26,7 @@ pub struct Malformed(toml::de::Error);
 ///     fields = ["time"]
 ///     "#,
 /// )?;
-/// assert_eq!(manifest.sees[0].fields, ["time"]);
+/// assert_eq!(manifest.sees[0].fields[0].name, "time");
 ///
 /// let error = Manifest::parse("[plugin]\nnam = \"hours\"").unwrap_err();
 /// assert!(error.to_string().contains("unknown field `nam`"), "{error}");
@@ -38,6 +40,9 @@ pub struct Manifest {
     /// What it may use of the host.
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// What it is shown of the settings.
+    #[serde(default)]
+    pub settings: Settings,
     /// The events that reach the component, each at most once.
     #[serde(default)]
     pub sees: Vec<Sees>,
@@ -57,7 +62,16 @@ pub struct Plugin {
     pub description: String,
 }
 
-/// What the tracker may use, apart from clock and random bytes, which every tracker may.
+/// What a tracker is shown of the settings. The rest is the host's alone.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Keys of the document. Never the id, nor the server's URL.
+    #[serde(default)]
+    pub shows: Vec<String>,
+}
+
+/// What the tracker may use, apart from the clock, which every tracker may.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capabilities {
@@ -117,9 +131,88 @@ impl HardwareField {
 pub struct Sees {
     /// The event's name on OctoPrint's bus, or that of one of Glassbox's own events.
     pub event: String,
-    /// The payload fields that are left in; `a.b` for a field of an object, or of each object in a list; at most
-    /// [`crate::limits::PATH`] names. Only scalars and lists of scalars pass; anything else becomes null.
-    pub fields: Vec<String>,
+    /// The payload fields that enter, each at most once.
+    pub fields: Vec<SeenField>,
+}
+
+/// A field of a payload, and how it enters. In a manifest `"origin"`, or `{ name = "path", as = "salted-sha1" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SeenField {
+    /// Its name; `a.b` for a field of an object; at most [`crate::limits::PATH`] names.
+    pub name: String,
+    /// The form in which it enters. None: a text, a number or a boolean as it is, anything else as null.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    pub enters: Option<Enters>,
+}
+
+/// The form in which a field enters. What cannot be made into it enters as null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enters {
+    /// The SHA-1 of a text followed by the installation's salt, as 40 hex digits. The salt is the host's.
+    SaltedSha1,
+    /// The kind of a serial port: `/dev/ttyUSB0` and the like, `VIRTUAL`, `AUTO` and nothing as they are, otherwise
+    /// `/dev/serial/by-id`, `network` or `other`.
+    PortKind,
+    /// A number of seconds without its fraction, at least 1 and less than 10^15.
+    WholeSeconds,
+    /// A list of objects as `key:version,key:?`, in lower case, at most 16,384 characters.
+    NamesAndVersions,
+    /// Of a list of texts, those that are words, as `one,two`, in lower case; at most 200 of 64 characters.
+    Words,
+    /// A text in which `…` stands for what looks like a path, an address, or the number of a machine.
+    ErrorText,
+}
+
+impl Enters {
+    /// Its name in a manifest, for example `salted-sha1`.
+    #[must_use]
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(Into::into)).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for SeenField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.enters {
+            None => f.write_str(&self.name),
+            Some(how) => write!(f, "{} as {}", self.name, how.name()),
+        }
+    }
+}
+
+/// Both forms; not by serde's `untagged`, which cannot say what is wrong with either.
+impl<'de> Deserialize<'de> for SeenField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Full {
+            name: String,
+            #[serde(rename = "as")]
+            enters: Option<Enters>,
+        }
+
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = SeenField;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a field's name, or a table with its name and `as`")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<SeenField, E> {
+                Ok(SeenField { name: name.into(), enters: None })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SeenField, A::Error> {
+                let Full { name, enters } = Full::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SeenField { name, enters })
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// A request that may be sent.

@@ -1,11 +1,12 @@
-//! The manifest, enforced: cuts payloads down to what a component may see, and checks every request against what it may
-//! say. `gate.rs` asks for that check, and applies consent, switches and the server's URL.
+//! The manifest, enforced: what a component is shown (how it enters is in `border.rs`), and a check of every request
+//! against what it may say. `gate.rs` asks for that check, and applies consent, switches and the server's URL.
 
+use crate::border::Border;
 use crate::gate::{Request, check_template};
-use crate::manifest::{Field, HardwareField, Manifest, Rule, Says, is_name};
-use crate::{Settings, SettingsError, capabilities::Machine, limits};
+use crate::manifest::{Field, HardwareField, Manifest, Rule, Says, SeenField, is_name};
+use crate::{Settings, capabilities::Machine, limits};
 use regex::{Regex, RegexBuilder};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// A manifest whose rules can be used, compiled.
@@ -17,16 +18,16 @@ use std::collections::HashMap;
 /// let policy = Policy::new(Manifest::parse(manifest)?)?;
 ///
 /// let payload = r#"{"name": "secret.gcode", "time": 12.5}"#;
-/// assert_eq!(policy.cut("PrintDone", payload)?.as_deref(), Some(r#"{"time":12.5}"#));
-/// assert_eq!(policy.cut("PrintFailed", payload)?, None);
+/// assert_eq!(policy.enter("PrintDone", payload, "")?.as_deref(), Some(r#"{"time":12.5}"#));
+/// assert_eq!(policy.enter("PrintFailed", payload, "")?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Policy {
     manifest: Manifest,
     user_agent: Regex,
-    /// Which fields of which event are left in.
-    sees: HashMap<String, FieldTree>,
+    /// What of which event enters.
+    sees: HashMap<String, Border>,
     says: Vec<RequestRules>,
 }
 
@@ -45,10 +46,6 @@ pub enum PayloadError {
     #[error("the payload has {0} bytes; the limit is {limit}", limit = limits::PAYLOAD)]
     TooLarge(usize),
 }
-
-/// The fields of a payload that are left in; one without further names is left in as it is.
-#[derive(Debug, Default)]
-struct FieldTree(HashMap<String, FieldTree>);
 
 /// The rules for one kind of request.
 #[derive(Debug)]
@@ -93,17 +90,26 @@ impl Policy {
             // Before any is compiled, which takes memory.
             return Err(UnusableRules(vec![format!("it has more than {} patterns", limits::PATTERNS)]));
         }
+        let secret =
+            manifest.capabilities.http.iter().flat_map(|http| http.url_setting.iter().chain([&http.id_setting]));
+        let secret = secret.filter(|key| manifest.settings.shows.contains(key));
+        wrong.extend(secret.map(|key| format!("settings: {key} cannot be shown, as it is the host's alone")));
         let mut patterns = Patterns::default();
         let user_agent = patterns.get(&manifest.capabilities.user_agent);
         let user_agent = user_agent.map_err(|reason| wrong.push(format!("user_agent: {reason}"))).ok();
         let mut sees = HashMap::new();
         for seen in &manifest.sees {
-            let mut tree = FieldTree::default();
-            if seen.fields.iter().any(|path| path.split('.').count() > limits::PATH) {
-                wrong.push(format!("event {}: a path has more than {} names", seen.event, limits::PATH));
+            for (i, SeenField { name, .. }) in seen.fields.iter().enumerate() {
+                if name.split('.').count() > limits::PATH {
+                    wrong.push(format!("event {}: a path has more than {} names", seen.event, limits::PATH));
+                }
+                let within =
+                    |other: &str| other.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+                if seen.fields.iter().enumerate().any(|(j, other)| i != j && within(&other.name)) {
+                    wrong.push(format!("event {}: the field {name} is listed twice", seen.event));
+                }
             }
-            seen.fields.iter().for_each(|path| tree.add(path));
-            if sees.insert(seen.event.clone(), tree).is_some() {
+            if sees.insert(seen.event.clone(), Border::new(&seen.fields)).is_some() {
                 wrong.push(format!("the event {} is listed twice", seen.event));
             }
         }
@@ -119,25 +125,6 @@ impl Policy {
         }
     }
 
-    /// Check the id, if it is a new one that a component made: it must be like a UUID, so that it adds nothing to the
-    /// URL's path, and has no room for much else.
-    pub(crate) fn check_made_id(&self, before: &Settings, after: &Settings) -> Result<(), SettingsError> {
-        let Some(http) = &self.manifest.capabilities.http else { return Ok(()) };
-        let made = after.get(&http.id_setting).filter(|id| before.get(&http.id_setting) != Some(id));
-        let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let fits = |id: &Value| id.as_str().is_some_and(|id| (1..=limits::ID).contains(&id.len()) && plain(id));
-        if made.is_none_or(fits) {
-            return Ok(());
-        }
-        Err(SettingsError::BadId(http.id_setting.clone()))
-    }
-
-    /// The top-level keys of the settings that are the user's alone: switches, and the server.
-    pub(crate) fn reserved(&self) -> impl Iterator<Item = &str> {
-        let server = self.manifest.capabilities.http.iter().filter_map(|http| http.url_setting.as_deref());
-        server.chain(self.manifest.switches()).filter_map(|path| path.split('.').next())
-    }
-
     /// The manifest as it was written.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
@@ -150,22 +137,29 @@ impl Policy {
         self.sees.contains_key(event)
     }
 
-    /// Of a payload (JSON text), what the component may see, as JSON text; none if it does not see the event.
+    /// Of a payload (JSON text), what enters, as JSON text; none if the component does not see the event. `salt` is what
+    /// texts are hashed with; while it is empty, they enter as null.
     ///
     /// # Errors
     /// When the payload is not JSON or is nested too deeply, or what is left has more than [`limits::PAYLOAD`] bytes.
-    pub fn cut(&self, event: &str, payload: &str) -> Result<Option<String>, PayloadError> {
-        let Some(tree) = self.sees.get(event) else { return Ok(None) };
+    pub fn enter(&self, event: &str, payload: &str, salt: &str) -> Result<Option<String>, PayloadError> {
+        let Some(border) = self.sees.get(event) else { return Ok(None) };
         let payload: Value = serde_json::from_str(payload)?;
-        let cut = match payload {
-            Value::Object(object) => Value::Object(tree.cut(object)).to_string(),
+        let entered = match payload {
+            Value::Object(object) => Value::Object(border.cut(object, salt)).to_string(),
             // OctoPrint sends an object or null; any other value has no fields that could be listed.
             _ => "null".into(),
         };
-        if cut.len() > limits::PAYLOAD {
-            return Err(PayloadError::TooLarge(cut.len()));
+        if entered.len() > limits::PAYLOAD {
+            return Err(PayloadError::TooLarge(entered.len()));
         }
-        Ok(Some(cut))
+        Ok(Some(entered))
+    }
+
+    /// Of a settings document, what the component is shown, as JSON text.
+    #[must_use]
+    pub fn show(&self, settings: &Settings) -> String {
+        settings.only(&self.manifest.settings.shows).text()
     }
 
     /// The machine, without the fields that the manifest does not list.
@@ -235,36 +229,6 @@ impl Policy {
         // A name without a variable comes first, wherever in the manifest it is.
         let exact = self.says.iter().find(|rules| rules.variable.is_none() && rules.is_for(name));
         exact.or_else(|| self.says.iter().find(|rules| rules.is_for(name)))
-    }
-}
-
-impl FieldTree {
-    fn add(&mut self, path: &str) {
-        let mut tree = self;
-        // Longer paths are an error already; here it only matters that no deep tree is built for one.
-        for key in path.split('.').take(limits::PATH) {
-            tree = tree.0.entry(key.into()).or_default();
-        }
-    }
-
-    /// What is listed stays; a listed value that may not pass becomes null, "not known".
-    fn cut(&self, object: Map<String, Value>) -> Map<String, Value> {
-        let listed = object.into_iter().filter_map(|(key, value)| Some((self.0.get(&key)?, key, value)));
-        listed.map(|(tree, key, value)| (key, tree.pass(value))).collect()
-    }
-
-    fn pass(&self, value: Value) -> Value {
-        let leaf = self.0.is_empty();
-        let scalar = |value: &Value| !value.is_object() && !value.is_array();
-        match value {
-            Value::Object(object) if !leaf => Value::Object(self.cut(object)),
-            Value::Array(list) if leaf && list.iter().all(scalar) => Value::Array(list),
-            Value::Array(list) if !leaf && list.iter().all(Value::is_object) => {
-                Value::Array(list.into_iter().map(|value| self.pass(value)).collect())
-            }
-            value if leaf && scalar(&value) => value,
-            _ => Value::Null,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! The settings document as the host sees it. It belongs to the user; a component can only ask to add keys that are
-//! absent. What the keys mean is the component's affair, except `enabled`, the id, the switches and the server's URL,
-//! which the host enforces. Where documents are kept is in `host/src/home/`.
+//! The settings document as the host sees it. It belongs to the user, and a component is shown only the keys that its
+//! manifest lists. What those mean is its affair, except `enabled`, the id, the switches and the server's URL, which the
+//! host enforces. Where documents are kept is in `host/src/home/`.
 
 use crate::limits;
 use serde_json::{Map, Value};
@@ -17,10 +17,8 @@ use serde_json::{Map, Value};
 /// settings.set("events.startup", false.into())?;
 /// assert!(!settings.switch("events.startup"));
 ///
-/// // A component gets what is absent, and nothing else.
-/// settings.add_absent(r#"{"unique_id": "4711", "events": {}}"#, |_| true)?;
-/// assert_eq!(settings.get("unique_id"), Some(&"4711".into()));
-/// assert!(!settings.switch("events.printjob"));
+/// // What a component is shown of them.
+/// assert!(settings.only(&["enabled".into()]).get("events").is_none());
 /// # Ok::<(), glassbox_sandbox::SettingsError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,13 +39,6 @@ pub enum SettingsError {
     /// The document would be too long afterwards.
     #[error("the settings would have more than {limit} bytes", limit = limits::SETTINGS)]
     Full,
-    /// A component asks for more than it may add.
-    #[error("it is more than {key} bytes for a key, {all} in all, or half of what fits into the settings",
-        key = limits::ADDED_KEY, all = limits::ADDED)]
-    TooMuch,
-    /// An id that a component made is not like a UUID.
-    #[error("{0} must be 1 to {limit} letters, digits and '-'", limit = limits::ID)]
-    BadId(String),
 }
 
 impl Settings {
@@ -117,30 +108,11 @@ impl Settings {
         true
     }
 
-    /// Add the keys that a component asks for (`asked`, a JSON object), as far as it `may_have` them, they are absent or
-    /// null here, and only while the user says yes. `enabled` is the user's alone, and never added.
-    ///
-    /// # Errors
-    /// When the text is not a JSON object, or what is to be added is too long; nothing is added then.
-    pub fn add_absent(&mut self, asked: &str, may_have: impl Fn(&str) -> bool) -> Result<(), SettingsError> {
-        let asked = Self::parse(asked)?;
-        if !self.enabled() {
-            return Ok(());
-        }
-        let (mut completed, mut room) = (self.clone(), limits::ADDED);
-        for (key, value) in asked.0 {
-            if key != "enabled" && may_have(&key) && completed.0.get(&key).is_none_or(Value::is_null) {
-                let size = key.len() + value.to_string().len();
-                room = room.checked_sub(size).filter(|_| size <= limits::ADDED_KEY).ok_or(SettingsError::TooMuch)?;
-                completed.0.insert(key, value);
-            }
-        }
-        // Half of it stays the user's, whose no must always fit.
-        if completed.text().len() > limits::SETTINGS / 2 {
-            return Err(SettingsError::TooMuch);
-        }
-        *self = completed;
-        Ok(())
+    /// The document with only these of its keys.
+    #[must_use]
+    pub fn only(&self, keys: &[String]) -> Self {
+        let kept = self.0.iter().filter(|(key, _)| keys.contains(key));
+        Self(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     /// The document as a JSON value.
