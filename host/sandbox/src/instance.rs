@@ -18,6 +18,9 @@ pub struct State {
     veto: Option<&'static str>,
     limits: StoreLimits,
     rate_limit: RateLimit,
+    /// What the clock shows during the current call, once it was asked: it stands still, so that a component cannot
+    /// measure how long anything takes, and an audit's clock cannot be told from a running host's.
+    now: Option<u64>,
     /// Whether the current call may send: only `on-event` and `on-tick` may.
     may_send: bool,
     /// What the current call has sent and what was blocked, until it returns.
@@ -77,6 +80,7 @@ impl Instance {
                 .tables(limits::CORE_INSTANCES)
                 .trap_on_grow_failure(true)
                 .build(),
+            now: None,
             may_send: false,
             sent: Vec::new(),
             blocked: Vec::new(),
@@ -223,6 +227,7 @@ impl Instance {
         let state = self.store.data_mut();
         state.may_send = may_send;
         state.sent.clear();
+        state.now = None;
         arm(&mut self.store);
         let guard = self.plugin.watchdog.guard();
         let answer = call(&self.world, &mut self.store);
@@ -360,7 +365,8 @@ impl State {
 
 impl clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.capabilities.clock.now())
+        let clock = &self.capabilities.clock;
+        Ok(*self.now.get_or_insert_with(|| clock.now() / limits::CLOCK_STEP * limits::CLOCK_STEP))
     }
 }
 

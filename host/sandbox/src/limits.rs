@@ -15,6 +15,9 @@ pub const FUEL: u64 = 20_000_000;
 /// limit of seconds, and seldom enough to cost nothing.
 pub const WATCHDOG_TICK: Duration = Duration::from_millis(20);
 
+/// The clock's step, in nanoseconds: a tracker counts in seconds, and finer digits could only hide something.
+pub const CLOCK_STEP: u64 = 1_000_000;
+
 /// Linear memory of an instance. The bundled tracker uses 1.2 MiB; the host of a farm with 200 printers must fit on a
 /// Raspberry Pi.
 pub const MEMORY: usize = 16 << 20;
