@@ -90,8 +90,8 @@ pub const BURST: u32 = 200;
 /// Nanoseconds after which one more request may be sent: one a second, far above what is needed.
 pub const REFILL: u64 = 1_000_000_000;
 
-/// Characters of a component's message for the log: a few lines, so that the log stays readable.
-pub const MESSAGE_CHARS: usize = 500;
+/// Characters of what a component says, for the log and for people: a line, so that the log stays readable.
+pub const MESSAGE_CHARS: usize = 80;
 
 /// The settings schema, and the settings document. Both are kept in memory. The bundled tracker's
 /// schema has 4 KiB.
