@@ -192,6 +192,13 @@ fn a_link_to_a_device_is_not_written_through() {
         home.run(&["opt-out", "tracking"]).good();
         assert_eq!(inode(&device), before, "{name}");
     }
+    // What this link leads to would be replaced, as it is the user's.
+    let grant = home.root().join("grants/tracking.toml");
+    fs::remove_file(&grant).unwrap();
+    symlink(&device, &grant).unwrap();
+    let error = home.run(&["grant", "tracking"]).error();
+    assert!(error.contains("it is not a regular file"), "{error}");
+    assert_eq!(inode(&device), before);
 }
 
 #[test]
