@@ -2,6 +2,7 @@
 
 use crate::support::Home;
 use glassbox_sandbox::Settings;
+use glassbox_tests::misfit;
 use serde_json::json;
 use std::fs;
 
@@ -160,4 +161,36 @@ fn an_addition_leaves_a_file_that_is_gone_or_half_written_alone() {
     let mut files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
     files.sort();
     assert_eq!(files, [".lock", "tracking.json"]);
+}
+
+#[test]
+fn a_switch_is_turned_off_whatever_the_plugin_says() {
+    for word in ["trap-in-schema", "trap-in-load", "loop-in-schema", "loop-in-load"] {
+        let home = Home::new();
+        fs::create_dir_all(home.root().join("plugins")).unwrap();
+        fs::write(home.plugin("misfit"), misfit(word)).unwrap();
+        // Nothing was granted to it, which is another reason to refuse all other changes.
+        let out = home.run(&["settings", "misfit", "events.hello=false"]).good();
+        assert!(out.starts_with("events.hello = false\n"), "{word}: {out}");
+        let settings = Settings::parse(&fs::read_to_string(home.root().join("settings/misfit.json")).unwrap()).unwrap();
+        assert!(!settings.switch("events.hello"), "{word}");
+        home.run(&["settings", "misfit", "enabled=false"]).good();
+        for other in ["events.hello=true", "events.no-switch=false"] {
+            let error = home.run(&["settings", "misfit", other]).error();
+            assert!(error.contains("waiting"), "{word}, {other}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_switch_is_turned_off_where_only_the_grant_is_left() {
+    let home = Home::new();
+    home.grant();
+    fs::write(home.plugin("tracking"), "not a component").unwrap();
+    let out = home.run(&["settings", "tracking", "events.printjob=false", "events.pong=false"]).good();
+    assert_eq!(out, "events.printjob = false\nevents.pong = false\n");
+    assert_eq!(home.settings()["events"], json!({"printjob": false, "pong": false}));
+    fs::remove_file(home.plugin("tracking")).unwrap();
+    home.run(&["settings", "tracking", "events.plugin=false"]).good();
+    assert_eq!(home.settings()["events"]["plugin"], false);
 }

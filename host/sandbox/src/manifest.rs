@@ -188,4 +188,10 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         toml::from_str(text).map_err(Malformed)
     }
+
+    /// The settings that turn off a request or a field, as paths like `events.printjob`; some more than once.
+    pub fn switches(&self) -> impl Iterator<Item = &str> {
+        let fields = self.says.iter().flat_map(|says| &says.fields).filter_map(|field| field.switch.as_deref());
+        self.says.iter().filter_map(|says| says.switch.as_deref()).chain(fields)
+    }
 }

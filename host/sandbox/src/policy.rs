@@ -134,11 +134,8 @@ impl Policy {
 
     /// The top-level keys of the settings that are the user's alone: switches, and the server.
     pub(crate) fn reserved(&self) -> impl Iterator<Item = &str> {
-        let Manifest { capabilities, says, .. } = &self.manifest;
-        let switches =
-            says.iter().flat_map(|says| says.switch.iter().chain(says.fields.iter().flat_map(|f| &f.switch)));
-        let server = capabilities.http.iter().flat_map(|http| &http.url_setting);
-        server.chain(switches).filter_map(|path| path.split('.').next())
+        let server = self.manifest.capabilities.http.iter().filter_map(|http| http.url_setting.as_deref());
+        server.chain(self.manifest.switches()).filter_map(|path| path.split('.').next())
     }
 
     /// The manifest as it was written.

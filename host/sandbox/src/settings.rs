@@ -101,10 +101,20 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether the switch at a path is on: only `false` turns it off.
+    /// Whether the switch at a path is on: it is `true`, or nothing is set there. Whatever else is there, or on the way
+    /// there, is not clear, and so a no.
     #[must_use]
     pub fn switch(&self, path: &str) -> bool {
-        self.get(path) != Some(&Value::Bool(false))
+        let mut object = &self.0;
+        let mut keys = path.split('.').peekable();
+        while let Some(key) = keys.next() {
+            match object.get(key) {
+                None | Some(Value::Null) => return true,
+                Some(Value::Object(inner)) if keys.peek().is_some() => object = inner,
+                Some(value) => return keys.peek().is_none() && *value == Value::Bool(true),
+            }
+        }
+        true
     }
 
     /// Add the keys that a component asks for (`asked`, a JSON object), as far as it `may_have` them, they are absent or
@@ -137,5 +147,25 @@ impl Settings {
     #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+
+    #[test]
+    fn only_true_and_nothing_are_a_yes_to_a_switch() {
+        let is_on = |text: &str| Settings::parse(text).unwrap().switch("events.printjob");
+        for yes in ["{}", r#"{"events": null}"#, r#"{"events": {}}"#, r#"{"events": {"printjob": null}}"#] {
+            assert!(is_on(yes), "{yes}");
+        }
+        assert!(is_on(r#"{"events": {"printjob": true}}"#));
+        for value in ["false", "\"false\"", "\"true\"", "0", "1", "[]", "{}", "[true]"] {
+            assert!(!is_on(&format!(r#"{{"events": {{"printjob": {value}}}}}"#)), "{value}");
+        }
+        for value in ["false", "true", "\"\"", "0", "[]"] {
+            assert!(!is_on(&format!(r#"{{"events": {value}}}"#)), "{value}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{Home, repeated_keys};
 use anyhow::{Result, bail};
 use glassbox_sandbox::{Settings, SettingsError, limits};
 use glassbox_util::Advised;
-use glassbox_util::files::{move_aside, open_regular, read_bounded, write_privately, write_privately_over};
+use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ impl Stored {
         match self {
             Self::Good(settings) => settings.enabled(),
             Self::Missing => false,
-            Self::Damaged(_) => open_regular(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied),
+            Self::Damaged(_) => is_denied(file),
         }
     }
 

@@ -76,17 +76,8 @@ pub fn opt_out(home: &Home, name: &str, octoprint: Option<&str>) -> Result<Decid
     if !home.settings_folder().is_dir() {
         home.must_exist()?;
     }
-    let (octoprints, without_config) = match octoprints::all(home) {
-        Ok(all) => (octoprints::choose(home, all, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?, None),
-        Err(error) => {
-            let mut found =
-                octoprints::with_settings(home, name, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?;
-            if found.is_empty() {
-                found.push(KnownOctoPrint { name: None, home: home.clone() });
-            }
-            (found, Some(Advised::split(&error).0))
-        }
-    };
+    let (octoprints, without_config) =
+        octoprints::chosen_without_config(home, name, octoprint).map_err(|error| goes_on(&error, NONE, WHICH))?;
     // A link that leads nowhere is something, too: it is replaced.
     if octoprints.iter().all(|one| one.home.settings(name) == Stored::Missing) {
         must_be_known(home, name)?;

@@ -69,7 +69,7 @@ pub fn chosen(home: &Home, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
 ///
 /// # Errors
 /// As for [`chosen`].
-pub fn choose(home: &Home, mut all: Vec<KnownOctoPrint>, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
+fn choose(home: &Home, mut all: Vec<KnownOctoPrint>, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
     let known = list_names(all.iter().map(KnownOctoPrint::display_name));
     let file = home.config_file();
     match given {
@@ -93,7 +93,7 @@ pub fn choose(home: &Home, mut all: Vec<KnownOctoPrint>, given: Option<&str>) ->
 ///
 /// # Errors
 /// When the name that was given cannot be one, or the settings folder cannot be read.
-pub fn with_settings(home: &Home, plugin: &str, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
+fn with_settings(home: &Home, plugin: &str, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
     let given = given.filter(|given| *given != ALL);
     match given {
         Some(UNNAMED) => return Ok(vec![KnownOctoPrint::new(home, None)]),
@@ -113,20 +113,33 @@ pub fn with_settings(home: &Home, plugin: &str, given: Option<&str>) -> Result<V
     Ok(all.filter(|one| one.home.settings(plugin) != Stored::Missing).collect())
 }
 
-/// The OctoPrints that a command shows something of, whatever state `glassbox.toml` is in: where it cannot be used, those
-/// that have settings of this plugin, or else the one without a name.
+/// The OctoPrints that a command is about whatever state `glassbox.toml` is in. Where it cannot be used, they are those
+/// that have settings of this plugin, or else the one without a name; the text says why, in words.
 ///
 /// # Errors
-/// When it names no such OctoPrint, or the settings folder cannot be read.
-pub fn shown(home: &Home, plugin: &str, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
-    if let Ok(all) = all(home) {
-        return choose(home, all, given.or(Some(ALL)));
-    }
+/// As for [`chosen`]; or the settings folder cannot be read.
+pub fn chosen_without_config(
+    home: &Home,
+    plugin: &str,
+    given: Option<&str>,
+) -> Result<(Vec<KnownOctoPrint>, Option<String>)> {
+    let unusable = match all(home) {
+        Ok(all) => return Ok((choose(home, all, given)?, None)),
+        Err(error) => Advised::split(&error).0,
+    };
     let mut found = with_settings(home, plugin, given)?;
     if found.is_empty() {
         found.push(KnownOctoPrint::new(home, None));
     }
-    Ok(found)
+    Ok((found, Some(unusable)))
+}
+
+/// The OctoPrints that a command shows something of: all, unless one is given.
+///
+/// # Errors
+/// As for [`chosen_without_config`].
+pub fn shown(home: &Home, plugin: &str, given: Option<&str>) -> Result<Vec<KnownOctoPrint>> {
+    Ok(chosen_without_config(home, plugin, given.or(Some(ALL)))?.0)
 }
 
 /// The names, or the first of many and how many more there are.

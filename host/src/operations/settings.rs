@@ -2,11 +2,11 @@
 //! The files are in [`crate::home::settings`], the schema in [`crate::home::settings_schema`].
 
 use super::plugins::load_granted;
-use crate::home::Home;
 use crate::home::settings_schema::{self, Key};
+use crate::home::{Home, grants};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Instance, Settings};
+use glassbox_sandbox::{Instance, Settings, examine};
 use glassbox_util::Advised;
 use serde_json::Value;
 
@@ -32,6 +32,28 @@ pub struct SettingChange {
     pub path: String,
     /// The value that it is to have.
     pub value: Value,
+}
+
+/// Whether a setting is `enabled`, or a switch by the manifest of the plugin's file or by that which was granted. No
+/// component is asked: none may stand between a user and a no.
+#[must_use]
+pub fn is_switch(home: &Home, plugin: &str, path: &str) -> bool {
+    let asked = home.read_plugin(plugin).and_then(|bytes| Ok(examine(plugin, &bytes)?.manifest().clone())).ok();
+    let granted = grants::read(home, plugin).ok().flatten();
+    path == "enabled" || asked.iter().chain(&granted).any(|manifest| manifest.switches().any(|switch| switch == path))
+}
+
+/// Turn these switches off, whatever the plugin's component says of that, or whether there is one. `home` is that of the
+/// OctoPrint.
+///
+/// # Errors
+/// When the file cannot be written, or a path leads through what is not an object; nothing has changed then.
+pub fn turn_off(home: &Home, plugin: &str, switches: &[&str]) -> Result<()> {
+    if switches.contains(&"enabled") {
+        home.switch_off(plugin)?;
+    }
+    let off = |settings: &mut Settings| Ok(switches.iter().try_for_each(|path| settings.set(path, false.into()))?);
+    home.change_settings(plugin, off).map(drop)
 }
 
 /// Reads and changes the settings of one plugin, for any OctoPrint. An instance of the plugin that can touch

@@ -12,8 +12,7 @@ use crate::home::grants::{self, Standing};
 use crate::home::running::{self, Running};
 use anyhow::{Error, Result};
 use glassbox_sandbox::{Consent, consent, digest, examine};
-use glassbox_util::files::open_regular;
-use std::io::ErrorKind;
+use glassbox_util::files::is_denied;
 use std::path::PathBuf;
 
 /// The rule that decides whether anything is sent: the first that says no, in the order of these variants; or else
@@ -64,9 +63,7 @@ impl Sending {
     pub fn is_doubt(&self) -> bool {
         matches!(self, Self::DamagedSettings { .. } | Self::Unusable(_))
     }
-}
 
-impl Sending {
     /// Find the rule that decides for a plugin of the home, which is that of the OctoPrint: for the version that the
     /// running host runs, or else for the one in `plugins/`.
     #[must_use]
@@ -148,11 +145,12 @@ impl Answer {
 
 /// Which file that decides the running host may be able to read, and we are not; none if there is no such file.
 fn unreadable(home: &Home, name: &str, permission: &Permission) -> Option<String> {
-    let denied = |file: &PathBuf| open_regular(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-    let others = [home.grant_file(name), home.config_file()];
-    // They decide only what the user has said yes to.
-    let others = others.into_iter().filter(|_| permission.of_user().0.is_given());
-    let file = std::iter::once(home.settings_file(name)).chain(others).find(denied)?;
+    let mut files = vec![home.settings_file(name)];
+    // The others decide only what the user has said yes to.
+    if permission.of_user().0.is_given() {
+        files.extend([home.grant_file(name), home.config_file()]);
+    }
+    let file = files.into_iter().find(|file| is_denied(file))?;
     Some(format!("{} cannot be read here; ask as the user that the host runs as", file.display()))
 }
 

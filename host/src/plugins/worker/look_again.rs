@@ -32,7 +32,7 @@ impl WorkerThread {
             }
         }
         if self.untold {
-            self.say_running(None);
+            self.say_running(self.stopped.clone());
         }
         if sending.is_given() && !self.refused && !self.untold && !self.running.is_stopped() {
             self.send_queue.open();
@@ -74,6 +74,7 @@ impl WorkerThread {
 
     /// Tell `status` which version runs, or why none does.
     pub(super) fn say_running(&mut self, stopped: Option<String>) {
+        self.stopped.clone_from(&stopped);
         let digest = self.running.plugin().digest.clone();
         let said = running::write(&self.octoprint.home, &self.name, &Running { digest, stopped, worker: self.number });
         self.untold = said.is_err();

@@ -70,7 +70,9 @@ pub(super) struct WorkerThread {
     pub(super) complaint: Once,
     /// Whether the plugin has not taken the settings as they are now.
     pub(super) refused: bool,
-    /// Whether `status` could not be told what runs.
+    /// Why the plugin does not run, as `status` was told or is to be told; none if it runs.
+    pub(super) stopped: Option<String>,
+    /// Whether `status` could not be told that.
     pub(super) untold: bool,
     /// Why nothing leaves, if that is so: the plugin is told no more than that it is switched off.
     pub(super) no: Option<String>,
@@ -145,6 +147,7 @@ impl WorkerThread {
             look_again,
             complaint: Once::default(),
             refused: false,
+            stopped: None,
             untold: false,
             no,
             server_run,

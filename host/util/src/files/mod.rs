@@ -9,7 +9,7 @@ mod way;
 mod write;
 
 pub use own::{is_at, make_private_folder, open_own, open_own_with, renew_own};
-pub use read::{must_be_private, open_regular, read_bounded};
+pub use read::{is_denied, must_be_private, open_regular, read_bounded};
 pub use way::{links, steps};
 pub use write::{move_aside, write_atomically, write_own, write_own_with_sync, write_privately, write_privately_over};
 

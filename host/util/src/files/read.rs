@@ -50,7 +50,13 @@ pub fn open_regular(file: &Path) -> io::Result<File> {
     open_with_length(file).map(|(open, _)| open)
 }
 
-/// The same, and how many bytes it has.
+/// Whether there may be a file that only we are not allowed to read.
+#[must_use]
+pub fn is_denied(file: &Path) -> bool {
+    open_regular(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// The same as [`open_regular`], and how many bytes it has.
 fn open_with_length(file: &Path) -> io::Result<(File, u64)> {
     let irregular = || io::Error::other("it is a pipe, a socket or a device, not a regular file");
     let mut options = File::options();
