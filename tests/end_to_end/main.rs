@@ -48,3 +48,4 @@ mod status_agrees;
 mod support;
 mod throttle;
 mod tls;
+mod told;

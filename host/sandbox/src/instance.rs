@@ -6,7 +6,7 @@ use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::capabilities::Capabilities;
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
 use crate::rate_limit::RateLimit;
-use crate::{Consent, Error, Plugin, Policy, Settings, Stage, limits, printable};
+use crate::{Consent, Error, Plugin, Policy, Settings, Stage, component_words, limits, printable};
 use std::sync::Arc;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
 
@@ -116,13 +116,14 @@ impl Instance {
         let answer = self
             .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &shown))?;
         if let Err(message) = answer {
-            return Ok(Err(rejected(&message)));
+            return Ok(Err(Rejected(self.said(&message))));
         }
         self.store.data_mut().settings = settings.clone();
         Ok(Ok(()))
     }
 
-    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it sends. The outcome is none if the component does not see such events.
+    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it
+    /// sends. The outcome is none if the component does not see such events.
     ///
     /// # Errors
     /// When the call fails; nothing that it sent leaves.
@@ -200,7 +201,7 @@ impl Instance {
         let answer = self.call("handover.restore", false, |world, store| {
             world.glassbox_tracker_handover().call_restore(store, state, age_ns)
         })?;
-        Ok(answer.map_err(|message| rejected(&message)))
+        Ok(answer.map_err(|message| Rejected(self.said(&message))))
     }
 
     /// Whether this instance may send, and which rule decides that.
@@ -266,19 +267,24 @@ impl Instance {
         self.store.data_mut().rate_limit = rate_limit;
     }
 
+    /// What it says, without the installation's id, which it knows.
+    fn said(&self, message: &str) -> String {
+        let state = self.store.data();
+        let key = state.policy.manifest().capabilities.http.as_ref().map(|http| http.id_setting.as_str());
+        let id = key.and_then(|key| state.settings.get(key)?.as_str()).unwrap_or_default();
+        component_words(message, id, limits::MESSAGE_CHARS)
+    }
+
     fn outcome(&mut self, answer: Result<Option<u64>, String>) -> Outcome {
+        let answer = answer.map_err(|message| self.said(&message));
         let state = self.store.data_mut();
         let sent = std::mem::take(&mut state.sent);
         let (next_tick, message) = match answer {
             Ok(next_tick) => (next_tick, None),
-            Err(message) => (None, Some(printable(&message, limits::MESSAGE_CHARS))),
+            Err(message) => (None, Some(message)),
         };
         Outcome { next_tick, sent, blocked: std::mem::take(&mut state.blocked), message }
     }
-}
-
-fn rejected(message: &str) -> Rejected {
-    Rejected(printable(message, limits::MESSAGE_CHARS))
 }
 
 /// Set the limits of one call.

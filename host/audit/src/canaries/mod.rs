@@ -183,8 +183,7 @@ pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
             *all.undeclared.entry(what).or_default() += 1;
         }
         let own = needles(&planted.secrets, &everywhere);
-        let of_all =
-            look(&run, inputs, &general, &everywhere).into_iter().map(|find| (&everywhere.secrets, find));
+        let of_all = look(&run, inputs, &general, &everywhere).into_iter().map(|find| (&everywhere.secrets, find));
         let of_own = look(&run, inputs, &own, &everywhere).into_iter().map(|find| (&planted.secrets, find));
         for (secrets, (number, place, form)) in of_all.chain(of_own) {
             let source = secrets[number].source.clone();
@@ -209,12 +208,7 @@ fn needles(secrets: &[Secret], everywhere: &Everywhere) -> Needles {
 }
 
 /// Search everything that a run gave out. Found secrets are numbered as in `needles`.
-fn look(
-    run: &Trace,
-    inputs: &Inputs,
-    needles: &Needles,
-    everywhere: &Everywhere,
-) -> BTreeSet<(usize, Place, Form)> {
+fn look(run: &Trace, inputs: &Inputs, needles: &Needles, everywhere: &Everywhere) -> BTreeSet<(usize, Place, Form)> {
     let mut found = BTreeSet::new();
     let mut search = |place: Place, text: &str| {
         found.extend(needles.search(text).into_iter().map(|(number, form)| (number, place.clone(), form)));
