@@ -1,32 +1,14 @@
-//! One running component: its store, the calls into it, and the four imports as it sees them. Restarts, saved state
-//! and the order of calls are `host/src/plugins/`'s job.
+//! One running component: its store, and the calls into it. What it can call itself is in `imports.rs`; restarts, saved
+//! state and the order of calls are `host/src/plugins/`'s job.
 
 use crate::bindings::Tracker;
-use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::capabilities::Capabilities;
-use crate::gate::{self, Blocked, Method, Outgoing, Request};
+use crate::gate::{Blocked, Outgoing};
+use crate::imports::State;
 use crate::rate_limit::RateLimit;
-use crate::{Consent, Error, Plugin, Policy, Settings, Stage, component_words, limits, printable};
+use crate::{Consent, Error, Plugin, Settings, Stage, component_words, limits};
 use std::sync::Arc;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
-
-/// What lives in the store: everything that the imports work with.
-pub struct State {
-    capabilities: Capabilities,
-    policy: Arc<Policy>,
-    settings: Settings,
-    veto: Option<&'static str>,
-    limits: StoreLimits,
-    rate_limit: RateLimit,
-    /// What the clock shows during the current call, once it was asked: it stands still, so that a component cannot
-    /// measure how long anything takes, and an audit's clock cannot be told from a running host's.
-    now: Option<u64>,
-    /// Whether the current call may send: only `on-event` and `on-tick` may.
-    may_send: bool,
-    /// What the current call has sent and what was blocked, until it returns.
-    sent: Vec<Outgoing>,
-    blocked: Vec<Blocked>,
-}
+use wasmtime::{Store, StoreLimitsBuilder, Trap};
 
 /// A running component. After an error of stage [`Stage::Call`] it is dead, and every further call fails: start a new
 /// one from the same [`Plugin`].
@@ -317,85 +299,4 @@ fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) 
     };
     let reason = if export.is_empty() { what } else { format!("{export}: {what}") };
     Error::new(&plugin.name, stage, reason)
-}
-
-impl http::Host for State {
-    fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<(), http::Refusal>> {
-        let request = Request {
-            method: match request.method {
-                http::Method::Get => Method::Get,
-                http::Method::Post => Method::Post,
-            },
-            name: request.name,
-            fields: request.fields,
-            user_agent: request.user_agent,
-        };
-        self.capabilities.http.asked(&request);
-        let consent = Consent::decide(&self.settings, self.veto);
-        let passed = if self.may_send {
-            gate::pass(request, &self.policy, &self.settings, consent)
-        } else {
-            let reason = "only on-event and on-tick may send".into();
-            Err(Blocked { request: printable(&request.name, limits::NAME), reason, undeclared: true })
-        };
-        let answer = match passed {
-            Ok(outgoing) => self.take(outgoing).map_err(|blocked| (blocked, http::Refusal::QueueFull)),
-            Err(blocked) => Err((blocked, http::Refusal::Forbidden)),
-        };
-        self.capabilities.http.answered(answer.as_ref().err().map(|(blocked, refusal)| (blocked, refusal.name())));
-        let Err((blocked, refusal)) = answer else { return Ok(Ok(())) };
-        // As many as requests that can be sent: more would only fill memory.
-        if self.blocked.len() < limits::REQUESTS_PER_CALL {
-            self.blocked.push(blocked);
-        }
-        Ok(Err(refusal))
-    }
-}
-
-impl State {
-    /// Take a request that passed the gate, unless it would be one too many.
-    fn take(&mut self, outgoing: Outgoing) -> Result<(), Blocked> {
-        let reason = if self.sent.len() >= limits::REQUESTS_PER_CALL {
-            "too many requests in one call"
-        } else if self.sent.len() >= self.capabilities.http.room() {
-            "the send queue is full"
-        } else if !self.rate_limit.take(self.capabilities.clock.now()) {
-            "too many requests in a short time"
-        } else {
-            self.sent.push(outgoing);
-            return Ok(());
-        };
-        Err(Blocked { request: outgoing.name, reason: reason.into(), undeclared: false })
-    }
-}
-
-impl clock::Host for State {
-    fn now(&mut self) -> wasmtime::Result<u64> {
-        let clock = &self.capabilities.clock;
-        Ok(*self.now.get_or_insert_with(|| clock.now() / limits::CLOCK_STEP * limits::CLOCK_STEP))
-    }
-}
-
-impl hardware::Host for State {
-    fn probe(&mut self) -> wasmtime::Result<hardware::Machine> {
-        let machine = self.policy.blank(self.capabilities.hardware.probe());
-        Ok(hardware::Machine {
-            os: machine.os,
-            platform: machine.platform,
-            bits: machine.bits,
-            cores: machine.cores,
-            frequency_mhz: machine.frequency_mhz,
-            memory_bytes: machine.memory_bytes,
-            pi_model: machine.pi_model,
-            octopi_version: machine.octopi_version,
-            octopiuptodate_build: machine.octopiuptodate_build,
-        })
-    }
-}
-
-impl throttle::Host for State {
-    fn query(&mut self) -> wasmtime::Result<Option<u32>> {
-        let granted = self.policy.manifest().capabilities.throttle;
-        Ok(if granted { self.capabilities.throttle.query() } else { None })
-    }
 }

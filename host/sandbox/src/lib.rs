@@ -72,6 +72,8 @@ pub mod fake;
 mod gate;
 mod grant;
 #[cfg(feature = "engine")]
+mod imports;
+#[cfg(feature = "engine")]
 mod instance;
 pub mod limits;
 pub mod manifest;
