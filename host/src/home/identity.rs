@@ -27,7 +27,7 @@ pub const LONGEST_ID: usize = 64;
 struct Identity {
     /// The id that the salt belongs to.
     id: String,
-    /// 32 hex digits.
+    /// 32 hex digits, unless a test wants OctoPrint's.
     salt: String,
 }
 
@@ -107,13 +107,21 @@ fn salt(home: &Home, name: &str, id: &str, id_is_new: bool) -> Result<(String, O
             return Err(Advised::new(what, "remove it, and a new one is made").into());
         }
     };
-    let identity = Identity { id: id.into(), salt: hex(&random_bytes()?) };
-    make_folder(&home.state())?;
-    // On the disk before anything is hashed with it.
-    write_own_with_sync(&file, (serde_json::to_string(&identity)? + "\n").as_bytes())?;
+    let salt = hex(&random_bytes()?);
+    keep(home, name, id, &salt)?;
     let renewed =
         why.map(|why: String| format!("a new salt was made: {why}; hashes of paths differ from earlier ones"));
-    Ok((identity.salt, renewed))
+    Ok((salt, renewed))
+}
+
+/// Store the salt that belongs to this id. When this returns, it is on the disk: before anything is hashed with it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep(home: &Home, name: &str, id: &str, salt: &str) -> Result<()> {
+    make_folder(&home.state())?;
+    let identity = serde_json::to_string(&Identity { id: id.into(), salt: salt.into() })? + "\n";
+    write_own_with_sync(&home.identity_file(name), identity.as_bytes())
 }
 
 /// What the file holds; `None` if it is damaged, so that another one may take its place.
@@ -125,8 +133,8 @@ fn read(file: &Path) -> io::Result<Option<Identity>> {
         Err(error) if error.kind() == ErrorKind::Other => return Ok(None),
         Err(error) => return Err(error),
     };
-    let is_hex = |salt: &str| salt.len() == 32 && salt.bytes().all(|byte| byte.is_ascii_hexdigit());
-    Ok(serde_json::from_slice::<Identity>(&bytes).ok().filter(|identity| is_hex(&identity.salt)))
+    let is_salt = |salt: &str| salt.len() >= 32 && is_id(salt);
+    Ok(serde_json::from_slice::<Identity>(&bytes).ok().filter(|identity| is_salt(&identity.salt)))
 }
 
 impl Home {
