@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What the host gives to the tracker. In the component, these are the five imports of the contract in
+/// What the host gives to the tracker. In the component, these are the four imports of the contract in
 /// `wit/`; a test brings its own.
 pub trait Capabilities {
     /// Monotonic time in nanoseconds since an arbitrary moment.
@@ -11,11 +11,6 @@ pub trait Capabilities {
     fn machine(&self) -> Machine;
     /// The bit mask that a Raspberry Pi's `vcgencmd get_throttled` prints; none if it cannot be asked.
     fn throttled(&self) -> Option<u32>;
-    /// Sixteen random bytes.
-    ///
-    /// # Errors
-    /// When the host has no random bytes; no id and no salt are generated then.
-    fn random(&self) -> Result<[u8; 16], String>;
     /// Queue a report. If the host refuses it, the host also records that: the tracker does not learn
     /// of it.
     fn send(&self, report: Report);

@@ -3,9 +3,8 @@
 
 use crate::capabilities::Machine;
 use crate::fields::{self, Fields, NAME_CHARS, Payload};
-use crate::python;
 use crate::saved::Reader;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The parts of the `environment` events so far; a later event replaces only the parts that it has.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +12,9 @@ pub struct Environment(Payload);
 
 /// The parts that an `environment` event may have.
 const PARTS: [&str; 7] = ["octoprint", "python", "os", "hardware", "pi_support", "third_party_plugins", "achievements"];
+
+/// As many achievements as the host shows.
+const MOST_ACHIEVEMENTS: usize = 200;
 
 impl Environment {
     /// As JSON, for the next instance.
@@ -107,44 +109,26 @@ impl Environment {
         out
     }
 
-    /// Third-party plugins as `key:version` in lower case, joined by commas; the version is `?` if it
-    /// is not known. Plugins beyond the longest list that a report may carry are left out. Empty text
-    /// if there are no plugins, none if they are not known.
+    /// Third-party plugins as the host shows them: `key:version` in lower case, joined by commas. Empty
+    /// text if there are no plugins, none if they are not known.
     pub fn plugins(&self) -> Option<String> {
-        let mut out = String::new();
-        let mut characters = 0;
-        for plugin in self.0.get("third_party_plugins")?.as_array()? {
-            let Some(key) = fields::bounded_text(plugin.get("key"), NAME_CHARS) else { continue };
-            let version = fields::bounded_text(plugin.get("version"), NAME_CHARS).filter(|v| !v.is_empty());
-            let entry = format!("{key}:{}", version.as_deref().unwrap_or("?")).to_lowercase();
-            characters += entry.chars().count() + 1;
-            if characters > fields::PLUGINS_CHARS {
-                break;
-            }
-            if !out.is_empty() {
-                out.push(',');
-            }
-            out.push_str(&entry);
-        }
-        Some(out)
+        fields::bounded_text(self.0.get("third_party_plugins"), fields::PLUGINS_CHARS)
     }
 
     /// Achievements unlocked so far, oldest first, in lower case, joined by commas; none if they are
     /// not known.
     pub fn achievements(&self) -> Option<String> {
-        let keys = self.0.get("achievements")?.as_array()?.iter();
-        let keys: Vec<_> = keys.filter_map(fields::word).map(|key| key.to_lowercase()).take(200).collect();
-        Some(keys.join(","))
+        fields::bounded_text(self.0.get("achievements"), fields::PLUGINS_CHARS)
     }
 
     /// Remember an achievement that was just unlocked.
     pub fn unlock(&mut self, key: &Value) {
-        let list = self.0.entry("achievements").or_insert_with(|| json!([]));
-        if let Some(list) = list.as_array_mut()
-            && python::text(key).is_some()
-            && !list.contains(key)
-        {
-            list.push(key.clone());
+        let Some(key) = fields::word(key) else { return };
+        let (key, known) = (key.to_lowercase(), self.achievements().unwrap_or_default());
+        let mut keys: Vec<_> = known.split(',').filter(|key| !key.is_empty()).collect();
+        if !keys.contains(&&*key) && keys.len() < MOST_ACHIEVEMENTS {
+            keys.push(&key);
+            self.0.insert("achievements".into(), keys.join(",").into());
         }
     }
 }

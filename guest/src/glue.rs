@@ -1,6 +1,6 @@
 //! The component: connects the contract in `wit/` to the core. Nothing is decided here.
 
-#![allow(unsafe_code)] // what wit-bindgen's `export!` expands to, and getrandom's symbol
+#![allow(unsafe_code)] // what wit-bindgen's `export!` expands to
 
 use crate::capabilities::{Capabilities, Machine, Method, Report};
 use crate::settings::SCHEMA;
@@ -13,7 +13,6 @@ mod bindings {
         path: "../wit",
         world: "tracker",
         ownership: Borrowing { duplicate_if_necessary: false },
-        with: { "wasi:random/random@0.2.12": ::wasi::random::random },
     });
 }
 
@@ -24,7 +23,7 @@ thread_local! {
     static TRACKER: RefCell<Tracker> = RefCell::default();
 }
 
-/// The component's five imports.
+/// The component's four imports.
 struct Host;
 
 impl Capabilities for Host {
@@ -51,12 +50,6 @@ impl Capabilities for Host {
         throttle::query()
     }
 
-    fn random(&self) -> Result<[u8; 16], String> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|_| "the host did not provide random bytes".to_string())?;
-        Ok(bytes)
-    }
-
     fn send(&self, report: Report) {
         let fields: Vec<_> = report.fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let request = http::Request {
@@ -71,18 +64,6 @@ impl Capabilities for Host {
         // The host records a refusal; there is nothing to do about it here.
         let _ = http::send(request);
     }
-}
-
-/// `getrandom`'s custom backend: the host's random bytes.
-#[unsafe(no_mangle)]
-unsafe extern "Rust" fn __getrandom_v03_custom(dest: *mut u8, len: usize) -> Result<(), getrandom::Error> {
-    let bytes = wasi::random::random::get_random_bytes(len as u64);
-    if bytes.len() != len {
-        return Err(getrandom::Error::UNEXPECTED);
-    }
-    // SAFETY: getrandom passes a buffer of `len` bytes, and `bytes` has exactly as many.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), dest, len) };
-    Ok(())
 }
 
 #[global_allocator]
@@ -105,7 +86,7 @@ impl settings::Guest for Component {
         SCHEMA.into()
     }
 
-    fn load(document: String) -> Result<String, String> {
+    fn load(document: String) -> Result<(), String> {
         TRACKER.with_borrow_mut(|tracker| tracker.load(&document, &Host))
     }
 }

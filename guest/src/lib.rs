@@ -13,7 +13,7 @@
 //! 4. `context`: what those work with
 //! 5. `state`: what is remembered
 //! 6. `environment`, `settings`
-//! 7. `fields`, `saved`, `hash`, `uuid`, `allocator`
+//! 7. `fields`, `saved`, `allocator`
 //! 8. `capabilities`, `python`, `time`
 //!
 //! ```
@@ -34,9 +34,6 @@
 //!     fn throttled(&self) -> Option<u32> {
 //!         None
 //!     }
-//!     fn random(&self) -> Result<[u8; 16], String> {
-//!         Ok([7; 16])
-//!     }
 //!     fn send(&self, report: Report) {
 //!         self.0.borrow_mut().push(report.name.into());
 //!     }
@@ -44,7 +41,7 @@
 //!
 //! let (mut tracker, host) = (Tracker::default(), Host::default());
 //! tracker.load(r#"{"enabled": true}"#, &host)?;
-//! tracker.on_event("PrintStarted", r#"{"path": "cube.gcode", "origin": "local"}"#, &host)?;
+//! tracker.on_event("PrintStarted", r#"{"path": "7d0a7a7a1b0b5e5e6e6f0c0e8a0d7b8a4b5c6d7e", "origin": "local"}"#, &host)?;
 //! assert_eq!(*host.0.borrow(), ["print_started"]);
 //! # Ok::<(), String>(())
 //! ```
@@ -58,14 +55,12 @@ mod events;
 mod fields;
 #[cfg(target_family = "wasm")]
 mod glue;
-mod hash;
 pub mod python;
 mod saved;
 mod settings;
 mod state;
 mod time;
 mod tracker;
-mod uuid;
 
 pub use capabilities::{Capabilities, Machine, Method, Report};
 pub use settings::SCHEMA as SETTINGS_SCHEMA;

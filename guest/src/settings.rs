@@ -1,11 +1,7 @@
-//! The settings document: read, checked, and completed with a generated id and salt.
+//! The settings that the host shows: read and checked.
 //!
-//! The document belongs to the user: nothing here changes a key that is there. Its keys are those
-//! of OctoPrint's `plugins.tracking` block, and `file_salt`. It is read key by key, without serde's
-//! derive, so that errors name the key.
+//! The document belongs to the user. It is read key by key, without serde's derive, so that errors name the key.
 
-use crate::capabilities::Capabilities;
-use crate::uuid;
 use serde_json::{Map, Value};
 
 /// The JSON Schema (2020-12) of the settings document: title, description and default for every key.
@@ -19,8 +15,6 @@ const LONGEST_INTERVAL_S: u64 = 366 * 24 * 60 * 60;
 pub struct Settings {
     /// None until the user has decided. Nothing is sent unless this is `true`.
     pub enabled: Option<bool>,
-    /// Hashed together with every path; never sent.
-    pub file_salt: Option<String>,
     /// Seconds between pings; 0 for never.
     pub ping: u64,
     /// Seconds between pongs; 0 for never.
@@ -51,7 +45,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: None,
-            file_salt: None,
             ping: 15 * 60,
             pong: 24 * 60 * 60,
             events: Switches {
@@ -73,47 +66,19 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Read and check a document. If tracking is on, generate the id and the salt where they are
-    /// missing. Returns the settings, and the keys to add to the document.
+    /// Read and check a document.
     ///
     /// # Errors
-    /// What is wrong with the document, for the user to read. Nothing is generated then.
-    pub fn load(document: &str, host: &dyn Capabilities) -> Result<(Self, Map<String, Value>), String> {
+    /// What is wrong with it, for the user to read.
+    pub fn load(document: &str) -> Result<Self, String> {
         let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
-        let Value::Object(document) = document else { return Err("the document must be a JSON object".into()) };
-        let (mut settings, unique_id) = Self::read(&document)?;
-        let mut added = Map::new();
-        if settings.enabled == Some(true) {
-            if unique_id.is_none() {
-                added.insert("unique_id".into(), uuid::v4(host.random()?).into());
-            }
-            if settings.file_salt.is_none() {
-                let salt = uuid::v4(host.random()?);
-                added.insert("file_salt".into(), salt.clone().into());
-                settings.file_salt = Some(salt);
-            }
-        }
-        Ok((settings, added))
-    }
-
-    /// The settings, and the id, which only the host uses.
-    fn read(document: &Map<String, Value>) -> Result<(Self, Option<String>), String> {
+        let Value::Object(document) = &document else { return Err("the document must be a JSON object".into()) };
         let enabled = match document.get("enabled") {
             None | Some(Value::Null) => None,
             Some(Value::Bool(enabled)) => Some(*enabled),
             Some(_) => return Err("enabled must be true, false or null".into()),
         };
         let mut settings = Self { enabled, ..Self::default() };
-        let unique_id = text(document, "unique_id")?;
-        if unique_id.as_deref().is_some_and(|id| !uuid::is_v4(id)) {
-            return Err("unique_id must be a version 4 UUID; remove the key to have one made".into());
-        }
-        settings.file_salt = text(document, "file_salt")?;
-        if settings.file_salt.as_ref().is_some_and(|salt| salt.is_empty() || salt.len() > 256) {
-            return Err("file_salt must have 1 to 256 bytes; remove the key to have one made".into());
-        }
-        // Only the host uses it; checked here so that a wrong one is refused.
-        text(document, "server")?;
         interval(document, "ping", &mut settings.ping)?;
         interval(document, "pong", &mut settings.pong)?;
         match document.get("events") {
@@ -121,7 +86,7 @@ impl Settings {
             Some(Value::Object(switches)) => settings.events.read(switches)?,
             Some(_) => return Err("events must be an object of switches".into()),
         }
-        Ok((settings, unique_id))
+        Ok(settings)
     }
 }
 
@@ -149,14 +114,6 @@ impl Switches {
             }
         }
         Ok(())
-    }
-}
-
-fn text(document: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
-    match document.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(format!("{key} must be text")),
     }
 }
 

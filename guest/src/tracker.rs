@@ -25,18 +25,17 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Read, check and apply a settings document (JSON). Returns the keys to add to it, as a JSON
-    /// object: `{}` for none.
+    /// Read, check and apply a settings document (JSON).
     ///
     /// # Errors
     /// What is wrong with the document; the settings in force stay in force.
-    pub fn load(&mut self, document: &str, host: &dyn Capabilities) -> Result<String, String> {
-        let (settings, added) = Settings::load(document, host)?;
+    pub fn load(&mut self, document: &str, host: &dyn Capabilities) -> Result<(), String> {
+        let settings = Settings::load(document)?;
         let resumed = self.settings.enabled != Some(true);
         self.settings = settings;
         self.user_agent = self.state.environment.user_agent();
         ping::settings_changed(resumed, &mut self.context(host));
-        Ok(Value::Object(added).to_string())
+        Ok(())
     }
 
     /// Handle one event of OctoPrint's bus: its name and its payload (JSON). Returns when the next

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 8] = [
     &["context"],
     &["state"],
     &["environment", "settings"],
-    &["fields", "saved", "hash", "uuid", "allocator"],
+    &["fields", "saved", "allocator"],
     &["capabilities", "python", "time"],
 ];
 

@@ -1,7 +1,7 @@
 //! Whatever lies in the home in place of a file, nothing waits for it; links and mount points stay what they are; and
 //! what holds the id is for its owner only.
 
-use crate::support::{Home, LONG, PRINT, Program, kinds, receiver, wait_until};
+use crate::support::{Folder, Home, LONG, PRINT, Program, kinds, receiver, wait_until};
 use serde_json::json;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -144,6 +144,41 @@ fn what_holds_the_id_is_for_its_owner_only() {
         assert_eq!(mode(root.join(file)), 0o600, "{file}");
     }
     assert_eq!(mode(recording), 0o600);
+}
+
+#[test]
+fn what_a_home_holds_is_its_owners_whatever_the_umask() {
+    let receiver = receiver();
+    let home = Home(Folder::new());
+    let import = home.0.write("config.yaml", "plugins:\n  tracking:\n    enabled: true\n    ping: 60\n");
+    let server = format!("server={}", receiver.url());
+    for arguments in [
+        &["init"] as &[&str],
+        &["grant", "tracking"],
+        &["opt-in", "tracking"],
+        &["settings", "tracking", &server],
+        &["import", import.to_str().unwrap(), "--force"],
+        &["run", "--events", "-"],
+        &["opt-out", "tracking"],
+    ] {
+        let own = home.command(arguments).into_command();
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 000; exec \"$@\"", "sh"]).arg(own.get_program()).args(own.get_args());
+        let events = [crate::support::ENVIRONMENT, crate::support::STARTED, ""].join("\n");
+        crate::support::without_a_say(command).run_with(events.as_bytes()).good();
+    }
+    assert_eq!(kinds(&receiver, 4).len(), 4, "something was sent, and so journalled");
+    let mut found = vec![home.root()];
+    let mut count = 0;
+    while let Some(path) = found.pop() {
+        let is_folder = path.is_dir();
+        assert_eq!(mode(&path), if is_folder { 0o700 } else { 0o600 }, "{}", path.display());
+        if is_folder {
+            found.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        count += 1;
+    }
+    assert!(count > 15, "only {count}");
 }
 
 #[test]

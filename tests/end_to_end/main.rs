@@ -49,3 +49,4 @@ mod status_agrees;
 mod support;
 mod throttle;
 mod tls;
+mod told;

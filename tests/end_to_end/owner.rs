@@ -179,3 +179,41 @@ fn a_path_through_somebodys_link_is_refused() {
     fs::set_permissions(own.0.path(""), fs::Permissions::from_mode(0o1777)).unwrap();
     own.run(&["opt-out", "tracking"]).good();
 }
+
+#[test]
+fn a_link_in_between_that_another_could_exchange_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    let at = |name: &str| home.0.path(name);
+    fs::create_dir(at("theirs")).unwrap();
+    fs::create_dir(at("open")).unwrap();
+    for folder in ["theirs", "open"] {
+        symlink("../home", at(folder).join("inner")).unwrap();
+        symlink(at(folder).join("inner"), at(&format!("by-{folder}"))).unwrap();
+        symlink(at(folder).join("../home"), at(&format!("around-{folder}"))).unwrap();
+    }
+    let opt_out = |link: &str| program(&["opt-out", "tracking", "--home"]).arg(at(link)).run();
+    let links = ["by-theirs", "around-theirs", "by-open", "around-open"];
+    for link in links {
+        opt_out(link).good();
+    }
+    // Root's own link, through somebody's, to root's own home.
+    lchown(at("theirs/inner"), Some(OWNER), None).unwrap();
+    let refused = |link: &str, kind: &str, part: &str| {
+        let expected = format!("another user could make the {kind} {} lead anywhere, ", at(part).display());
+        let error = opt_out(link).error();
+        assert!(error.starts_with(&expected), "{link}: {error}");
+    };
+    refused("by-theirs", "symbolic link", "theirs/inner");
+    // The links are root's; the folders that hold them, or that they lead through, are not.
+    lchown(at("theirs/inner"), Some(0), None).unwrap();
+    chown(at("theirs"), Some(OWNER), None).unwrap();
+    fs::set_permissions(at("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    for link in links {
+        refused(link, "folder", if link.ends_with("open") { "open" } else { "theirs" });
+    }
+    fs::set_permissions(at("open"), fs::Permissions::from_mode(0o1777)).unwrap();
+    opt_out("by-open").good();
+}

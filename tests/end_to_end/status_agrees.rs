@@ -1,6 +1,7 @@
 //! What `status` says agrees with what leaves in odd surroundings too: parts of the home gone or broken, seen by somebody
 //! else or on a read-only disk, and with changes that cross.
 
+use crate::namespace::{own_mounts, sh};
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, SILENCE, START, STARTED, kinds, receiver, wait_until};
 use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::skip;
@@ -168,7 +169,9 @@ fn a_host_that_cannot_tell_status_sends_nothing() {
 
 #[test]
 fn a_link_to_a_device_is_not_written_through() {
-    let home = Home::opted_in("http://127.0.0.1:9/{id}/{event}");
+    let receiver = receiver();
+    let server = format!("server={}", receiver.url());
+    let home = Home::opted_in(&receiver.url());
     let device = home.0.path("device");
     fifo(&device);
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::symlink_metadata(path).unwrap());
@@ -178,10 +181,55 @@ fn a_link_to_a_device_is_not_written_through() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);
         symlink(&device, &path).unwrap();
+        // Where that made new settings, reports would go to the real server, and each run would wait until it gives up.
         home.run(&["opt-in", "tracking"]).good();
+        home.run(&["settings", "tracking", &server]).good();
         home.command(&["run", "--events", "-"]).run_with(format!("{ENVIRONMENT}\n{STARTED}\n").as_bytes());
         home.run(&["settings", "tracking", "ping=60"]);
         home.run(&["opt-out", "tracking"]).good();
         assert_eq!(inode(&device), before, "{name}");
     }
+    // What this link leads to would be replaced, as it is the user's.
+    let grant = home.root().join("grants/tracking.toml");
+    fs::remove_file(&grant).unwrap();
+    symlink(&device, &grant).unwrap();
+    let error = home.run(&["grant", "tracking"]).error();
+    assert!(error.contains("it is not a regular file"), "{error}");
+    assert_eq!(inode(&device), before);
+}
+
+#[test]
+fn a_mounted_file_that_was_removed_where_it_came_from() {
+    let (home, receiver) = (Home::new(), receiver());
+    home.grant();
+    home.write_settings(format!("{{\"enabled\": true, \"server\": \"{}\"}}", receiver.url()));
+    if let Err(why) = own_mounts() {
+        return skip(&why);
+    }
+    let mut host = start(&home, &receiver);
+    // It says yes, and nobody can change it any more.
+    let outside = home.0.write("outside.json", fs::read(home.settings_file()).unwrap());
+    sh(&format!("mount --bind {} {}", outside.display(), home.settings_file().display())).unwrap();
+    fs::remove_file(&outside).unwrap();
+    let reason = "it is mounted from a file that was replaced or removed; mount it again";
+    for is_new in [false, true] {
+        let said = home.run(&["status"]).good();
+        assert!(said.contains("tracking: nothing is sent: ") && said.contains(reason), "{said}");
+        agrees(&said, &mut host, &receiver);
+        let error = home.run(&["opt-out", "tracking"]).error();
+        assert!(error.contains(reason), "{error}");
+        if !is_new {
+            host.close();
+            host.wait(LONG).log();
+            host = home.command(&["run", "--events", "-"]).start();
+            host.wait_for_log(reason);
+            host.send(ENVIRONMENT);
+            host.send(STARTED);
+        }
+    }
+    assert_eq!(receiver.requests().len(), START.len());
+    // As it advises.
+    sh(&format!("umount {}", home.settings_file().display())).unwrap();
+    home.run(&["opt-out", "tracking"]).good();
+    assert_eq!(home.settings()["enabled"], Value::Bool(false));
 }

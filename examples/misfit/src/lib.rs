@@ -21,6 +21,7 @@ static MARKER: [u8; 48] = *b"misfit-mark-is:                                 ";
 struct Instructions {
     act: String,
     id: String,
+    server: String,
 }
 
 thread_local! {
@@ -39,6 +40,10 @@ fn act() -> String {
 
 fn id() -> String {
     INSTRUCTIONS.with_borrow(|instructions| instructions.id.clone())
+}
+
+fn server() -> String {
+    INSTRUCTIONS.with_borrow(|instructions| instructions.server.clone())
 }
 
 /// The string at a key in the settings, as the host writes them.
@@ -72,8 +77,9 @@ impl settings::Guest for Misfit {
     }
 
     fn load(document: String) -> Result<String, String> {
-        let (act, id) = (value(&document, "act"), value(&document, "unique_id"));
-        INSTRUCTIONS.with_borrow_mut(|instructions| *instructions = Instructions { act, id });
+        let told = |key| value(&document, key);
+        let (act, id, server) = (told("act"), told("unique_id"), told("server"));
+        INSTRUCTIONS.with_borrow_mut(|instructions| *instructions = Instructions { act, id, server });
         misbehave("load");
         misbehaviour::load()
     }

@@ -2,7 +2,7 @@
 
 use crate::bindings::glassbox::tracker::{clock, http};
 use crate::bindings::wasi::random::random;
-use crate::{act, id};
+use crate::{act, id, server};
 
 /// Whether it is instructed to do this.
 pub fn does(what: &str) -> bool {
@@ -49,6 +49,11 @@ pub fn hello(fields: &[(&str, &str)]) -> Sent {
     send("hello", fields, "Misfit/1", http::Method::Get)
 }
 
+/// What it was shown.
+fn tell() -> String {
+    format!("it knows {} {} {}", id(), id().replace('-', ""), server())
+}
+
 fn describe(sent: Sent) -> String {
     format!("{:?}", sent.map_err(|refusal| refusal.name()))
 }
@@ -90,6 +95,7 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             }
             "error" => return Err("x".repeat(100_000)),
             "forged-log" => return Err("\u{1b}[2J\n INFO tracking: nothing is sent: nobody has opted in yet".into()),
+            "tell-in-on-event" => return Err(tell()),
             "spin" => return Ok(Some(0)),
             // Instructions for other exports.
             act if act.contains("-in-") => refused,
@@ -102,6 +108,9 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
 
 /// Ask for settings to be added that it has no business with.
 pub fn load() -> Result<String, String> {
+    if does("tell-in-load") {
+        return Err(tell());
+    }
     if does("send-in-load") {
         return Err(describe(hello(&[("first", "a")])));
     }
@@ -136,6 +145,9 @@ pub fn save() -> String {
 
 /// Restore a state, or refuse to.
 pub fn restore() -> Result<(), String> {
+    if does("tell-in-restore") {
+        return Err(tell());
+    }
     if does("send-in-restore") {
         return Err(describe(hello(&[("first", "a")])));
     }

@@ -2,7 +2,6 @@
 
 use crate::context::Context;
 use crate::fields::{ERROR_CHARS, Fields, Payload, bounded_text, word};
-use crate::hash::sha1_hex;
 use crate::state::CommError;
 use crate::time::{Instant, SECOND};
 
@@ -27,8 +26,13 @@ pub fn error(payload: &Payload, cx: &mut Context) {
 }
 
 fn is_repeated(reason: &str, text: Option<&str>, cx: &mut Context) -> bool {
-    let hash = sha1_hex(&[reason.as_bytes(), &[0], text.unwrap_or_default().as_bytes()]);
+    let hash = hash(reason.bytes().chain([0]).chain(text.unwrap_or_default().bytes()));
     let error = CommError { hash, at: cx.now() };
     let last = cx.state.last_error.replace(error.clone());
     last.is_some_and(|last| last.hash == error.hash && cx.now().saturating_sub(last.at) <= SAME_ERROR_WITHIN)
+}
+
+/// FNV-1a: it only matters whether the same error comes again.
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -1,13 +1,9 @@
 //! `print_started`, `print_done`, `print_failed`, `print_cancelled`.
 
 use crate::context::Context;
-use crate::fields::{ERROR_CHARS, Fields, NAME_CHARS, Payload, bounded_text, known, word};
-use crate::hash::sha1_hex;
+use crate::fields::{ERROR_CHARS, Fields, NAME_CHARS, Payload, bounded_text, count, known, word};
 use crate::state::PrintJob;
 use serde_json::Value;
-
-/// Longer prints, in seconds, are not believed: up to here a float counts every second.
-const LONGEST_PRINT: f64 = 1e15;
 
 /// A print started or ended. `event` is OctoPrint's name for it.
 pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
@@ -18,7 +14,8 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
     }
     let failed = event == "PrintFailed";
     let job = match payload.get("path") {
-        Some(Value::String(path)) => PrintJob { origin: origin(payload), file: file_hash(path, cx) },
+        // The host shows the hash of the path, never the path itself.
+        Some(Value::String(hash)) => PrintJob { origin: origin(payload), file: hash.clone() },
         None if failed && let Some(job) = cx.state.job.clone() => job,
         _ => return,
     };
@@ -38,7 +35,7 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
     };
     let started = event == "PrintStarted";
     if !started {
-        fields.put_known("elapsed", elapsed(payload));
+        fields.put_known("elapsed", count(payload.get("time")));
     }
     if failed {
         put_failure(&mut fields, payload, cx);
@@ -51,21 +48,6 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
 fn origin(payload: &Payload) -> Option<String> {
     let origin = payload.get("origin")?.as_str()?;
     ["local", "sdcard", "printer"].contains(&origin).then(|| origin.into())
-}
-
-/// SHA-1 of path and salt: the same for the same file of one installation, useless to anybody
-/// without the salt.
-fn file_hash(path: &str, cx: &Context) -> String {
-    let salt = cx.settings.file_salt.as_deref().unwrap_or_default();
-    sha1_hex(&[path.as_bytes(), salt.as_bytes()])
-}
-
-/// The time that the print took in whole seconds; none if that is 0 or not a number.
-fn elapsed(payload: &Payload) -> Option<String> {
-    let seconds = payload.get("time")?.as_f64()?.trunc();
-    // In this range the cast is exact.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (1.0..LONGEST_PRINT).contains(&seconds).then(|| (seconds as u64).to_string())
 }
 
 /// Add why the print failed.

@@ -136,7 +136,7 @@ impl PendingConnection {
 pub struct PrintJob {
     /// Where the file is stored: `local`, `sdcard` or `printer`.
     pub origin: Option<String>,
-    /// The salted hash of the file's path, never the path itself.
+    /// The hash of the file's path, as the host shows it.
     pub file: String,
 }
 
@@ -153,18 +153,18 @@ impl PrintJob {
 /// A communication error, as a hash: it only matters whether the same one comes again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommError {
-    /// SHA-1 of its reason and text, in hex.
-    pub hash: String,
+    /// A hash of its reason and text.
+    pub hash: u64,
     /// When it happened.
     pub at: Instant,
 }
 
 impl CommError {
     fn save(&self, writer: &Writer) -> Value {
-        object(vec![("hash", self.hash.clone().into()), ("at_ns", writer.instant(Some(self.at)))])
+        object(vec![("hash", self.hash.into()), ("at_ns", writer.instant(Some(self.at)))])
     }
 
     fn restore(saved: &Reader) -> Option<Self> {
-        Some(Self { hash: saved.text("hash")?, at: saved.instant("at_ns")? })
+        Some(Self { hash: saved.object().get("hash")?.as_u64()?, at: saved.instant("at_ns")? })
     }
 }

@@ -335,7 +335,7 @@ fn shown(scenario: &Scenario, input: &Input) -> String {
         Input::Payload(path) => text(scenario.event.as_ref().and_then(|(_, payload)| get(payload, path))),
         Input::Setting(path) => text(scenario.settings.get(path)),
         Input::Throttle => scenario.mask.map_or("none".into(), |mask| format!("{mask:#x}")),
-        Input::Random => format!("seed {:x}", scenario.random),
+        Input::Salt => scenario.salt.clone(),
         Input::Clock => format!("from {} ns on", scenario.start),
         Input::Hardware(field) => machine_field(&scenario.machine, field),
         Input::Unlisted => super::inputs::payload_text(scenario),

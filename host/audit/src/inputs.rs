@@ -26,8 +26,8 @@ pub enum Input {
     Throttle,
     /// The clock.
     Clock,
-    /// Random bytes.
-    Random,
+    /// What the host hashes texts with.
+    Salt,
     /// A setting.
     Setting(String),
     /// None: the same scenario again, as a control.
@@ -43,7 +43,7 @@ impl fmt::Display for Input {
             Self::Hardware(name) => write!(f, "hardware {name}"),
             Self::Throttle => write!(f, "throttle state"),
             Self::Clock => write!(f, "clock"),
-            Self::Random => write!(f, "random bytes"),
+            Self::Salt => write!(f, "salt"),
             Self::Setting(name) => write!(f, "setting {name}"),
             Self::Nothing => write!(f, "(nothing)"),
         }
@@ -105,9 +105,9 @@ impl<'a> Inputs<'a> {
 
     /// The paths of the payload fields that the manifest lists for an event.
     #[must_use]
-    pub fn fields(&self, event: &str) -> &[String] {
-        let sees = &self.plugin.policy.manifest().sees;
-        sees.iter().find(|sees| sees.event == event).map_or(&[], |sees| &sees.fields)
+    pub fn fields(&self, event: &str) -> Vec<String> {
+        let sees = self.plugin.policy.manifest().sees.iter().find(|sees| sees.event == event);
+        sees.into_iter().flat_map(|sees| &sees.fields).map(|field| field.name.clone()).collect()
     }
 
     /// All inputs that are changed in trials of this event.
@@ -117,10 +117,10 @@ impl<'a> Inputs<'a> {
             return vec![Input::Happens];
         }
         let mut inputs = vec![Input::Happens];
-        inputs.extend(self.fields(event).iter().cloned().map(Input::Payload));
+        inputs.extend(self.fields(event).into_iter().map(Input::Payload));
         inputs.push(Input::Unlisted);
         inputs.extend(MACHINE.into_iter().map(|field| Input::Hardware(field.into())));
-        inputs.extend([Input::Throttle, Input::Clock, Input::Random]);
+        inputs.extend([Input::Throttle, Input::Clock, Input::Salt]);
         inputs.extend(self.settings.iter().map(|(path, _)| Input::Setting(path.clone())));
         inputs.push(Input::Nothing);
         inputs
@@ -141,7 +141,7 @@ impl<'a> Inputs<'a> {
             mask: self.values.mask(prng),
             start: prng.next() >> (1 + prng.below(32)),
             gaps: gaps(prng),
-            random: prng.next(),
+            salt: salt(prng),
             before: Vec::new(),
             event: Some((name, payload)),
             after: Vec::new(),
@@ -164,7 +164,7 @@ impl<'a> Inputs<'a> {
     }
 
     fn payload(&self, prng: &mut Prng, event: &str) -> Value {
-        self.values.payload(prng, event, self.fields(event))
+        self.values.payload(prng, event, &self.fields(event))
     }
 
     /// An event that the component sees. A server rarely starts twice or stops early, so those are rare.
@@ -201,8 +201,8 @@ impl<'a> Inputs<'a> {
         for (path, default) in &self.settings {
             let is_id = http.is_some_and(|http| http.id_setting == *path);
             let value = match default {
-                // Some components make an id where there is none.
-                Value::Null if is_id => (!prng.one_in(6)).then(|| prng.uuid().into()),
+                // The host makes an id where there is none.
+                _ if is_id => Some(prng.uuid().into()),
                 Value::Null if prng.one_in(6) => None,
                 Value::Null => Some(prng.text(12, "abcdefgh0123456789").into()),
                 // Sometimes another value than the default.
@@ -254,7 +254,7 @@ impl<'a> Inputs<'a> {
                 scenario.start = prng.next() >> (1 + prng.below(32));
                 scenario.gaps = gaps(prng);
             }
-            Input::Random => scenario.random = prng.next(),
+            Input::Salt => scenario.salt = salt(prng),
             Input::Setting(path) => {
                 let now = scenario.settings.get(path).cloned().unwrap_or_default();
                 let _ = scenario.settings.set(path, self.setting(prng, path, &now));
@@ -265,7 +265,8 @@ impl<'a> Inputs<'a> {
 
     fn change_unlisted(&self, scenario: &mut Scenario, prng: &mut Prng) {
         let Some((event, payload)) = &mut scenario.event else { return };
-        let listed: Vec<&str> = self.fields(event).iter().map(|field| first(field)).collect();
+        let fields = self.fields(event);
+        let listed: Vec<&str> = fields.iter().map(|field| first(field)).collect();
         let Value::Object(object) = payload else { return };
         for (key, value) in object.iter_mut().filter(|(key, _)| !listed.contains(&key.as_str())) {
             *value = self.values.any(prng, key, value);
@@ -305,7 +306,7 @@ impl<'a> Inputs<'a> {
             Input::Payload(_) => {
                 let cut = |scenario: &Scenario| {
                     let (event, payload) = scenario.event.as_ref()?;
-                    self.plugin.policy.cut(event, &payload.to_string()).ok()?
+                    self.plugin.policy.enter(event, &payload.to_string(), &scenario.salt).ok()?
                 };
                 // A payload that is too large is not delivered.
                 cut(other).is_some() && cut(one) != cut(other)
@@ -314,7 +315,7 @@ impl<'a> Inputs<'a> {
             Input::Hardware(_) => one.machine != other.machine,
             Input::Throttle => one.mask != other.mask,
             Input::Setting(_) => one.settings != other.settings,
-            Input::Random => one.random != other.random,
+            Input::Salt => one.salt != other.salt,
             Input::Happens | Input::Clock | Input::Nothing => true,
         }
     }
@@ -324,6 +325,11 @@ impl<'a> Inputs<'a> {
 #[must_use]
 pub fn payload_text(scenario: &Scenario) -> String {
     scenario.event.as_ref().map_or_else(String::new, |(_, payload)| payload.to_string())
+}
+
+/// A salt as the host makes it.
+fn salt(prng: &mut Prng) -> String {
+    format!("{:016x}{:016x}", prng.next(), prng.next())
 }
 
 /// Times between events, in nanoseconds: from none to a day.
@@ -364,11 +370,7 @@ fn settings(policy: &Policy, schema: &str) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     walk(&serde_json::from_str(schema).unwrap_or_default(), "", &mut found);
     let manifest = policy.manifest();
-    let switches = manifest
-        .says
-        .iter()
-        .flat_map(|says| says.switch.iter().chain(says.fields.iter().flat_map(|field| &field.switch)));
-    let switches = switches.map(|path| (path.clone(), Value::Bool(true)));
+    let switches = manifest.switches().map(|path| (path.into(), Value::Bool(true)));
     let http = manifest.capabilities.http.iter();
     let server =
         http.clone().flat_map(|http| http.url_setting.iter().map(|path| (path.clone(), http.url.clone().into())));

@@ -1,9 +1,8 @@
 //! One run of a component, completely determined by its inputs: a fresh instance that counts fuel, a clock that
-//! is set by hand, a given machine, random bytes from a seed. Which inputs are chosen is decided in
+//! is set by hand, a given machine, a given salt. Which inputs are chosen is decided in
 //! [`super::inputs`], and runs are compared in [`super::difference`].
 
-use super::prng::Prng;
-use glassbox_sandbox::capabilities::{Capabilities, Hardware, Http, Machine, Random};
+use glassbox_sandbox::capabilities::{Capabilities, Hardware, Http, Machine};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
 use glassbox_sandbox::{Blocked, Error, Instance, Outcome, Outgoing, Plugin, Settings};
 use serde_json::Value;
@@ -22,8 +21,8 @@ pub struct Scenario {
     pub start: u64,
     /// The times between steps, in nanoseconds, used in turn.
     pub gaps: Vec<u64>,
-    /// The seed of the random bytes.
-    pub random: u64,
+    /// What the host hashes texts with.
+    pub salt: String,
     /// What happens before.
     pub before: Vec<Step>,
     /// The event that is examined, and its payload; none to see what happens without it.
@@ -50,8 +49,6 @@ pub enum Step {
 pub struct Trace {
     /// From the event on: the first is the call for the event itself, all others come later.
     pub calls: Vec<Call>,
-    /// The settings, with what the component added.
-    pub settings: Settings,
     /// The calls before the event.
     pub before: Vec<Call>,
 }
@@ -104,7 +101,9 @@ pub fn run(plugin: &Arc<Plugin>, scenario: &Scenario) -> Result<Option<Trace>, E
     let instance = start(plugin, scenario, &clock)?;
     let mut running =
         ScenarioRun { plugin, scenario, clock, instance, next: None, calls: Vec::new(), began: 0, steps: 0 };
-    let Ok(settings) = running.instance.load(&scenario.settings)? else { return Ok(None) };
+    if running.instance.load(&scenario.settings)?.is_err() {
+        return Ok(None);
+    }
     running.tick();
     scenario.before.iter().for_each(|step| running.step(step));
     // Ticks that are due before the event do not belong to it.
@@ -116,7 +115,7 @@ pub fn run(plugin: &Arc<Plugin>, scenario: &Scenario) -> Result<Option<Trace>, E
         None => running.calls.push(Call { wait: running.wait(), ..Call::default() }),
     }
     scenario.after.iter().for_each(|step| running.step(step));
-    Ok(Some(Trace { calls: running.calls, settings, before }))
+    Ok(Some(Trace { calls: running.calls, before }))
 }
 
 fn start(plugin: &Arc<Plugin>, scenario: &Scenario, clock: &ManualClock) -> Result<Instance, Error> {
@@ -127,7 +126,7 @@ fn start(plugin: &Arc<Plugin>, scenario: &Scenario, clock: &ManualClock) -> Resu
         clock: Box::new(clock.clone()),
         hardware: Box::new(FixedHardware(scenario.machine.clone())),
         throttle: Box::new(throttle),
-        random: Box::new(SeededRandom(Prng::new(scenario.random, &[]))),
+        salt: scenario.salt.clone(),
     };
     Instance::new(plugin, capabilities, None)
 }
@@ -263,16 +262,5 @@ struct FixedHardware(Machine);
 impl Hardware for FixedHardware {
     fn probe(&self) -> Machine {
         self.0.clone()
-    }
-}
-
-struct SeededRandom(Prng);
-
-impl Random for SeededRandom {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        for byte in buffer {
-            *byte = self.0.next().to_le_bytes()[7];
-        }
-        true
     }
 }

@@ -25,5 +25,5 @@ mod world;
 
 pub use cost::{CompileCost, compile_cost};
 pub use error::{Error, Stage};
-pub use text::{hex, is_hidden, printable};
+pub use text::{component_words, hex, is_hidden, printable, without_credentials};
 pub use world::{Inspection, NotAComponent, inspect};

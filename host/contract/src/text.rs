@@ -25,6 +25,40 @@ pub fn printable(text: &str, most: usize) -> String {
     shown
 }
 
+/// What a component says, cut to `most` printable ASCII characters. It was shown the settings, and may say them: words
+/// with `known` in them, a hexadecimal number of 12 digits or more, or an `@` become `…`.
+#[must_use]
+pub fn component_words(text: &str, known: &str, most: usize) -> String {
+    let tells = |word: &str| !known.is_empty() && word.contains(known) || word.contains('@') || has_long_number(word);
+    // Twice as much as can be kept: a word that is cut may tell as much as a whole one, and no longer look like it.
+    let start: String = text.chars().take(2 * most + 512).collect();
+    let words = start.split(' ').map(|word| if tells(word) { "…".into() } else { printable(word, usize::MAX) });
+    let words = words.collect::<Vec<_>>().join(" ");
+    words.chars().map(|c| if c.is_ascii() || c == '…' { c } else { '?' }).take(most).collect()
+}
+
+/// Whether there are 12 hexadecimal digits in a row, perhaps with dashes and the like between them.
+fn has_long_number(word: &str) -> bool {
+    let mut digits = 0;
+    word.chars().any(|c| {
+        match c {
+            _ if c.is_ascii_hexdigit() => digits += 1,
+            _ if c.is_alphanumeric() => digits = 0,
+            _ => {}
+        }
+        digits >= 12
+    })
+}
+
+/// A URL with `…` in place of a user name and a password, for people. What is before the last `@` may be a password,
+/// whatever is in it.
+#[must_use]
+pub fn without_credentials(url: &str) -> String {
+    let Some((before, rest)) = url.rsplit_once('@') else { return url.into() };
+    let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+    format!("{scheme}…@{rest}")
+}
+
 /// Bytes as lower-case hexadecimal digits, two for each byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -38,6 +72,35 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_component_cannot_say_what_it_was_shown() {
+        let id = "4711abcd-4711-4711-8711-4711abcd4711";
+        for told in
+            [id.to_string(), id.to_uppercase(), id.replace('-', ""), id.replace('-', "\u{b7}"), format!("my{id}x")]
+        {
+            let said = component_words(&format!("it is {told}, so"), id, 80);
+            assert_eq!(said, "it is … so", "{told}");
+        }
+        assert_eq!(component_words("send to http://me:pw@host/ now", id, 80), "send to … now");
+        assert_eq!(component_words("my name is Bo-bo", "Bo-bo", 80), "my name is …");
+        assert_eq!(component_words("ping must be 0 to 3600; käse\n", id, 80), "ping must be 0 to 3600; k?se\\u{a}");
+        // Not even the part of it that would be left when the rest is cut off.
+        assert_eq!(component_words(&format!("{} {id}", "x".repeat(70)), id, 80), format!("{} …", "x".repeat(70)));
+        assert_eq!(component_words(&"x".repeat(1000), "", 80).len(), 80);
+    }
+
+    #[test]
+    fn an_address_is_shown_without_credentials() {
+        for (url, shown) in [
+            ("http://me:pw@host:80/{id}", "http://…@host:80/{id}"),
+            ("http://me:p/w@x@host/", "http://…@host/"),
+            ("me:pw@host", "…@host"),
+            ("http://host/{id}", "http://host/{id}"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
 
     #[test]
     fn hidden_characters_are_spelled_out_and_others_stay() {

@@ -4,7 +4,7 @@
 use crate::bindings::TrackerPre;
 #[cfg(unix)]
 use crate::cache;
-use crate::instance::State;
+use crate::imports::State;
 use crate::{Error, Inspection, Policy, Stage, bindings, check, digest, limits, manifest::Manifest};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

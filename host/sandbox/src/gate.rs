@@ -2,7 +2,7 @@
 //! really sent is built here, by the host, from the parts that were checked. Sending it is `host/src/delivery/`'s job.
 
 use crate::encode::{form, percent_encode};
-use crate::{Consent, Policy, Settings, limits, printable};
+use crate::{Consent, Policy, Settings, limits, printable, without_credentials};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -162,7 +162,7 @@ fn path(url: &str) -> &str {
 /// # Errors
 /// What is wrong with it, in words for whoever wrote it: the manifest's author or the user.
 pub(crate) fn check_template(url: &str) -> Result<(), String> {
-    let fail = |what: &str| Err(format!("the tracking server's URL {what}: {url}"));
+    let fail = |what: &str| Err(format!("the tracking server's URL {what}: {}", without_credentials(url)));
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return fail("must begin with https:// or http://");
     };

@@ -1,29 +1,14 @@
-//! One running component: its store, the calls into it, and the four imports as it sees them. Restarts, saved state
-//! and the order of calls are `host/src/plugins/`'s job.
+//! One running component: its store, and the calls into it. What it can call itself is in `imports.rs`; restarts, saved
+//! state and the order of calls are `host/src/plugins/`'s job.
 
 use crate::bindings::Tracker;
-use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::capabilities::Capabilities;
-use crate::gate::{self, Blocked, Method, Outgoing, Request};
+use crate::gate::{Blocked, Outgoing};
+use crate::imports::State;
 use crate::rate_limit::RateLimit;
-use crate::{Consent, Error, Plugin, Policy, Settings, Stage, limits, printable};
+use crate::{Consent, Error, Plugin, Settings, Stage, component_words, limits};
 use std::sync::Arc;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
-
-/// What lives in the store: everything that the imports work with.
-pub struct State {
-    capabilities: Capabilities,
-    policy: Arc<Policy>,
-    settings: Settings,
-    veto: Option<&'static str>,
-    limits: StoreLimits,
-    rate_limit: RateLimit,
-    /// Whether the current call may send: only `on-event` and `on-tick` may.
-    may_send: bool,
-    /// What the current call has sent and what was blocked, until it returns.
-    sent: Vec<Outgoing>,
-    blocked: Vec<Blocked>,
-}
+use wasmtime::{Store, StoreLimitsBuilder, Trap};
 
 /// A running component. After an error of stage [`Stage::Call`] it is dead, and every further call fails: start a new
 /// one from the same [`Plugin`].
@@ -77,6 +62,7 @@ impl Instance {
                 .tables(limits::CORE_INSTANCES)
                 .trap_on_grow_failure(true)
                 .build(),
+            now: None,
             may_send: false,
             sent: Vec::new(),
             blocked: Vec::new(),
@@ -112,13 +98,14 @@ impl Instance {
         let answer = self
             .call("settings.load", false, |world, store| world.glassbox_tracker_settings().call_load(store, &shown))?;
         if let Err(message) = answer {
-            return Ok(Err(rejected(&message)));
+            return Ok(Err(Rejected(self.said(&message))));
         }
         self.store.data_mut().settings = settings.clone();
         Ok(Ok(()))
     }
 
-    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it sends. The outcome is none if the component does not see such events.
+    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it
+    /// sends. The outcome is none if the component does not see such events.
     ///
     /// # Errors
     /// When the call fails; nothing that it sent leaves.
@@ -196,7 +183,7 @@ impl Instance {
         let answer = self.call("handover.restore", false, |world, store| {
             world.glassbox_tracker_handover().call_restore(store, state, age_ns)
         })?;
-        Ok(answer.map_err(|message| rejected(&message)))
+        Ok(answer.map_err(|message| Rejected(self.said(&message))))
     }
 
     /// Whether this instance may send, and which rule decides that.
@@ -223,6 +210,7 @@ impl Instance {
         let state = self.store.data_mut();
         state.may_send = may_send;
         state.sent.clear();
+        state.now = None;
         arm(&mut self.store);
         let guard = self.plugin.watchdog.guard();
         let answer = call(&self.world, &mut self.store);
@@ -261,19 +249,24 @@ impl Instance {
         self.store.data_mut().rate_limit = rate_limit;
     }
 
+    /// What it says, without the installation's id, which it knows.
+    fn said(&self, message: &str) -> String {
+        let state = self.store.data();
+        let key = state.policy.manifest().capabilities.http.as_ref().map(|http| http.id_setting.as_str());
+        let id = key.and_then(|key| state.settings.get(key)?.as_str()).unwrap_or_default();
+        component_words(message, id, limits::MESSAGE_CHARS)
+    }
+
     fn outcome(&mut self, answer: Result<Option<u64>, String>) -> Outcome {
+        let answer = answer.map_err(|message| self.said(&message));
         let state = self.store.data_mut();
         let sent = std::mem::take(&mut state.sent);
         let (next_tick, message) = match answer {
             Ok(next_tick) => (next_tick, None),
-            Err(message) => (None, Some(printable(&message, limits::MESSAGE_CHARS))),
+            Err(message) => (None, Some(message)),
         };
         Outcome { next_tick, sent, blocked: std::mem::take(&mut state.blocked), message }
     }
-}
-
-fn rejected(message: &str) -> Rejected {
-    Rejected(printable(message, limits::MESSAGE_CHARS))
 }
 
 /// Set the limits of one call.
@@ -306,84 +299,4 @@ fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmtime::Error) 
     };
     let reason = if export.is_empty() { what } else { format!("{export}: {what}") };
     Error::new(&plugin.name, stage, reason)
-}
-
-impl http::Host for State {
-    fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<(), http::Refusal>> {
-        let request = Request {
-            method: match request.method {
-                http::Method::Get => Method::Get,
-                http::Method::Post => Method::Post,
-            },
-            name: request.name,
-            fields: request.fields,
-            user_agent: request.user_agent,
-        };
-        self.capabilities.http.asked(&request);
-        let consent = Consent::decide(&self.settings, self.veto);
-        let passed = if self.may_send {
-            gate::pass(request, &self.policy, &self.settings, consent)
-        } else {
-            let reason = "only on-event and on-tick may send".into();
-            Err(Blocked { request: printable(&request.name, limits::NAME), reason, undeclared: true })
-        };
-        let answer = match passed {
-            Ok(outgoing) => self.take(outgoing).map_err(|blocked| (blocked, http::Refusal::QueueFull)),
-            Err(blocked) => Err((blocked, http::Refusal::Forbidden)),
-        };
-        self.capabilities.http.answered(answer.as_ref().err().map(|(blocked, refusal)| (blocked, refusal.name())));
-        let Err((blocked, refusal)) = answer else { return Ok(Ok(())) };
-        // As many as requests that can be sent: more would only fill memory.
-        if self.blocked.len() < limits::REQUESTS_PER_CALL {
-            self.blocked.push(blocked);
-        }
-        Ok(Err(refusal))
-    }
-}
-
-impl State {
-    /// Take a request that passed the gate, unless it would be one too many.
-    fn take(&mut self, outgoing: Outgoing) -> Result<(), Blocked> {
-        let reason = if self.sent.len() >= limits::REQUESTS_PER_CALL {
-            "too many requests in one call"
-        } else if self.sent.len() >= self.capabilities.http.room() {
-            "the send queue is full"
-        } else if !self.rate_limit.take(self.capabilities.clock.now()) {
-            "too many requests in a short time"
-        } else {
-            self.sent.push(outgoing);
-            return Ok(());
-        };
-        Err(Blocked { request: outgoing.name, reason: reason.into(), undeclared: false })
-    }
-}
-
-impl clock::Host for State {
-    fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.capabilities.clock.now())
-    }
-}
-
-impl hardware::Host for State {
-    fn probe(&mut self) -> wasmtime::Result<hardware::Machine> {
-        let machine = self.policy.blank(self.capabilities.hardware.probe());
-        Ok(hardware::Machine {
-            os: machine.os,
-            platform: machine.platform,
-            bits: machine.bits,
-            cores: machine.cores,
-            frequency_mhz: machine.frequency_mhz,
-            memory_bytes: machine.memory_bytes,
-            pi_model: machine.pi_model,
-            octopi_version: machine.octopi_version,
-            octopiuptodate_build: machine.octopiuptodate_build,
-        })
-    }
-}
-
-impl throttle::Host for State {
-    fn query(&mut self) -> wasmtime::Result<Option<u32>> {
-        let granted = self.policy.manifest().capabilities.throttle;
-        Ok(if granted { self.capabilities.throttle.query() } else { None })
-    }
 }

@@ -72,6 +72,8 @@ pub mod fake;
 mod gate;
 mod grant;
 #[cfg(feature = "engine")]
+mod imports;
+#[cfg(feature = "engine")]
 mod instance;
 pub mod limits;
 pub mod manifest;
@@ -87,7 +89,9 @@ pub use encode::percent_encode;
 #[cfg(feature = "engine")]
 pub use engine::{Plugin, Sandbox, config, examine};
 pub use gate::{Blocked, Method, Outgoing, Request, pass};
-pub use glassbox_contract::{Error, Inspection, Stage, hex, is_hidden, printable};
+pub use glassbox_contract::{
+    Error, Inspection, Stage, component_words, hex, is_hidden, printable, without_credentials,
+};
 #[cfg(feature = "engine")]
 pub use instance::{Instance, Outcome, Rejected};
 pub use manifest::Manifest;

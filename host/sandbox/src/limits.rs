@@ -15,6 +15,9 @@ pub const FUEL: u64 = 20_000_000;
 /// limit of seconds, and seldom enough to cost nothing.
 pub const WATCHDOG_TICK: Duration = Duration::from_millis(20);
 
+/// The clock's step, in nanoseconds: a tracker counts in seconds, and finer digits could only hide something.
+pub const CLOCK_STEP: u64 = 1_000_000;
+
 /// Linear memory of an instance. The bundled tracker uses 1.2 MiB; the host of a farm with 200 printers must fit on a
 /// Raspberry Pi.
 pub const MEMORY: usize = 16 << 20;
@@ -45,6 +48,11 @@ pub const COMPONENT: usize = 4 << 20;
 
 /// Code in a component: even the code that is slowest to compile takes at most half a minute at this size.
 pub const CODE: usize = 1 << 20;
+
+/// Compiled code that is kept in the cache. The bundled tracker's is less than three times as large as its component; of
+/// the largest [`COMPONENT`] that is 12 MiB. All of it is read and digested before it is used: this much takes less than
+/// a second on a Pi Zero.
+pub const COMPILED: usize = 16 << 20;
 
 /// Functions and types in a component: each costs something to compile, however small it is. The bundled tracker has
 /// about 300.
@@ -87,8 +95,8 @@ pub const BURST: u32 = 200;
 /// Nanoseconds after which one more request may be sent: one a second, far above what is needed.
 pub const REFILL: u64 = 1_000_000_000;
 
-/// Characters of a component's message for the log: a few lines, so that the log stays readable.
-pub const MESSAGE_CHARS: usize = 500;
+/// Characters of what a component says, for the log and for people: a line, so that the log stays readable.
+pub const MESSAGE_CHARS: usize = 80;
 
 /// The settings schema, and the settings document. Both are kept in memory. The bundled tracker's
 /// schema has 4 KiB.

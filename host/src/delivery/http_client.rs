@@ -262,6 +262,8 @@ fn not_sent(error: Error) -> String {
         Error::Timeout(Timeout::Resolve) => "its name could not be looked up in time".into(),
         Error::Timeout(_) => "there was no connection in time".into(),
         Error::Io(error) => ConnectError::from(error).to_string(),
+        // The URL holds the id.
+        Error::BadUri(_) => "the tracking server's URL cannot be used".into(),
         error => error.to_string(),
     }
 }

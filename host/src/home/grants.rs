@@ -5,7 +5,7 @@ use super::{Home, make_folder};
 use anyhow::{Context, Result};
 use glassbox_sandbox::{Manifest, examine, inspect, limits};
 use glassbox_util::Advised;
-use glassbox_util::files::{read_bounded, remove, write_atomically};
+use glassbox_util::files::{read_bounded, remove, write_privately};
 use std::io::ErrorKind;
 
 /// The largest grant, in bytes: a manifest, and what [`grant`] writes above it.
@@ -110,7 +110,7 @@ pub fn grant(home: &Home, name: &str, component: &[u8]) -> Result<()> {
          # Granted for the component with SHA-256 {digest}.\n\n"
     );
     make_folder(&home.grants())?;
-    write_atomically(&home.grant_file(name), (header + text.trim_start_matches('\u{feff}')).as_bytes())
+    write_privately(&home.grant_file(name), (header + text.trim_start_matches('\u{feff}')).as_bytes())
 }
 
 /// Revoke a grant. False if there was none.

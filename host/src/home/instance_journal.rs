@@ -115,9 +115,7 @@ impl InstanceJournal {
         let (left_out, cause) = (now.blocked.take_left_out(), now.cause.clone());
         drop(now);
         self.left_out(left_out, &cause.component);
-        // A name that is not declared could be anything, even a secret.
-        let declared = plugin.policy.declares(&blocked.request);
-        let name = if declared { blocked.request.clone() } else { "(undeclared)".into() };
+        let name = declared(plugin, &blocked.request).to_string();
         self.write(JournalEntry {
             what: What::Blocked,
             component: Some(cause.component.to_string()),
@@ -155,6 +153,13 @@ impl InstanceJournal {
         self.write(JournalEntry { what, component, reason, ..JournalEntry::default() });
     }
 
+    /// A text without what is kept out of the journal, for the log.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
+        let secrets = self.now().secrets.clone();
+        secrets.redact_text(text)
+    }
+
     fn write(&self, entry: JournalEntry) {
         let Some(journal) = &self.0.journal else { return };
         let entry = JournalEntry { octoprint: self.0.octoprint.clone(), plugin: self.0.plugin.clone(), ..entry };
@@ -167,6 +172,12 @@ impl InstanceJournal {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name of a request as it may be shown: one that the manifest does not declare could be anything, even a secret.
+#[must_use]
+pub fn declared<'a>(plugin: &Plugin, request: &'a str) -> &'a str {
+    if plugin.policy.declares(request) { request } else { "(undeclared)" }
 }
 
 /// Write what happened to a plugin of which no instance runs.

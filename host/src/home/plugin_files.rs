@@ -3,7 +3,7 @@
 use super::{Home, check_name, config, make_folder};
 use anyhow::{Context, Result};
 use glassbox_sandbox::{Error, limits};
-use glassbox_util::files::{read_bounded, write_atomically};
+use glassbox_util::files::{read_bounded, write_privately};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ impl Home {
         let mut made = Vec::new();
         for (file, content) in files {
             if !file.exists() {
-                write_atomically(&file, content)?;
+                write_privately(&file, content)?;
                 made.push(file);
             }
         }

@@ -84,3 +84,22 @@ pub fn names(home: &Home) -> impl Iterator<Item = String> {
 fn file(home: &Home, name: &str) -> PathBuf {
     home.state().join(name.to_string() + ENDING)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_leaves_the_next_ones_note_alone() {
+        let root = std::env::temp_dir().join(format!("glassbox-running-{}", std::process::id()));
+        let home = Home::at(root.clone());
+        let says = |worker| Running { digest: format!("version {worker}"), stopped: None, worker };
+        write(&home, "tracking", &says(1)).unwrap();
+        write(&home, "tracking", &says(2)).unwrap();
+        end(&home, "tracking", 1);
+        assert_eq!(read(&home, "tracking"), Some(says(2)));
+        end(&home, "tracking", 2);
+        assert_eq!(read(&home, "tracking").unwrap().stopped.as_deref(), Some("it has ended"));
+        fs::remove_dir_all(root).unwrap();
+    }
+}

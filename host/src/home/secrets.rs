@@ -49,8 +49,17 @@ impl Secrets {
     /// The entry with placeholders in place of these texts.
     #[must_use]
     pub fn redact(&self, entry: &JournalEntry) -> JournalEntry {
-        let secrets: Vec<_> = self.0.iter().map(|(placeholder, text)| (placeholder.as_str(), text.as_str())).collect();
-        entry.redacted(&secrets)
+        entry.redacted(&self.pairs())
+    }
+
+    /// The text with placeholders in place of these texts.
+    #[must_use]
+    pub fn redact_text(&self, text: &str) -> String {
+        glassbox_journal::redact(text, &self.pairs())
+    }
+
+    fn pairs(&self) -> Vec<(&str, &str)> {
+        self.0.iter().map(|(placeholder, text)| (placeholder.as_str(), text.as_str())).collect()
     }
 }
 

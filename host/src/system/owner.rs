@@ -37,6 +37,7 @@ mod linux {
     use super::refused;
     use anyhow::{Context, Result};
     use glassbox_util::Advised;
+    use glassbox_util::files::steps;
     use nix::unistd::{Gid, Uid, User, initgroups, setgroups, setresgid, setresuid};
     use std::ffi::CString;
     use std::fs;
@@ -54,16 +55,16 @@ mod linux {
         let folder = path::absolute(folder).with_context(|| format!("looking for {}", folder.display()))?;
         let Some(found) = folder.ancestors().find_map(|above| fs::metadata(above).ok()) else { return Ok(()) };
         let uid = Uid::from_raw(found.uid());
-        // As it was given, and as it leads.
-        let real = folder.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
-        for part in folder.ancestors().chain(real.ancestors()) {
-            let Ok(found) = fs::symlink_metadata(part) else { continue };
+        // Whoever can exchange one of these decides where it leads.
+        let steps = steps(&folder);
+        for step in &steps {
+            let Ok(found) = fs::symlink_metadata(step) else { continue };
             let is_strange = found.uid() != 0 && found.uid() != uid.as_raw() && !is_unmapped(found.uid());
             // Who stays root must not be led elsewhere between this and whatever is done there. In a folder like /tmp,
             // with the sticky bit, nobody can exchange what is another's.
-            let all_may_write = found.mode() & 0o1002 == 0o002 && part != real;
+            let all_may_write = found.mode() & 0o1002 == 0o002 && Some(step) != steps.last();
             if is_strange && (uid.is_root() || found.is_symlink()) || uid.is_root() && found.is_dir() && all_may_write {
-                return Err(refused(part, found.is_symlink(), uid.as_raw()).into());
+                return Err(refused(step, found.is_symlink(), uid.as_raw()).into());
             }
         }
         if uid.is_root() || is_unmapped(found.uid()) {

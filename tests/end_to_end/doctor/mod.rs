@@ -232,4 +232,25 @@ fn the_tracking_server_hears_of_nobody_who_has_not_opted_in() {
     connected(&["--reach-server"]);
     write(true);
     connected(&[]);
+    // A yes that a variable or the grant overrules is none.
+    let output = set_up.home.command(&["doctor"]).env("DO_NOT_TRACK", "1").run();
+    assert!(output.out.contains(": nothing is sent there, and connecting would tell"), "{}", output.out);
+    assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "under DO_NOT_TRACK");
+    set_up.home.run(&["revoke", "tracking"]).good();
+    let output = set_up.doctor();
+    assert!(output.out.contains(": nothing is sent there, and connecting would tell"), "{}", output.out);
+    assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "without a grant");
+}
+
+#[test]
+fn a_servers_address_is_shown_without_its_password() {
+    let set_up = SetUp::new();
+    for server in ["http://me:hunter2@127.0.0.1:9/{id}/{event}/", "http://me:hun/ter2@127.0.0.1:9/{id}/"] {
+        set_up.home.write_settings(json!({"enabled": true, "server": server}).to_string());
+        for arguments in [&["doctor"][..], &["doctor", "--json", "--reach-server"], &["status"], &["list"]] {
+            let Output { out, err, .. } = set_up.home.run(arguments);
+            assert!(!["me:h", "hun", "ter2"].iter().any(|part| (out.clone() + &err).contains(part)), "{out}{err}");
+        }
+        assert!(set_up.doctor().out.contains("server http://…@127.0.0.1:9/"));
+    }
 }

@@ -16,7 +16,7 @@ pub use needles::Form;
 use super::inputs::Inputs;
 use super::scenario::{Trace, run};
 use needles::Needles;
-use planting::{Everywhere, Planted, Secret, everywhere, plant};
+use planting::{Everywhere, Secret, everywhere, plant};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -59,7 +59,6 @@ pub enum Place {
     UserAgent { request: String },
     Address { request: String },
     Log,
-    Settings,
     Handover,
 }
 
@@ -121,7 +120,6 @@ impl fmt::Display for Place {
             Self::UserAgent { request } => write!(f, "the user agent of {request}"),
             Self::Address { request } => write!(f, "the address of {request}"),
             Self::Log => write!(f, "the log"),
-            Self::Settings => write!(f, "settings that it adds"),
             Self::Handover => write!(f, "its saved state"),
         }
     }
@@ -154,7 +152,7 @@ fn judge(source: &Source, place: &Place, form: Form) -> Judgement {
     };
     match (place, form) {
         // A field that is not listed was never delivered, so it should not be kept either.
-        (Place::Handover | Place::Settings, _) if listed || matches!(source, Source::Setting { .. }) => Judgement::Kept,
+        (Place::Handover, _) if listed || matches!(source, Source::Setting { .. }) => Judgement::Kept,
         (_, Form::SaltedHash) if listed => Judgement::Salted,
         (Place::Log, _) => Judgement::Secret,
         _ if !listed => Judgement::Secret,
@@ -185,9 +183,8 @@ pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
             *all.undeclared.entry(what).or_default() += 1;
         }
         let own = needles(&planted.secrets, &everywhere);
-        let of_all =
-            look(&planted, &run, inputs, &general, &everywhere).into_iter().map(|find| (&everywhere.secrets, find));
-        let of_own = look(&planted, &run, inputs, &own, &everywhere).into_iter().map(|find| (&planted.secrets, find));
+        let of_all = look(&run, inputs, &general, &everywhere).into_iter().map(|find| (&everywhere.secrets, find));
+        let of_own = look(&run, inputs, &own, &everywhere).into_iter().map(|find| (&planted.secrets, find));
         for (secrets, (number, place, form)) in of_all.chain(of_own) {
             let source = secrets[number].source.clone();
             let judgement = judge(&source, &place, form);
@@ -211,13 +208,7 @@ fn needles(secrets: &[Secret], everywhere: &Everywhere) -> Needles {
 }
 
 /// Search everything that a run gave out. Found secrets are numbered as in `needles`.
-fn look(
-    planted: &Planted,
-    run: &Trace,
-    inputs: &Inputs,
-    needles: &Needles,
-    everywhere: &Everywhere,
-) -> BTreeSet<(usize, Place, Form)> {
+fn look(run: &Trace, inputs: &Inputs, needles: &Needles, everywhere: &Everywhere) -> BTreeSet<(usize, Place, Form)> {
     let mut found = BTreeSet::new();
     let mut search = |place: Place, text: &str| {
         found.extend(needles.search(text).into_iter().map(|(number, form)| (number, place.clone(), form)));
@@ -246,12 +237,6 @@ fn look(
     // Its state after the event, and at the end.
     for call in run.calls.first().into_iter().chain(run.calls.last()) {
         search(Place::Handover, &call.saved);
-    }
-    let given = planted.scenario.settings.text();
-    let added = run.settings.text();
-    if given != added {
-        let added = added.lines().filter(|line| !given.contains(line.trim_end_matches(','))).collect::<Vec<_>>();
-        search(Place::Settings, &added.join("\n"));
     }
     found
 }

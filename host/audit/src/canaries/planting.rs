@@ -35,10 +35,11 @@ pub struct Everywhere {
     pub secrets: Vec<Secret>,
     /// The id in the settings.
     pub id: String,
-    /// Settings that never leave the machine.
+    /// What never leaves the machine, and may be used for hashing: the host's salt, and settings.
     pub salts: Vec<String>,
     /// What the host itself puts into addresses: the id and the server.
     pub host: Vec<String>,
+    salt: String,
     settings: Vec<(String, Value)>,
     machine: Machine,
 }
@@ -54,8 +55,9 @@ const SHAPES: [(&str, &str); 3] = [("", ""), ("folder/", " & more.gcode"), ("1.9
 
 /// What is planted in all scenarios.
 pub fn everywhere(inputs: &Inputs) -> Everywhere {
-    let mut all = Everywhere::default();
     let mut prng = Prng::new(u64::MAX, &[]);
+    let salt = format!("{:016x}{:016x}", prng.next(), prng.next());
+    let mut all = Everywhere { salts: vec![salt.clone()], salt, ..Everywhere::default() };
     all.plant_settings(inputs, &mut prng);
     all.plant_machine(inputs, &mut prng);
     all
@@ -67,13 +69,13 @@ pub fn plant<'a>(inputs: &'a Inputs, everywhere: &'a Everywhere) -> impl Iterato
     events.flat_map(move |(e, event)| {
         let fields = inputs.fields(&event);
         // All fields at once, then each by itself.
-        let ways = [fields].into_iter().chain(fields.iter().map(std::slice::from_ref)).enumerate();
+        let ways = [fields.clone()].into_iter().chain(fields.into_iter().map(|field| vec![field])).enumerate();
         ways.flat_map(move |(way, chosen)| {
             let event = event.clone();
             let kinds = (0..=SHAPES.len()).flat_map(|shape| (0..SCENARIOS).map(move |number| (shape, number)));
             kinds.map(move |(shape, number)| {
                 let place = [u64::MAX, e as u64, way as u64, shape as u64, number];
-                let mut planted = scenario(inputs, &place, &event, chosen, SHAPES.get(shape).copied());
+                let mut planted = scenario(inputs, &place, &event, &chosen, SHAPES.get(shape).copied());
                 everywhere.put(&mut planted.scenario);
                 planted
             })
@@ -85,7 +87,8 @@ pub fn plant<'a>(inputs: &'a Inputs, everywhere: &'a Everywhere) -> impl Iterato
 fn scenario(inputs: &Inputs, place: &[u64], event: &str, fields: &[String], shape: Option<(&str, &str)>) -> Planted {
     let mut planted = Planted { scenario: inputs.scenario(place, event), secrets: Vec::new() };
     let mut prng = Prng::new(place[0], place);
-    let listed: Vec<&str> = inputs.fields(event).iter().map(|field| first(field)).collect();
+    let all = inputs.fields(event);
+    let listed: Vec<&str> = all.iter().map(|field| first(field)).collect();
     let private = PRIVATE.into_iter().chain(["ip", "size"]).filter(|name| !listed.contains(name));
     let mut put = |field: &str, listed: bool, value: Value, mark: String| {
         if let Some((_, payload)) = &mut planted.scenario.event {
@@ -121,6 +124,7 @@ impl Everywhere {
             let _ = scenario.settings.set(path, value.clone());
         }
         scenario.machine = self.machine.clone();
+        scenario.salt.clone_from(&self.salt);
     }
 
     fn plant_settings(&mut self, inputs: &Inputs, prng: &mut Prng) {

@@ -3,10 +3,16 @@
 use super::case::{self, Case};
 use super::compare::{CaseVerdict, compare};
 use super::recorded_request::RecordedRequest;
-use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
+use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Blocked, Instance, Plugin, Settings, consent};
 use std::sync::Arc;
+
+/// The key of a case's settings that is the salt: OctoPrint's own tracker was given it, too.
+const SALT: &str = "file_salt";
+
+/// The id where a case has none: a host makes one.
+const MINTED: &str = "01020304-0506-4708-890a-0b0c0d0e0f10";
 
 /// What a component did in a case.
 #[derive(Clone, Debug)]
@@ -45,6 +51,8 @@ pub fn run(plugin: &Arc<Plugin>, case: &Case) -> CaseRun {
 }
 
 fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<RecordedRequest>, Vec<Blocked>), glassbox_sandbox::Error> {
+    let text = |key: &str| case.settings.get(key).and_then(|value| value.as_str()).map(String::from);
+    let id_setting = plugin.policy.manifest().capabilities.http.as_ref().map(|http| http.id_setting.clone());
     let record = UseLog::default();
     let throttle = ManualThrottle::default();
     throttle.set(case.throttled.as_deref().and_then(mask));
@@ -53,12 +61,16 @@ fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<RecordedRequest>, Ve
         clock: Box::new(ManualClock::default()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle),
-        random: Box::new(CountingRandom(0)),
+        salt: text(SALT).unwrap_or_else(|| "none".into()),
     };
     // The case's environment replaces this process's.
     let veto = consent::veto(|name| case.env.get(name).and_then(|value| value.as_str()).map(Into::into));
     let mut instance = Instance::new(plugin, capabilities, veto)?;
-    let settings = serde_json::to_string(&case.settings).unwrap_or_default();
+    let mut document = case.settings.clone();
+    if let Some(id) = id_setting.filter(|id| text(id).is_none_or(|id| id.is_empty())) {
+        document.insert(id, MINTED.into());
+    }
+    let settings = serde_json::to_string(&document).unwrap_or_default();
     let loaded = match Settings::parse(&settings) {
         Ok(settings) => instance.load(&settings)?.is_ok(),
         Err(_) => false,
@@ -83,17 +95,4 @@ pub fn mask(text: &str) -> Option<u32> {
     // Checked here, as the standard library would accept a sign too.
     let fits = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     fits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
-}
-
-/// The same bytes in every run, so that a replay can be repeated.
-struct CountingRandom(u8);
-
-impl Random for CountingRandom {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        for byte in buffer {
-            self.0 = self.0.wrapping_add(1);
-            *byte = self.0;
-        }
-        true
-    }
 }

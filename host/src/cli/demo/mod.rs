@@ -16,7 +16,7 @@ use glassbox_audit::conformance::session::{self, CausedRequest, EVENTS, KindComp
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
 use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
-use glassbox_util::files::write_atomically;
+use glassbox_util::files::write_privately;
 use player::{Moment, Player};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ fn take_plugin(from: &Home, to: &Home) -> Result<PathBuf> {
     if !from.plugins().is_dir() {
         from.init()?;
     }
-    write_atomically(&to.plugin_file(BUNDLED_NAME), &from.read_plugin(BUNDLED_NAME)?)?;
+    write_privately(&to.plugin_file(BUNDLED_NAME), &from.read_plugin(BUNDLED_NAME)?)?;
     Ok(from.plugin_file(BUNDLED_NAME))
 }
 

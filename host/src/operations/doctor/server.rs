@@ -10,6 +10,7 @@ use crate::net::reach;
 use crate::net::{Address, Peer};
 use crate::sending::Sending;
 use glassbox_sandbox::examine;
+use glassbox_util::text::without_credentials;
 use std::collections::BTreeMap;
 
 /// Check all of them, each once.
@@ -24,7 +25,7 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for (server, wanted) in servers {
-        let check = format!("server {server}");
+        let check = format!("server {}", without_credentials(&server));
         findings.push(match Address::parse(&server, Peer::OctoPrint) {
             Err(_) => Finding::fail(check, "it is not a URL", "give one like https://stats.example/{id}/{event}/"),
             Ok(_) if !wanted && !examined.options.reach_server => Finding::skipped(
@@ -46,6 +47,10 @@ fn server(home: &Home, name: &str) -> Option<String> {
     };
     let url = own.unwrap_or_else(|| http.url.clone());
     let host = url.find("://").map_or(0, |at| at + 3);
+    if url.contains('@') {
+        // No server's URL may have that, and a slash may be part of a password.
+        return Some(url);
+    }
     Some(url[..url[host..].find('/').map_or(url.len(), |slash| host + slash)].to_string())
 }
 

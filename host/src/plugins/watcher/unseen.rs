@@ -2,10 +2,11 @@
 //! mounted, or behind a link.
 
 use super::FOLDERS;
-use super::way::{Mount, links, mounts};
+use super::way::{Mount, mounts};
 use crate::attest::PublicKey;
 use crate::home::Home;
 use crate::plugins::messages::Folder;
+use glassbox_util::files::links;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,7 @@
 //! The way to the home: what is mounted on it and below, and the symbolic links that lead to it. Any of them may come to
 //! lead elsewhere, which no notification for a folder tells. Only Linux can be asked; elsewhere nothing is known of it.
 
-use std::collections::VecDeque;
-use std::path::{Component, Path, PathBuf};
-
-/// The most links that a path may lead through; the system allows as many.
-const LINKS: usize = 40;
+use std::path::PathBuf;
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,33 +12,13 @@ pub(super) struct Mount {
     pub(super) kind: String,
 }
 
-/// The symbolic links through which a path leads, as it leads through them.
-pub(super) fn links(path: &Path) -> Vec<PathBuf> {
-    let mut links = Vec::new();
-    let (mut at, mut rest): (PathBuf, VecDeque<_>) = (PathBuf::new(), path.iter().map(PathBuf::from).collect());
-    while let Some(next) = rest.pop_front() {
-        if next.components().next() == Some(Component::ParentDir) {
-            at.pop();
-            continue;
-        }
-        let reached = at.join(next);
-        match std::fs::read_link(&reached) {
-            Ok(target) if links.len() < LINKS => {
-                links.push(reached);
-                target.iter().rev().for_each(|part| rest.push_front(part.into()));
-            }
-            _ => at = reached,
-        }
-    }
-    links
-}
-
 #[cfg(target_os = "linux")]
 pub(super) use linux::{Way, mounts};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Mount, links};
+    use super::Mount;
+    use glassbox_util::files::links;
     use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -178,7 +154,8 @@ pub(super) use elsewhere::{Way, mounts};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Mount, links};
+    use super::Mount;
+    use glassbox_util::files::links;
     use std::io;
     use std::path::Path;
     use std::sync::Arc;
@@ -197,28 +174,5 @@ mod elsewhere {
         }
 
         pub(in super::super) fn wait(self, _: impl FnMut() -> bool) {}
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::links;
-    use glassbox_tests::Folder;
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    #[test]
-    fn all_links_on_the_way_are_found() {
-        let folder = Folder::new("way");
-        let at = |name: &str| folder.0.join(name);
-        fs::create_dir_all(at("real/home/settings")).unwrap();
-        assert_eq!(links(&at("real/../real/home")), links(&folder.0));
-        symlink("real", at("one")).unwrap();
-        symlink(at("one/home"), at("two")).unwrap();
-        symlink("../two", at("real/three")).unwrap();
-        let found = [at("real/three"), at("two"), at("one")];
-        assert_eq!(links(&at("real/three/settings")), found);
-        symlink("loop", at("loop")).unwrap();
-        assert_eq!(links(&at("loop")).len(), super::LINKS);
     }
 }

@@ -7,7 +7,7 @@ use crate::delivery::send_queue::{SendQueue, Tally};
 use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
 use crate::events::event_queue::{EventQueue, QueueItem};
-use crate::home::instance_journal::InstanceJournal;
+use crate::home::instance_journal::{InstanceJournal, declared};
 use crate::home::short_digest;
 use crate::home::{running, state};
 use crate::plugins::context::OctoPrint;
@@ -259,9 +259,17 @@ impl WorkerThread {
             Order::Config => {
                 self.send_queue.trust(self.octoprint.host.config.trust());
                 let plugin = self.running.plugin().clone();
-                match self.running.replace(plugin, now) {
-                    // One in quarantine runs again.
-                    Ok(()) => self.version_changed(now),
+                let was_stopped = self.running.is_stopped();
+                match self.running.replace(plugin.clone(), now) {
+                    Ok(()) => {
+                        // One in quarantine runs again.
+                        if was_stopped {
+                            let reason = "it was started again, as the configuration changed";
+                            tracing::info!(plugin = self.label, "{reason}");
+                            self.journal.lifecycle(What::Loaded, &plugin.digest, Some(reason.into()));
+                        }
+                        self.version_changed(now);
+                    }
                     Err(error) => tracing::warn!(plugin = self.label, "it keeps the old configuration: {error:#}"),
                 }
             }
@@ -297,18 +305,20 @@ impl WorkerThread {
     /// Tell the log, the journal and the supervisor what came of an event or a tick.
     fn report(&mut self, step: &Step) {
         for request in &step.sent {
-            tracing::debug!(plugin = self.label, "{} {:?}", request.name, request.fields);
+            let text = self.journal.redacted(&format!("{} {:?}", request.name, request.fields));
+            tracing::debug!(plugin = self.label, "{text}");
         }
         let plugin = self.running.plugin().clone();
         for blocked in &step.blocked {
             let reason = self.no.as_ref().unwrap_or(&blocked.reason).clone();
             self.journal.blocked(&Blocked { reason, ..blocked.clone() }, &plugin);
             if blocked.undeclared {
-                self.log_limit.say(&format!("{} was blocked: {}", blocked.request, blocked.reason));
+                let name = declared(&plugin, &blocked.request);
+                self.log_limit.say(&format!("{name} was blocked: {}", blocked.reason));
             }
         }
         for note in &step.notes {
-            self.log_limit.say(note);
+            self.log_limit.say(&self.journal.redacted(note));
         }
         for event in &step.lifecycle {
             self.report_lifecycle(event, &plugin);

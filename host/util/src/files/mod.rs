@@ -1,20 +1,25 @@
 //! Files that somebody else may use at the same time, or may have put there: reading without being held up
 //! ([`open_regular`], [`read_bounded`]), writing so that a reader sees the old content or the new and a crash loses
-//! neither, and files that only we are to use ([`open_own`]). Which files there are, and what is in them, is not known
-//! here.
+//! neither, files that only we are to use ([`open_own`]), and where a path leads through ([`steps`]). Which files there
+//! are, and what is in them, is not known here.
 
 mod own;
 mod read;
+mod way;
 mod write;
 
 pub use own::{is_at, make_private_folder, open_own, open_own_with, renew_own};
 pub use read::{is_denied, must_be_private, open_regular, read_bounded};
+pub use way::{links, steps};
 pub use write::{move_aside, write_atomically, write_own, write_own_with_sync, write_privately, write_privately_over};
 
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+
+/// The most symbolic links that are followed along a path, as in Linux itself.
+const LINKS: usize = 40;
 
 /// Create a folder, and those above it, unless they exist. Those that are made are for their owner only.
 ///

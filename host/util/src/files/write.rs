@@ -1,7 +1,7 @@
 //! Replacing a file's content: a reader sees the old content or the new, and a crash loses neither. Where that is not
 //! possible the file is written in place, and for a moment is empty; so an empty file must be one that means no.
 
-use super::{open_regular, read_bounded};
+use super::{LINKS, open_regular, read_bounded};
 use crate::Advised;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
@@ -9,13 +9,13 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// The most symbolic links that are followed to a file, as in Linux itself.
-const LINKS: usize = 40;
-
 /// The permissions of a file that only its owner may use.
 const PRIVATE: u32 = 0o600;
 
-/// Replace a file's content. It is written under a temporary name beside the file and renamed. If the file is a
+/// Those of a file that others may read. Nothing that this program writes is for others to change, whatever the umask.
+const PUBLIC: u32 = 0o644;
+
+/// Replace a file's content; others may read it, as far as the umask allows. It is written under a temporary name beside the file and renamed. If the file is a
 /// symbolic link, what it leads to is replaced. A file that cannot be replaced, as it is a mount point or its folder
 /// cannot be written, is written in place. Returns when it is on the disk.
 ///
@@ -23,7 +23,7 @@ const PRIVATE: u32 = 0o600;
 /// When it cannot be written; the message names the file. It keeps its old content, unless that was being written in
 /// place: then it may be empty.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
-    replace_followed(file, content, 0o666, None)
+    replace_followed(file, content, PUBLIC, None)
 }
 
 /// Like [`write_atomically`], but only its owner can use the file, also if others could before.
@@ -253,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.json");
         write_atomically(&file, b"old").unwrap();
-        assert!(replace(&file, b"new", 0o666, None, |_| Err(io::Error::other("the disk is full"))).is_err());
+        assert!(replace(&file, b"new", PUBLIC, None, |_| Err(io::Error::other("the disk is full"))).is_err());
         assert_eq!(fs::read(&file).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = write_atomically(&folder.path().join("gone/settings.json"), b"x").unwrap_err();
