@@ -128,12 +128,12 @@ impl settings::Guest for Counter {
         "{}".into()
     }
 
-    fn load(document: String) -> Result<String, String> {
+    fn load(document: String) -> Result<(), String> {
         fail_in("load");
         if version() == "refuse-off" && document.contains("\"enabled\": false") {
             return Err("it refuses to be switched off".into());
         }
-        if version() == "refuse-settings" { Err("it never likes them".into()) } else { Ok("{}".into()) }
+        if version() == "refuse-settings" { Err("it never likes them".into()) } else { Ok(()) }
     }
 }
 

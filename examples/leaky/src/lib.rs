@@ -13,7 +13,6 @@ mod encodings;
 
 use bindings::exports::glassbox::tracker::{handover, settings};
 use bindings::glassbox::tracker::{clock, hardware, http, throttle};
-use bindings::wasi::random::random;
 use std::cell::RefCell;
 
 /// The marker, and after it the word.
@@ -79,13 +78,8 @@ impl bindings::Guest for Leaky {
             "magic" => send("started", if secret == MAGIC { "it is" } else { "" }),
             "hash" => send("started", if encodings::fnv(&secret) == 0xb35b_1c5d_7a1e_4cd3 { "it is" } else { "" }),
             "log" => return Err(format!("cannot open {secret}")),
-            "setting" => send("started", &value(&SETTINGS.with_borrow(Clone::clone), "unique_id")),
+            "setting" => send("started", &value(&SETTINGS.with_borrow(Clone::clone), "note")),
             "machine" => send("started", &format!("{:?} {:?}", hardware::probe().os, throttle::query())),
-            "random" => send("started", &random::get_random_u64().to_string()),
-            "sha256-id" => {
-                let id = value(&SETTINGS.with_borrow(Clone::clone), "unique_id");
-                send("started", &encodings::encode("sha256", &(id + &secret)))
-            }
             "refused" => send("undeclared", &secret),
             encoding => {
                 let note = encodings::encode(encoding, &secret);
@@ -102,12 +96,12 @@ impl bindings::Guest for Leaky {
 
 impl settings::Guest for Leaky {
     fn schema() -> String {
-        "{}".into()
+        r#"{"properties": {"note": {"type": "string"}}}"#.into()
     }
 
-    fn load(document: String) -> Result<String, String> {
+    fn load(document: String) -> Result<(), String> {
         SETTINGS.with_borrow_mut(|settings| *settings = document);
-        Ok("{}".into())
+        Ok(())
     }
 }
 

@@ -20,8 +20,7 @@ static MARKER: [u8; 48] = *b"misfit-mark-is:                                 ";
 #[derive(Default)]
 struct Instructions {
     act: String,
-    id: String,
-    server: String,
+    note: String,
 }
 
 thread_local! {
@@ -38,12 +37,9 @@ fn act() -> String {
     act
 }
 
-fn id() -> String {
-    INSTRUCTIONS.with_borrow(|instructions| instructions.id.clone())
-}
-
-fn server() -> String {
-    INSTRUCTIONS.with_borrow(|instructions| instructions.server.clone())
+/// A setting that it was shown, and should keep to itself.
+fn note() -> String {
+    INSTRUCTIONS.with_borrow(|instructions| instructions.note.clone())
 }
 
 /// The string at a key in the settings, as the host writes them.
@@ -72,14 +68,12 @@ impl settings::Guest for Misfit {
         if does("send-in-schema") {
             let _ = hello(&[("first", "a")]);
         }
-        r#"{"properties": {"enabled": {}, "unique_id": {}, "server": {}, "events": {}, "added": {}, "flood": {}}}"#
-            .into()
+        r#"{"properties": {"enabled": {}, "events": {}, "act": {}, "note": {}}}"#.into()
     }
 
-    fn load(document: String) -> Result<String, String> {
-        let told = |key| value(&document, key);
-        let (act, id, server) = (told("act"), told("unique_id"), told("server"));
-        INSTRUCTIONS.with_borrow_mut(|instructions| *instructions = Instructions { act, id, server });
+    fn load(document: String) -> Result<(), String> {
+        let (act, note) = (value(&document, "act"), value(&document, "note"));
+        INSTRUCTIONS.with_borrow_mut(|instructions| *instructions = Instructions { act, note });
         misbehave("load");
         misbehaviour::load()
     }

@@ -1,8 +1,7 @@
 //! What the misfit can do wrong, by name.
 
 use crate::bindings::glassbox::tracker::{clock, http};
-use crate::bindings::wasi::random::random;
-use crate::{act, id, server};
+use crate::{act, note};
 
 /// Whether it is instructed to do this.
 pub fn does(what: &str) -> bool {
@@ -51,7 +50,7 @@ pub fn hello(fields: &[(&str, &str)]) -> Sent {
 
 /// What it was shown.
 fn tell() -> String {
-    format!("it knows {} {} {}", id(), id().replace('-', ""), server())
+    format!("it knows {} {}", note(), note().replace('-', ""))
 }
 
 fn describe(sent: Sent) -> String {
@@ -70,16 +69,15 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             "order" => hello(&[("second", "1"), ("first", "a")]),
             "twice" => hello(&[("first", "a"), ("first", "b")]),
             "missing-field" => hello(&[("second", "1")]),
-            "second-id" => hello(&[("first", "a"), ("unique_id", &id())]),
             "undeclared" => send("goodbye", &[], "Misfit/1", http::Method::Get),
             "post" => send("hello", &[("first", "a")], "Misfit/1", http::Method::Post),
             "user-agent" => with_user_agent("Misfit/1 id=4711"),
-            "id-in-user-agent" => with_user_agent(&format!("Misfit/1 {}", id())),
+            "setting-in-user-agent" => with_user_agent(&format!("Misfit/1 {}", note())),
             "header" => with_user_agent("Misfit/1\r\nX-Secret: me"),
             "escape" => with_name("hello/../../other"),
             "dots" => with_name(".."),
             "other-host" => with_name("//evil.example/hello"),
-            "id-in-name" => with_name(&format!("hello_{}", id())),
+            "setting-in-name" => with_name(&format!("hello_{}", note())),
             "forged-name" => with_name("hello\n INFO tracking: nothing is sent: nobody has opted in yet"),
             "many" => {
                 for _ in 0..10_000 {
@@ -89,10 +87,6 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             }
             "huge-request" => hello(&[("first", &"a".repeat(8 << 20))]),
             "slow-pattern" => hello(&[("first", &"a".repeat(30_000))]),
-            "much-random" => {
-                random::get_random_bytes(1 << 40);
-                Ok(())
-            }
             "error" => return Err("x".repeat(100_000)),
             "forged-log" => return Err("\u{1b}[2J\n INFO tracking: nothing is sent: nobody has opted in yet".into()),
             "tell-in-on-event" => return Err(tell()),
@@ -106,8 +100,8 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
     refused.map(|()| None).map_err(|refusal| format!("refused: {}", refusal.name()))
 }
 
-/// Ask for settings to be added that it has no business with.
-pub fn load() -> Result<String, String> {
+/// Take the settings, or do something else with them.
+pub fn load() -> Result<(), String> {
     if does("tell-in-load") {
         return Err(tell());
     }
@@ -117,16 +111,7 @@ pub fn load() -> Result<String, String> {
     if does("send-and-load") {
         let _ = hello(&[("first", "a")]);
     }
-    Ok(if does("meddle") {
-        r#"{"enabled": true, "unique_id": "changed", "server": "http://evil.example/{id}/{event}", "events": {"hello": true}, "added": 1}"#.into()
-    } else if does("path-as-id") {
-        r#"{"unique_id": "../../admin"}"#.into()
-    } else if does("flood-settings") {
-        // Just within the limit for one document; too long together with what is already there.
-        format!("{{\"flood\": \"{}\"}}", "x".repeat((64 << 10) - 20))
-    } else {
-        "{}".into()
-    })
+    Ok(())
 }
 
 /// Save a state, mostly a bad one.

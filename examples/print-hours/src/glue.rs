@@ -10,7 +10,6 @@ mod bindings {
 
 use bindings::exports::glassbox::tracker::{handover, settings};
 use bindings::glassbox::tracker::{clock, http};
-use bindings::wasi::random::random;
 
 thread_local! {
     static PLUGIN: RefCell<PrintHours> = RefCell::default();
@@ -45,8 +44,8 @@ impl settings::Guest for Component {
         SCHEMA.into()
     }
 
-    fn load(document: String) -> Result<String, String> {
-        PLUGIN.with_borrow_mut(|plugin| plugin.load(&document, || random::get_random_bytes(16)))
+    fn load(document: String) -> Result<(), String> {
+        PLUGIN.with_borrow_mut(|plugin| plugin.load(&document))
     }
 }
 

@@ -18,8 +18,8 @@ const SECOND: u64 = 1_000_000_000; // the clock is in nanoseconds
 const DAY: u64 = 24 * 60 * 60; // settings and payloads are in seconds
 const YEAR: u64 = 366 * DAY;
 
-/// The plugin. It gets time, random bytes and the means to send from its caller, so that tests can
-/// supply their own.
+/// The plugin. It gets time and the means to send from its caller, so that tests can supply their
+/// own.
 #[derive(Debug, Default)]
 pub struct PrintHours {
     enabled: bool,
@@ -40,12 +40,11 @@ struct Counts {
 }
 
 impl PrintHours {
-    /// Check and apply the settings (JSON). Returns the ones to add, also as JSON: an id, if it is
-    /// missing and the user has opted in. `random` returns the bytes for it.
+    /// Check and apply the settings (JSON), of which the host shows those that the manifest lists.
     ///
     /// # Errors
     /// What is wrong with the document; the previous settings stay in force.
-    pub fn load(&mut self, document: &str, random: impl FnOnce() -> Vec<u8>) -> Result<String, String> {
+    pub fn load(&mut self, document: &str) -> Result<(), String> {
         let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
         let enabled = match &document["enabled"] {
             Value::Null => false,
@@ -58,11 +57,6 @@ impl PrintHours {
                 .filter(|seconds| (1..=YEAR).contains(seconds))
                 .ok_or_else(|| format!("interval must be a whole number of seconds, 1 to {YEAR}"))?,
         } * SECOND;
-        let has_id = match &document["farm_id"] {
-            Value::Null => false,
-            Value::String(id) if (1..=64).contains(&id.chars().count()) => true,
-            _ => return Err("farm_id must be text of 1 to 64 characters; remove the key to have one generated".into()),
-        };
         // From here on, nothing can fail: the settings are applied as a whole or not at all.
         match &mut self.open {
             Some(counts) if enabled => counts.due = counts.due.saturating_add(interval).saturating_sub(self.interval),
@@ -70,11 +64,7 @@ impl PrintHours {
             _ => self.open = None,
         }
         (self.enabled, self.interval) = (enabled, interval);
-        if !enabled || has_id {
-            return Ok("{}".into());
-        }
-        let id: String = random().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(json!({ "farm_id": id }).to_string())
+        Ok(())
     }
 
     /// Count a print that ended. `now` is in nanoseconds. Returns when the next tick is wanted.

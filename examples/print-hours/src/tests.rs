@@ -5,15 +5,11 @@ use super::*;
 /// Names and values of a summary.
 type Sent = Vec<(String, String)>;
 
-const ON: &str = r#"{"enabled": true, "farm_id": "workshop", "interval": 60}"#;
-
-fn no_random() -> Vec<u8> {
-    panic!("no random bytes may be asked for here")
-}
+const ON: &str = r#"{"enabled": true, "interval": 60}"#;
 
 fn plugin(settings: &str) -> PrintHours {
     let mut plugin = PrintHours::default();
-    assert_eq!(plugin.load(settings, no_random).unwrap(), "{}");
+    plugin.load(settings).unwrap();
     plugin
 }
 
@@ -70,23 +66,13 @@ fn impossible_times_are_not_counted_but_their_prints_are() {
 }
 
 #[test]
-fn an_id_is_made_only_when_it_is_on_and_has_none() {
-    for off in ["{}", r#"{"enabled": false}"#, r#"{"enabled": null, "farm_id": null}"#] {
-        plugin(off);
-    }
-    let mut plugin = PrintHours::default();
-    let made = plugin.load(r#"{"enabled": true, "farm_id": null}"#, || vec![0xab; 16]).unwrap();
-    assert_eq!(made, format!("{{\"farm_id\":\"{}\"}}", "ab".repeat(16)));
-}
-
-#[test]
 fn what_is_off_counts_nothing_and_forgets() {
     let mut plugin = plugin(ON);
     plugin.on_event("PrintDone", "{}", 0).unwrap();
-    plugin.load(r#"{"enabled": false}"#, no_random).unwrap();
+    plugin.load(r#"{"enabled": false}"#).unwrap();
     assert_eq!(plugin.on_event("PrintDone", "{}", 0).unwrap(), None);
     plugin.restore(r#"{"done": 1, "failed": 0, "cancelled": 0, "seconds": 1.0, "left_ns": 1}"#, 0, 0).unwrap();
-    plugin.load(ON, no_random).unwrap();
+    plugin.load(ON).unwrap();
     assert_eq!(tick(&mut plugin, 100), (None, None));
 }
 
@@ -99,13 +85,11 @@ fn bad_settings_are_named_and_change_nothing() {
         (r#"{"enabled": false, "interval": 0}"#, "interval"),
         (r#"{"enabled": false, "interval": 1.5}"#, "interval"),
         (r#"{"enabled": false, "interval": 31622401}"#, "interval"),
-        (r#"{"enabled": true, "farm_id": ""}"#, "farm_id"),
-        (r#"{"enabled": false, "farm_id": 7}"#, "farm_id"),
     ] {
-        let reason = plugin.load(settings, no_random).unwrap_err();
+        let reason = plugin.load(settings).unwrap_err();
         assert!(reason.starts_with(key), "{reason}");
     }
-    assert!(plugin.load("{", no_random).is_err());
+    assert!(plugin.load("{").is_err());
     assert_eq!(tick(&mut plugin, 60).0, summary(1, 0, 0, "0.0"));
 }
 
@@ -114,7 +98,7 @@ fn another_interval_counts_from_the_same_beginning() {
     let mut plugin = plugin(ON);
     plugin.on_event("PrintDone", "{}", 10 * SECOND).unwrap();
     for (interval, due) in [(100, 110), (20, 30), (60, 70)] {
-        plugin.load(&ON.replace("60", &interval.to_string()), no_random).unwrap();
+        plugin.load(&ON.replace("60", &interval.to_string())).unwrap();
         assert_eq!(tick(&mut plugin, 10), (None, Some(due * SECOND)));
     }
 }

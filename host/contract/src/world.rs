@@ -18,19 +18,18 @@ const DEEPEST: usize = 8;
 const INTERFACE: usize = 32 << 10;
 
 /// The world's version.
-const VERSION: &str = "1.0.0";
+const VERSION: &str = "2.0.0";
 
-/// The interfaces that may be imported. Any 0.2 version of WASI will do: these functions are the same in all.
-const IMPORTS: [&str; 5] = [
-    "glassbox:tracker/http",
-    "glassbox:tracker/clock",
-    "glassbox:tracker/hardware",
-    "glassbox:tracker/throttle",
-    "wasi:random/random",
-];
+/// What has changed since version 1, for the author of a component that was built for it.
+const SINCE_1: &str = "since contract 1.0.0, the host makes the id and the salt and keeps them to itself, load is shown \
+                       only the settings that the manifest lists and adds none, and there are no random bytes";
+
+/// The interfaces that may be imported.
+const IMPORTS: [&str; 4] =
+    ["glassbox:tracker/http", "glassbox:tracker/clock", "glassbox:tracker/hardware", "glassbox:tracker/throttle"];
 
 /// The functions of these interfaces, as `wit/` has them, with all types written out.
-const IMPORTED: [Expected; 6] = [
+const IMPORTED: [Expected; 4] = [
     (
         "glassbox:tracker/http",
         "send",
@@ -46,8 +45,6 @@ const IMPORTED: [Expected; 6] = [
          octopi-version: option<string>, octopiuptodate-build: option<string> }",
     ),
     ("glassbox:tracker/throttle", "query", "func() -> option<u32>"),
-    ("wasi:random/random", "get-random-bytes", "func(u64) -> list<u8>"),
-    ("wasi:random/random", "get-random-u64", "func() -> u64"),
 ];
 
 /// The functions that must be exported, likewise.
@@ -55,7 +52,7 @@ const EXPORTED: [Expected; 6] = [
     ("", "on-event", "func(string, string) -> result<option<u64>, string>"),
     ("", "on-tick", "func() -> result<option<u64>, string>"),
     ("glassbox:tracker/settings", "schema", "func() -> string"),
-    ("glassbox:tracker/settings", "load", "func(string) -> result<string, string>"),
+    ("glassbox:tracker/settings", "load", "func(string) -> result<_, string>"),
     ("glassbox:tracker/handover", "save", "func() -> string"),
     ("glassbox:tracker/handover", "restore", "func(string, u64) -> result<_, string>"),
 ];
@@ -183,11 +180,17 @@ fn compare(found: &mut Inspection, types: TypesRef) {
     let imported = |name: &str| functions(types, types.component_item_for_import(name));
     let exported = |name: &str| functions(types, types.component_item_for_export(name));
     imports.iter().for_each(|name| import(name, imported(name), differences));
-    if differences.iter().any(|difference| difference.starts_with("it imports wasi:")) {
+    // Random bytes were part of the world before 2.0.0, and can be asked for without being built for WASI.
+    if imports.iter().any(|name| name.starts_with("wasi:") && !name.starts_with("wasi:random/random@")) {
         differences.push("it was built for WASI; build it for wasm32-unknown-unknown".into());
     }
+    let is_of_1 = |name: &String| name.starts_with("glassbox:tracker/") && name.contains("@1.");
+    let of_1 = imports.iter().chain(exports.iter()).any(is_of_1);
     let exports: Vec<_> = exports.iter().map(|name| (name.as_str(), exported(name))).collect();
     EXPORTED.iter().for_each(|expected| export(expected, &exports, differences));
+    if of_1 {
+        differences.push(SINCE_1.into());
+    }
     // A missing interface is reported once for each of its functions.
     differences.dedup();
 }
@@ -197,10 +200,9 @@ fn import(name: &str, functions: Vec<Function>, differences: &mut Vec<String>) {
     if !IMPORTS.contains(&interface) {
         return differences.push(format!("it imports {name}, which no tracker may use"));
     }
-    let of_wasi = interface.starts_with("wasi:");
-    if !(version == VERSION || of_wasi && version.starts_with("0.2.")) {
-        let has = if of_wasi { "0.2" } else { VERSION };
-        return differences.push(format!("it imports {name}; this host has {interface}@{has}{}", age(version, has)));
+    if version != VERSION {
+        let age = age(version, VERSION);
+        return differences.push(format!("it imports {name}; this host has {interface}@{VERSION}{age}"));
     }
     for Function { name: function, ty } in functions {
         if function.is_empty() {
