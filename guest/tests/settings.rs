@@ -1,9 +1,9 @@
-//! The settings document: its schema, its defaults, what is generated, and what is refused.
+//! The settings document: its schema, its defaults, and what is refused.
 #![allow(missing_docs)]
 
 mod common;
 
-use common::{Bench, ID, settings};
+use common::{Bench, settings};
 use glassbox_tracker::SETTINGS_SCHEMA;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ fn every_key_of_the_schema_is_explained() {
     let schema = schema();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let all = properties(&schema);
-    assert_eq!(all.len(), 7 + 12);
+    assert_eq!(all.len(), 4 + 12);
     for (name, property) in all {
         assert!(property["title"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
         assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
@@ -79,74 +79,9 @@ fn all_switches_default_to_true() {
     }
 }
 
-#[test]
-fn the_default_server_is_the_manifests() {
-    let manifest: toml::Table = toml::from_str(include_str!("../tracker.toml")).unwrap();
-    let server = schema()["properties"]["server"]["default"].clone();
-    assert_eq!(server.as_str(), manifest["capabilities"]["http"]["url"].as_str());
-}
-
-#[test]
-fn nothing_is_generated_before_enabled_is_true() {
-    for document in [json!({}), json!({"enabled": null}), json!({"enabled": false}), json!({"events": {}, "ping": 5})] {
-        let mut bench = Bench::default();
-        assert_eq!(bench.load(&document), "{}", "{document}");
-        assert_eq!(bench.world.random_asked.get(), 0, "{document}");
-    }
-}
-
-#[test]
-fn an_id_and_a_salt_are_generated() {
-    let mut bench = Bench::default();
-    let added = bench.load(&json!({"enabled": true}));
-    let id = "01010101-0101-4101-8101-010101010101";
-    let salt = "02020202-0202-4202-8202-020202020202";
-    assert_eq!(added, json!({"unique_id": id, "file_salt": salt}).to_string());
-    assert_eq!(Bench::default().load(&json!({"enabled": true, "unique_id": id, "file_salt": salt})), "{}");
-}
-
-#[test]
-fn a_generated_salt_is_in_force_at_once() {
-    let mut bench = Bench::default();
-    bench.load(&json!({"enabled": true}));
-    bench.event("PrintStarted", json!({"path": "a.gcode"}));
-    let generated = bench.said();
-    bench.load(&json!({"enabled": true, "file_salt": "02020202-0202-4202-8202-020202020202"}));
-    bench.event("PrintStarted", json!({"path": "a.gcode"}));
-    assert_eq!(bench.said(), generated);
-}
-
-#[test]
-fn keys_that_are_there_are_never_returned() {
-    let first = "01010101-0101-4101-8101-010101010101";
-    for (document, added) in [
-        (settings(json!({})), json!({})),
-        (json!({"enabled": true, "unique_id": ID}), json!({"file_salt": first})),
-        (json!({"enabled": true, "file_salt": "x"}), json!({"unique_id": first})),
-        (settings(json!({"unique_id": "AAAAAAAA-AAAA-4AAA-AAAA-AAAAAAAAAAAA"})), json!({})),
-    ] {
-        assert_eq!(Bench::default().load(&document), added.to_string(), "{document}");
-    }
-}
-
-#[test]
-fn without_random_bytes_nothing_is_generated() {
-    let mut bench = Bench::default();
-    bench.world.random_denied.set(true);
-    for document in [json!({"enabled": true}), json!({"enabled": true, "unique_id": ID})] {
-        let refused = bench.tracker.load(&document.to_string(), &bench.world);
-        assert_eq!(refused, Err("no random bytes".to_string()));
-    }
-    bench.start("1.11.8");
-    assert_eq!((bench.next, bench.said()), (None, vec![]));
-    assert_eq!(bench.load(&settings(json!({}))), "{}");
-}
-
 /// Every key of the document, and values that it must not have.
 fn wrong_types() -> Vec<(String, Value)> {
-    let texts = [("unique_id", json!(5)), ("file_salt", json!(true)), ("server", json!(["https://example.org"]))];
     let mut all = vec![("enabled".to_string(), json!("true")), ("enabled".to_string(), json!(1))];
-    all.extend(texts.map(|(key, value)| (key.to_string(), value)));
     for key in ["ping", "pong"] {
         for value in [json!("900"), json!(-1), json!(1.5), json!(true), json!(31_622_401), json!(1e300)] {
             all.push((key.to_string(), value));
@@ -175,16 +110,7 @@ fn values_of_the_wrong_type_are_refused_by_name() {
 
 #[test]
 fn other_bad_documents_are_refused() {
-    let long = json!({"file_salt": "x".repeat(257)}).to_string();
     for (document, expected) in [
-        (r#"{"unique_id": "x"}"#, "unique_id must be a version 4 UUID; remove the key to have one made"),
-        (r#"{"unique_id": ""}"#, "unique_id must be a version 4 UUID; remove the key to have one made"),
-        (
-            r#"{"unique_id": "11111111-2222-1333-8444-555555555555"}"#,
-            "unique_id must be a version 4 UUID; remove the key to have one made",
-        ),
-        (r#"{"file_salt": ""}"#, "file_salt must have 1 to 256 bytes; remove the key to have one made"),
-        (&long, "file_salt must have 1 to 256 bytes; remove the key to have one made"),
         (r#"{"ping": 31622401}"#, "ping must be a whole number of seconds, 0 to 31622400"),
         (r#"{"pong": "daily"}"#, "pong must be a whole number of seconds, 0 to 31622400"),
         ("[]", "the document must be a JSON object"),
@@ -199,14 +125,14 @@ fn other_bad_documents_are_refused() {
 
 #[test]
 fn a_refused_document_leaves_the_old_settings_in_force() {
-    for bad in ["[]", "{", r#"{"enabled": false, "ping": "x"}"#, r#"{"enabled": true, "pong": 5, "unique_id": 1}"#] {
+    for bad in ["[]", "{", r#"{"enabled": false, "ping": "x"}"#, r#"{"enabled": true, "pong": 5, "events": 1}"#] {
         let mut bench = Bench::with(json!({"ping": 100, "pong": 0, "events": {"slicing": false}}));
         bench.start("1.11.8");
         bench.said();
         bench.tracker.load(bad, &bench.world).unwrap_err();
         bench.event("PrintStarted", json!({"path": "a.gcode"}));
         bench.event("SlicingStarted", json!({}));
-        assert_eq!(bench.said(), ["print_started file=4fe33d255eef641827a8aebb76ac2a2044d66f1e"], "{bad}");
+        assert_eq!(bench.said(), ["print_started file=a.gcode"], "{bad}");
         bench.run_until(250);
         assert_eq!(bench.timeline(), ["100 ping", "200 ping"], "{bad}");
     }
@@ -222,5 +148,5 @@ fn the_longest_interval_is_a_year() {
 #[test]
 fn keys_of_others_are_left_alone() {
     let other = json!({"unheard_of": [1], "events": {"unheard_of": 5}, "server": null, "ping": null});
-    assert_eq!(Bench::default().load(&settings(other)), "{}");
+    Bench::default().load(&settings(other));
 }

@@ -53,7 +53,7 @@ fn events() -> Vec<(&'static str, Value)> {
 /// Everything that is sent on a day on which everything happens.
 fn day(switches: Value) -> Vec<String> {
     let mut bench = Bench::with(json!({"events": switches}));
-    bench.event("environment", json!({"achievements": ["one", "two"]}));
+    bench.event("environment", json!({"achievements": "one,two"}));
     bench.event("octoprint_started", json!({"uptime": 0}));
     bench.tick();
     for (name, payload) in events() {

@@ -2,12 +2,12 @@
 
 use crate::{Sheet, median, nanoseconds};
 use bindings::glassbox::tracker::{clock, hardware, http, throttle};
-use bindings::wasi::random::random;
 use glassbox::home::BUNDLED;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::sources::jsonl;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Instance, Manifest, Plugin, Policy, Sandbox, Settings};
+use glassbox_tests::identify;
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ mod bindings {
 }
 
 const SETTINGS: &str = r#"{"enabled": true, "unique_id": "11111111-2222-4333-8444-555555555555",
-    "file_salt": "11111111-2222-4333-8444-555555555555", "ping": 0, "pong": 0}"#;
+    "ping": 0, "pong": 0}"#;
 /// As the policy hands it on.
 const PAYLOAD: &str = r#"{"path":"some folder/a file with a name.gcode","origin":"local","connector":"serial"}"#;
 
@@ -57,14 +57,6 @@ impl throttle::Host for Nothing {
         None
     }
 }
-impl random::Host for Nothing {
-    fn get_random_bytes(&mut self, length: u64) -> Vec<u8> {
-        vec![7; length as usize]
-    }
-    fn get_random_u64(&mut self) -> u64 {
-        7
-    }
-}
 
 #[derive(Default)]
 struct Native {
@@ -80,9 +72,6 @@ impl glassbox_tracker::Capabilities for Native {
     }
     fn throttled(&self) -> Option<u32> {
         None
-    }
-    fn random(&self) -> Result<[u8; 16], String> {
-        Ok([7; 16])
     }
     /// As over the boundary: whoever queues a request has it to keep.
     fn send(&self, request: glassbox_tracker::Report) {
@@ -137,8 +126,8 @@ fn running() -> RunningPlugin {
             plugin,
             settings,
             veto: None,
+            identify: identify(),
             make_capabilities,
-            save_settings: Box::new(|_| Ok(())),
             save_state: Box::new(|_| ()),
             saved: None,
         },

@@ -7,12 +7,12 @@ use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::record::{Recorder, Sink, sandbox};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Plugin, Settings};
-use glassbox_tests::Folder;
+use glassbox_tests::{Folder, identify};
 use std::hint::black_box;
 use std::sync::Arc;
 
 const SETTINGS: &str = r#"{"enabled": true, "unique_id": "11111111-2222-4333-8444-555555555555",
-    "file_salt": "11111111-2222-4333-8444-555555555555", "ping": 0, "pong": 0}"#;
+    "ping": 0, "pong": 0}"#;
 /// As OctoPrint sends it, with what the policy does not hand on.
 const PAYLOAD: &str = r#"{"name":"a file with a name.gcode","path":"some folder/a file with a name.gcode",
     "origin":"local","size":123456,"owner":"somebody","user":"somebody else"}"#;
@@ -52,8 +52,8 @@ fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> RunningPlugin {
         plugin: plugin.clone(),
         settings: Settings::parse(SETTINGS).unwrap(),
         veto: None,
+        identify: identify(),
         make_capabilities: Box::new(|_: &Arc<Plugin>| Capabilities::deny()),
-        save_settings: Box::new(|_| Ok(())),
         save_state: Box::new(|_| ()),
         saved: None,
     };

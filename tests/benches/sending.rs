@@ -8,7 +8,7 @@ use glassbox_tests::Folder;
 use std::hint::black_box;
 
 const SETTINGS: &str = r#"{"enabled": true, "unique_id": "11111111-2222-4333-8444-555555555555",
-    "file_salt": "66666666-2222-4333-8444-555555555555", "server": null, "ping": 900, "pong": 86400,
+    "server": null, "ping": 900, "pong": 86400,
     "events": {"startup": true, "printjob": true, "commerror": true, "plugin": true, "update": true}}"#;
 
 pub fn measure(sheet: &mut Sheet) {

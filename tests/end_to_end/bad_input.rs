@@ -175,9 +175,9 @@ fn a_plugin_that_does_not_take_its_settings_is_switched_off_until_it_does() {
     host.send(STARTED);
     kinds(&receiver, 3);
     let good = home.settings().to_string();
-    home.write_settings("{\"enabled\": true, \"unique_id\": \"me\"}");
-    let why = "it is switched off until it takes its settings: plugin 'tracking' does not accept its settings: unique_id must be \
-               a version 4 UUID; remove the key to have one made\n";
+    home.write_settings("{\"enabled\": true, \"unique_id\": \"it is me\"}");
+    let why = "it is switched off until it takes its settings: unique_id must be 1 to 64 letters, digits and '-'; \
+               remove it from the settings, and a new one is made\n";
     host.wait_for_log(&format!(" WARN {why}"));
     host.send(PRINT);
     assert_eq!(receiver.wait_for(4, SILENCE).len(), 3);
@@ -185,7 +185,7 @@ fn a_plugin_that_does_not_take_its_settings_is_switched_off_until_it_does() {
     assert!(status.contains(&format!("tracking: nothing is sent: {why}")), "{status}");
 
     // Saying no needs nobody's consent.
-    home.write_settings("{\"enabled\": false, \"unique_id\": \"me\"}");
+    home.write_settings("{\"enabled\": false, \"unique_id\": \"it is me\"}");
     wait_until("the no", || {
         home.run(&["status"]).good().contains("nothing is sent: the setting 'enabled' is not true")
     });

@@ -54,13 +54,14 @@ fn opting_in_and_out_of_a_running_host() {
     let uuid = Regex::new("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$").unwrap();
     let id = text("unique_id");
     assert!(uuid.is_match(id.as_bytes()), "{settings}");
-    assert!(!text("file_salt").is_empty() && text("file_salt") != id, "{settings}");
+    let (salted, salt) = home.identity();
+    assert!(salted == id && Regex::new("^[0-9a-f]{32}$").unwrap().is_match(salt.as_bytes()) && salt != id, "{salt}");
 
     host.send(PRINT);
     assert_eq!(kinds(&receiver, 4)[3], "print_started");
     let requests = receiver.requests();
     assert!(requests.iter().all(|request| request.path.starts_with(&format!("/track/{id}/"))), "{requests:?}");
-    assert!(!format!("{requests:?}").contains(&text("file_salt")));
+    assert!(!format!("{requests:?}").contains(&salt));
 
     home.run(&["opt-out", "tracking"]).good();
     host.wait_for_log(" INFO tracking: nothing is sent: the setting 'enabled' is not true\n");
@@ -72,6 +73,7 @@ fn opting_in_and_out_of_a_running_host() {
     host.send(PRINT);
     assert_eq!(kinds(&receiver, 5)[4], "print_started");
     assert_eq!(home.settings(), settings);
+    assert_eq!(home.identity(), (salted, salt));
 
     host.signal("TERM");
     let log = host.wait(Duration::from_secs(5)).log();

@@ -79,8 +79,8 @@ fn no_id_and_no_salt_but_what_was_blocked_and_why() {
     }
     end(host);
     let text = home.run(&["journal", "--json"]).good();
-    let settings = home.settings();
-    for secret in [secret, settings["unique_id"].as_str().unwrap(), settings["file_salt"].as_str().unwrap()] {
+    let (id, salt) = home.identity();
+    for secret in [secret, &id, &salt] {
         assert!(!text.contains(secret), "{secret}");
     }
     let lines = lines(&home);

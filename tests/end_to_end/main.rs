@@ -19,6 +19,7 @@ mod farm;
 mod faulty;
 mod files;
 mod hostile;
+mod identity;
 mod import;
 mod journal;
 mod journal_command;

@@ -18,7 +18,6 @@ fn all_are_shown_with_title_value_and_default() {
     let expected = [
         "enabled = null",
         "unique_id = null",
-        "file_salt = null",
         "server = \"https://tracking.octoprint.org/track/{id}/{event}/\"",
         "ping = 900",
         "pong = 86400",
@@ -104,7 +103,7 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
     assert_eq!(refused(&["pong=99999999999"]), "pong must be at most 31622400");
     assert_eq!(refused(&["events.printjob=maybe"]), "events.printjob must be boolean");
     assert_eq!(refused(&["server=ftp://example.org"]), "server must be text like ^https?://");
-    assert!(refused(&["unique_id=me"]).starts_with("unique_id must be text like "));
+    assert!(refused(&["unique_id=me and you"]).starts_with("unique_id must be text like "));
     // One that is wrong keeps the good one from being taken.
     assert_eq!(refused(&["pong=60", "ping=often"]), "ping must be integer");
 }
@@ -132,28 +131,27 @@ fn plugins_that_are_not_there_are_errors() {
     assert_eq!(fs::read_dir(home.root().join("settings")).unwrap().count(), 0);
 }
 
-/// The host adds what a tracker asks for while somebody may be writing the file: a half-written file is
+/// The host adds an id while somebody may be writing the file: a half-written file is
 /// theirs, and not a damaged one to be moved away.
 #[test]
 fn an_addition_leaves_a_file_that_is_gone_or_half_written_alone() {
     let home = Home::new();
     let library = glassbox::home::Home::at(home.root());
-    let completed = Settings::parse(r#"{"enabled": true, "unique_id": "minted"}"#).unwrap();
-    let gone = library.complete_settings("tracking", &completed).unwrap_err().to_string();
+    let gone = library.add_id("tracking", "unique_id").unwrap_err().to_string();
     assert!(gone.ends_with("tracking.json is gone") && !home.settings_file().exists(), "{gone}");
     for half in ["", r#"{"enabled": tr"#] {
         home.write_settings(half);
-        let refused = library.complete_settings("tracking", &completed).unwrap_err().to_string();
+        let refused = library.add_id("tracking", "unique_id").unwrap_err().to_string();
         assert!(refused.contains("tracking.json is damaged: "), "{refused}");
         assert_eq!(fs::read_to_string(home.settings_file()).unwrap(), half);
     }
     for enabled in [false, true] {
         let mut expected = json!({"enabled": enabled, "mine": 1});
         home.write_settings(expected.to_string());
-        library.complete_settings("tracking", &completed).unwrap();
+        let now = library.add_id("tracking", "unique_id").unwrap();
         // Only while the file itself says yes.
         if enabled {
-            expected["unique_id"] = "minted".into();
+            expected["unique_id"] = now.get("unique_id").unwrap().clone();
         }
         assert_eq!(home.settings(), expected);
     }

@@ -118,6 +118,17 @@ impl Home {
         serde_json::from_slice(&fs::read(self.settings_file()).unwrap()).unwrap()
     }
 
+    pub fn identity_file(&self) -> PathBuf {
+        self.root().join("state/tracking.identity.json")
+    }
+
+    /// The id and the salt that belong together.
+    pub fn identity(&self) -> (String, String) {
+        let identity: Value = serde_json::from_slice(&fs::read(self.identity_file()).unwrap()).unwrap();
+        let text = |key: &str| identity[key].as_str().unwrap().to_string();
+        (text("id"), text("salt"))
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Program {
         let mut program = program(&[]).arg("--home").arg(self.root());
         program.0.args(arguments);

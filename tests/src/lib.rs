@@ -6,8 +6,10 @@ mod skip;
 
 pub use skip::skip;
 
+use glassbox::home::identity::Identified;
+use glassbox::plugins::running_plugin::Identify;
 use glassbox_audit::conformance::{Corpus, corpus};
-use glassbox_sandbox::capabilities::{Capabilities, Deny, Random};
+use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
@@ -61,7 +63,7 @@ pub fn counter(word: &str) -> Vec<u8> {
 /// The example plugin print-hours, as anybody would build it.
 pub const PRINT_HOURS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/print-hours.wasm"));
 
-/// The id under which everything was recorded.
+/// The id under which everything was recorded, and the salt, too.
 pub const ID: &str = "11111111-2222-4333-8444-555555555555";
 
 /// One engine for all tests of a process.
@@ -99,8 +101,7 @@ pub fn corpora() -> [Corpus; 2] {
 /// When a path leads through something that is not an object.
 #[must_use]
 pub fn settings(changes: &[(&str, Value)]) -> Settings {
-    let document =
-        json!({"enabled": true, "unique_id": ID, "file_salt": ID, "server": "http://127.0.0.1:1/track/{id}/{event}/"});
+    let document = json!({"enabled": true, "unique_id": ID, "server": "http://127.0.0.1:1/track/{id}/{event}/"});
     let mut settings = Settings::parse(&document.to_string()).expect("a good document");
     for (path, value) in changes {
         settings.set(path, value.clone()).expect("a good path");
@@ -120,15 +121,10 @@ pub struct Bench {
     pub throttle: ManualThrottle,
 }
 
-/// Random bytes that are all the same.
-#[derive(Clone, Copy)]
-pub struct Sevens;
-
-impl Random for Sevens {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        buffer.fill(7);
-        true
-    }
+/// Leaves the settings as they are, and gives everybody the salt with which everything was recorded.
+#[must_use]
+pub fn identify() -> Identify {
+    Box::new(|_, settings| Ok(Identified { settings: settings.clone(), salt: ID.into(), renewed: None }))
 }
 
 /// An instance whose requests are recorded, not sent.
@@ -143,7 +139,7 @@ pub fn bench(plugin: &Arc<Plugin>) -> Bench {
         clock: Box::new(clock.clone()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle.clone()),
-        random: Box::new(Logged(Sevens, record.clone())),
+        salt: ID.into(),
     };
     let instance = Instance::new(plugin, capabilities, None).unwrap_or_else(|error| panic!("{error}"));
     Bench { instance, record, clock, throttle }

@@ -7,7 +7,7 @@ use glassbox::system::SystemHardware;
 use glassbox_sandbox::Instance;
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Hardware, Machine};
 use glassbox_sandbox::fake::{Logged, UseLog};
-use glassbox_tests::{Sevens, TRACKING, settings, skip, workspace};
+use glassbox_tests::{TRACKING, settings, skip, workspace};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ fn the_tracker_reports_the_machine() {
         clock: Box::new(Deny),
         hardware: Box::new(SystemHardware::new(root)),
         throttle: Box::new(Deny),
-        random: Box::new(Sevens),
+        salt: String::new(),
     };
     let mut instance = Instance::new(&TRACKING, capabilities, None).unwrap();
     instance.load(&settings(&[])).unwrap().unwrap();

@@ -7,13 +7,13 @@ use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup};
 use glassbox::record::{
     Components, Ending, Recorder, Recording, Redactor, Replay, Sink, compare, header, lines, replay,
 };
-use glassbox::system::{SystemHardware, SystemRandom};
+use glassbox::system::SystemHardware;
 use glassbox_audit::conformance::session::{SessionInput, read_events};
 use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
 use glassbox_sandbox::{Plugin, Settings};
-use glassbox_tests::{Folder, SANDBOX, TRACKING, counter, misfit, workspace};
+use glassbox_tests::{Folder, SANDBOX, TRACKING, counter, identify, misfit, workspace};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -37,14 +37,14 @@ impl Host {
             plugin: plugin.clone(),
             settings: Settings::parse(&settings.to_string()).unwrap(),
             veto: None,
+            identify: identify(),
             make_capabilities: Box::new(move |_| Capabilities {
                 http: Box::new(Logged(Deny, UseLog::default())),
                 clock: Box::new(own.clone()),
                 hardware: Box::new(SystemHardware::new("/")),
                 throttle: Box::new(query.clone()),
-                random: Box::new(SystemRandom),
+                salt: SECRETS[1].into(),
             }),
-            save_settings: Box::new(|_| Ok(())),
             save_state: Box::new(|_| ()),
             saved: None,
         };
@@ -81,7 +81,7 @@ const SECRETS: [&str; 5] =
 
 /// The recorded session of a real OctoPrint, through the bundled tracker.
 fn session(name: &str, scrub: bool) -> (Folder, PathBuf) {
-    let settings = json!({"enabled": true, "unique_id": SECRETS[0], "file_salt": SECRETS[1], "ping": 20, "pong": 60,
+    let settings = json!({"enabled": true, "unique_id": SECRETS[0], "ping": 20, "pong": 60,
         "server": "https://tracker.example.org/{id}/{event}/"});
     let mut host = Host::start(name, &TRACKING, &settings, scrub);
     let file = workspace().join("examples/sessions/octoprint-1.11.8.events.jsonl");

@@ -3,7 +3,8 @@
 #![allow(missing_docs)]
 
 use glassbox::record::{
-    Call, Ending, Header, HostCall, Moment, RecordedCall, Recording, Returned, SentRequest, Start, end, header, lines,
+    Call, Ending, Header, HostCall, Load, Moment, RecordedCall, Recording, Returned, SentRequest, Start, end, header,
+    lines,
 };
 use glassbox_sandbox::capabilities::Machine;
 use glassbox_sandbox::{Method, Request};
@@ -47,10 +48,12 @@ fn call() -> impl Strategy<Value = (Call, Returned)> {
     let done =
         (maybe(any::<u64>()), maybe(text())).prop_map(|(next_tick, message)| Returned::Done { next_tick, message });
     let done = done.boxed();
-    let (loaded, restored) = (prop::result::maybe_ok(text(), text()), prop::result::maybe_ok(Just(()), text()));
+    let (loaded, restored) = (prop::result::maybe_ok(Just(()), text()), prop::result::maybe_ok(Just(()), text()));
     let good = prop_oneof![
         start.prop_map(|call| (call, Returned::Started)),
-        (text(), loaded).prop_map(|(document, returned)| (Call::Load(document), Returned::Loaded(returned))),
+        (text(), text(), loaded).prop_map(|(document, shown, returned)| {
+            (Call::Load(Load { document, shown }), Returned::Loaded(returned))
+        }),
         (text(), any::<u64>(), restored)
             .prop_map(|(state, age, returned)| (Call::Restore { state, age }, Returned::Restored(returned))),
         (text(), text(), done.clone()).prop_map(|(name, payload, returned)| (Call::Event { name, payload }, returned)),
@@ -92,7 +95,6 @@ fn asked() -> impl Strategy<Value = HostCall> {
         any::<u64>().prop_map(HostCall::Now),
         machine().prop_map(|machine| HostCall::Probe(Box::new(machine))),
         any::<Option<u32>>().prop_map(HostCall::Query),
-        any::<Option<Vec<u8>>>().prop_map(HostCall::Random),
         any::<u64>().prop_map(HostCall::Lost),
     ]
 }
@@ -173,8 +175,8 @@ fn what_is_no_recording_is_refused_in_words() {
     assert_eq!(refused(""), "it is empty, or its first line is not complete");
     assert_eq!(refused("{\"event\":\"PrintDone\"}\n"), "line 1: 'n' is missing");
     assert_eq!(refused(&end("full")), "line 1: it is not the first line of a recording");
-    let newer = header(&Header::new(false, false)).replace(":1,", ":2,");
-    let text = "line 1: it is of version 2 of the format, and this program reads version 1";
+    let newer = header(&Header::new(false, false)).replace(":2,", ":3,");
+    let text = "line 1: it is of version 3 of the format, and this program reads version 2: replay it with the glassbox that made it";
     assert_eq!(refused(&newer), text);
     let head = header(&Header::new(false, false));
     let after = |lines: &str| refused(&format!("{head}{lines}\n"));

@@ -5,7 +5,7 @@ use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, St
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
 use glassbox_sandbox::fake::{Logged, ManualClock, UseLog};
 use glassbox_sandbox::{Plugin, Settings};
-use glassbox_tests::{SANDBOX, counter};
+use glassbox_tests::{SANDBOX, counter, identify};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
@@ -34,12 +34,12 @@ impl Host {
             plugin: version(word),
             settings: Settings::parse(r#"{"enabled": true, "id": "4711"}"#).unwrap(),
             veto: None,
+            identify: identify(),
             make_capabilities: Box::new(move |_| Capabilities {
                 http: Box::new(Logged(Deny, UseLog::default())),
                 clock: Box::new(own.clone()),
                 ..Capabilities::deny()
             }),
-            save_settings: Box::new(|_| Ok(())),
             save_state: Box::new(|_| ()),
             saved,
         };

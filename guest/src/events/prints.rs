@@ -35,7 +35,7 @@ pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
     };
     let started = event == "PrintStarted";
     if !started {
-        fields.put_known("elapsed", count(payload.get("time")));
+        fields.put_known("elapsed", count(payload.get("time").filter(|time| time.is_number())));
     }
     if failed {
         put_failure(&mut fields, payload, cx);

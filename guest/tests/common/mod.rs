@@ -22,10 +22,6 @@ pub struct World {
     pub throttle_asked: Cell<u32>,
     /// The answer to the hardware probe.
     pub machine: RefCell<Machine>,
-    /// Whether there are no random bytes.
-    pub random_denied: Cell<bool>,
-    /// How often random bytes were asked for; all sixteen bytes are that number each time.
-    pub random_asked: Cell<u8>,
     /// What was sent, and when.
     pub sent: RefCell<Vec<(u64, Sent)>>,
 }
@@ -51,14 +47,6 @@ impl Capabilities for World {
     fn throttled(&self) -> Option<u32> {
         self.throttle_asked.set(self.throttle_asked.get() + 1);
         self.throttle.get()
-    }
-
-    fn random(&self) -> Result<[u8; 16], String> {
-        if self.random_denied.get() {
-            return Err("no random bytes".into());
-        }
-        self.random_asked.set(self.random_asked.get() + 1);
-        Ok([self.random_asked.get(); 16])
     }
 
     fn send(&self, report: Report) {
@@ -108,9 +96,9 @@ impl Bench {
         self.tick();
     }
 
-    /// Load valid settings. Returns the keys to add to them.
-    pub fn load(&mut self, settings: &Value) -> String {
-        self.tracker.load(&settings.to_string(), &self.world).unwrap()
+    /// Load valid settings.
+    pub fn load(&mut self, settings: &Value) {
+        self.tracker.load(&settings.to_string(), &self.world).unwrap();
     }
 
     pub fn event(&mut self, name: &str, payload: Value) {
@@ -177,7 +165,7 @@ impl Bench {
 
 /// Settings of a user who has opted in, some of them replaced.
 pub fn settings(other: Value) -> Value {
-    let mut settings = json!({"enabled": true, "unique_id": ID, "file_salt": ID});
+    let mut settings = json!({"enabled": true});
     if let Value::Object(other) = other {
         settings.as_object_mut().unwrap().extend(other);
     }

@@ -20,7 +20,7 @@ pub struct Manifest {
 impl Manifest {
     pub fn read() -> Self {
         let manifest: Table = toml::from_str(include_str!("../../tracker.toml")).unwrap();
-        let sees = tables(&manifest["sees"]).into_iter().map(|event| (text(&event, "event"), texts(&event["fields"])));
+        let sees = tables(&manifest["sees"]).into_iter().map(|event| (text(&event, "event"), names(&event["fields"])));
         let says = tables(&manifest["says"]);
         let user_agent = text(manifest["capabilities"].as_table().unwrap(), "user_agent");
         let mut patterns = HashMap::from([(user_agent.clone(), whole(&user_agent))]);
@@ -95,4 +95,11 @@ fn text(table: &Table, key: &str) -> String {
 
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|value| value.as_str().unwrap().into()).collect()
+}
+
+/// The names of fields, which are given as a text or as a table.
+fn names(value: &Value) -> Vec<String> {
+    let name =
+        |field: &Value| field.as_table().map_or_else(|| field.as_str().unwrap().into(), |table| text(table, "name"));
+    value.as_array().unwrap().iter().map(name).collect()
 }

@@ -4,6 +4,7 @@
 use crate::encode::{form, percent_encode};
 use crate::{Consent, Policy, Settings, limits, printable, without_credentials};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// The HTTP method of a request.
@@ -120,7 +121,12 @@ pub fn pass(request: Request, policy: &Policy, settings: &Settings, consent: Con
 /// The URL, and its path as it is [shown](Outgoing::shown).
 fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, String), String> {
     let http = policy.manifest().capabilities.http.as_ref().ok_or("the manifest does not ask for HTTP")?;
-    let own = http.url_setting.as_deref().and_then(|key| settings.get(key)).and_then(|url| url.as_str());
+    // What is there and is no text is not clear: the manifest's own server is not meant.
+    let own = match http.url_setting.as_deref().and_then(|key| Some((key, settings.get(key)?))) {
+        None | Some((_, Value::Null)) => None,
+        Some((_, Value::String(own))) => Some(own.as_str()),
+        Some((key, _)) => return Err(format!("the setting {key} must be text")),
+    };
     let template = own.unwrap_or(&http.url);
     check_template(template)?;
     let id = settings.get(&http.id_setting).and_then(|id| id.as_str()).filter(|id| !id.is_empty());

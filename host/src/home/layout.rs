@@ -104,6 +104,12 @@ impl Home {
         self.state().join(name).with_extension("json")
     }
 
+    /// A plugin's salt, and the id that it belongs to.
+    #[must_use]
+    pub fn identity_file(&self, name: &str) -> PathBuf {
+        self.state().join(name).with_extension("identity.json")
+    }
+
     /// The recording of a plugin's last calls before it failed.
     #[must_use]
     pub fn trap_file(&self, name: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod config;
 pub mod grants;
+pub mod identity;
 pub mod import;
 pub mod instance_journal;
 mod layout;

@@ -2,7 +2,7 @@
 //! others wrote. What a settings document means is in `glassbox_sandbox`.
 
 use super::{Home, repeated_keys};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use glassbox_sandbox::{Settings, SettingsError, limits};
 use glassbox_util::Advised;
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
@@ -158,28 +158,10 @@ impl Home {
         }
         written.map(|()| aside)
     }
-
-    /// Add the keys that a plugin added to its settings, unless the file has them already. This never moves a damaged
-    /// file aside, since nobody asked for that and somebody may just be writing it. It never makes a file either:
-    /// where it was removed, nothing is enabled any more.
-    ///
-    /// # Errors
-    /// When the file is gone, damaged, or cannot be written; then nothing has changed.
-    pub fn complete_settings(&self, name: &str, completed: &Settings) -> Result<()> {
-        let _lock = self.lock_settings(name)?;
-        let file = self.settings_file(name);
-        let before = self.settings_bytes(name);
-        let mut settings = match before.as_deref().map_or_else(Clone::clone, Stored::of) {
-            Stored::Missing => bail!("the settings file {} is gone", file.display()),
-            stored => stored.or_empty(&file)?,
-        };
-        settings.add_absent(&completed.text(), |_| true)?;
-        write_privately_over(&file, &before.unwrap_or_default(), text(&settings)?.as_bytes())
-    }
 }
 
 /// The document as it is written: as large as one that is read may be, and indented if that leaves it small enough.
-fn text(settings: &Settings) -> Result<String> {
+pub(super) fn text(settings: &Settings) -> Result<String> {
     let fits = |text: &String| text.len() <= limits::SETTINGS;
     let indented = Some(settings.text() + "\n").filter(fits);
     let text = indented.or_else(|| Some(settings.to_value().to_string()).filter(fits));

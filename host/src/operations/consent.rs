@@ -4,6 +4,7 @@
 use super::grants::{GrantRequest, must_be_known};
 use super::octoprints::{self, KnownOctoPrint};
 use crate::home::Home;
+use crate::home::identity::has_id;
 use crate::home::settings::Stored;
 use anyhow::{Context, Error, Result};
 use glassbox_sandbox::{Settings, consent};
@@ -61,7 +62,7 @@ impl OptIn {
         self.request.grant()?;
         let (decided, settings) = switch_on(&self.octoprints, &self.name)?;
         let id = self.request.manifest.capabilities.http.as_ref().map(|http| http.id_setting.as_str());
-        let needs_id = id.is_some_and(|id| settings.iter().any(|settings| settings.get(id).is_none()));
+        let needs_id = id.is_some_and(|id| settings.iter().any(|settings| !has_id(settings, id)));
         Ok(OptedIn { decided, veto: consent::process_veto(), needs_id })
     }
 }

@@ -1,16 +1,17 @@
-//! Showing and changing a plugin's settings, checked against the plugin's schema and then by the plugin itself.
+//! Showing and changing a plugin's settings, checked against the plugin's schema and then by the plugin itself. Those
+//! that are the host's (whether it is on, the id, the server), the host describes and checks.
 //! The files are in [`crate::home::settings`], the schema in [`crate::home::settings_schema`].
 
 use super::plugins::load_granted;
 use crate::home::settings_schema::{self, Key};
-use crate::home::{Home, grants};
+use crate::home::{Home, grants, identity};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Instance, Settings, examine};
+use glassbox_sandbox::{Instance, Manifest, Settings, examine};
 use glassbox_util::Advised;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-/// A setting, with what the plugin says about it.
+/// A setting, with what the plugin or the host says about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Its path, for example `events.printjob`.
@@ -60,6 +61,8 @@ pub fn turn_off(home: &Home, plugin: &str, switches: &[&str]) -> Result<()> {
 /// nothing checks each change.
 pub struct SettingsEditor {
     plugin: String,
+    /// The host's settings, by path.
+    own: Vec<(String, Map<String, Value>)>,
     schema: Value,
     instance: Instance,
 }
@@ -73,12 +76,14 @@ impl SettingsEditor {
         let loaded = load_granted(home, plugin)?;
         let mut instance = Instance::new(&loaded, Capabilities::deny(), None)?;
         let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
-        Ok(Self { plugin: plugin.into(), schema, instance })
+        Ok(Self { plugin: plugin.into(), own: own(loaded.policy.manifest()), schema, instance })
     }
 
-    /// All settings that there are, as the plugin's schema has them.
+    /// All settings that there are: the host's, and then those of the plugin's schema.
     pub(super) fn keys(&self) -> Vec<Key<'_>> {
-        settings_schema::keys(&self.schema)
+        let own = self.own.iter().map(|(path, schema)| Key { path: path.clone(), schema });
+        let is_own = |key: &Key<'_>| self.own.iter().any(|(path, _)| *path == key.path);
+        own.chain(settings_schema::keys(&self.schema).into_iter().filter(|key| !is_own(key))).collect()
     }
 
     /// Check that there is such a setting.
@@ -138,14 +143,10 @@ impl SettingsEditor {
         Ok(self.described(&changed))
     }
 
-    /// Have the plugin check a whole document, as if the user had not opted in: nothing may be minted here.
+    /// Have the plugin check what it is shown of a document.
     pub(super) fn must_accept(&mut self, settings: &Settings) -> Result<()> {
-        let mut asked = settings.clone();
-        if asked.enabled() {
-            asked.set("enabled", false.into())?;
-        }
-        match self.instance.load(&asked)? {
-            Ok(_) => Ok(()),
+        match self.instance.load(settings)? {
+            Ok(()) => Ok(()),
             Err(reason) => bail!("the plugin does not accept this: {reason}"),
         }
     }
@@ -163,4 +164,34 @@ impl SettingsEditor {
         };
         self.keys().into_iter().map(describe).collect()
     }
+}
+
+/// The settings that the host itself enforces, and that a plugin need not know of, each with its schema.
+fn own(manifest: &Manifest) -> Vec<(String, Map<String, Value>)> {
+    let http = manifest.capabilities.http.as_ref();
+    let enabled = json!({
+        "title": "Reports",
+        "description": "Nothing is sent unless this is true. null: not decided yet.",
+        "type": ["boolean", "null"],
+        "default": null,
+    });
+    let id = json!({
+        "title": "Id of this installation",
+        "description": "Random, made by the host when reports are first sent; part of the URL of every report.",
+        "type": ["string", "null"],
+        "pattern": format!("^[0-9A-Za-z-]{{1,{}}}$", identity::LONGEST_ID),
+        "default": null,
+    });
+    let server = json!({
+        "title": "Tracking server",
+        "description": "The URL that reports go to: {id} stands for the id of this installation, {event} for the name of the report.",
+        "type": ["string", "null"],
+        "pattern": "^https?://",
+        "maxLength": 2048,
+        "default": http.map_or("", |http| http.url.as_str()),
+    });
+    let id = http.map(|http| (http.id_setting.clone(), id));
+    let server = http.and_then(|http| Some((http.url_setting.clone()?, server)));
+    let all = [("enabled".to_string(), enabled)].into_iter().chain(id).chain(server);
+    all.filter_map(|(path, schema)| Some((path, schema.as_object()?.clone()))).collect()
 }

@@ -103,8 +103,7 @@ impl Loader {
 /// # Errors
 /// When it traps, its settings file cannot be read or is damaged, or it does not accept its settings.
 pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
-    let capabilities = Capabilities { random: Box::new(crate::system::SystemRandom), ..Capabilities::deny() };
-    let mut instance = Instance::new(plugin, capabilities, consent::process_veto())?;
+    let mut instance = Instance::new(plugin, Capabilities::deny(), consent::process_veto())?;
     let settings = home.settings(&plugin.name).or_empty(&home.settings_file(&plugin.name))?;
     if let Err(reason) = instance.load(&settings)? {
         return Err(anyhow::anyhow!(reason).context(format!("plugin '{}' does not accept its settings", plugin.name)));

@@ -38,11 +38,20 @@ pub struct Moment {
 #[allow(missing_docs)] // named as the contract's exports
 pub enum Call {
     Start(Start),
-    Load(String),
+    Load(Load),
     Restore { state: String, age: u64 },
     Event { name: String, payload: String },
     Tick,
     Save,
+}
+
+/// Settings that are loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// The whole document, which the gate applies.
+    pub document: String,
+    /// What the component is shown of it.
+    pub shown: String,
 }
 
 /// The start of a new instance.
@@ -80,8 +89,6 @@ pub enum HostCall {
     Probe(Box<Machine>),
     /// `throttle.query`.
     Query(Option<u32>),
-    /// Random bytes; none if the system had none.
-    Random(Option<Vec<u8>>),
     /// This many more, which were too many to keep.
     Lost(u64),
 }
@@ -104,8 +111,8 @@ pub struct SentRequest {
 pub enum Returned {
     /// The instance has started.
     Started,
-    /// The settings were accepted, with a JSON object of the keys that were added to them; or why not.
-    Loaded(Result<String, String>),
+    /// The settings were accepted, or why not.
+    Loaded(Result<(), String>),
     /// The state was accepted, or why not.
     Restored(Result<(), String>),
     /// An event or a tick was handled.
@@ -138,7 +145,9 @@ impl Call {
     /// The text that it passes; empty if it passes none.
     fn text(&self) -> &str {
         match self {
-            Self::Load(text) | Self::Restore { state: text, .. } | Self::Event { payload: text, .. } => text,
+            Self::Load(Load { shown: text, .. })
+            | Self::Restore { state: text, .. }
+            | Self::Event { payload: text, .. } => text,
             Self::Start(_) | Self::Tick | Self::Save => "",
         }
     }
@@ -150,7 +159,6 @@ impl HostCall {
     pub fn size(&self) -> usize {
         let more = match self {
             Self::Send(sent) => sent.request.fields.iter().map(|(name, value)| 48 + name.len() + value.len()).sum(),
-            Self::Random(Some(bytes)) => bytes.len(),
             Self::Probe(_) => 300,
             _ => 0,
         };
@@ -163,7 +171,12 @@ impl RecordedCall {
     #[must_use]
     pub fn size(&self) -> usize {
         let returned = if let Returned::Saved(text) | Returned::Failed(text) = &self.returned { text.len() } else { 0 };
-        size_of::<Self>() + self.call.text().len() + returned + self.asked.iter().map(HostCall::size).sum::<usize>()
+        let document = if let Call::Load(Load { document, .. }) = &self.call { document.len() } else { 0 };
+        size_of::<Self>()
+            + self.call.text().len()
+            + document
+            + returned
+            + self.asked.iter().map(HostCall::size).sum::<usize>()
     }
 }
 
@@ -190,8 +203,6 @@ impl fmt::Display for HostCall {
             Self::Probe(machine) => write!(f, "hardware.probe = {}", printable(&format!("{machine:?}"), SHOWN)),
             Self::Query(Some(mask)) => write!(f, "throttle.query = {mask:#x}"),
             Self::Query(None) => write!(f, "throttle.query = none"),
-            Self::Random(Some(bytes)) => write!(f, "{} random bytes", bytes.len()),
-            Self::Random(None) => write!(f, "random bytes, of which there were none"),
             Self::Lost(count) => write!(f, "{count} more, which were too many to keep"),
         }
     }
@@ -217,8 +228,7 @@ impl fmt::Display for Returned {
         let shown = |text: &str| printable(text, SHOWN);
         match self {
             Self::Started => write!(f, "it started"),
-            Self::Loaded(Ok(added)) => write!(f, "accepted, added {}", shown(added)),
-            Self::Restored(Ok(())) => write!(f, "accepted"),
+            Self::Loaded(Ok(())) | Self::Restored(Ok(())) => write!(f, "accepted"),
             Self::Loaded(Err(reason)) | Self::Restored(Err(reason)) => write!(f, "not accepted: {}", shown(reason)),
             Self::Done { next_tick, message } => {
                 let tick = next_tick.map_or("no tick".into(), |at| format!("the next tick at {at}"));

@@ -2,14 +2,13 @@
 //! embedded as such if that loses nothing, so that people can read them. Which lines form a call, and how a recording
 //! may end, is checked in [`super::reader`].
 
-use super::crossing::{Call, HostCall, Moment, RecordedCall, Returned, SentRequest, Start, method};
+use super::crossing::{Call, HostCall, Load, Moment, RecordedCall, Returned, SentRequest, Start, method};
 use glassbox_sandbox::Request;
 use glassbox_sandbox::capabilities::Machine;
-use glassbox_util::text::hex;
 use serde_json::{Map, Value, json};
 
-/// The version of the format.
-pub const VERSION: u64 = 1;
+/// The version of the format. In the first one, events were written as OctoPrint sent them.
+pub const VERSION: u64 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +88,10 @@ fn call_value(instance_id: u64, moment: &Moment, call: &Call) -> Value {
             texts.into_iter().for_each(|(key, text)| put(&mut value, key, text.as_deref()));
             put(&mut value, "after", *after);
         }
-        Call::Load(document) => value["document"] = embed(document),
+        Call::Load(Load { document, shown }) => {
+            value["shown"] = embed(shown);
+            value["document"] = embed(document);
+        }
         Call::Restore { state, age } => {
             value["age_ns"] = (*age).into();
             value["state"] = embed(state);
@@ -111,7 +113,6 @@ pub fn asked_value(instance_id: u64, asked: &HostCall) -> Value {
         HostCall::Now(now) => ("clock.now", json!(now)),
         HostCall::Probe(machine) => ("hardware.probe", machine_value(machine)),
         HostCall::Query(mask) => ("throttle.query", json!(mask)),
-        HostCall::Random(bytes) => ("random", json!(bytes.as_deref().map(hex))),
         HostCall::Lost(count) => ("too much to keep", json!(count)),
     };
     json!({"n": instance_id, "asks": what, "answer": answer})
@@ -136,8 +137,7 @@ fn sent_value(instance_id: u64, sent: &SentRequest) -> Value {
 pub fn returned_value(instance_id: u64, returned: &Returned, export: &str) -> Value {
     let mut value = json!({"n": instance_id, "returns": export});
     match returned {
-        Returned::Started | Returned::Restored(Ok(())) => {}
-        Returned::Loaded(Ok(added)) => value["added"] = embed(added),
+        Returned::Started | Returned::Loaded(Ok(())) | Returned::Restored(Ok(())) => {}
         Returned::Loaded(Err(reason)) | Returned::Restored(Err(reason)) => value["refuses"] = reason.as_str().into(),
         Returned::Done { next_tick, message } => {
             put(&mut value, "next_tick", *next_tick);
@@ -166,11 +166,6 @@ fn embed(text: &str) -> Value {
 
 fn unembed(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), Into::into)
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.chars().map(|c| c.to_digit(16)?.try_into().ok()).collect::<Option<Vec<u8>>>()?;
-    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn machine_value(machine: &Machine) -> Value {
@@ -222,7 +217,10 @@ pub fn parse(text: &str) -> Result<RecordLine, String> {
 
 fn read_header(version: &Value, fields: &Fields) -> Result<Header, String> {
     if version.as_u64() != Some(VERSION) {
-        return Err(format!("it is of version {version} of the format, and this program reads version {VERSION}"));
+        return Err(format!(
+            "it is of version {version} of the format, and this program reads version {VERSION}: replay it with the \
+             glassbox that made it"
+        ));
     }
     let trap = fields.text("of")? != "a run";
     Ok(Header { made_by: fields.text("made_by")?, redacted: fields.text("texts")? == "stand-ins", trap })
@@ -237,7 +235,9 @@ fn read_call(fields: &Fields) -> Result<Call, String> {
             veto: fields.optional("veto", Fields::text)?,
             after: fields.optional("after", Fields::number)?,
         }),
-        "settings.load" => Call::Load(fields.embedded("document")?),
+        "settings.load" => {
+            Call::Load(Load { document: fields.embedded("document")?, shown: fields.embedded("shown")? })
+        }
         "handover.restore" => Call::Restore { state: fields.embedded("state")?, age: fields.number("age_ns")? },
         "on-event" => Call::Event { name: fields.text("name")?, payload: fields.embedded("payload")? },
         "on-tick" => Call::Tick,
@@ -255,10 +255,6 @@ fn read_asked(fields: &Fields) -> Result<HostCall, String> {
         "throttle.query" => {
             let number = answer.map(|_| fields.number("answer")).transpose()?;
             HostCall::Query(number.map(u32::try_from).transpose().map_err(|_| "'answer' is not a mask")?)
-        }
-        "random" => {
-            let bytes = |answer: &Value| answer.as_str().and_then(unhex).ok_or("'answer' is not hex");
-            HostCall::Random(answer.map(bytes).transpose()?)
         }
         "too much to keep" => HostCall::Lost(fields.number("answer")?),
         _ => return Err("its 'asks' is not known".into()),
@@ -310,7 +306,7 @@ fn read_back(fields: &Fields) -> Result<Returned, String> {
     let refuses = fields.optional("refuses", Fields::text)?;
     Ok(match (fields.text("returns")?.as_str(), refuses) {
         ("start", None) => Returned::Started,
-        ("settings.load", None) => Returned::Loaded(Ok(fields.embedded("added")?)),
+        ("settings.load", None) => Returned::Loaded(Ok(())),
         ("settings.load", Some(reason)) => Returned::Loaded(Err(reason)),
         ("handover.restore", None) => Returned::Restored(Ok(())),
         ("handover.restore", Some(reason)) => Returned::Restored(Err(reason)),

@@ -1,12 +1,11 @@
 //! An instance whose calls are recorded, if there is a recorder. It is used like an [`Instance`].
 
-use super::crossing::{Call, Moment, RecordedCall, Returned, Start};
+use super::crossing::{Call, Load, Moment, RecordedCall, Returned, Start};
 use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Error, Instance, Outcome, Plugin, RateLimit, Rejected, Settings};
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// An instance, with its recorder if it has one.
@@ -19,6 +18,8 @@ pub struct RecordedInstance {
 struct Recording {
     plugin: Arc<Plugin>,
     recorder: Recorder,
+    /// With what its paths are hashed.
+    salt: String,
     tape: Tape,
     instance_id: u64,
     ring: Ring,
@@ -43,10 +44,16 @@ impl RecordedInstance {
             rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
             return Ok(Self { instance, recording: None });
         };
+        let salt = capabilities.salt.clone();
         let (tape, capabilities) = Tape::tap(capabilities, &plugin.policy);
-        let instance_id = recorder.next_instance_id();
-        let mut recording =
-            Recording { plugin: plugin.clone(), recorder: recorder.clone(), tape, instance_id, ring: Ring::default() };
+        let mut recording = Recording {
+            plugin: plugin.clone(),
+            recorder: recorder.clone(),
+            salt,
+            tape,
+            instance_id: recorder.next_instance_id(),
+            ring: Ring::default(),
+        };
         let moment = recording.moment();
         let start = Start {
             plugin: plugin.name.clone(),
@@ -73,11 +80,13 @@ impl RecordedInstance {
     ///
     /// # Errors
     /// As [`Instance::load`].
-    pub fn load(&mut self, settings: &Settings) -> Result<Result<Settings, Rejected>, Error> {
-        let call = || Call::Load(settings.to_value().to_string());
-        let returned = |loaded: &Result<Settings, Rejected>| {
-            Returned::Loaded(loaded.as_ref().map(|completed| added(settings, completed)).map_err(ToString::to_string))
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<(), Rejected>, Error> {
+        let shown = self.recording.as_ref().map(|recording| recording.plugin.policy.show(settings));
+        let call = || {
+            let document = settings.to_value().to_string();
+            Call::Load(Load { document, shown: shown.unwrap_or_default() })
         };
+        let returned = |loaded: &Result<(), Rejected>| Returned::Loaded(loaded.clone().map_err(|reason| reason.0));
         self.record(call, |instance| instance.load(settings), |loaded| Some(returned(loaded)))
     }
 
@@ -97,9 +106,12 @@ impl RecordedInstance {
     /// # Errors
     /// As [`Instance::dispatch`].
     pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        // In full: what the component does not see is cut off when it is written to the recording.
-        let call = || Call::Event { name: name.into(), payload: payload.into() };
-        self.record(call, |instance| instance.dispatch(name, payload), |outcome| outcome.as_ref().map(done))
+        let recording = self.recording.as_ref();
+        let entered = recording.map(|recording| recording.plugin.policy.enter(name, payload, &recording.salt));
+        // Where nothing enters, nothing crosses the boundary.
+        let Some(Ok(Some(entered))) = entered else { return self.instance.dispatch(name, payload) };
+        let call = || Call::Event { name: name.into(), payload: entered.clone() };
+        self.record(call, |instance| instance.show(name, &entered), |outcome| Some(done(outcome))).map(Some)
     }
 
     /// Like [`Instance::dispatch_tick`].
@@ -152,7 +164,7 @@ impl Recording {
         self.recorder.keep(&self.plugin, &recorded);
         self.ring.push(recorded);
         if trapped {
-            self.recorder.trapped(&self.plugin, &self.ring);
+            self.recorder.trapped(&self.ring);
         }
     }
 }
@@ -165,11 +177,4 @@ pub(super) fn failed(error: &Error) -> Returned {
 /// What an outcome looks like in a recording.
 pub(super) fn done(outcome: &Outcome) -> Returned {
     Returned::Done { next_tick: outcome.next_tick, message: outcome.message.clone() }
-}
-
-/// A JSON object of the keys that were added to settings.
-pub(super) fn added(before: &Settings, after: &Settings) -> String {
-    let (before, after) = (before.to_value(), after.to_value());
-    let new = after.as_object().into_iter().flatten().filter(|(key, value)| before.get(key) != Some(value));
-    Value::Object(new.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>()).to_string()
 }

@@ -1,12 +1,12 @@
 //! Where the calls of a plugin go: into the recording, if there is one; and after a failure, the last of them into a
 //! file beside the plugin's state.
 
-use super::crossing::{Call, RecordedCall};
+use super::crossing::RecordedCall;
 use super::format::{self, Header};
 use super::redact::Redactor;
 use super::ring::Ring;
 use super::sink::Sink;
-use glassbox_sandbox::{Plugin, Policy};
+use glassbox_sandbox::Plugin;
 use glassbox_util::files::{make_folder, write_own};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,20 +60,18 @@ impl Recorder {
     /// Write a call to the recording.
     pub(super) fn keep(&self, plugin: &Arc<Plugin>, recorded: &RecordedCall) {
         let Some(sink) = self.0.sink.as_ref().filter(|sink| sink.takes()) else { return };
-        let Some(cut) = cut(&plugin.policy, recorded) else { return };
-        let cut = match &self.0.redactor {
-            None => cut,
-            Some(redactor) => redactor.lock().unwrap_or_else(PoisonError::into_inner).stand_in(plugin, &cut),
-        };
-        sink.write(&format::lines(&cut));
+        sink.write(&match &self.0.redactor {
+            None => format::lines(recorded),
+            Some(redactor) => {
+                format::lines(&redactor.lock().unwrap_or_else(PoisonError::into_inner).stand_in(plugin, recorded))
+            }
+        });
     }
 
     /// A call failed: write it and the calls before it to the trap file.
-    pub(super) fn trapped(&self, plugin: &Arc<Plugin>, ring: &Ring) {
+    pub(super) fn trapped(&self, ring: &Ring) {
         let mut text = format::header(&Header::new(false, true));
-        for recorded in ring.calls().filter_map(|recorded| cut(&plugin.policy, &recorded)) {
-            text.push_str(&format::lines(&recorded));
-        }
+        ring.calls().for_each(|recorded| text.push_str(&format::lines(&recorded)));
         text.push_str(&format::end("stopped"));
         let file = &self.0.trap_file;
         let folder = file.parent().map_or(Ok(()), make_folder);
@@ -88,13 +86,4 @@ impl Recorder {
             }
         }
     }
-}
-
-/// The call without what the component did not see; none if it did not see the event at all.
-fn cut(policy: &Policy, recorded: &RecordedCall) -> Option<RecordedCall> {
-    let mut recorded = recorded.clone();
-    if let Call::Event { name, payload } = &mut recorded.call {
-        *payload = policy.cut(name, payload).ok()??;
-    }
-    Some(recorded)
 }

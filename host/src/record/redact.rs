@@ -5,12 +5,11 @@
 //! The same text has the same stand-in throughout; it is derived from a counter, not from the text. What stays as it is:
 //! names of events and of keys, numbers, times, texts that the manifest lists, and the length of texts.
 
-use super::crossing::{Call, HostCall, RecordedCall, Returned};
+use super::crossing::{Call, HostCall, Load, RecordedCall, Returned};
 use super::reader::Recording;
 use super::scenario::Scenarios;
-use super::script::generate;
-use glassbox_sandbox::Plugin;
 use glassbox_sandbox::capabilities::Machine;
+use glassbox_sandbox::{Plugin, Settings, digest};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,7 +43,10 @@ impl Redactor {
         match &mut disguised.call {
             Call::Start(start) => start.octoprint = start.octoprint.as_ref().map(|name| self.text(plugin, name)),
             Call::Tick | Call::Save => {}
-            Call::Load(document) => *document = self.settings(plugin, document),
+            Call::Load(Load { document, shown }) => {
+                *document = self.settings(plugin, document);
+                *shown = Settings::parse(document).map(|settings| plugin.policy.show(&settings)).unwrap_or_default();
+            }
             Call::Restore { state, .. } => {
                 let known = self.states.values().find(|(was, _)| was == state).map(|(_, is)| is.clone());
                 *state = known.unwrap_or_else(|| self.json(plugin, state));
@@ -52,11 +54,9 @@ impl Redactor {
             Call::Event { payload, .. } => *payload = self.json(plugin, payload),
         }
         for asked in &mut disguised.asked {
-            match asked {
-                HostCall::Probe(machine) => self.machine(plugin, machine),
-                HostCall::Random(Some(bytes)) => generate(&mut self.generated, bytes),
-                // Other answers hold no texts. What the component sends comes from the run with stand-ins.
-                _ => {}
+            // Other answers hold no texts. What the component sends comes from the run with stand-ins.
+            if let HostCall::Probe(machine) = asked {
+                self.machine(plugin, machine);
             }
         }
         let Some(said) = self.scenarios.perform(plugin, &disguised) else {
@@ -163,12 +163,13 @@ fn shaped(text: &str, generated: &mut u64) -> String {
         if uuid && matches!(at, 14 | 19) {
             return c;
         }
-        let mut random = [0];
-        generate(generated, &mut random);
+        // Two hex digits of a hash: slow, but good enough for a few texts.
+        let random = u8::from_str_radix(&digest(&generated.to_le_bytes())[..2], 16).unwrap_or_default();
+        *generated += 1;
         match c {
-            'a'..='z' => char::from(b'a' + random[0] % letters),
-            'A'..='Z' => char::from(b'A' + random[0] % letters),
-            '0'..='9' => char::from(b'0' + random[0] % 10),
+            'a'..='z' => char::from(b'a' + random % letters),
+            'A'..='Z' => char::from(b'A' + random % letters),
+            '0'..='9' => char::from(b'0' + random % 10),
             c if c.is_ascii() => c,
             _ => 'ä',
         }

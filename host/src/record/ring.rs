@@ -1,7 +1,7 @@
 //! The last calls of one instance, in memory: enough to repeat them from the last known state before them. The memory
 //! is bounded, as hundreds of instances may run.
 
-use super::crossing::{Call, Moment, RecordedCall, Returned, Start};
+use super::crossing::{Call, Load, Moment, RecordedCall, Returned, Start};
 use std::collections::VecDeque;
 
 /// About how many bytes are kept; the last event or tick is kept whatever its size.
@@ -18,7 +18,7 @@ pub struct Ring {
 /// The situation before the first call that is kept, if that is not the start.
 struct Before {
     start: Start,
-    settings: Option<String>,
+    settings: Option<Load>,
     state: Option<String>,
     moment: Moment,
 }
@@ -58,9 +58,7 @@ impl Ring {
                 let Some(before) = &mut self.before else { return };
                 before.moment = moment;
                 match (call, returned) {
-                    (Call::Load(document), Returned::Loaded(Ok(added))) => {
-                        before.settings = Some(completed(&document, &added));
-                    }
+                    (Call::Load(load), Returned::Loaded(Ok(()))) => before.settings = Some(load),
                     (Call::Restore { state, .. }, Returned::Restored(Ok(()))) | (_, Returned::Saved(state)) => {
                         before.state = Some(state);
                     }
@@ -90,7 +88,7 @@ impl Before {
         };
         let start = Start { after: None, ..self.start.clone() };
         let mut calls = vec![recorded(Call::Start(start), Returned::Started)];
-        let load = |document: &String| recorded(Call::Load(document.clone()), Returned::Loaded(Ok("{}".into())));
+        let load = |load: &Load| recorded(Call::Load(load.clone()), Returned::Loaded(Ok(())));
         calls.extend(self.settings.as_ref().map(load));
         let restore = |state: &String| Call::Restore { state: state.clone(), age: 0 };
         calls.extend(self.state.as_ref().map(|state| recorded(restore(state), Returned::Restored(Ok(())))));
@@ -100,13 +98,4 @@ impl Before {
 
 fn begins(recorded: &RecordedCall) -> bool {
     matches!(recorded.call, Call::Event { .. } | Call::Tick)
-}
-
-/// Settings with what was added to them.
-fn completed(document: &str, added: &str) -> String {
-    use serde_json::{Map, Value};
-    let read = |text| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-    let mut settings = read(document);
-    settings.extend(read(added));
-    Value::Object(settings).to_string()
 }

@@ -1,11 +1,12 @@
 //! Instances to which the calls of a recording are made again. The host's answers come from the recording
 //! ([`super::script`]), and what the instances ask is recorded again.
 
-use super::crossing::{Call, HostCall, RecordedCall, Returned, Start};
-use super::recorded_instance::{added, done, failed};
+use super::crossing::{Call, HostCall, Load, RecordedCall, Returned, Start};
+use super::recorded_instance::{done, failed};
 use super::script::Script;
 use super::tape::Tape;
-use glassbox_sandbox::{Instance, Plugin, RateLimit, Settings, consent};
+use glassbox_sandbox::{Instance, Manifest, Plugin, RateLimit, Settings, consent};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub struct Scenarios {
 }
 
 struct Scenario {
+    plugin: Arc<Plugin>,
     /// None once it has failed.
     instance: Option<Instance>,
     rate: RateLimit,
@@ -81,7 +83,7 @@ impl Scenario {
             }
             Err(error) => (None, failed(&error)),
         };
-        (Self { instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, returned)
+        (Self { plugin: plugin.clone(), instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, returned)
     }
 
     fn rate(&self) -> RateLimit {
@@ -94,11 +96,10 @@ impl Scenario {
         };
         let made = match call {
             Call::Start(_) => Ok(None),
-            Call::Load(document) => match Settings::parse(document) {
-                Ok(settings) => instance
-                    .load(&settings)
-                    .map(|loaded| loaded.map(|completed| added(&settings, &completed)).map_err(|reason| reason.0))
-                    .map(|loaded| Some(Returned::Loaded(loaded))),
+            Call::Load(Load { document, .. }) => match Settings::parse(document) {
+                Ok(settings) => {
+                    instance.load(&settings).map(|loaded| Some(Returned::Loaded(loaded.map_err(|reason| reason.0))))
+                }
                 Err(reason) => {
                     let reason = format!("the recorded settings are not valid: {reason}");
                     Ok(Some(Returned::Loaded(Err(reason))))
@@ -107,7 +108,10 @@ impl Scenario {
             Call::Restore { state, age } => instance
                 .restore(state, *age)
                 .map(|restored| Some(Returned::Restored(restored.map_err(|reason| reason.0)))),
-            Call::Event { name, payload } => instance.dispatch(name, payload).map(|outcome| outcome.as_ref().map(done)),
+            Call::Event { name, payload } => match seen(self.plugin.policy.manifest(), name, payload) {
+                Some(seen) => instance.show(name, &seen).map(|outcome| Some(done(&outcome))),
+                None => Ok(None),
+            },
             Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
             Call::Save => instance.save().map(|state| Some(Returned::Saved(state))),
         };
@@ -118,4 +122,30 @@ impl Scenario {
             Some(failed(&error))
         })
     }
+}
+
+/// Of a payload that has entered, what this manifest lists; none if it does not list the event. For the version that was
+/// recorded that is all of it; another one sees no field that is not its own, and in no other form than was recorded.
+fn seen(manifest: &Manifest, event: &str, payload: &str) -> Option<String> {
+    let fields = &manifest.sees.iter().find(|sees| sees.event == event)?.fields;
+    let Ok(Value::Object(mut entered)) = serde_json::from_str(payload) else { return Some(payload.into()) };
+    keep(&mut entered, &fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>());
+    Some(Value::Object(entered).to_string())
+}
+
+fn keep(object: &mut Map<String, Value>, paths: &[&str]) {
+    object.retain(|key, value| {
+        let is_listed = paths.contains(&key.as_str());
+        let rest: Vec<_> = paths
+            .iter()
+            .filter_map(|path| path.split_once('.'))
+            .filter(|(first, _)| first == key)
+            .map(|(_, rest)| rest)
+            .collect();
+        match value {
+            Value::Object(inner) if !is_listed => keep(inner, &rest),
+            _ => {}
+        }
+        is_listed || !rest.is_empty()
+    });
 }

@@ -2,12 +2,11 @@
 //!
 //! Answers are given by kind. As long as the component asks what it asked when it was recorded, it gets them in the
 //! recorded order. One that asks something else gets the next recorded answer of that kind in this call. After the last
-//! one, the clock stands still, hardware, throttling and the send queue's room are as last known, and random bytes come
-//! from a generator that is the same in every replay.
+//! one, the clock stands still, and hardware, throttling and the send queue's room are as last known.
 
 use super::crossing::{HostCall, Moment};
-use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Random, Throttle};
-use glassbox_sandbox::{Outgoing, digest};
+use glassbox_sandbox::Outgoing;
+use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Throttle};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,9 +20,6 @@ struct Answers {
     room: Answer<usize>,
     machine: Answer<Machine>,
     throttle: Answer<Option<u32>>,
-    random: VecDeque<Option<Vec<u8>>>,
-    /// Bytes that came from the generator so far.
-    generated: u64,
 }
 
 /// The next answers, and the last one.
@@ -56,7 +52,6 @@ impl Script {
         answers.room.next.clear();
         answers.machine.next.clear();
         answers.throttle.next.clear();
-        answers.random.clear();
         for asked in asked {
             match asked {
                 HostCall::Now(now) => answers.clock.next.push_back(*now),
@@ -66,7 +61,6 @@ impl Script {
                 }
                 HostCall::Probe(machine) => answers.machine.next.push_back((**machine).clone()),
                 HostCall::Query(mask) => answers.throttle.next.push_back(*mask),
-                HostCall::Random(bytes) => answers.random.push_back(bytes.clone()),
                 HostCall::Lost(_) => {}
             }
         }
@@ -87,7 +81,8 @@ impl Script {
             clock: Box::new(self.clone()),
             hardware: Box::new(self.clone()),
             throttle: Box::new(self.clone()),
-            random: Box::new(self.clone()),
+            // What is shown has entered already, when it was recorded.
+            salt: String::new(),
         }
     }
 }
@@ -114,27 +109,5 @@ impl Hardware for Script {
 impl Throttle for Script {
     fn query(&self) -> Option<u32> {
         self.answers().throttle.give().flatten()
-    }
-}
-
-impl Random for Script {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        let mut answers = self.answers();
-        match answers.random.pop_front() {
-            Some(None) => return false,
-            Some(Some(bytes)) if bytes.len() == buffer.len() => buffer.copy_from_slice(&bytes),
-            _ => generate(&mut answers.generated, buffer),
-        }
-        true
-    }
-}
-
-/// Fill a buffer with bytes that are the same in every replay. `counter` counts bytes that were generated.
-pub(super) fn generate(counter: &mut u64, buffer: &mut [u8]) {
-    for byte in buffer {
-        // Two hex digits of a hash: slow, but good enough for a few ids.
-        let hash = digest(&counter.to_le_bytes());
-        *byte = u8::from_str_radix(&hash[..2], 16).unwrap_or_default();
-        *counter += 1;
     }
 }

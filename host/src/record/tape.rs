@@ -2,7 +2,7 @@
 //! order. What is done with that is up to [`super::recorded_instance`] and [`super::scenario`].
 
 use super::crossing::{HostCall, SentRequest};
-use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Random, Throttle};
+use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Throttle};
 use glassbox_sandbox::{Blocked, Outgoing, Policy, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,14 +26,14 @@ impl Tape {
     /// Tap the capabilities of an instance. The policy says which of the machine's fields it is told.
     #[must_use]
     pub fn tap(capabilities: Capabilities, policy: &Arc<Policy>) -> (Self, Capabilities) {
-        let Capabilities { http, clock, hardware, throttle, random } = capabilities;
+        let Capabilities { http, clock, hardware, throttle, salt } = capabilities;
         let tape = Self(Arc::new(Mutex::new(TapeState { clock, asked: Vec::new(), size: 0, lost: 0, sending: None })));
         let tapped = Capabilities {
             http: Box::new(Tap(http, tape.clone())),
             clock: Box::new(tape.clone()),
             hardware: Box::new(HardwareTap(Tap(hardware, tape.clone()), policy.clone())),
             throttle: Box::new(Tap(throttle, tape.clone())),
-            random: Box::new(Tap(random, tape.clone())),
+            salt,
         };
         (tape, tapped)
     }
@@ -130,13 +130,5 @@ impl Throttle for Tap<dyn Throttle> {
         let mask = self.0.query();
         self.1.state().push(HostCall::Query(mask));
         mask
-    }
-}
-
-impl Random for Tap<dyn Random> {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        let filled = self.0.fill(buffer);
-        self.1.state().push(HostCall::Random(filled.then(|| buffer.to_vec())));
-        filled
     }
 }

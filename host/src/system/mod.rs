@@ -1,6 +1,6 @@
-//! This machine, as trackers may see it: time, random bytes, hardware, and the Raspberry Pi's throttle state; each
-//! capability is one file. And what the host itself needs of it: the wall clock, running a program, and acting as
-//! the owner of a folder.
+//! This machine, as trackers may see it: time, hardware, and the Raspberry Pi's throttle state; each capability is one
+//! file. And what the host itself needs of it: the wall clock, random bytes, running a program, and acting as the owner
+//! of a folder.
 //!
 //! Sending requests is not here, nor is deciding what a tracker may ask for or is told: the answers here are complete,
 //! and the sandbox leaves out what the manifest does not list. For an OctoPrint on another machine the host gives
@@ -19,6 +19,6 @@ mod wall_clock;
 
 pub use clock::MonotonicClock;
 pub use hardware::SystemHardware;
-pub use random::SystemRandom;
+pub use random::random_bytes;
 pub use throttle::VcGenCmd;
 pub use wall_clock::Now;

@@ -1,27 +1,25 @@
-//! Random bytes for trackers, from the operating system. There is no generator of our own, and no seed.
+//! Random bytes from the operating system, fit for secrets. There is no generator of our own, and no seed.
 
-use glassbox_sandbox::capabilities::Random;
+use anyhow::{Result, anyhow};
 
-/// The operating system's source of random bytes, fit for secrets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemRandom;
-
-impl Random for SystemRandom {
-    fn fill(&mut self, buffer: &mut [u8]) -> bool {
-        getrandom::fill(buffer).is_ok()
-    }
+/// Random bytes.
+///
+/// # Errors
+/// When the system has none.
+pub fn random_bytes() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system has no random bytes: {error}"))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::random_bytes;
 
     #[test]
-    fn fills_differently_each_time() {
-        let (mut one, mut other) = ([0; 32], [0; 32]);
-        assert!(SystemRandom.fill(&mut one) && SystemRandom.fill(&mut other));
-        assert_ne!(one, [0; 32]);
+    fn differ_each_time() {
+        let (one, other) = (random_bytes().unwrap(), random_bytes().unwrap());
+        assert_ne!(one, [0; 16]);
         assert_ne!(one, other);
-        assert!(SystemRandom.fill(&mut []));
     }
 }

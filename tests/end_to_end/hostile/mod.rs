@@ -182,7 +182,7 @@ fn run(name: &str) {
     let case = Case::read(name);
     let receiver = receiver();
     let home = Home::new();
-    let settings = json!({"enabled": true, "server": receiver.url(), "unique_id": TRACKING_ID, "file_salt": "s"});
+    let settings = json!({"enabled": true, "server": receiver.url(), "unique_id": TRACKING_ID});
     home.write_settings(settings.to_string());
     home.grant();
     place::place(&case, &home);

@@ -9,6 +9,7 @@ mod server;
 use crate::octoprint::follow;
 use crate::support::{Home, LONG, Process, SILENCE, names, receiver};
 use compare::{Comparison, Why, compare};
+use glassbox::home::identity;
 use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_tests::skip;
@@ -35,8 +36,10 @@ impl Both {
     fn start(program: &str) -> Self {
         let (theirs, ours) = (receiver(), receiver());
         let home = Home::opted_in(&ours.url());
-        let settings = json!({"enabled": true, "server": ours.url(), "unique_id": ID, "file_salt": ID, "ping": 1});
+        let settings = json!({"enabled": true, "server": ours.url(), "unique_id": ID, "ping": 1});
         home.write_settings(settings.to_string());
+        // As OctoPrint does, so that hashes can be compared.
+        identity::keep(&glassbox::home::Home::at(home.root()), "tracking", ID, ID).unwrap();
         let octoprint = OctoPrint::set_up(program, &home, &theirs);
         let mut both = Self { octoprint, home, host: None, theirs, ours };
         both.start_host();

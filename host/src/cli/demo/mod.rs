@@ -6,11 +6,10 @@ mod player;
 
 use anyhow::{Context, Result, bail};
 use glassbox::delivery::send_queue::SendQueue;
+use glassbox::home::identity::Identified;
 use glassbox::home::instance_journal::InstanceJournal;
 use glassbox::home::{BUNDLED_NAME, Home};
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
-use glassbox::plugins::worker::save_settings;
-use glassbox::system::SystemRandom;
 use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_audit::conformance::session::{self, CausedRequest, EVENTS, KindComparison};
@@ -120,10 +119,9 @@ fn server_setting(plugin: &Plugin) -> Result<&str> {
 
 /// Opt in, with the settings with which the session was recorded.
 fn opt_in(settings: &mut Settings, server_setting: &str, server: &str) -> Result<()> {
-    let changes: [(&str, Value); 6] = [
+    let changes: [(&str, Value); 5] = [
         ("enabled", true.into()),
         ("unique_id", RECORDED_ID.into()),
-        ("file_salt", RECORDED_ID.into()),
         (server_setting, server.into()),
         ("ping", json!(20)),
         ("pong", json!(60)),
@@ -141,12 +139,16 @@ fn start(plugin: Arc<Plugin>, home: &Home, player: &Player, send_queue: &SendQue
         // The session's own events describe its machine.
         hardware: Box::new(Deny),
         throttle: Box::new(throttle.clone()),
-        random: Box::new(SystemRandom),
+        salt: String::new(),
     });
-    let (save_settings, save_state) = (save_settings(home, BUNDLED_NAME), Box::new(|_: &str| ()));
+    // The salt with which the session was recorded.
+    let identify = Box::new(|_: &Arc<Plugin>, settings: &Settings| {
+        Ok(Identified { settings: settings.clone(), salt: RECORDED_ID.into(), renewed: None })
+    });
+    let save_state = Box::new(|_: &str| ());
     // No veto: CI and the like forbid reports that leave the machine, and these go to our own receiver.
     let veto = None;
-    let setup = Setup { plugin, settings, veto, make_capabilities, save_settings, save_state, saved: None };
+    let setup = Setup { plugin, settings, veto, identify, make_capabilities, save_state, saved: None };
     RunningPlugin::start(setup, 0)
 }
 

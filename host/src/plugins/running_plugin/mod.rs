@@ -4,6 +4,7 @@
 
 mod rollback;
 
+use crate::home::identity::Identified;
 use crate::record::{RecordedInstance, Recorder};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, RateLimit, Settings};
@@ -15,10 +16,11 @@ const PROBATION: u32 = 20;
 /// The shortest time between two ticks, in nanoseconds; a tracker counts in seconds.
 const SHORTEST_TICK: u64 = 100_000_000;
 
-/// Stores settings to which a plugin has added keys. Called before the plugin can use them.
-pub type SaveSettings = Box<dyn FnMut(&Settings) -> anyhow::Result<()> + Send>;
+/// Finds out who the installation is, for a new instance of this plugin with these settings: adds the id to them, and
+/// gives the salt.
+pub type Identify = Box<dyn FnMut(&Arc<Plugin>, &Settings) -> anyhow::Result<Identified> + Send>;
 
-/// Makes the capabilities of a new instance of this plugin.
+/// Makes the capabilities of a new instance of this plugin; the salt is added to them.
 pub type MakeCapabilities = Box<dyn FnMut(&Arc<Plugin>) -> Capabilities + Send>;
 
 /// Stores a state. Called before the requests that belong to it are sent, so that after a crash none is sent twice.
@@ -32,10 +34,10 @@ pub struct Setup {
     pub settings: Settings,
     /// The environment variable that forbids sending; none if there is none.
     pub veto: Option<&'static str>,
+    /// Gives each of its instances an identity.
+    pub identify: Identify,
     /// Makes the capabilities of each of its instances.
     pub make_capabilities: MakeCapabilities,
-    /// Stores its settings.
-    pub save_settings: SaveSettings,
     /// Stores its state.
     pub save_state: SaveState,
     /// The state that an earlier run of the host saved, and its age in nanoseconds.
@@ -48,8 +50,8 @@ pub struct RunningPlugin {
     /// None during the pause after a failure, and in quarantine.
     instance: Option<RecordedInstance>,
     recorder: Option<Recorder>,
+    identify: Identify,
     make_capabilities: MakeCapabilities,
-    save_settings: SaveSettings,
     save_state: SaveState,
     veto: Option<&'static str>,
     settings: Settings,
@@ -130,7 +132,7 @@ impl RunningPlugin {
     /// Start a plugin.
     ///
     /// # Errors
-    /// When it traps, does not accept its settings, or keys that it adds to them cannot be stored.
+    /// When it traps, does not accept its settings, or has no identity.
     pub fn start(setup: Setup, now: u64) -> anyhow::Result<Self> {
         Self::start_recorded(setup, now, None)
     }
@@ -140,13 +142,13 @@ impl RunningPlugin {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_recorded(setup: Setup, now: u64, recorder: Option<Recorder>) -> anyhow::Result<Self> {
-        let Setup { plugin, settings, veto, make_capabilities, save_settings, save_state, saved } = setup;
+        let Setup { plugin, settings, veto, identify, make_capabilities, save_state, saved } = setup;
         let mut running = Self {
             plugin,
             instance: None,
             recorder,
+            identify,
             make_capabilities,
-            save_settings,
             save_state,
             veto,
             settings,
@@ -223,28 +225,31 @@ impl RunningPlugin {
         step
     }
 
-    /// Apply settings that the user changed. A plugin in quarantine is started again.
+    /// Apply settings that the user changed: a new instance continues from the last saved state, so that nothing is left
+    /// of what was hashed for another id. A plugin in quarantine is started again.
     ///
     /// # Errors
-    /// When the plugin does not accept them, or keys that it adds to them cannot be stored. Then it is switched off, as it
-    /// must not go on with what the user has changed; it still hears events.
+    /// When the plugin does not accept them, or has no identity. Then it is switched off, as it must not go on with what
+    /// the user has changed; it still hears events.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
-        self.settings = settings.clone();
+        let old = self.instance.take();
+        let was_stopped = old.is_none();
+        self.rate = old.map(|instance| instance.rate()).or(self.rate);
         self.next_tick = Some(now);
-        let changed = match &mut self.instance {
-            Some(instance) => load(instance, &settings, &self.plugin.name, &mut self.save_settings)
-                .map(|completed| self.settings = completed),
-            None => self.instantiate(&settings, now).map(|(instance, _)| {
+        match self.instantiate(&settings, now) {
+            Ok((instance, _)) => {
                 self.instance = Some(instance);
-                self.forget_failures();
-            }),
-        };
-        if changed.is_err() {
-            self.rate = self.instance.take().map(|instance| instance.rate()).or(self.rate);
-            (self.settings, self.resumes) = (Settings::default(), None);
-            self.instance = self.instantiate(&Settings::default(), now).ok().map(|(instance, _)| instance);
+                if was_stopped {
+                    self.forget_failures();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                (self.settings, self.resumes) = (Settings::default(), None);
+                self.instance = self.instantiate(&Settings::default(), now).ok().map(|(instance, _)| instance);
+                Err(error)
+            }
         }
-        changed
     }
 
     /// Whether it has no instance, and none is planned: it is in quarantine, or does not even take to be switched off.
@@ -291,10 +296,15 @@ impl RunningPlugin {
     /// A new instance, and whether it accepted the saved state.
     fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(RecordedInstance, bool)> {
         let mut restored = true;
-        let capabilities = (self.make_capabilities)(&self.plugin);
+        let Identified { settings, salt, .. } = (self.identify)(&self.plugin, settings)?;
+        let capabilities = Capabilities { salt, ..(self.make_capabilities)(&self.plugin) };
         let mut instance =
             RecordedInstance::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
-        let completed = load(&mut instance, settings, &self.plugin.name, &mut self.save_settings)?;
+        if let Err(reason) = instance.load(&settings)? {
+            // In two parts, as the component's own words may hold anything and do not belong everywhere.
+            let what = format!("plugin '{}' does not accept its settings", self.plugin.name);
+            return Err(anyhow::anyhow!(reason).context(what));
+        }
         if let Some(state) = &self.state {
             let age = now.saturating_sub(state.at).saturating_add(state.age);
             if let Err(reason) = instance.restore(&state.text, age)? {
@@ -302,7 +312,7 @@ impl RunningPlugin {
                 restored = false;
             }
         }
-        self.settings = completed;
+        self.settings = settings;
         Ok((instance, restored))
     }
 
@@ -351,24 +361,4 @@ impl RunningPlugin {
         step.saved = true;
         step
     }
-}
-
-/// Load settings, and store what the plugin adds to them before it can use that.
-fn load(
-    instance: &mut RecordedInstance,
-    settings: &Settings,
-    name: &str,
-    save_settings: &mut SaveSettings,
-) -> anyhow::Result<Settings> {
-    let completed = match instance.load(settings)? {
-        Ok(completed) => completed,
-        // In two parts, as the component's own words may hold anything and do not belong everywhere.
-        Err(reason) => {
-            return Err(anyhow::anyhow!(reason).context(format!("plugin '{name}' does not accept its settings")));
-        }
-    };
-    if completed != *settings {
-        save_settings(&completed)?;
-    }
-    Ok(completed)
 }

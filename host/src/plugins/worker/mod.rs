@@ -18,8 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use thread::WorkerThread;
 
-pub use setup::save_settings;
-
 /// The stack of a plugin's thread, in bytes: four times what the component may use of it. It takes no memory before
 /// it is used, as long as it is too small for the system to use huge pages.
 const STACK: usize = 4 * limits::STACK;

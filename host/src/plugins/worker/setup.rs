@@ -1,16 +1,17 @@
-//! What a worker gives its plugin at the start: capabilities, and where its settings and its state are stored.
+//! What a worker gives its plugin at the start: an identity, capabilities, and where its state is stored.
 
 use crate::delivery::{MayLeave, SendQueue};
-use crate::home::Home;
+use crate::home::identity::identify as identify_in;
 use crate::home::instance_journal::InstanceJournal;
 use crate::home::state;
 use crate::plugins::context::OctoPrint;
-use crate::plugins::running_plugin::{MakeCapabilities, SaveSettings, SaveState};
+use crate::plugins::running_plugin::{Identify, MakeCapabilities, SaveState};
 use crate::plugins::worker::LookAgain;
 use crate::sending::Permission;
-use crate::system::{MonotonicClock, Now, SystemRandom};
+use crate::system::{MonotonicClock, Now};
+use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Plugin, Settings};
+use glassbox_sandbox::{Plugin, Settings, consent};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,15 +40,24 @@ pub(super) fn make_capabilities(
             clock: Box::new(clock),
             hardware: locality.hardware(),
             throttle: locality.throttle(&vcgencmd),
-            random: Box::new(SystemRandom),
+            salt: String::new(),
         }
     })
 }
 
-/// Stores the keys that a plugin adds to its settings file; what else is in the file stays as it is.
-pub fn save_settings(home: &Home, name: &str) -> SaveSettings {
-    let (home, name) = (home.clone(), name.to_string());
-    Box::new(move |completed: &Settings| home.complete_settings(&name, completed))
+/// Gives a plugin's instances their identity, and writes into the journal when there is a new salt.
+pub(super) fn identify(octoprint: &Arc<OctoPrint>, name: &str, journal: &InstanceJournal) -> Identify {
+    let (octoprint, name, journal) = (octoprint.clone(), name.to_string(), journal.clone());
+    Box::new(move |plugin: &Arc<Plugin>, settings: &Settings| {
+        let http = plugin.policy.manifest().capabilities.http.as_ref();
+        let id_setting = http.map(|http| http.id_setting.as_str());
+        let identified = identify_in(&octoprint.home, &name, settings, id_setting, consent::process_veto())?;
+        if let Some(reason) = &identified.renewed {
+            tracing::info!(plugin = octoprint.label(&name), "{reason}");
+            journal.lifecycle(What::Loaded, &plugin.digest, Some(reason.clone()));
+        }
+        Ok(identified)
+    })
 }
 
 /// Stores a plugin's state, for its next start.

@@ -2,7 +2,7 @@
 //! stores its state, and tells the log, the journal and the supervisor what happened. How a plugin is run and rolled
 //! back is in [`crate::plugins::running_plugin`].
 
-use super::setup::{make_capabilities, save_settings, save_state};
+use super::setup::{identify, make_capabilities, save_state};
 use crate::delivery::send_queue::{SendQueue, Tally};
 use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
@@ -116,8 +116,8 @@ impl WorkerThread {
         let setup = Setup {
             settings: (*settings).clone(),
             veto: consent::process_veto(),
+            identify: identify(&octoprint, &name, &journal),
             make_capabilities: make_capabilities(&octoprint, (&send_queue, &permission, &look_again), &journal, clock),
-            save_settings: save_settings(home, &name),
             save_state: save_state(&octoprint, &name, &server_run),
             saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
             plugin: plugin.clone(),

@@ -1,0 +1,159 @@
+//! Id and salt of a running host: paths leave only as hashes with a salt that the host keeps, which belongs to the id.
+//! What is made when is in `tests/tests/identity.rs`.
+
+use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, SILENCE, START, STARTED, kinds, receiver, wait_until};
+use glassbox_audit::conformance::receiver::Receiver;
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+
+const ID: &str = "8a4b1f0e-6c1d-4f7a-9d53-3b8e0c6f2a11";
+
+/// What `sha1sum` says of the print's path and this salt.
+fn hash(salt: &str) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-c", "printf %s \"$1\" | sha1sum", "sh"]).arg(format!("a.gcode{salt}"));
+    String::from_utf8(command.output().unwrap().stdout).unwrap()[..40].into()
+}
+
+fn start(home: &Home) -> Process {
+    let mut host = home.start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    host
+}
+
+fn stop(host: Process) -> String {
+    host.signal("TERM");
+    host.wait(LONG).log()
+}
+
+/// The hash in the last report, which is that of a print, and the id in its URL.
+fn printed(receiver: &Receiver, count: usize) -> (String, String) {
+    let requests = receiver.wait_for(count, LONG);
+    assert_eq!(requests.len(), count);
+    let last = requests.last().unwrap();
+    assert_eq!(last.kind(), "print_started");
+    (last.path.split('/').nth(2).unwrap().into(), last.value("file").unwrap())
+}
+
+/// The reasons of the journal's entries of this kind that speak of a new salt.
+fn new_salts(home: &Home) -> Vec<String> {
+    let lines = home.run(&["journal", "--json"]).good();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = lines.filter(|line| line["what"] == "loaded");
+    lines.filter_map(|line| Some(line["reason"].as_str().filter(|reason| reason.contains("salt"))?.into())).collect()
+}
+
+fn has_id(home: &Home, id: &str) {
+    let mut settings = home.settings();
+    settings["unique_id"] = id.into();
+    home.write_settings(settings.to_string());
+}
+
+#[test]
+fn a_path_is_hashed_with_the_salt_of_the_id_over_restarts_and_other_ids() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut host = start(&home);
+    assert_eq!(kinds(&receiver, 3), START);
+    let (id, salt) = home.identity();
+    assert_eq!(home.settings()["unique_id"], id.as_str());
+    host.send(PRINT);
+    assert_eq!(printed(&receiver, 4), (id.clone(), hash(&salt)));
+    stop(host);
+    assert_eq!(kinds(&receiver, 5)[4], "shutdown");
+
+    let mut host = start(&home);
+    assert_eq!(kinds(&receiver, 8)[5..], START);
+    host.send(PRINT);
+    assert_eq!(printed(&receiver, 9), (id.clone(), hash(&salt)));
+    assert_eq!(home.identity(), (id.clone(), salt.clone()));
+    assert_eq!(new_salts(&home), [""; 0]);
+
+    // Another id while it runs: whatever is shown from then on is hashed for that one.
+    has_id(&home, ID);
+    wait_until("the other salt", || home.identity().0 == ID);
+    host.wait_for_log("a new salt was made: the id is another one");
+    wait_until("a report", || {
+        host.send(PRINT);
+        receiver.wait_for(10, SILENCE).len() >= 10
+    });
+    let last = receiver.requests().pop().unwrap();
+    let (_, other) = home.identity();
+    assert_ne!(other, salt);
+    assert_eq!(last.value("file").unwrap(), hash(&other));
+    assert!(last.path.contains(ID), "{}", last.path);
+    let reports = receiver.requests();
+    assert!(
+        reports.iter().all(|report| report.path.contains(ID) == (report.value("file") == Some(hash(&other)))
+            || report.kind() != "print_started"),
+        "a hash that belongs to another id"
+    );
+    assert_eq!(reports.iter().filter(|report| START.contains(&report.kind())).count(), 6, "it carries on");
+    assert_eq!(new_salts(&home).len(), 1);
+    let all = format!("{reports:?}");
+    assert!(!all.contains(&salt) && !all.contains(&other));
+    stop(host);
+}
+
+#[test]
+fn an_id_that_is_imported_brings_a_salt() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut host = start(&home);
+    assert_eq!(kinds(&receiver, 3), START);
+    let (_, salt) = home.identity();
+    let theirs = home.0.write("config.yaml", format!("plugins:\n  tracking:\n    unique_id: {ID}\n"));
+    home.run(&["import", theirs.to_str().unwrap(), "--force"]).good();
+    host.wait_for_log("a new salt was made: the id is another one");
+    host.send(PRINT);
+    let (id, other) = home.identity();
+    assert_eq!(printed(&receiver, 4), (ID.into(), hash(&other)));
+    assert!(id == ID && salt != other);
+    stop(host);
+}
+
+#[test]
+fn an_upgrade_is_told_once() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut settings = home.settings();
+    settings
+        .as_object_mut()
+        .unwrap()
+        .extend([("unique_id".into(), ID.into()), ("file_salt".into(), "old salt".into())]);
+    home.write_settings(settings.to_string());
+    for count in [1, 2] {
+        let mut host = start(&home);
+        host.send(PRINT);
+        assert_eq!(kinds(&receiver, 5 * count - 1).last().unwrap(), "print_started");
+        stop(host);
+        let told = new_salts(&home);
+        assert!(told.len() == 1 && told[0].contains("as before it was a component that made it"), "{told:?}");
+        let file = receiver.requests().iter().rev().find_map(|report| report.value("file")).unwrap();
+        assert_eq!(file, hash(&home.identity().1));
+    }
+    assert_eq!(home.settings(), settings);
+}
+
+#[test]
+fn nothing_is_sent_while_the_salt_cannot_be_kept() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    fs::create_dir_all(home.identity_file().join("in the way")).unwrap();
+    let mut host = home.command(&["run", "--events", "-", "-v"]).start();
+    host.wait_for_log("tracking.identity.json");
+    for line in [ENVIRONMENT, STARTED, PRINT] {
+        host.send(line);
+    }
+    assert!(receiver.wait_for(1, SILENCE).is_empty());
+    let status = home.run(&["status"]).good();
+    assert!(status.contains("\ntracking: nothing is sent: ") && status.contains("tracking.identity.json"), "{status}");
+    stop(host);
+    fs::remove_dir_all(home.identity_file()).unwrap();
+    let mut host = start(&home);
+    host.send(PRINT);
+    assert_eq!(printed(&receiver, 4).1, hash(&home.identity().1));
+    stop(host);
+}
