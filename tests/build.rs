@@ -1,4 +1,4 @@
-//! Builds the example plugins for the tests: those that count or misbehave, and print-hours.
+//! Builds the example plugins for the tests: those that count, misbehave or ask for too much, and print-hours.
 
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     for path in ["wit", "Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", workspace.join(path).display());
     }
-    for name in ["counter", "leaky", "misfit", "print-hours"] {
+    for name in ["counter", "leaky", "misfit", "outsider", "print-hours"] {
         let folder = workspace.join("examples").join(name);
         println!("cargo:rerun-if-changed={}", folder.display());
         let manifest = folder.join(name).with_extension("toml");

@@ -1,9 +1,10 @@
-//! The bundled component against the contract in `wit/`: what it imports, exports and weighs.
+//! The bundled component against the contract in `wit/`: what it imports, exports and weighs. And one that asks for
+//! more than the contract has.
 #![allow(missing_docs)]
 
 use glassbox::home::BUNDLED;
 use glassbox_sandbox::inspect;
-use glassbox_tests::{TRACKING, workspace};
+use glassbox_tests::{SANDBOX, TRACKING, workspace};
 use std::collections::BTreeSet;
 
 /// Names of the world's imports and exports, read from the WIT file.
@@ -14,7 +15,7 @@ fn world() -> (BTreeSet<String>, BTreeSet<String>) {
     let full = |name: &str| match name {
         "on-event" | "on-tick" => name.to_string(),
         other if other.contains('/') => other.to_string(),
-        interface => format!("glassbox:tracker/{interface}@1.0.0"),
+        interface => format!("glassbox:tracker/{interface}@2.0.0"),
     };
     let names = |keyword: &str| -> BTreeSet<String> {
         let items = world.lines().filter_map(|line| line.trim().strip_prefix(keyword));
@@ -24,13 +25,24 @@ fn world() -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 #[test]
-fn the_tracker_imports_the_five_interfaces_and_nothing_else() {
+fn the_tracker_imports_the_four_interfaces_and_nothing_else() {
     let found = inspect("tracking", BUNDLED).unwrap();
     let (imports, exports) = world();
-    assert_eq!(imports.len(), 5);
+    assert_eq!(imports.len(), 4);
     assert_eq!(found.imports.into_iter().collect::<BTreeSet<_>>(), imports);
     assert_eq!(found.exports.into_iter().collect::<BTreeSet<_>>(), exports);
     assert_eq!(found.differences, [""; 0]);
+}
+
+#[test]
+fn who_asks_for_random_bytes_is_refused() {
+    let outsider = include_bytes!(concat!(env!("OUT_DIR"), "/outsider.wasm"));
+    let found = inspect("outsider", outsider).unwrap();
+    let [difference] = found.differences.as_slice() else { panic!("{:?}", found.differences) };
+    assert!(difference.starts_with("it imports wasi:random/random@0.2."), "{difference}");
+    assert!(difference.ends_with(", which no tracker may use"), "{difference}");
+    let refused = SANDBOX.prepare("outsider", outsider).err().unwrap();
+    assert_eq!(refused.reasons, [difference.as_str()]);
 }
 
 #[test]
