@@ -69,7 +69,9 @@ impl Border {
     }
 }
 
-fn enter(how: Enters, value: &Value, salt: &str) -> Option<Value> {
+/// A value in the form in which it enters; none if it cannot be made into that.
+#[must_use]
+pub fn enter(how: Enters, value: &Value, salt: &str) -> Option<Value> {
     Some(match how {
         // Without a salt the hash of a guessed path could be compared.
         Enters::SaltedSha1 if salt.is_empty() => return None,
@@ -78,6 +80,7 @@ fn enter(how: Enters, value: &Value, salt: &str) -> Option<Value> {
         Enters::WholeSeconds => whole_seconds(value.as_f64()?)?.into(),
         Enters::NamesAndVersions => names_and_versions(value.as_array()?).into(),
         Enters::Words => words(value.as_array()?).into(),
+        Enters::ErrorText if value.is_number() && !has_serial(&value.to_string()) => value.clone(),
         Enters::ErrorText => error_text(value.as_str()?).into(),
     })
 }
@@ -381,6 +384,9 @@ mod tests {
         ] {
             assert_eq!(entered(Enters::ErrorText, &json!(text)), expected, "{text}");
         }
-        assert_eq!(entered(Enters::ErrorText, &json!({"a": 1})), Value::Null);
+        assert_eq!(entered(Enters::ErrorText, &json!(1e-7)), 1e-7);
+        for other in [json!({"a": 1}), json!(123_456_789_012_u64), json!(true)] {
+            assert_eq!(entered(Enters::ErrorText, &other), Value::Null, "{other}");
+        }
     }
 }

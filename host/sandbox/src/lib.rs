@@ -82,6 +82,7 @@ mod policy;
 mod rate_limit;
 mod settings;
 
+pub use border::enter;
 pub use check::inspect;
 pub use consent::Consent;
 pub use digest::digest;

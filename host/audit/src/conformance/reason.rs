@@ -3,6 +3,8 @@
 
 use super::case::Case;
 use super::recorded_request::{RecordedRequest, decode};
+use glassbox_sandbox::enter;
+use glassbox_sandbox::manifest::Enters;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -41,6 +43,10 @@ pub enum Reason {
     ErrorFiredTwice,
     /// OctoPrint 2.1's tracker fails when the connection is lost in a print.
     LostConnection,
+    /// Of a port only its kind is said.
+    PortKind,
+    /// Of an error's text, no path, address or number of a machine is said.
+    ErrorText,
     /// OctoPrint from 1.12 on forgets to cancel the timer of a connection that is gone.
     OrphanedTimer,
 }
@@ -83,9 +89,11 @@ impl Reason {
             Self::SlicerBug => "OctoPrint 1.11 always says 'unknown'; here the slicer is named",
             Self::ThrottleQueryBroken => "a broken throttle query counts as none",
             Self::LifecycleComesAsEvents => "start and end of the server come as events of their own",
-            Self::IdIsMinted => "an id that is not a version 4 UUID is refused; OctoPrint replaces it",
+            Self::IdIsMinted => "an id that is not a version 4 UUID is the user's, and stays; OctoPrint replaces it",
             Self::ErrorFiredTwice => "OctoPrint 2.1 fires one error twice; here it is reported once",
             Self::OrphanedTimer => "OctoPrint reports a connection once more, on a timer that it did not cancel",
+            Self::PortKind => "of a port only its kind is said; OctoPrint sends its name",
+            Self::ErrorText => "paths, addresses and numbers of machines are taken out of an error's text",
             Self::LostConnection => "OctoPrint 2.1 reports nothing when the connection is lost in a print",
         }
     }
@@ -121,12 +129,15 @@ impl Reason {
             }
             Self::LifecycleComesAsEvents => matches!(case.last_event(), "Startup" | "Shutdown") && ours.is_empty(),
             Self::IdIsMinted => {
-                // Refused, or minted by us where there was none.
-                !case.settings.get("unique_id").and_then(Value::as_str).is_some_and(is_uuid)
-                    && ours.iter().all(|our| our.path.split('/').any(is_uuid))
+                // Minted by us where there was none; otherwise that of the user.
+                let own = case.settings.get("unique_id").and_then(Value::as_str);
+                !own.is_some_and(is_uuid)
+                    && ours.iter().all(|our| our.path.split('/').any(|part| is_uuid(part) || own == Some(&*decode(part))))
             }
             // These are about sequences of events: see [`super::session`].
             Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
+            Self::PortKind => entered("printer_port", Enters::PortKind, theirs, ours),
+            Self::ErrorText => entered("commerror_text", Enters::ErrorText, theirs, ours),
         }
     }
 
@@ -227,6 +238,19 @@ fn sources(field: &str) -> &'static [&'static str] {
         "to_version" => &["to_version"],
         _ => &[],
     }
+}
+
+/// Whether ours are theirs, with this field in the form in which it enters the box.
+fn entered(field: &str, how: Enters, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
+    pairwise(theirs, ours, |their, our| {
+        let form = |(name, value): (&str, &str)| {
+            let entered = || enter(how, &decode(value).into(), "")?.as_str().map(Into::into);
+            let value = if name == field { entered().unwrap_or_default() } else { decode(value) };
+            (name.to_string(), value)
+        };
+        let ours: Vec<_> = our.fields().into_iter().map(|(name, value)| (name.to_string(), decode(value))).collect();
+        same_but_fields(their, our) && their.fields().into_iter().map(form).collect::<Vec<_>>() == ours
+    })
 }
 
 fn same_but_fields(their: &RecordedRequest, our: &RecordedRequest) -> bool {
