@@ -142,17 +142,29 @@ fn nothing_is_sent_while_the_salt_cannot_be_kept() {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
     fs::create_dir_all(home.identity_file().join("in the way")).unwrap();
-    let mut host = home.command(&["run", "--events", "-", "-v"]).start();
-    host.wait_for_log("tracking.identity.json");
-    for line in [ENVIRONMENT, STARTED, PRINT] {
-        host.send(line);
-    }
+    let why = "its salt cannot be kept, so nothing is sent: writing ";
+    let out =
+        home.command(&["run", "--events", "-"]).run_with(format!("{ENVIRONMENT}\n{STARTED}\n{PRINT}\n").as_bytes());
+    assert!(out.status == Some(2) && out.err.contains(why), "{}", out.err);
+
+    let yes = home.settings();
+    home.write_settings("{}");
+    let mut host = start(&home);
+    home.write_settings(yes.to_string());
+    host.wait_for_log(why);
+    host.send(PRINT);
     assert!(receiver.wait_for(1, SILENCE).is_empty());
     let status = home.run(&["status"]).good();
-    assert!(status.contains("\ntracking: nothing is sent: ") && status.contains("tracking.identity.json"), "{status}");
-    stop(host);
+    assert!(
+        status.contains(&format!("\ntracking: nothing is sent: it is switched off until it takes its settings: {why}")),
+        "{status}"
+    );
+    let log = host.log();
+    assert!(!log.contains(home.settings()["unique_id"].as_str().unwrap()), "{log}");
+
     fs::remove_dir_all(home.identity_file()).unwrap();
-    let mut host = start(&home);
+    home.write_settings(home.settings().to_string());
+    assert_eq!(kinds(&receiver, 3), START);
     host.send(PRINT);
     assert_eq!(printed(&receiver, 4).1, hash(&home.identity().1));
     stop(host);

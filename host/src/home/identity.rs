@@ -5,7 +5,7 @@
 use super::settings::{Stored, text};
 use super::{Home, make_folder};
 use crate::system::random_bytes;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use glassbox_sandbox::{Consent, Settings};
 use glassbox_util::Advised;
 use glassbox_util::files::{open_own_with, write_own_with_sync, write_privately_over};
@@ -108,7 +108,7 @@ fn salt(home: &Home, name: &str, id: &str, id_is_new: bool) -> Result<(String, O
         }
     };
     let salt = hex(&random_bytes()?);
-    keep(home, name, id, &salt)?;
+    keep(home, name, id, &salt).context("its salt cannot be kept, so nothing is sent")?;
     let renewed =
         why.map(|why: String| format!("a new salt was made: {why}; hashes of paths differ from earlier ones"));
     Ok((salt, renewed))

@@ -132,7 +132,9 @@ impl Reason {
                 // Minted by us where there was none; otherwise that of the user.
                 let own = case.settings.get("unique_id").and_then(Value::as_str);
                 !own.is_some_and(is_uuid)
-                    && ours.iter().all(|our| our.path.split('/').any(|part| is_uuid(part) || own == Some(&*decode(part))))
+                    && ours
+                        .iter()
+                        .all(|our| our.path.split('/').any(|part| is_uuid(part) || own == Some(&*decode(part))))
             }
             // These are about sequences of events: see [`super::session`].
             Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
