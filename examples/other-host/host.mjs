@@ -1,4 +1,4 @@
-// A host for trackers: transpiles a component to JavaScript and core WebAssembly, and runs it with the five
+// A host for trackers: transpiles a component to JavaScript and core WebAssembly, and runs it with the four
 // imports of the contract and nothing else.
 
 import { createHash } from 'node:crypto';
@@ -6,10 +6,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { transpileBytes } from '@bytecodealliance/jco-transpile';
 import * as json from './json.mjs';
-import { addAbsent, cut, gate, readManifest } from './policy.mjs';
+import { enter } from './border.mjs';
+import { gate, readManifest, shown } from './policy.mjs';
 
-const WORLD = ['glassbox:tracker/clock', 'glassbox:tracker/hardware', 'glassbox:tracker/http',
-  'glassbox:tracker/throttle', 'wasi:random/random'];
+const WORLD = ['glassbox:tracker/clock', 'glassbox:tracker/hardware', 'glassbox:tracker/http', 'glassbox:tracker/throttle'];
 
 /** More than one call may send is a message in how much it sends. */
 const REQUESTS_PER_CALL = 32;
@@ -36,9 +36,9 @@ export async function prepare(bytes) {
   return { digest, imports, manifest: readManifest(bytes), start: (given) => instantiate((name) => modules.get(name), given) };
 }
 
-/** One running tracker. `machine`: now(), probe(), query(), random(length); `env`: variables that may say no. */
+/** One running tracker. `machine`: now(), probe(), query(), and the salt; `env`: variables that may say no. */
 export class Tracker {
-  #manifest; #env; #exports;
+  #manifest; #env; #exports; #salt;
   #settings = {};
   #sent = null;
   #dead = false;
@@ -48,6 +48,7 @@ export class Tracker {
   constructor({ manifest, start }, machine, env) {
     this.#manifest = manifest;
     this.#env = env;
+    this.#salt = machine.salt;
     const { hardware, throttle } = manifest.capabilities;
     const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
     const known = () => {
@@ -59,21 +60,20 @@ export class Tracker {
       'glassbox:tracker/clock': { now: () => machine.now() },
       'glassbox:tracker/hardware': { probe: known },
       'glassbox:tracker/throttle': { query: () => (throttle ? machine.query() : undefined) },
-      'wasi:random/random': { getRandomBytes: (length) => machine.random(Number(length)) },
     });
   }
 
   /** Load the settings; false if the tracker does not accept them. */
   load(settings) {
-    const asked = this.#call(() => this.#exports.settings.load(json.text(settings)));
-    if (asked.error !== undefined) return false;
-    this.#settings = addAbsent(this.#manifest, settings, json.parse(asked.value));
+    const answer = this.#call(() => this.#exports.settings.load(json.text(shown(this.#manifest, settings))));
+    if (answer.error !== undefined) return false;
+    this.#settings = settings;
     return true;
   }
 
   /** Hand over an event; returns the requests that it caused, as they would leave. */
   onEvent(name, payload) {
-    const seen = cut(this.#manifest, name, payload);
+    const seen = enter(this.#manifest, name, payload, this.#salt);
     if (seen === undefined) return [];
     this.#sent = [];
     try {

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { report, run } from './conformance.mjs';
 import { prepare } from './host.mjs';
 import * as json from './json.mjs';
-import { addAbsent, cut, gate } from './policy.mjs';
+import { enter } from './border.mjs';
+import { gate, shown } from './policy.mjs';
 
 const plugin = await prepare(readFileSync(process.env.TRACKER));
 const { manifest } = plugin;
@@ -53,19 +54,25 @@ test('nothing leaves against the will of the user', () => {
   ]) assert.match(gate(manifest, settings, env, asked({})).refused, /opted in|there is no id|is off/);
 });
 
-test('settings that are the user\'s stay so', () => {
-  const wanted = { unique_id: 'another', server: 'https://evil.example/', events: {}, ping: 1 };
-  assert.deepEqual(addAbsent(manifest, yes, wanted), { ...yes, ping: 1 });
-  assert.deepEqual(addAbsent(manifest, {}, wanted), {});
-  assert.throws(() => addAbsent(manifest, { enabled: true }, { unique_id: 'a/b' }));
+test('a tracker is shown only what the manifest lists of the settings', () => {
+  assert.deepEqual(shown(manifest, { ...yes, server: 'https://example.org/', ping: 1, owner: 'me' }), { enabled: true, ping: 1 });
 });
 
-test('payloads are cut down, and numbers keep their text', () => {
-  const payload = json.parse('{"path":"a","user":"u","time":1.0,"origin":{"x":[1]},"__proto__":{"path":2}}');
-  assert.equal(json.text(cut(manifest, 'PrintDone', payload)), '{"path":"a","time":1.0,"origin":null}');
-  const nested = json.parse('{"os":{"id":"linux","user":"u"},"third_party_plugins":[{"key":"k","name":"n"}]}');
-  assert.equal(json.text(cut(manifest, 'environment', nested)), '{"os":{"id":"linux"},"third_party_plugins":[{"key":"k"}]}');
-  assert.equal(cut(manifest, 'UserLoggedIn', payload), undefined);
+test('payloads enter as the manifest says, and numbers keep their text', () => {
+  const entered = (event, payload) => json.text(enter(manifest, event, json.parse(payload), 'salt') ?? null);
+  const print = '{"path":"a","user":"u","time":1.5,"origin":{"x":[1]},"__proto__":{"path":2}}';
+  assert.match(entered('PrintDone', print), /^\{"path":"[0-9a-f]{40}","time":1,"origin":null\}$/);
+  const environment = '{"os":{"id":"linux","user":"u","bits":64.0},"third_party_plugins":[{"key":"K","name":"n"}],"achievements":["One",7]}';
+  assert.equal(entered('environment', environment),
+    '{"os":{"id":"linux","bits":64.0},"third_party_plugins":"k:?","achievements":"one"}');
+  for (const [port, kind] of [['/dev/ttyUSB0', '/dev/ttyUSB0'], ['/dev/serial/by-id/usb-1', '/dev/serial/by-id'],
+    ['socket://10.0.0.1', 'network'], ['/dev/annas_printer', 'other']]) {
+    assert.equal(entered('Connected', `{"port":"${port}"}`), `{"port":"${kind}"}`);
+  }
+  for (const [said, kept] of [['I/O error', 'I/O error'], ["at '/home/anna/my part.gcode' (2)", 'at … (2)'], ['192.168.1.5:80 refused', '… refused']]) {
+    assert.equal(entered('Error', JSON.stringify({ error: said })), JSON.stringify({ error: kept }));
+  }
+  assert.equal(enter(manifest, 'UserLoggedIn', {}, 'salt'), undefined);
   const odd = '{"a\\"1":[-1.50e+3,18446744073709551615,"1","\\\\",true,null,{}],"1":"n"}';
   assert.equal(json.text(json.parse(odd)), '{"1":"n","a\\"1":[-1.50e+3,18446744073709551615,"1","\\\\",true,null,{}]}');
 });
@@ -73,7 +80,7 @@ test('payloads are cut down, and numbers keep their text', () => {
 test('a component that imports more is not started', async () => {
   // The tracker, with another name for an interface that it uses.
   const bytes = readFileSync(process.env.TRACKER, 'latin1');
-  const renamed = bytes.replaceAll('glassbox:tracker/hardware@1.0.0', 'wasi:environment/hardware@1.0.0');
+  const renamed = bytes.replaceAll('glassbox:tracker/hardware@2.0.0', 'wasi:environment/hardware@2.0.0');
   assert.notEqual(renamed, bytes);
   await assert.rejects(prepare(Buffer.from(renamed, 'latin1')), /more than the contract has: wasi:environment\/hardware/);
 });

@@ -1,4 +1,5 @@
-// The manifest, enforced: what of an event reaches the tracker, and what of a request may leave.
+// The manifest, enforced: what of the settings is shown, and what of a request may leave. (What of an event enters is in
+// border.mjs.)
 
 import { parse as parseToml } from 'smol-toml';
 import { at, isObject } from './json.mjs';
@@ -30,43 +31,21 @@ export function readManifest(component) {
   throw new Error('the component has no manifest');
 }
 
-/** The payload cut down to the fields that are listed; undefined if the event is not listed at all. */
-export function cut(manifest, event, payload) {
-  const seen = manifest.sees.find((sees) => sees.event === event);
-  if (!seen) return undefined;
-  return isObject(payload) ? cutObject(payload, seen.fields.map((path) => path.split('.'))) : null;
+/** What a tracker is shown of the settings. */
+export function shown(manifest, settings) {
+  const keys = manifest.settings?.shows ?? [];
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => keys.includes(key)));
 }
 
-function cutObject(object, paths) {
-  const kept = Object.entries(object).map(([key, value]) => {
-    const rest = paths.filter((path) => path[0] === key).map((path) => path.slice(1));
-    return rest.length && [key, pass(value, rest.filter((path) => path.length))];
-  });
-  return Object.fromEntries(kept.filter(Boolean));
-}
-
-/** Below a listed field only plain values and lists of them pass; the rest is null, "not known". */
-function pass(value, paths) {
-  const plain = (inner) => !isObject(inner) && !Array.isArray(inner);
-  if (Array.isArray(value)) {
-    if (!paths.length) return value.every(plain) ? value : null;
-    return value.every(isObject) ? value.map((inner) => cutObject(inner, paths)) : null;
+/** Whether a switch is on: it is true, or nothing is set there. Anything else is not clear, and so a no. */
+function isOn(settings, path) {
+  let value = settings;
+  for (const key of path.split('.')) {
+    if (value === undefined || value === null) return true;
+    if (!isObject(value)) return false;
+    value = Object.hasOwn(value, key) ? value[key] : undefined;
   }
-  if (isObject(value)) return paths.length ? cutObject(value, paths) : null;
-  return paths.length ? null : value;
-}
-
-/** What it asks to have added to the settings, without what is the user's alone. */
-export function addAbsent(manifest, settings, asked) {
-  if (settings.enabled !== true) return settings;
-  const { url_setting: server, id_setting: idSetting } = manifest.capabilities.http;
-  const switches = manifest.says.flatMap((says) => [says, ...says.fields]).map((rule) => rule.switch);
-  const reserved = ['enabled', server, ...switches].filter(Boolean).map((path) => path.split('.')[0]);
-  const absent = Object.entries(asked).filter(([key]) => !reserved.includes(key) && (settings[key] ?? null) === null);
-  const completed = { ...settings, ...Object.fromEntries(absent) };
-  const id = at(completed, idSetting);
-  if (id !== at(settings, idSetting) && !/^[A-Za-z0-9-]{1,64}$/.test(id)) throw new Error('the id that it made is none');
-  return completed;
+  return value === undefined || value === null || value === true;
 }
 
 /** The request as it leaves, built here from checked parts; or why it does not. */
@@ -77,7 +56,7 @@ export function gate(manifest, settings, env, request) {
   const wrong = says ? check(manifest, says, request) : 'the manifest does not declare it';
   if (wrong) return refused(wrong, true);
   const sent = says.fields.filter((field) => request.fields.some(([name]) => name === field.name));
-  const off = [says, ...sent].find((rule) => rule.switch && at(settings, rule.switch) === false);
+  const off = [says, ...sent].find((rule) => rule.switch && !isOn(settings, rule.switch));
   if (off) return refused(`the setting ${off.switch} is off`);
   const http = manifest.capabilities.http;
   const id = at(settings, http.id_setting);

@@ -73,7 +73,7 @@ fn its_manifest_lists_every_event_and_request() {
     for sees in &manifest.sees {
         for field in ["owner", "user", "name", "username", "remoteAddress", "size"] {
             let firmware = sees.event == "FirmwareData" && field == "name";
-            assert!(firmware || !sees.fields.iter().any(|seen| seen == field), "{} sees {field}", sees.event);
+            assert!(firmware || !sees.fields.iter().any(|seen| seen.name == field), "{} sees {field}", sees.event);
         }
     }
 }

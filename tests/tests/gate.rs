@@ -3,21 +3,21 @@
 
 use glassbox_audit::audit;
 use glassbox_audit::conformance::corpus;
-use glassbox_sandbox::{Manifest, Outcome, Settings};
+use glassbox_sandbox::{Manifest, Outcome};
 use glassbox_tests::{Bench, Folder, MISFIT, MISFIT_PLUGIN, SANDBOX, bench, settings};
 use serde_json::json;
 use std::path::Path;
 
 const EVENT: (&str, &str) = ("PrintStarted", r#"{"path": "a secret.gcode", "owner": "me"}"#);
 
-fn act(act: &str) -> (Bench, Settings) {
+fn act(act: &str) -> Bench {
     let mut bench = bench(&MISFIT_PLUGIN);
-    let settings = bench.instance.load(&settings(&[("act", json!(act))])).unwrap().unwrap();
-    (bench, settings)
+    bench.instance.load(&settings(&[("act", json!(act)), ("note", json!("a secret.gcode"))])).unwrap().unwrap();
+    bench
 }
 
 fn do_it(name: &str) -> Outcome {
-    act(name).0.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap()
+    act(name).instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap()
 }
 
 #[test]
@@ -46,6 +46,7 @@ fn what_is_not_declared_is_blocked_for_the_right_reason() {
         ("undeclared", "the manifest does not declare this request"),
         ("post", "its method must be GET"),
         ("user-agent", "its user agent does not match the manifest"),
+        ("setting-in-user-agent", "its user agent does not match the manifest"),
         ("escape", "the manifest does not declare this request"),
     ] {
         let outcome = do_it(act);
@@ -77,29 +78,32 @@ fn an_audit_catches_one_field_more_than_is_declared() {
 }
 
 #[test]
-fn a_component_cannot_change_settings_that_exist() {
-    let mut bench = bench(&MISFIT_PLUGIN);
-    let before = settings(&[("act", json!("meddle")), ("events.hello", json!(false))]);
-    let after = bench.instance.load(&before).unwrap().unwrap();
-    let mut expected = before.clone();
-    expected.set("added", json!(1)).unwrap();
-    assert_eq!(after, expected);
-    // And what it sends goes by the user's document: this switch is off.
-    let outcome = bench.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap();
-    assert_eq!(outcome.sent, []);
-    assert_eq!(outcome.blocked[0].reason, "the setting events.hello is off");
+fn what_is_sent_goes_by_the_users_document_whatever_the_component_was_shown() {
+    for (change, reason) in [
+        (("events.hello", json!(false)), "the setting events.hello is off"),
+        (("enabled", json!(null)), "nobody has opted in yet"),
+        (("enabled", json!(false)), "the setting 'enabled' is not true"),
+        (("enabled", json!("true")), "the setting 'enabled' is not true"),
+        (("enabled", json!(1)), "the setting 'enabled' is not true"),
+    ] {
+        let mut bench = bench(&MISFIT_PLUGIN);
+        bench.instance.load(&settings(&[("act", json!("well")), change.clone()])).unwrap().unwrap();
+        let outcome = bench.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap();
+        assert_eq!(outcome.sent, [], "{change:?}");
+        assert!(!outcome.blocked[0].undeclared, "{change:?}");
+        assert_eq!(outcome.blocked[0].reason, reason, "{change:?}");
+    }
 }
 
 #[test]
-fn a_component_cannot_enable_itself_and_is_given_nothing_before_it_is_enabled() {
-    for enabled in [json!(null), json!(false), json!("true"), json!(1)] {
-        let mut bench = bench(&MISFIT_PLUGIN);
-        let before = settings(&[("act", json!("meddle")), ("enabled", enabled), ("unique_id", json!(null))]);
-        assert_eq!(bench.instance.load(&before).unwrap().unwrap(), before);
-        let outcome = bench.instance.on_event(EVENT.0, EVENT.1).unwrap().unwrap();
-        assert_eq!(outcome.sent, []);
-        assert!(!outcome.blocked[0].undeclared);
-    }
+fn of_the_settings_a_component_is_shown_what_its_manifest_lists() {
+    let document = settings(&[("act", json!("well")), ("note", json!("mine")), ("other", json!("not listed"))]);
+    let shown: serde_json::Value = serde_json::from_str(&MISFIT_PLUGIN.policy.show(&document)).unwrap();
+    assert_eq!(shown, json!({"act": "well", "note": "mine"}));
+    // What it then says is what it was shown.
+    let mut bench = bench(&MISFIT_PLUGIN);
+    let refused = bench.instance.load(&settings(&[("act", json!("tell-in-load"))])).unwrap().unwrap_err();
+    assert_eq!(refused.0.trim(), "it knows");
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn only_events_and_ticks_may_send() {
     let mut in_load = bench(&MISFIT_PLUGIN);
     let refused = in_load.instance.load(&settings(&[("act", json!("send-in-load"))])).unwrap().unwrap_err();
     assert_eq!(refused.0, r#"Err("forbidden")"#);
-    let mut in_save = act("send-in-save").0;
+    let mut in_save = act("send-in-save");
     assert_eq!(in_save.instance.save().unwrap(), r#""Err(\"forbidden\")""#);
     assert_eq!(in_load.record.take_requests(), []);
     assert_eq!(in_save.record.take_requests(), []);
@@ -115,7 +119,7 @@ fn only_events_and_ticks_may_send() {
 
 #[test]
 fn a_call_is_a_transaction_and_a_trap_discards_what_it_sent() {
-    let mut bench = act("panic-after-sending").0;
+    let mut bench = act("panic-after-sending");
     let error = bench.instance.on_event(EVENT.0, EVENT.1).unwrap_err();
     assert_eq!(error.reasons, ["on-event: it panicked"]);
     assert_eq!(bench.record.take_requests(), []);
@@ -141,13 +145,13 @@ fn limits_end_a_call() {
 }
 
 fn do_it_badly(name: &str) -> glassbox_sandbox::Error {
-    act(name).0.instance.on_event(EVENT.0, EVENT.1).unwrap_err()
+    act(name).instance.on_event(EVENT.0, EVENT.1).unwrap_err()
 }
 
 #[test]
 fn payloads_are_cut_down_before_the_sandbox() {
     let policy = &MISFIT_PLUGIN.policy;
-    let cut = |payload: &str| policy.cut("PrintStarted", payload).map(Option::unwrap);
+    let cut = |payload: &str| policy.enter("PrintStarted", payload, "").map(Option::unwrap);
     assert_eq!(cut(EVENT.1).unwrap(), r#"{"path":"a secret.gcode"}"#);
     for nothing in ["null", "3", "\"path\"", "[{\"path\": 1}]", "true"] {
         assert_eq!(cut(nothing).unwrap(), "null");
@@ -155,8 +159,8 @@ fn payloads_are_cut_down_before_the_sandbox() {
     assert_eq!(cut("{}").unwrap(), "{}");
     assert_eq!(cut(r#"{"path": {"deep": "secret"}}"#).unwrap(), r#"{"path":null}"#);
     assert_eq!(cut(r#"{"path": [{"deep": "secret"}]}"#).unwrap(), r#"{"path":null}"#);
-    assert_eq!(cut(r#"{"path": ["a", 1]}"#).unwrap(), r#"{"path":["a",1]}"#);
-    assert_eq!(policy.cut("PrintDone", EVENT.1).unwrap(), None);
+    assert_eq!(cut(r#"{"path": ["a", 1]}"#).unwrap(), r#"{"path":null}"#);
+    assert_eq!(policy.enter("PrintDone", EVENT.1, "").unwrap(), None);
     assert!(cut(&format!("{{\"path\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000))).is_err());
     assert!(cut(&format!("{{\"path\": \"{}\"}}", "x".repeat(300_000))).is_err());
 }
@@ -165,18 +169,18 @@ fn payloads_are_cut_down_before_the_sandbox() {
 fn files_that_are_no_trackers_are_named_with_all_that_is_wrong() {
     let reasons = |name: &str, bytes: &[u8]| SANDBOX.prepare(name, bytes).err().unwrap().reasons;
     let other = wat::parse_str(
-        r#"(component (import "wasi:filesystem/types@0.2.0" (instance)) (import "glassbox:tracker/http@2.0.0" (instance)))"#,
+        r#"(component (import "wasi:filesystem/types@0.2.0" (instance)) (import "glassbox:tracker/http@3.0.0" (instance)))"#,
     );
     assert_eq!(
         reasons("other", &other.unwrap()),
         [
             "it imports wasi:filesystem/types@0.2.0, which no tracker may use",
-            "it imports glassbox:tracker/http@2.0.0; this host has glassbox:tracker/http@1.0.0 (the plugin is newer than this host)",
+            "it imports glassbox:tracker/http@3.0.0; this host has glassbox:tracker/http@2.0.0 (the plugin is newer than this host)",
             "it was built for WASI; build it for wasm32-unknown-unknown",
             "it does not export on-event",
             "it does not export on-tick",
-            "it does not export glassbox:tracker/settings@1.0.0",
-            "it does not export glassbox:tracker/handover@1.0.0",
+            "it does not export glassbox:tracker/settings@2.0.0",
+            "it does not export glassbox:tracker/handover@2.0.0",
             "it has no manifest: embed one as the custom section glassbox:manifest",
         ]
     );
@@ -223,13 +227,13 @@ fn what_is_imported_and_is_no_function_is_named() {
     let other = wat::parse_str(
         r#"(component
             (type $text string)
-            (import "glassbox:tracker/clock@1.0.0" (core module))
-            (import "glassbox:tracker/hardware@1.0.0" (type (eq $text)))
-            (import "glassbox:tracker/http@1.0.0" (instance (export "send" (core module)) (export "r" (type (sub resource))))))"#,
+            (import "glassbox:tracker/clock@2.0.0" (core module))
+            (import "glassbox:tracker/hardware@2.0.0" (type (eq $text)))
+            (import "glassbox:tracker/http@2.0.0" (instance (export "send" (core module)) (export "r" (type (sub resource))))))"#,
     );
     let reasons = SANDBOX.prepare("other", &other.unwrap()).err().unwrap().reasons;
-    assert_eq!(reasons[0], "it imports glassbox:tracker/clock@1.0.0 as a core module; it must be an interface");
-    assert_eq!(reasons[1], "it imports glassbox:tracker/hardware@1.0.0 as a type; it must be an interface");
-    assert!(reasons[2].starts_with("it imports send of glassbox:tracker/http@1.0.0 as\n  a core module\n"));
-    assert_eq!(reasons[3], "it imports r of glassbox:tracker/http@1.0.0, which has no such function");
+    assert_eq!(reasons[0], "it imports glassbox:tracker/clock@2.0.0 as a core module; it must be an interface");
+    assert_eq!(reasons[1], "it imports glassbox:tracker/hardware@2.0.0 as a type; it must be an interface");
+    assert!(reasons[2].starts_with("it imports send of glassbox:tracker/http@2.0.0 as\n  a core module\n"));
+    assert_eq!(reasons[3], "it imports r of glassbox:tracker/http@2.0.0, which has no such function");
 }

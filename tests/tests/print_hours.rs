@@ -3,7 +3,6 @@
 #![allow(missing_docs)]
 
 use glassbox::home::settings_schema;
-use glassbox_sandbox::fake::Use;
 use glassbox_sandbox::{Outcome, Outgoing, Settings, inspect};
 use glassbox_tests::{Bench, PRINT_HOURS, PRINT_HOURS_PLUGIN, bench, workspace};
 use serde_json::{Value, json};
@@ -15,12 +14,12 @@ fn settings(document: &Value) -> Settings {
     Settings::parse(&document.to_string()).unwrap()
 }
 
-/// Running with these settings; also what they were completed to.
-fn start(document: &Value) -> (Bench, Settings) {
+/// Running with these settings.
+fn start(document: &Value) -> Bench {
     let mut bench = bench(&PRINT_HOURS_PLUGIN);
-    let completed = bench.instance.load(&settings(document)).unwrap().unwrap();
+    bench.instance.load(&settings(document)).unwrap().unwrap();
     assert_eq!(bench.instance.on_tick().unwrap(), Outcome::default());
-    (bench, completed)
+    bench
 }
 
 fn on() -> Value {
@@ -45,7 +44,7 @@ fn summary(bench: &mut Bench, at: u64) -> Outgoing {
 #[test]
 fn it_imports_only_what_it_uses_of_the_world() {
     let found = inspect("print-hours", PRINT_HOURS).unwrap();
-    let expected = ["glassbox:tracker/http@1.0.0", "glassbox:tracker/clock@1.0.0", "wasi:random/random@0.2.12"];
+    let expected = ["glassbox:tracker/http@2.0.0", "glassbox:tracker/clock@2.0.0"];
     let mut imports = found.imports;
     imports.sort_by_key(|import| expected.iter().position(|known| known == import));
     assert_eq!(imports, expected);
@@ -55,7 +54,7 @@ fn it_imports_only_what_it_uses_of_the_world() {
 
 #[test]
 fn a_day_is_said_once_at_the_asked_tick_in_the_declared_order() {
-    let (mut bench, _) = start(&on());
+    let mut bench = start(&on());
     bench.clock.set(5 * SECOND);
     let due = 5 * SECOND + DAY;
     assert_eq!(event(&mut bench, "PrintDone", &json!({"time": 5400.5, "path": "secret.gcode"})), Some(due));
@@ -82,7 +81,7 @@ fn a_day_is_said_once_at_the_asked_tick_in_the_declared_order() {
 
 #[test]
 fn a_recorded_session_is_counted_as_it_was() {
-    let (mut bench, _) = start(&on());
+    let mut bench = start(&on());
     let file = workspace().join("examples/sessions/octoprint-1.11.8.events.jsonl");
     let mut seen = 0;
     for line in std::fs::read_to_string(file).unwrap().lines() {
@@ -98,7 +97,7 @@ fn a_recorded_session_is_counted_as_it_was() {
 
 #[test]
 fn a_handover_in_the_middle_of_the_day_loses_nothing() {
-    let (mut old, _) = start(&on());
+    let mut old = start(&on());
     old.clock.set(100 * SECOND);
     event(&mut old, "PrintDone", &json!({"time": 7200}));
     old.clock.set(40 * SECOND + DAY);
@@ -125,7 +124,7 @@ fn a_handover_in_the_middle_of_the_day_loses_nothing() {
 
 #[test]
 fn a_state_that_is_damaged_is_refused_and_the_instance_lives() {
-    let (mut bench, _) = start(&on());
+    let mut bench = start(&on());
     for state in ["", "[", "{}", "\"\"", "{\"done\": \"many\"}"] {
         assert!(bench.instance.restore(state, u64::MAX).unwrap().is_err(), "{state}");
     }
@@ -135,8 +134,7 @@ fn a_state_that_is_damaged_is_refused_and_the_instance_lives() {
 #[test]
 fn before_the_yes_nothing_is_counted_sent_or_made() {
     for document in [json!({}), json!({"enabled": false}), json!({"enabled": null, "interval": 1})] {
-        let (mut bench, completed) = start(&document);
-        assert_eq!(completed, settings(&document));
+        let mut bench = start(&document);
         assert_eq!(event(&mut bench, "PrintDone", &json!({"time": 7200})), None);
         assert_eq!(bench.instance.save().unwrap(), "null");
         bench.clock.set(2 * DAY);
@@ -148,7 +146,7 @@ fn before_the_yes_nothing_is_counted_sent_or_made() {
 
 #[test]
 fn after_the_no_what_was_counted_is_forgotten() {
-    let (mut bench, _) = start(&on());
+    let mut bench = start(&on());
     event(&mut bench, "PrintDone", &json!({"time": 7200}));
     bench.instance.load(&settings(&json!({"enabled": false, "farm_id": "our workshop"}))).unwrap().unwrap();
     bench.instance.load(&settings(&on())).unwrap().unwrap();
@@ -157,29 +155,21 @@ fn after_the_no_what_was_counted_is_forgotten() {
 }
 
 #[test]
-fn the_yes_makes_an_id_and_changes_nothing_else() {
-    let document = json!({"enabled": true, "interval": 3600, "server": "http://127.0.0.1:1/{event}"});
-    let (mut bench, completed) = start(&document);
-    let mut expected = settings(&document);
-    expected.set("farm_id", "07".repeat(16).into()).unwrap();
-    assert_eq!(completed, expected);
-    assert_eq!(bench.record.take(), [Use::Fill(vec![7; 16])]);
+fn the_id_and_the_server_are_in_the_url_and_not_shown_to_it() {
+    let document = json!({"enabled": true, "interval": 3600, "farm_id": "our workshop", "server": "http://127.0.0.1:1/{id}/{event}"});
+    assert_eq!(
+        serde_json::from_str::<Value>(&PRINT_HOURS_PLUGIN.policy.show(&settings(&document))).unwrap(),
+        json!({"enabled": true, "interval": 3600})
+    );
+    let mut bench = start(&document);
     event(&mut bench, "PrintDone", &Value::Null);
-    assert_eq!(summary(&mut bench, 3600 * SECOND).url, "http://127.0.0.1:1/summary");
-}
-
-#[test]
-fn an_id_that_is_there_stays_whoever_made_it() {
-    let document = json!({"enabled": true, "farm_id": "our workshop", "unique_id": null, "file_salt": "mine"});
-    let (bench, completed) = start(&document);
-    assert_eq!(completed, settings(&document));
-    assert_eq!(bench.record.take(), []);
+    assert_eq!(summary(&mut bench, 3600 * SECOND).url, "http://127.0.0.1:1/our%20workshop/summary");
 }
 
 #[test]
 fn settings_that_it_does_not_accept_are_named() {
     let mut bench = bench(&PRINT_HOURS_PLUGIN);
-    for (change, key) in [("interval", json!(0)), ("interval", json!("1h")), ("farm_id", json!(["a"]))] {
+    for (change, key) in [("interval", json!(0)), ("interval", json!("1h"))] {
         let mut document = settings(&on());
         document.set(change, key).unwrap();
         let reason = bench.instance.load(&document).unwrap().unwrap_err();
@@ -189,7 +179,7 @@ fn settings_that_it_does_not_accept_are_named() {
 
 #[test]
 fn payloads_of_any_kind_are_survived() {
-    let (mut bench, _) = start(&on());
+    let mut bench = start(&on());
     let payloads = [
         json!(null),
         json!([]),
@@ -217,14 +207,12 @@ fn its_schema_agrees_with_its_manifest_and_its_own_check() {
     let schema: Value = serde_json::from_str(&bench.instance.schema().unwrap()).unwrap();
     let keys = settings_schema::keys(&schema);
     let paths: Vec<_> = keys.iter().map(|key| key.path.as_str()).collect();
-    assert_eq!(paths, ["enabled", "farm_id", "server", "interval"]);
-    let http = PRINT_HOURS_PLUGIN.policy.manifest().capabilities.http.as_ref().unwrap();
-    assert_eq!(keys[2].schema["default"], json!(http.url));
-    assert_eq!((http.url_setting.as_deref(), http.id_setting.as_str()), (Some("server"), "farm_id"));
+    // No more than it is shown; the host knows of the id and the server.
+    assert_eq!(paths, PRINT_HOURS_PLUGIN.policy.manifest().settings.shows);
     for (interval, good) in [(json!(0), false), (json!(1), true), (json!(31_622_400), true), (json!(31_622_401), false)]
     {
         let document = settings(&json!({ "interval": interval }));
-        assert_eq!(keys[3].check(&interval).is_ok(), good, "{interval}");
+        assert_eq!(keys[1].check(&interval).is_ok(), good, "{interval}");
         assert_eq!(bench.instance.load(&document).unwrap().is_ok(), good, "{interval}");
     }
 }

@@ -61,7 +61,7 @@ fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<(Vec<RecordedRequest>, Ve
         clock: Box::new(ManualClock::default()),
         hardware: Box::new(Deny),
         throttle: Box::new(throttle),
-        salt: text(SALT).unwrap_or_else(|| "none".into()),
+        salt: text(SALT).filter(|salt| !salt.is_empty()).unwrap_or_else(|| "none".into()),
     };
     // The case's environment replaces this process's.
     let veto = consent::veto(|name| case.env.get(name).and_then(|value| value.as_str()).map(Into::into));
