@@ -109,12 +109,11 @@ fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into())
 }
 
-/// The compiler's flags: a backend for `getrandom`, and other names for the paths of this machine, so that the same
-/// source gives the same bytes everywhere.
+/// The compiler's flags: among them other names for the paths of this machine, so that the same source gives the same
+/// bytes everywhere.
 fn rustflags(workspace: &Path, cargo_home: Option<&Path>) -> Vec<String> {
-    let mut flags: Vec<String> = vec!["--cfg".into(), "getrandom_backend=\"custom\"".into()];
     // Leaves out the padding of the linker's numbers, a tenth of the component.
-    flags.push("-Clink-arg=--compress-relocations".into());
+    let mut flags: Vec<String> = vec!["-Clink-arg=--compress-relocations".into()];
     let mut paths = vec![(workspace.to_path_buf(), "/glassbox")];
     if let Some(home) = cargo_home {
         paths.push((home.into(), "/cargo"));
@@ -186,7 +185,7 @@ mod tests {
         std::fs::remove_dir_all(&home).unwrap();
         let home = home.display();
         assert_eq!(
-            flags[3..],
+            flags[1..],
             [
                 "--remap-path-prefix=/checkout=/glassbox".to_string(),
                 format!("--remap-path-prefix={home}=/cargo"),
