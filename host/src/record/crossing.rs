@@ -2,7 +2,7 @@
 //! a recording is in [`super::format`].
 
 use glassbox_sandbox::capabilities::Machine;
-use glassbox_sandbox::{Method, Request, printable};
+use glassbox_sandbox::{Method, Policy, Request, Settings, printable};
 use std::fmt;
 
 /// One call into an instance, with all that the component asked of the host during it.
@@ -52,6 +52,15 @@ pub struct Load {
     pub document: String,
     /// What the component is shown of it.
     pub shown: String,
+}
+
+impl Load {
+    /// These settings, and what a component with this policy is shown of them.
+    #[must_use]
+    pub fn new(policy: &Policy, settings: &Settings) -> Self {
+        let shown = settings.only(&policy.manifest().settings.shows);
+        Self { document: settings.to_value().to_string(), shown: shown.to_value().to_string() }
+    }
 }
 
 /// The start of a new instance.

@@ -81,11 +81,8 @@ impl RecordedInstance {
     /// # Errors
     /// As [`Instance::load`].
     pub fn load(&mut self, settings: &Settings) -> Result<Result<(), Rejected>, Error> {
-        let shown = self.recording.as_ref().map(|recording| recording.plugin.policy.show(settings));
-        let call = || {
-            let document = settings.to_value().to_string();
-            Call::Load(Load { document, shown: shown.unwrap_or_default() })
-        };
+        let policy = self.recording.as_ref().map(|recording| recording.plugin.policy.clone());
+        let call = || Call::Load(policy.map(|policy| Load::new(&policy, settings)).unwrap_or_default());
         let returned = |loaded: &Result<(), Rejected>| Returned::Loaded(loaded.clone().map_err(|reason| reason.0));
         self.record(call, |instance| instance.load(settings), |loaded| Some(returned(loaded)))
     }

@@ -9,7 +9,7 @@ use super::crossing::{Call, HostCall, Load, RecordedCall, Returned};
 use super::reader::Recording;
 use super::scenario::Scenarios;
 use glassbox_sandbox::capabilities::Machine;
-use glassbox_sandbox::{Plugin, Settings, digest};
+use glassbox_sandbox::{Plugin, digest};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,10 +43,8 @@ impl Redactor {
         match &mut disguised.call {
             Call::Start(start) => start.octoprint = start.octoprint.as_ref().map(|name| self.text(plugin, name)),
             Call::Tick | Call::Save => {}
-            Call::Load(Load { document, shown }) => {
-                *document = self.settings(plugin, document);
-                *shown = Settings::parse(document).map(|settings| plugin.policy.show(&settings)).unwrap_or_default();
-            }
+            // What is shown of it comes from the run with stand-ins.
+            Call::Load(Load { document, .. }) => *document = self.settings(plugin, document),
             Call::Restore { state, .. } => {
                 let known = self.states.values().find(|(was, _)| was == state).map(|(_, is)| is.clone());
                 *state = known.unwrap_or_else(|| self.json(plugin, state));

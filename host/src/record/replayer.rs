@@ -77,6 +77,9 @@ pub fn replay(recording: &Recording, components: &mut Components) -> Result<Repl
 
 /// The first difference between two calls: its line, and both sides.
 fn difference(line: usize, recorded: &RecordedCall, replayed: &RecordedCall) -> Option<(usize, String, String)> {
+    if recorded.call != replayed.call {
+        return Some((line, recorded.call.to_string(), replayed.call.to_string()));
+    }
     let value = |asked: &HostCall| asked_value(0, asked);
     for (i, was) in recorded.asked.iter().enumerate() {
         if matches!(was, HostCall::Lost(_)) {

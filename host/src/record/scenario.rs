@@ -64,8 +64,15 @@ impl Scenarios {
         let scenario = self.all.get(instance_id);
         let asked = scenario.map(|scenario| scenario.tape.take()).unwrap_or_default();
         let fuel = scenario.and_then(|scenario| scenario.fuel);
-        Some(RecordedCall { instance_id: *instance_id, moment: *moment, call: call.clone(), asked, returned, fuel })
+        let call = shown(plugin, call);
+        Some(RecordedCall { instance_id: *instance_id, moment: *moment, call, asked, returned, fuel })
     }
+}
+
+/// The call as this version is shown it.
+fn shown(plugin: &Plugin, call: &Call) -> Call {
+    let Call::Load(Load { document, .. }) = call else { return call.clone() };
+    Settings::parse(document).map_or(call.clone(), |settings| Call::Load(Load::new(&plugin.policy, &settings)))
 }
 
 fn never_started() -> Option<Returned> {
