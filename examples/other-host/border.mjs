@@ -57,7 +57,7 @@ function namesAndVersions(list) {
   const entries = [];
   let characters = 0;
   for (const one of list.filter(isObject)) {
-    const [key, version] = ['key', 'version'].map((name) => one[name])
+    const [key, version] = ['key', 'version'].map((name) => (one[name] instanceof Num ? one[name].text : one[name]))
       .map((text) => (isText(text) && [...text].length <= 256 ? text.toLowerCase() : undefined));
     if (key === undefined) continue;
     entries.push(`${key}:${version || '?'}`);

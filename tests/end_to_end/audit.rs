@@ -30,11 +30,10 @@ fn the_bundled_tracker_in_words() {
         "file     {}
 sha256   {digest}
 size     {} bytes
-imports  glassbox:tracker/http@1.0.0
-         glassbox:tracker/clock@1.0.0
-         glassbox:tracker/hardware@1.0.0
-         glassbox:tracker/throttle@1.0.0
-         wasi:random/random@0.2.",
+imports  glassbox:tracker/http@2.0.0
+         glassbox:tracker/clock@2.0.0
+         glassbox:tracker/hardware@2.0.0
+         glassbox:tracker/throttle@2.0.0",
         file.display(),
         BUNDLED.len()
     );

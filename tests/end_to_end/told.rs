@@ -16,7 +16,7 @@ fn misfit(act: &str, server: &str) -> Home {
     fs::write(home.plugin("misfit"), MISFIT).unwrap();
     let library = glassbox::home::Home::at(home.root());
     glassbox::home::grants::grant(&library, "misfit", MISFIT).unwrap();
-    let settings = json!({"enabled": true, "server": server, "unique_id": ID, "act": act});
+    let settings = json!({"enabled": true, "server": server, "unique_id": ID, "note": ID, "act": act});
     let file = home.root().join("settings/misfit.json");
     fs::write(file, serde_json::to_string_pretty(&settings).unwrap()).unwrap();
     home
@@ -25,7 +25,7 @@ fn misfit(act: &str, server: &str) -> Home {
 #[test]
 fn a_component_cannot_tell_what_it_was_shown() {
     let server = "http://me:hunter2-hunter2@127.0.0.1:9/{id}/{event}/";
-    for act in ["id-in-name", "id-in-user-agent", "second-id", "tell-in-on-event", "tell-in-load", "tell-in-restore"] {
+    for act in ["setting-in-name", "setting-in-user-agent", "tell-in-on-event", "tell-in-load", "tell-in-restore"] {
         let home = misfit(act, server);
         let mut outputs = String::new();
         // Twice: there is a state to restore then.

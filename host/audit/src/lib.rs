@@ -14,7 +14,7 @@
 //! let sandbox = Sandbox::new(None)?;
 //! let report = audit(&sandbox, Path::new("tracking.wasm"), glassbox::home::BUNDLED, &[]);
 //! assert_eq!(report.manifest.as_ref().unwrap().plugin.name, "tracking");
-//! assert!(report.imports.contains(&"glassbox:tracker/http@1.0.0".to_string()));
+//! assert!(report.imports.contains(&"glassbox:tracker/http@2.0.0".to_string()));
 //! assert!(report.passed());
 //! assert_eq!(report.verdicts[0].verdict, ClaimStatus::Holds);
 //!

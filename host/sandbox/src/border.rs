@@ -120,8 +120,12 @@ fn whole_seconds(seconds: f64) -> Option<u64> {
 fn names_and_versions(list: &[Value]) -> String {
     let (mut out, mut characters) = (String::new(), 0);
     let text = |entry: &Value, key| {
-        let text = entry.get(key)?.as_str()?;
-        (text.chars().count() <= NAME_CHARS).then(|| text.to_lowercase())
+        let text = match entry.get(key)? {
+            Value::String(text) => text.to_lowercase(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        (text.chars().count() <= NAME_CHARS).then_some(text)
     };
     for entry in list {
         let Some(key) = text(entry, "key") else { continue };
@@ -282,6 +286,10 @@ mod tests {
             enter(Enters::SaltedSha1, &json!("a"), "bc"),
             Some(json!("a9993e364706816aba3e25717850c26c9cd0d89d"))
         );
+        assert_eq!(
+            enter(Enters::SaltedSha1, &json!(""), "abc"),
+            Some(json!("a9993e364706816aba3e25717850c26c9cd0d89d"))
+        );
         assert_eq!(entered(Enters::SaltedSha1, &json!(7)), Value::Null);
     }
 
@@ -328,12 +336,14 @@ mod tests {
             {"key": "Display_Progress", "version": "1.0+A", "author": "anna"},
             {"key": "x", "version": ""},
             {"key": "y"},
+            {"key": "n", "version": 2.5},
+            {"key": ["l"], "version": 1},
             {"version": "1"},
             "z",
             {"key": "k".repeat(257), "version": "1"},
             {"key": "v", "version": "1".repeat(257)},
         ]);
-        assert_eq!(entered(Enters::NamesAndVersions, &list), "display_progress:1.0+a,x:?,y:?,v:?");
+        assert_eq!(entered(Enters::NamesAndVersions, &list), "display_progress:1.0+a,x:?,y:?,n:2.5,v:?");
         assert_eq!(entered(Enters::NamesAndVersions, &json!([])), "");
         assert_eq!(entered(Enters::NamesAndVersions, &json!({"key": "x"})), Value::Null);
         let many = Value::Array(vec![json!({"key": "k".repeat(200), "version": "1"}); 1000]);

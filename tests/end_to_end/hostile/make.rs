@@ -53,7 +53,7 @@ fn compared(size: usize) -> String {
     let functions = (0..size).fold(String::new(), |out, i| out + &format!("(export \"f{i}\" (func))"));
     let again = "(instance (instantiate $c (with \"i\" (instance $x))))".repeat(900);
     format!(
-        "(import \"glassbox:tracker/clock@1.0.0\" (instance $x {functions}))
+        "(import \"glassbox:tracker/clock@2.0.0\" (instance $x {functions}))
          (component $c (import \"i\" (instance {functions}))) {again}"
     )
 }

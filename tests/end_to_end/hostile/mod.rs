@@ -60,7 +60,6 @@ cases! {
     field_missing
     field_twice
     fields_out_of_order
-    flood_of_settings
     forged_log_line
     forged_request_name
     garbage_handover
@@ -70,9 +69,6 @@ cases! {
     huge_repetitions
     huge_request
     hundred_megabytes
-    id_in_the_name
-    id_in_the_user_agent
-    id_that_is_a_path
     link_to_itself
     link_to_outside
     long_function
@@ -102,7 +98,6 @@ cases! {
     missing_exports
     misspelt_manifest
     much_code
-    much_random
     name_in_capitals
     name_of_dots
     name_that_climbs
@@ -125,14 +120,13 @@ cases! {
     request_to_another_host
     request_to_another_path
     request_with_another_method
-    second_id
     send_in_load
     send_in_restore
     send_in_save
     send_in_schema
     send_while_loading
-    server_of_its_own
-    settings_that_are_the_users
+    setting_in_the_name
+    setting_in_the_user_agent
     string_beyond_memory
     string_of_a_gigabyte
     string_that_is_no_text
@@ -161,6 +155,7 @@ cases! {
     vector_instructions
     wasi_cli
     wasi_filesystem
+    wasi_random
     wasi_sockets
     wrong_export_types
     wrong_import_types
