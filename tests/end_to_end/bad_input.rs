@@ -176,7 +176,7 @@ fn a_plugin_that_does_not_take_its_settings_is_switched_off_until_it_does() {
     kinds(&receiver, 3);
     let good = home.settings().to_string();
     home.write_settings("{\"enabled\": true, \"unique_id\": \"it is me\"}");
-    let why = "it is switched off until it takes its settings: unique_id must be 1 to 64 letters, digits and '-'; \
+    let why = "it is switched off until it takes its settings: plugin 'tracking' has no identity: unique_id must be 1 to 64 letters, digits and '-'; \
                remove it from the settings, and a new one is made\n";
     host.wait_for_log(&format!(" WARN {why}"));
     host.send(PRINT);

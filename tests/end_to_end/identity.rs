@@ -156,7 +156,7 @@ fn nothing_is_sent_while_the_salt_cannot_be_kept() {
     assert!(receiver.wait_for(1, SILENCE).is_empty());
     let status = home.run(&["status"]).good();
     assert!(
-        status.contains(&format!("\ntracking: nothing is sent: it is switched off until it takes its settings: {why}")),
+        status.contains(&format!("\ntracking: nothing is sent: it is switched off until it takes its settings: plugin 'tracking' has no identity: {why}")),
         "{status}"
     );
     let log = host.log();

@@ -176,7 +176,7 @@ fn a_printer_that_was_connected_before_is_reported_once_in_a_run() {
     let home = Home::opted_in(&receiver.url());
     let host = follow(&home, &server.url());
     assert_eq!(kinds(&receiver, 4)[3], "printer_connected");
-    assert_eq!(receiver.requests()[3].query, "firmware_name=Marlin&printer_port=USB0&printer_baudrate=250000");
+    assert_eq!(receiver.requests()[3].query, "firmware_name=Marlin&printer_port=other&printer_baudrate=250000");
     // Neither when the connection was lost, nor when the host starts again.
     server.lose_connections();
     host.wait_for_log(AGAIN);

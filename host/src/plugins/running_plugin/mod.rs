@@ -6,6 +6,7 @@ mod rollback;
 
 use crate::home::identity::Identified;
 use crate::record::{RecordedInstance, Recorder};
+use anyhow::Context;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Blocked, Consent, Error, Outcome, Outgoing, Plugin, RateLimit, Settings};
 use std::sync::Arc;
@@ -232,8 +233,15 @@ impl RunningPlugin {
     /// When the plugin does not accept them, or has no identity. Then it is switched off, as it must not go on with what
     /// the user has changed; it still hears events.
     pub fn change_settings(&mut self, settings: Settings, now: u64) -> anyhow::Result<()> {
-        let old = self.instance.take();
+        let mut old = self.instance.take();
         let was_stopped = old.is_none();
+        // What the change means for its timers, it hands over. Whether it accepts it, the new instance says.
+        if let Some(old) = &mut old
+            && let Ok(Ok(())) = old.load(&settings)
+            && let Ok(text) = old.save()
+        {
+            self.state = Some(State { text, at: now, age: 0 });
+        }
         self.rate = old.map(|instance| instance.rate()).or(self.rate);
         self.next_tick = Some(now);
         match self.instantiate(&settings, now) {
@@ -296,7 +304,8 @@ impl RunningPlugin {
     /// A new instance, and whether it accepted the saved state.
     fn instantiate(&mut self, settings: &Settings, now: u64) -> anyhow::Result<(RecordedInstance, bool)> {
         let mut restored = true;
-        let Identified { settings, salt, .. } = (self.identify)(&self.plugin, settings)?;
+        let Identified { settings, salt, .. } = (self.identify)(&self.plugin, settings)
+            .with_context(|| format!("plugin '{}' has no identity", self.plugin.name))?;
         let capabilities = Capabilities { salt, ..(self.make_capabilities)(&self.plugin) };
         let mut instance =
             RecordedInstance::start(&self.plugin, capabilities, self.veto, self.rate, self.recorder.as_ref())?;
