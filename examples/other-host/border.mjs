@@ -41,6 +41,7 @@ const FORMS = {
     ? value.filter((word) => isText(word) && /^[A-Za-z0-9_.-]{1,64}$/.test(word)).slice(0, 200).join().toLowerCase()
     : undefined),
   'error-text': (value) => {
+    if (typeof value === 'boolean') return value;
     if (value instanceof Num) return hasSerial(value.text) ? undefined : value;
     return isText(value) ? errorText(value) : undefined;
   },

@@ -51,7 +51,7 @@ fn the_bundled_tracker_and_both_recordings_as_json() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["digest"].as_str().map(str::len), Some(64));
     assert_eq!(report["size"], BUNDLED.len());
-    assert_eq!(report["imports"].as_array().map(Vec::len), Some(5));
+    assert_eq!(report["imports"].as_array().map(Vec::len), Some(4));
     assert_eq!(report["differences"], serde_json::json!([]));
     assert_eq!(report["error"], Value::Null);
     assert_eq!(report["manifest"]["plugin"]["name"], "tracking");

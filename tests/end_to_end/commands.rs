@@ -111,7 +111,10 @@ fn the_policy_in_words_and_as_a_table() {
     assert!(words.contains(
         "\n  print_started [off: events.printjob=false]\n      origin: one of local, sdcard, printer; optional\n"
     ));
-    assert!(words.contains("\n  PrintStarted: path, origin, connector\n"), "{words}");
+    assert!(
+        words.contains("\n  PrintStarted: path (only hashed, with a salt of this installation), origin, connector\n"),
+        "{words}"
+    );
     let table = policy(&["tracking", "--markdown"]);
     assert!(table.starts_with(
         "| report | what it says | switch |\n|---|---|---|\n| `ping` | `octoprint_uptime`, `printer_state` | none |\n"

@@ -92,6 +92,7 @@ fn states() -> Vec<State> {
         ("its switch is off", No, |s| s.put(s.with("events", json!({"printjob": false})))),
         // One is made, but what was about to leave has the old one.
         ("without an id", Either, |s| s.put(s.with("unique_id", "".into()))),
+        ("what is no id", No, |s| s.put(s.with("unique_id", "it is me".into()))),
         ("100 MB", No, |s| {
             let file = fs::File::options().write(true).open(s.file).unwrap();
             file.set_len(100 << 20).unwrap();

@@ -80,6 +80,7 @@ pub fn enter(how: Enters, value: &Value, salt: &str) -> Option<Value> {
         Enters::WholeSeconds => whole_seconds(value.as_f64()?)?.into(),
         Enters::NamesAndVersions => names_and_versions(value.as_array()?).into(),
         Enters::Words => words(value.as_array()?).into(),
+        Enters::ErrorText if value.is_boolean() => value.clone(),
         Enters::ErrorText if value.is_number() && !has_serial(&value.to_string()) => value.clone(),
         Enters::ErrorText => error_text(value.as_str()?).into(),
     })
@@ -395,7 +396,7 @@ mod tests {
             assert_eq!(entered(Enters::ErrorText, &json!(text)), expected, "{text}");
         }
         assert_eq!(entered(Enters::ErrorText, &json!(1e-7)), 1e-7);
-        for other in [json!({"a": 1}), json!(123_456_789_012_u64), json!(true)] {
+        for other in [json!({"a": 1}), json!(123_456_789_012_u64), json!(null)] {
             assert_eq!(entered(Enters::ErrorText, &other), Value::Null, "{other}");
         }
     }

@@ -130,7 +130,7 @@ impl Reason {
             Self::LifecycleComesAsEvents => matches!(case.last_event(), "Startup" | "Shutdown") && ours.is_empty(),
             Self::IdIsMinted => {
                 // Minted by us where there was none; otherwise that of the user.
-                let own = case.settings.get("unique_id").and_then(Value::as_str);
+                let own = case.settings.get("unique_id").and_then(Value::as_str).filter(|id| !id.is_empty());
                 !own.is_some_and(is_uuid)
                     && ours
                         .iter()
