@@ -68,7 +68,8 @@ impl settings::Guest for Misfit {
         if does("send-in-schema") {
             let _ = hello(&[("first", "a")]);
         }
-        r#"{"properties": {"enabled": {}, "events": {}, "act": {}, "note": {}}}"#.into()
+        // Without "act": an audit would set it to something of its own.
+        r#"{"properties": {"enabled": {}, "events": {}, "note": {}}}"#.into()
     }
 
     fn load(document: String) -> Result<(), String> {

@@ -129,12 +129,20 @@ impl Reason {
             }
             Self::LifecycleComesAsEvents => matches!(case.last_event(), "Startup" | "Shutdown") && ours.is_empty(),
             Self::IdIsMinted => {
-                // Minted by us where there was none; otherwise that of the user.
+                // Minted by us where there was none, when OctoPrint does nothing yet; otherwise that of the user. The
+                // file's hash is salted with theirs.
+                let rest = |request: &RecordedRequest| {
+                    let fields = without(request, |name, _| name == "file");
+                    let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                    (request.method.clone(), request.kind().to_string(), request.user_agent.clone(), fields)
+                };
                 let own = case.settings.get("unique_id").and_then(Value::as_str).filter(|id| !id.is_empty());
+                let has_id = |our: &RecordedRequest| {
+                    our.path.split('/').any(|part| is_uuid(part) || own == Some(&*decode(part)))
+                };
                 !own.is_some_and(is_uuid)
-                    && ours
-                        .iter()
-                        .all(|our| our.path.split('/').any(|part| is_uuid(part) || own == Some(&*decode(part))))
+                    && ours.iter().all(has_id)
+                    && (theirs.is_empty() || pairwise(theirs, ours, |their, our| rest(their) == rest(our)))
             }
             // These are about sequences of events: see [`super::session`].
             Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
