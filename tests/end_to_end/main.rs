@@ -6,6 +6,7 @@ mod against;
 mod attest;
 mod audit;
 mod bad_input;
+mod border;
 mod broken_files;
 mod commands;
 mod connections;
