@@ -5,6 +5,7 @@ use super::{Both, count, wait_long};
 use crate::octoprint::follow;
 use crate::proxy::proxy;
 use crate::support::{Home, LONG, SILENCE, receiver};
+use glassbox::home::identity;
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::json;
 
@@ -231,6 +232,9 @@ pub fn another_hears_it_through_a_proxy(both: &Both) {
     let mut settings = both.home.settings();
     settings["server"] = receiver.url().into();
     home.write_settings(settings.to_string());
+    // The same installation, or it would say other hashes.
+    let (id, salt) = both.home.identity();
+    identity::keep(&glassbox::home::Home::at(home.root()), "tracking", &id, &salt).unwrap();
     let host = follow(&home, &proxy(&both.octoprint.url()));
     wait_long("it is heard", || count(&receiver.requests(), "startup") == 1);
     print_to_the_end(both, "short one.gcode");

@@ -190,7 +190,7 @@ fn compare_kind(ours: &[&CausedRequest], theirs: &[&RecordedRequest]) -> KindCom
 /// The reason why a request of ours differs from OctoPrint's, if there is one.
 fn pair(our: &CausedRequest, their: &RecordedRequest) -> Option<Reason> {
     let case = as_case(our)?;
-    [Reason::Null, Reason::SlicerBug]
+    [Reason::Null, Reason::SlicerBug, Reason::PortKind, Reason::ErrorText]
         .into_iter()
         .find(|reason| reason.explains(&case, std::slice::from_ref(their), std::slice::from_ref(&our.request)))
 }
@@ -260,6 +260,13 @@ mod tests {
         let theirs = request("commerror_firmware", "commerror_text=e");
         let kind = one(&[ours("commerror_firmware", "commerror_text=e", error)], &[theirs.clone(), theirs]);
         assert_eq!((kind.same, kind.reasons.get(&Reason::ErrorFiredTwice)), (1, Some(&1)));
+
+        let text = Some(("Error", json!({"error": "no /home/x", "reason": "firmware"})));
+        let kind = one(
+            &[ours("commerror_firmware", "commerror_text=no%20%E2%80%A6", text)],
+            &[request("commerror_firmware", "commerror_text=no%20%2Fhome%2Fx")],
+        );
+        assert_eq!((kind.reasons.get(&Reason::ErrorText), kind.unexplained.len()), (Some(&1), 0));
 
         let lost = Some(("PrintFailed", json!({"connector": "serial"})));
         let kind = one(&[ours("print_failed", "file=f&reason=unknown", lost)], &[]);
