@@ -93,13 +93,20 @@ function errorText(text) {
 
 const isTelling = (word) => isPath(word) || isFile(word) || /[\\@]|:\/\//.test(word) || isAddress(word) || hasSerial(word);
 
-const isPath = (word) => [...word.matchAll(/\//g)].some(({ index }) =>
-  !/[\p{L}\p{N}]$/u.test(word.slice(0, index)) || word.slice(index).replace(/[.,;:!?]+$/, '').includes('.'));
+const isPath = (word) => /%2f/i.test(word) || [...word.matchAll(/\//g)].some(({ index }) => {
+  const rest = word.slice(index + 1);
+  const starts = !/[\p{L}\p{N}]$/u.test(word.slice(0, index)) && !/^[\d.,;]+$/.test(rest);
+  return starts || /\.\p{L}[^.]*$/u.test(rest);
+});
 
 const isFile = (word) => /\.(gcode|gco|gc|bgcode|nc|ngc|stl|3mf|ufp|obj)[^\p{L}\p{N}]*$/iu.test(word);
 
-const isAddress = (word) => word.split(/[^0-9A-Fa-f.:[\]]/).map((part) => part.replace(/[.:]+$/, '')).some((part) =>
-  part.length > 2 && (isIP(part) || isIP(part.replace(/^\[|\]$/g, '')) || isIP(part.replace(/^\[(.*)\]:\d{1,5}$|^([\d.]+):\d{1,5}$/, '$1$2'))));
+const isAtHome = (name) => /.\.(local|lan|home|internal|intranet|localdomain|box|arpa)$/i.test(name.replace(/^\.+|\.+$/g, ''));
 
-/** Twelve hex digits in a row, whatever separates them. */
-const hasSerial = (word) => /(?:[0-9A-Fa-f][:._-]*){12}/.test(word);
+const isAddress = (word) => word.split(/[^\p{L}\p{N}.-]/u).some(isAtHome)
+  || word.split(/[^0-9A-Fa-f.:[\]]/).map((part) => part.replace(/[.:]+$/, '')).some((part) =>
+    part.length > 2 && [part, part.replace(/^\[|\]$/g, ''), part.replace(/^\[(.*)\]:\d{1,5}$|^([\d.]+):\d{1,5}$/, '$1$2')].some(isIP));
+
+/** Twelve hex digits in a row, whatever separates them; or letters among digits, as in the serial numbers of boards. */
+const hasSerial = (word) => /(?:[0-9A-Fa-f][:._-]*){12}/.test(word)
+  || word.split(/[^0-9A-Za-z]/).some((part) => part.length >= 10 && /[A-Za-z]/.test(part) && (part.match(/\d/g) ?? []).length >= 4);

@@ -3,7 +3,8 @@
 #![allow(missing_docs)]
 
 use glassbox_audit::conformance::recorded_request::decode;
-use glassbox_sandbox::{Settings, percent_encode};
+use glassbox_sandbox::manifest::Enters;
+use glassbox_sandbox::{Settings, enter, percent_encode};
 use glassbox_tests::{Bench, TRACKING, bench, settings};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -106,6 +107,20 @@ proptest! {
         let encoded = percent_encode(&text);
         prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-~%".contains(&byte)));
         prop_assert_eq!(decode(&encoded), text);
+    }
+
+    #[test]
+    fn any_value_enters_in_any_form_or_not_at_all(value in json_value(), text in any::<String>(), words in "[a-z0-9 /.:@'\"\\\\]{0,60}") {
+        let forms = [Enters::SaltedSha1, Enters::PortKind, Enters::WholeSeconds, Enters::NamesAndVersions, Enters::Words, Enters::ErrorText];
+        for form in forms {
+            for value in [&value, &text.clone().into(), &words.clone().into()] {
+                let _ = enter(form, value, "salt");
+            }
+        }
+        // What was taken out stays out, and no more is: a text that has entered is as it should be.
+        let once = enter(Enters::ErrorText, &words.into(), "").unwrap();
+        let once = once.as_str().unwrap();
+        prop_assert!(once.split_whitespace().all(|word| !word.contains('@') && !word.contains('\\')), "{}", once);
     }
 
     #[test]

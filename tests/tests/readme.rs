@@ -150,6 +150,6 @@ fn the_trusted_core_can_be_read_in_an_afternoon() {
     let text: String = files.map(|file| code(fs::read_to_string(file.path()).unwrap())).collect();
     let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
     // Some 1,565 of engine, limits, policy, gate and consent (15 to open compiled code once, and check and load what was
-    // opened), 230 of the border, 90 of the words that are shown to who consents, and 30 of error types. There is no room left on purpose: whoever adds a line must find it worth raising this.
-    assert!(code <= 1920, "{code} lines of code");
+    // opened), 250 of the border, 90 of the words that are shown to who consents, and 30 of error types. There is no room left on purpose: whoever adds a line must find it worth raising this.
+    assert!(code <= 1940, "{code} lines of code");
 }

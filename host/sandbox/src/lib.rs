@@ -68,6 +68,7 @@ mod digest;
 mod encode;
 #[cfg(feature = "engine")]
 mod engine;
+mod error_text;
 pub mod fake;
 mod gate;
 mod grant;

@@ -92,7 +92,9 @@ impl Policy {
         }
         let secret =
             manifest.capabilities.http.iter().flat_map(|http| http.url_setting.iter().chain([&http.id_setting]));
-        let secret = secret.filter(|key| manifest.settings.shows.contains(key));
+        // Of a path the first key is what would be shown.
+        let secret = secret.filter_map(|path| path.split('.').next());
+        let secret = secret.filter(|key| manifest.settings.shows.iter().any(|shown| shown == key));
         wrong.extend(secret.map(|key| format!("settings: {key} cannot be shown, as it is the host's alone")));
         let mut patterns = Patterns::default();
         let user_agent = patterns.get(&manifest.capabilities.user_agent);
@@ -364,8 +366,27 @@ mod tests {
     }
 
     #[test]
+    fn neither_id_nor_server_can_be_shown() {
+        let http = r#"id_setting = "ids.mine", url_setting = "server""#;
+        let base = BASE.replace(r#"id_setting = "id""#, http);
+        for key in ["ids", "server"] {
+            let found = wrong(&format!("settings.shows = [\"ping\", \"{key}\"]\n{base}"));
+            assert_eq!(found, format!("settings: {key} cannot be shown, as it is the host's alone"));
+        }
+        let shows = format!("settings.shows = [\"ping\"]\n{base}");
+        let policy = Policy::new(Manifest::parse(&shows).unwrap()).unwrap();
+        let settings = Settings::parse(r#"{"ids": {"mine": "4711"}, "ping": 60, "server": "x"}"#).unwrap();
+        assert_eq!(policy.show(&settings), "{\n  \"ping\": 60\n}");
+    }
+
+    #[test]
     fn what_is_listed_twice_is_wrong() {
         let (_, says) = BASE.split_once("[[says]]").unwrap();
         assert_eq!(wrong(&format!("{BASE}[[says]]{says}")), "the request r is listed twice");
+        for fields in [r#""a", "a""#, r#""a", { name = "a", as = "words" }"#, r#"{ name = "a", as = "words" }, "a.b""#]
+        {
+            let found = wrong(&format!("{BASE}[[sees]]\nevent = \"E\"\nfields = [{fields}]"));
+            assert!(found.contains("event E: the field a is listed twice"), "{found}");
+        }
     }
 }

@@ -1,11 +1,17 @@
 //! What reaches a component of a payload: what is listed, and nothing beside it.
 
-use glassbox_sandbox::manifest::Sees;
+use glassbox_sandbox::manifest::{Enters, Sees};
 use glassbox_sandbox::{Manifest, Policy};
 use serde_json::{Map, Value, json};
 
 /// What is in no listed field. No manifest that is accepted has such a character.
 const SECRET: &str = "the owner's\u{7f}";
+
+/// A field that is listed, and the form in which it enters.
+struct Listed<'a> {
+    path: Vec<&'a str>,
+    enters: Option<Enters>,
+}
 
 /// Every event that the manifest lists, with the payload of the input and with one made for it. If there
 /// is a manifest that was granted, what is seen is listed there too.
@@ -20,7 +26,8 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, payload: &str) {
         }
         let seen = one(policy, &sees.event, &listed, &made(&listed, &"seen".into())).expect("it is JSON");
         assert!(!seen.to_string().contains(SECRET), "{seen}");
-        for path in listed.iter().filter(|path| !listed.iter().any(|other| reaches_beyond(other, path))) {
+        let plain = listed.iter().filter(|field| field.enters.is_none()).map(|field| &field.path);
+        for path in plain.filter(|path| !listed.iter().any(|other| reaches_beyond(&other.path, path))) {
             let value = path.iter().try_fold(&seen, |value, key| value.get(key));
             assert_eq!(value, Some(&Value::from("seen")), "{path:?} is listed");
         }
@@ -30,52 +37,63 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, payload: &str) {
         }
         let other = format!("{} ", sees.event);
         let others = policy.manifest().sees.iter().any(|sees| sees.event == other);
-        assert!(others || matches!(policy.cut(&other, "{}"), Ok(None)));
+        assert!(others || matches!(policy.enter(&other, "{}", "salt"), Ok(None)));
     }
 }
 
-fn paths(sees: &Sees) -> Vec<Vec<&str>> {
-    sees.fields.iter().map(|path| path.split('.').collect()).collect()
+fn paths(sees: &Sees) -> Vec<Listed<'_>> {
+    sees.fields.iter().map(|field| Listed { path: field.name.split('.').collect(), enters: field.enters }).collect()
 }
 
-/// What is left of it, looked at.
-fn one(policy: &Policy, event: &str, listed: &[Vec<&str>], payload: &str) -> Option<Value> {
-    let cut = policy.cut(event, payload).ok()?.expect("the event is listed");
-    let seen: Value = serde_json::from_str(&cut).expect("it is JSON");
+/// What enters of it, looked at.
+fn one(policy: &Policy, event: &str, listed: &[Listed], payload: &str) -> Option<Value> {
+    let entered = policy.enter(event, payload, "salt").ok()?.expect("the event is listed");
+    let seen: Value = serde_json::from_str(&entered).expect("it is JSON");
     is_listed(listed, &mut Vec::new(), &seen, Some(&serde_json::from_str(payload).expect("it was read")));
-    assert_eq!(policy.cut(event, &cut).expect("it is JSON"), Some(cut), "what was cut is as it should be");
+    if listed.iter().all(|field| field.enters.is_none()) {
+        let again = policy.enter(event, &entered, "salt").expect("it is JSON");
+        assert_eq!(again, Some(entered), "what has entered is as it should be");
+    }
     Some(seen)
 }
 
-/// All names are on the way to a listed field, all values are at one, and as they were.
-fn is_listed<'a>(listed: &[Vec<&str>], at: &mut Vec<&'a str>, seen: &'a Value, before: Option<&Value>) {
-    let as_it_was = before.is_none_or(|before| before == seen);
-    let exact = listed.iter().any(|path| path == at);
+/// All names are on the way to a listed field, and all values are at one: in the form in which it enters, or as they were.
+fn is_listed<'a>(listed: &[Listed], at: &mut Vec<&'a str>, seen: &'a Value, before: Option<&Value>) {
     match seen {
         Value::Null => {}
         Value::Object(object) => {
             for (key, value) in object {
                 at.push(key);
-                assert!(listed.iter().any(|path| path.starts_with(at)), "{at:?} is not listed");
+                assert!(listed.iter().any(|field| field.path.starts_with(at)), "{at:?} is not listed");
                 is_listed(listed, at, value, before.map(|before| before.get(key).expect("it was there")));
                 at.pop();
             }
         }
-        Value::Array(list) if list.iter().any(Value::is_object) => {
-            for (i, value) in list.iter().enumerate() {
-                assert!(value.is_object());
-                is_listed(listed, at, value, before.map(|before| before.get(i).expect("it was there")));
+        Value::Array(_) => panic!("{at:?} is a list"),
+        scalar => {
+            let field = listed.iter().find(|field| field.path == *at);
+            let field = field.unwrap_or_else(|| panic!("{at:?} is not listed"));
+            match field.enters {
+                None => {
+                    assert!(before.is_none_or(|before| before == seen), "{at:?} is {seen}, and was {before:?}");
+                }
+                Some(how) => assert!(fits(how, scalar), "{at:?} as {how:?} is {seen}"),
             }
         }
-        Value::Array(list) => {
-            assert!(list.iter().all(|value| !value.is_array()));
-            assert!(list.is_empty() || exact, "{at:?} is not listed");
-            assert!(as_it_was, "{at:?} is {seen}, and was {before:?}");
-        }
-        _ => {
-            assert!(exact, "{at:?} is not listed");
-            assert!(as_it_was, "{at:?} is {seen}, and was {before:?}");
-        }
+    }
+}
+
+/// Whether a value is of this form.
+fn fits(how: Enters, value: &Value) -> bool {
+    let text = value.as_str();
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-,".contains(c);
+    match how {
+        Enters::SaltedSha1 => text.is_some_and(|text| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())),
+        Enters::PortKind => text.is_some_and(|text| text.len() <= 20 && !text.contains(['@', ' '])),
+        Enters::WholeSeconds => value.as_u64().is_some_and(|seconds| (1..1_000_000_000_000_000).contains(&seconds)),
+        Enters::NamesAndVersions => text.is_some_and(|text| text.chars().count() <= 16_384),
+        Enters::Words => text.is_some_and(|text| text.chars().all(is_plain)),
+        Enters::ErrorText => text.is_none_or(|text| !text.contains(['\\', '@'])),
     }
 }
 
@@ -85,9 +103,9 @@ fn reaches_beyond(path: &[&str], this: &[&str]) -> bool {
 }
 
 /// A payload with this value at all paths that are listed, and secrets beside it.
-fn made(listed: &[Vec<&str>], value: &Value) -> String {
+fn made(listed: &[Listed], value: &Value) -> String {
     let mut made = Map::new();
-    listed.iter().for_each(|path| plant(&mut made, path, value));
+    listed.iter().for_each(|field| plant(&mut made, &field.path, value));
     made.insert("\u{7f}".into(), SECRET.into());
     Value::Object(made).to_string()
 }
