@@ -14,6 +14,10 @@ use std::time::Duration;
 /// The largest file, in bytes: the component's text may be escaped once more, and there are other fields.
 const LARGEST: usize = 2 * limits::HANDOVER + 4096;
 
+/// The version of the contract for which states are saved: before 2, components were shown paths and ids, and may have
+/// kept them.
+const CONTRACT: u64 = 2;
+
 /// A state that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
@@ -30,6 +34,9 @@ pub struct Saved {
 /// The content of a state file.
 #[derive(Deserialize, Serialize)]
 struct StateFile {
+    /// See [`CONTRACT`]; 0 if the file does not say.
+    #[serde(default)]
+    contract: u64,
     /// When it was saved, in milliseconds since 1970. Used only if the machine was restarted since.
     saved_ms: u64,
     /// Identifies the boot of the machine; and how many milliseconds after that it was saved. A wall clock that jumps
@@ -48,6 +55,7 @@ struct StateFile {
 /// When it cannot be written; the state before it is still there.
 pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) -> Result<()> {
     let content = StateFile {
+        contract: CONTRACT,
         saved_ms: millis(now.wall),
         boot: now.boot.as_ref().map(|(id, _)| id.clone()),
         boot_ms: now.boot.as_ref().map(|(_, since)| millis(*since)),
@@ -74,6 +82,11 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
             return None;
         }
     };
+    if stored.contract != CONTRACT {
+        let file = file.display();
+        tracing::info!(about = name, "the plugin starts without {file}, which another version of glassbox wrote");
+        return None;
+    }
     let state = match stored.state {
         Value::String(text) => text,
         value => value.to_string(),
@@ -115,6 +128,13 @@ mod tests {
         write(&home, "p", "no json", false, &now(1, Some(("one", 1)))).unwrap();
         let saved = read(&home, "p", &now(2, Some(("one", 2)))).unwrap();
         assert_eq!((saved.state.as_str(), saved.same_run), ("no json", false));
+        // As version 1 wrote it, which may hold what no component is shown any more.
+        let file = home.state_file("p");
+        let written = std::fs::read_to_string(&file).unwrap();
+        let older = written.replace("\"contract\":2,", "");
+        assert_ne!(older, written);
+        std::fs::write(&file, older).unwrap();
+        assert_eq!(read(&home, "p", &now(2, None)), None);
         std::fs::write(home.state_file("p"), "{").unwrap();
         assert_eq!(read(&home, "p", &now(2, None)), None);
         assert_eq!(read(&home, "q", &now(2, None)), None);
