@@ -102,7 +102,7 @@ fn what_waits_when_the_user_opts_out_is_thrown_away() {
     host.close();
     let log = host.wait(LONG).log();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    assert!(log.ends_with(" INFO 0 reports sent, 0 failed, 4 dropped\n"), "{log}");
+    assert!(log.contains(" INFO 0 reports sent, 0 failed, 4 dropped\n"), "{log}");
     assert!(receiver.requests().is_empty());
 }
 

@@ -92,7 +92,8 @@ fn a_server_that_cannot_be_reached_does_not_hold_up_the_end() {
     host.close();
     let log = host.wait(LONG).log();
     assert!(began.elapsed() < Duration::from_millis(6500), "{:?}", began.elapsed());
-    assert!(log.ends_with(" INFO 0 reports sent, 0 failed, 4 dropped\n"), "{log}");
+    // The queue's own thread may have said something after that.
+    assert!(log.contains(" INFO 0 reports sent, 0 failed, 4 dropped\n"), "{log}");
 }
 
 #[test]
@@ -108,8 +109,8 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     let log = host.wait(LONG).log();
     assert!(began.elapsed() < Duration::from_millis(6500), "{:?}", began.elapsed());
     assert!(log.contains("WARN tracking: ping was not accepted: "), "{log}");
-    let tally = log.lines().last().unwrap();
-    assert!(tally.starts_with(" INFO 0 reports sent, ") && tally.ends_with(" dropped"), "{log}");
+    let is_tally = |line: &str| line.starts_with(" INFO 0 reports sent, ") && line.ends_with(" dropped");
+    assert!(log.lines().any(is_tally), "{log}");
 }
 
 #[test]
