@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// As many hex digits in a row are a serial number, a MAC address, a UUID or a hash. An address in memory has fewer.
+/// As many hex digits in a row are a serial number, a MAC address, a UUID or a hash. An address in memory mostly has
+/// fewer.
 const SERIAL_DIGITS: usize = 12;
 
 /// So many letters and digits in a row, with so many digits among them, are a serial number.

@@ -129,7 +129,7 @@ fn read(file: &Path) -> io::Result<Option<Identity>> {
     let mut bytes = Vec::new();
     match open_own_with(file, File::options().read(true)) {
         Ok(open) => open.take(LARGEST).read_to_end(&mut bytes)?,
-        // A link, a pipe or the like, which the program did not put there.
+        // A link or the like, which the program did not put there. A link is replaced; what is no file is refused then.
         Err(error) if error.kind() == ErrorKind::Other => return Ok(None),
         Err(error) => return Err(error),
     };

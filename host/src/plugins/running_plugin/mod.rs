@@ -226,8 +226,9 @@ impl RunningPlugin {
         step
     }
 
-    /// Apply settings that the user changed: a new instance continues from the last saved state, so that nothing is left
-    /// of what was hashed for another id. A plugin in quarantine is started again.
+    /// Apply settings that the user changed: a new instance, which is shown them and has the salt of their id, continues
+    /// from the last saved state. That may still hold what was hashed for another id. A plugin in quarantine is started
+    /// again.
     ///
     /// # Errors
     /// When the plugin does not accept them, or has no identity. Then it is switched off, as it must not go on with what
