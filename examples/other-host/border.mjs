@@ -2,7 +2,7 @@
 // host/sandbox/README.md; this is written from there, not from the code.
 
 import { createHash } from 'node:crypto';
-import { isIP } from 'node:net';
+import { errorText, hasSerial } from './error-text.mjs';
 import { Num, isObject } from './json.mjs';
 
 /** What of a payload enters; undefined if the event is not listed at all. */
@@ -38,7 +38,7 @@ const FORMS = {
   },
   'names-and-versions': (value) => (Array.isArray(value) ? namesAndVersions(value) : undefined),
   words: (value) => (Array.isArray(value)
-    ? value.filter((word) => isText(word) && /^[A-Za-z0-9_.-]{1,64}$/.test(word)).slice(0, 200).join().toLowerCase()
+    ? fitting(value.filter((word) => isText(word) && /^[A-Za-z0-9_.-]{1,64}$/.test(word)).slice(0, 200)).join().toLowerCase()
     : undefined),
   'error-text': (value) => {
     if (typeof value === 'boolean') return value;
@@ -46,6 +46,13 @@ const FORMS = {
     return isText(value) ? errorText(value) : undefined;
   },
 };
+
+/** As many words as have room in 8192 bytes, with a comma each. */
+function fitting(words) {
+  let bytes = 0;
+  const most = words.findIndex((word) => (bytes += word.length + 1) > 8192);
+  return most < 0 ? words : words.slice(0, most);
+}
 
 function portKind(port) {
   const known = /^(|VIRTUAL|AUTO|COM\d{1,3}|\/dev\/(tty(USB|ACM|AMA|S|O|mxc|THS)|serial|rfcomm)\d{1,3})$/;
@@ -56,57 +63,14 @@ function portKind(port) {
 
 function namesAndVersions(list) {
   const entries = [];
-  let characters = 0;
+  let bytes = 0;
   for (const one of list.filter(isObject)) {
     const [key, version] = ['key', 'version'].map((name) => (one[name] instanceof Num ? one[name].text : one[name]))
       .map((text) => (isText(text) && [...text].length <= 256 ? text.toLowerCase() : undefined));
     if (key === undefined) continue;
     entries.push(`${key}:${version || '?'}`);
-    characters += [...entries.at(-1)].length + 1;
-    if (characters > 16384) return entries.slice(0, -1).join();
+    bytes += Buffer.byteLength(entries.at(-1)) + 1;
+    if (bytes > 16384) return entries.slice(0, -1).join();
   }
   return entries.join();
 }
-
-/** A text with `…` for what looks like a path, an address, or the number of a machine. */
-function errorText(text) {
-  return text.split(/(?<=\n)/).map((line) => {
-    const words = line.match(/\S*\s|\S+$/gu) ?? [];
-    let out = '';
-    for (let at = 0; at < words.length; at += 1) {
-      const word = words[at];
-      if (!isTelling(word.trimEnd())) {
-        out += word;
-        continue;
-      }
-      // A path may have blanks in it: it goes on to its closing quote, or to the end of a file's name.
-      const quote = { '“': '”', '‘': '’', '"': '"', "'": "'", '`': '`' }[word[0]];
-      if (!quote || !word.slice(1).includes(quote)) {
-        const ends = (later) => (quote ? later.includes(quote) : isFile(later.trimEnd()));
-        at += words.slice(at + 1).findIndex(ends) + 1;
-      }
-      out += `…${words[at].slice(words[at].trimEnd().length)}`;
-    }
-    return out;
-  }).join('');
-}
-
-const isTelling = (word) => isPath(word) || isFile(word) || /[\\@]|:\/\//.test(word) || isAddress(word) || hasSerial(word);
-
-const isPath = (word) => /%2f/i.test(word) || [...word.matchAll(/\//g)].some(({ index }) => {
-  const rest = word.slice(index + 1);
-  const starts = !/[\p{L}\p{N}]$/u.test(word.slice(0, index)) && !/^[\d.,;]+$/.test(rest);
-  return starts || /\.\p{L}[^.]*$/u.test(rest);
-});
-
-const isFile = (word) => /\.(gcode|gco|gc|bgcode|nc|ngc|stl|3mf|ufp|obj)[^\p{L}\p{N}]*$/iu.test(word);
-
-const isAtHome = (name) => /.\.(local|lan|home|internal|intranet|localdomain|box|arpa)$/i.test(name.replace(/^\.+|\.+$/g, ''));
-
-const isAddress = (word) => word.split(/[^\p{L}\p{N}.-]/u).some(isAtHome)
-  || word.split(/[^0-9A-Fa-f.:[\]]/).map((part) => part.replace(/[.:]+$/, '')).some((part) =>
-    part.length > 2 && [part, part.replace(/^\[|\]$/g, ''), part.replace(/^\[(.*)\]:\d{1,5}$|^([\d.]+):\d{1,5}$/, '$1$2')].some(isIP));
-
-/** Twelve hex digits in a row, whatever separates them; or letters among digits, as in the serial numbers of boards. */
-const hasSerial = (word) => /(?:[0-9A-Fa-f][:._-]*){12}/.test(word)
-  || word.split(/[^0-9A-Za-z]/).some((part) => part.length >= 10 && /[A-Za-z]/.test(part) && (part.match(/\d/g) ?? []).length >= 4);

@@ -38,8 +38,12 @@ export function run(plugin, recorded) {
   const idSetting = plugin.manifest.capabilities.http.id_setting;
   const settings = { ...recorded.settings, [idSetting]: text(recorded.settings[idSetting]) || MINTED };
   // Settings that are not accepted keep a tracker from running: it hears nothing.
-  const events = tracker.load(settings) ? recorded.events : [];
-  const sent = events.map(({ event, payload = null }) => tracker.onEvent(event, plain(payload))).at(-1) ?? [];
+  const events = tracker.load(settings) && tracker.restore() ? recorded.events : [];
+  const handle = ({ event, payload = null }) => {
+    const due = tracker.dueAt(event);
+    return [...tracker.onEvent(event, plain(payload)), ...(due.length ? tracker.onTick(due) : [])];
+  };
+  const sent = events.map(handle).at(-1) ?? [];
   return { sent, undeclared: tracker.blocked.filter((blocked) => blocked.undeclared) };
 }
 

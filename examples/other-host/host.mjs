@@ -7,9 +7,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { transpileBytes } from '@bytecodealliance/jco-transpile';
 import * as json from './json.mjs';
 import { enter } from './border.mjs';
-import { gate, readManifest, shown } from './policy.mjs';
+import { dueAt, gate, isGiven, readManifest, shown } from './policy.mjs';
 
 const WORLD = ['glassbox:tracker/clock', 'glassbox:tracker/hardware', 'glassbox:tracker/http', 'glassbox:tracker/throttle'];
+
+/** In nanoseconds: the clock counts in whole ones. */
+const MILLISECOND = 1_000_000n;
 
 /** More than one call may send is a message in how much it sends. */
 const REQUESTS_PER_CALL = 32;
@@ -38,73 +41,91 @@ export async function prepare(bytes) {
 
 /** One running tracker. `machine`: now(), probe(), query(), and the salt; `env`: variables that may say no. */
 export class Tracker {
-  #manifest; #env; #exports; #salt;
+  #plugin; #machine; #env; #exports;
   #settings = {};
-  #sent = null;
+  #cause = null;
+  #sent = [];
   #dead = false;
-  /** What was not let through: `{refused, undeclared}`. */
+  /** What stands still during a call. */
+  #still = {};
+  /** What was not let through: `{refused, undeclared}`. The tracker does not learn of it. */
   blocked = [];
 
-  constructor({ manifest, start }, machine, env) {
-    this.#manifest = manifest;
-    this.#env = env;
-    this.#salt = machine.salt;
+  constructor(plugin, machine, env) {
+    [this.#plugin, this.#machine, this.#env] = [plugin, machine, env];
+  }
+
+  /** Start an instance with these settings; false if it does not accept them. There is none while tracking is off. */
+  load(settings) {
+    this.#exports = undefined;
+    if (!isGiven(settings, this.#env)) return true;
+    const { manifest, start } = this.#plugin;
     const { hardware, throttle } = manifest.capabilities;
     const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
     const known = () => {
-      const all = machine.probe();
+      const all = this.#machine.probe();
       return Object.fromEntries((hardware ?? []).map(camel).map((name) => [name, all[name]]));
     };
-    this.#exports = start({
+    const once = (name, ask) => (name in this.#still ? this.#still[name] : (this.#still[name] = ask()));
+    const exports = start({
       'glassbox:tracker/http': { send: (request) => this.#send(request) },
-      'glassbox:tracker/clock': { now: () => machine.now() },
-      'glassbox:tracker/hardware': { probe: known },
-      'glassbox:tracker/throttle': { query: () => (throttle ? machine.query() : undefined) },
+      'glassbox:tracker/clock': { now: () => once('now', () => this.#machine.now() / MILLISECOND * MILLISECOND) },
+      'glassbox:tracker/hardware': { probe: () => once('machine', known) },
+      'glassbox:tracker/throttle': { query: () => once('mask', () => (throttle ? this.#machine.query() : undefined)) },
     });
+    const answer = this.#call(null, () => exports.settings.load(json.text(shown(manifest, settings))));
+    if (answer.error !== undefined) return false;
+    [this.#exports, this.#settings] = [exports, settings];
+    return true;
   }
 
-  /** Load the settings; false if the tracker does not accept them. */
-  load(settings) {
-    const answer = this.#call(() => this.#exports.settings.load(json.text(shown(this.#manifest, settings))));
-    if (answer.error !== undefined) return false;
-    this.#settings = settings;
-    return true;
+  /** What was heard before (`{name, payload, ageMs}`), and what the instance before handed over; false if it is not taken. */
+  restore(heard = [], state = '{}', age = 0n) {
+    if (!this.#exports) return true;
+    return this.#call(null, () => this.#exports.handover.restore(heard, state, age)).error === undefined;
   }
 
   /** Hand over an event; returns the requests that it caused, as they would leave. */
   onEvent(name, payload) {
-    const seen = enter(this.#manifest, name, payload, this.#salt);
-    if (seen === undefined) return [];
-    this.#sent = [];
-    try {
-      this.#call(() => this.#exports.onEvent(name, json.text(seen)));
-      return this.#sent;
-    } finally {
-      this.#sent = null;
-    }
+    const seen = enter(this.#plugin.manifest, name, payload, this.#machine.salt);
+    if (seen === undefined || !this.#exports) return [];
+    this.#call({ event: name }, () => this.#exports.onEvent(name, json.text(seen)));
+    return this.#sent;
+  }
+
+  /** Say which reports are due; returns the requests that it caused. */
+  onTick(due) {
+    if (!this.#exports) return [];
+    this.#call({ due }, () => this.#exports.onTick(due));
+    return this.#sent;
+  }
+
+  /** The reports that are due as soon as this event was heard. */
+  dueAt(event) {
+    return dueAt(this.#plugin.manifest, this.#settings, event);
   }
 
   /** The contract's `result` is an answer; anything else that is thrown is the tracker's end. */
-  #call(run) {
+  #call(cause, run) {
     if (this.#dead) throw new Error('it has already failed');
+    [this.#cause, this.#sent, this.#still] = [cause, [], {}];
     try {
       return { value: run() };
     } catch (error) {
       if (error?.constructor?.name === 'ComponentError') return { error: error.payload };
       this.#dead = true;
       throw error;
+    } finally {
+      this.#cause = null;
     }
   }
 
   #send(request) {
-    const outgoing = this.#sent
-      ? gate(this.#manifest, this.#settings, this.#env, request)
+    const outgoing = this.#cause
+      ? gate(this.#plugin.manifest, this.#settings, this.#env, request, this.#cause)
       : { refused: `${request.name}: this is not the time to send`, undeclared: true };
-    if (outgoing.refused) {
-      this.blocked.push(outgoing);
-      throw 'forbidden'; // how jco wants an error that the contract knows
-    }
-    if (this.#sent.length >= REQUESTS_PER_CALL) throw 'queue-full';
-    this.#sent.push(outgoing);
+    if (outgoing.refused) this.blocked.push(outgoing);
+    else if (this.#sent.length >= REQUESTS_PER_CALL) this.blocked.push({ refused: `${request.name}: one too many`, undeclared: false });
+    else this.#sent.push(outgoing);
   }
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { report, run } from './conformance.mjs';
-import { prepare } from './host.mjs';
+import { Tracker, prepare } from './host.mjs';
 import * as json from './json.mjs';
 import { enter } from './border.mjs';
 import { gate, shown } from './policy.mjs';
@@ -18,18 +18,19 @@ const asked = (change) => ({
   method: 'get', name: 'print_started', userAgent: 'OctoPrint/1.11.8',
   fields: [['origin', 'local'], ['file', 'a'.repeat(40)]], ...change,
 });
+const started = { event: 'PrintStarted' };
 
 test('what is declared leaves, encoded', () => {
-  const { url, query } = gate(manifest, yes, {}, asked({}));
+  const { url, query } = gate(manifest, yes, {}, asked({}), started);
   assert.equal(url, 'https://tracking.octoprint.org/track/the%20id/print_started/');
   assert.equal(query, `origin=local&file=${'a'.repeat(40)}`);
-  const error = gate(manifest, yes, {}, asked({ name: 'commerror_x', fields: [['commerror_text', "it's ü & (a) *b* ~"]] }));
+  const error = gate(manifest, yes, {}, asked({ name: 'commerror_x', fields: [['commerror_text', "it's ü & (a) *b* ~"]] }), { event: 'Error' });
   assert.equal(error.query, 'commerror_text=it%27s%20%C3%BC%20%26%20%28a%29%20%2Ab%2A%20~');
 });
 
 test('nothing else leaves', () => {
   const fields = asked({}).fields;
-  for (const [change, reason] of [
+  for (const [change, reason, cause = started] of [
     [{ name: 'another' }, 'the manifest does not declare it'],
     [{ name: 'commerror_a/b' }, 'the manifest does not declare it'],
     [{ method: 'post' }, 'its method is another'],
@@ -41,8 +42,10 @@ test('nothing else leaves', () => {
     [{ fields: [['file', 'cube.gcode']] }, 'the value of file does not fit'],
     [{ fields: [['file', `${'a'.repeat(40)}\n`]] }, 'the value of file does not fit'],
     [{ fields: [['origin', 'local']] }, 'file is missing'],
+    [{}, 'this is not the occasion for it', { event: 'PrintDone' }],
+    [{}, 'this is not the occasion for it', { due: ['ping'] }],
   ]) {
-    const refused = gate(manifest, yes, {}, asked(change));
+    const refused = gate(manifest, yes, {}, asked(change), cause);
     assert.deepEqual([refused.refused?.split(': ')[1], refused.undeclared], [reason, true], JSON.stringify(change));
   }
 });
@@ -51,11 +54,27 @@ test('nothing leaves against the will of the user', () => {
   for (const [settings, env] of [
     [{}, {}], [{ ...yes, enabled: 'true' }, {}], [{ enabled: true }, {}], [yes, { DO_NOT_TRACK: '1' }],
     [{ ...yes, events: { printjob: false } }, {}],
-  ]) assert.match(gate(manifest, settings, env, asked({})).refused, /opted in|there is no id|is off/);
+  ]) assert.match(gate(manifest, settings, env, asked({}), started).refused, /opted in|there is no id|is off/);
 });
 
 test('a tracker is shown only what the manifest lists of the settings', () => {
-  assert.deepEqual(shown(manifest, { ...yes, server: 'https://example.org/', ping: 1, owner: 'me' }), { enabled: true, ping: 1 });
+  assert.deepEqual(shown(manifest, { ...yes, server: 'https://example.org/', ping: 1, owner: 'me' }), { ping: 1 });
+});
+
+test('a run of the server: what is due, what is not shown again as news, and no instance while tracking is off', () => {
+  const machine = { now: () => 1_234_567n, probe: () => ({}), salt: 's', query: () => undefined };
+  const kinds = (tracker, settings) => {
+    assert.ok(tracker.load(settings) && tracker.restore([{ name: 'environment', payload: '{"octoprint":{"version":"1.11.8"}}', ageMs: 5n }]));
+    const due = tracker.dueAt('octoprint_started');
+    const sent = [...tracker.onEvent('octoprint_started', json.parse('{"uptime":1.5}')), ...tracker.onTick(due)];
+    assert.deepEqual(tracker.blocked, []);
+    return sent.map(({ path, query }) => `${path.split('/').at(-2)} ${query}`);
+  };
+  const run = (change) => kinds(new Tracker(plugin, machine, {}), { ...yes, ...change });
+  assert.deepEqual(run({ events: { pong: true, startup: true } }),
+    ['ping octoprint_uptime=1&printer_state=OFFLINE', 'pong ', 'startup version=1.11.8']);
+  assert.deepEqual(run({ ping: json.parse('0'), events: { startup: false } }), ['pong ']);
+  assert.deepEqual(run({ enabled: 'true' }), []);
 });
 
 test('payloads enter as the manifest says, and numbers keep their text', () => {

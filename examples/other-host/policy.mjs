@@ -2,7 +2,7 @@
 // border.mjs.)
 
 import { parse as parseToml } from 'smol-toml';
-import { at, isObject } from './json.mjs';
+import { Num, at, isObject } from './json.mjs';
 
 /** What Glassbox looks at too, whatever the settings say. */
 const VETOES = ['CI', 'OCTOPRINT_DISABLE_TRACKING', 'OCTOPRINT_TRACKING_DISABLED', 'DO_NOT_TRACK'];
@@ -48,12 +48,30 @@ function isOn(settings, path) {
   return value === undefined || value === null || value === true;
 }
 
-/** The request as it leaves, built here from checked parts; or why it does not. */
-export function gate(manifest, settings, env, request) {
+/** Whether the user has said yes, and nobody no. */
+export const isGiven = (settings, env) => settings.enabled === true && !VETOES.some((name) => env[name]);
+
+/** The reports that are due as soon as this event was heard: where a run of OctoPrint begins, all that have a rhythm, too. */
+export function dueAt(manifest, settings, event) {
+  const isDue = ({ on, every, once, after }) => on?.includes('tick')
+    && ((every && event === 'octoprint_started') || (once === event && !after));
+  const isNever = ({ every }) => every && !(Number(bare(at(settings, every.setting)) ?? every.default) >= 1);
+  const due = manifest.says.filter((says) => isDue(says) && !isNever(says) && (!says.switch || isOn(settings, says.switch)));
+  return due.map((says) => says.request);
+}
+
+const bare = (value) => (value instanceof Num ? value.text : value);
+
+/**
+ * The request as it leaves, built here from checked parts; or why it does not. `cause` is what the tracker handles:
+ * `{event}`, or `{due}` on a tick.
+ */
+export function gate(manifest, settings, env, request, cause) {
   const refused = (reason, undeclared = false) => ({ refused: `${request.name}: ${reason}`, undeclared });
-  if (settings.enabled !== true || VETOES.some((name) => env[name])) return refused('nobody opted in');
-  const says = declared(manifest, request.name);
-  const wrong = says ? check(manifest, says, request) : 'the manifest does not declare it';
+  if (!isGiven(settings, env)) return refused('nobody opted in');
+  const all = declared(manifest, request.name);
+  const says = all.find((one) => isOccasion(one, cause));
+  const wrong = says ? check(manifest, says, request) : all.length ? 'this is not the occasion for it' : 'the manifest does not declare it';
   if (wrong) return refused(wrong, true);
   const sent = says.fields.filter((field) => request.fields.some(([name]) => name === field.name));
   const off = [says, ...sent].find((rule) => rule.switch && !isOn(settings, rule.switch));
@@ -76,8 +94,10 @@ export function gate(manifest, settings, env, request) {
   };
 }
 
+/** The entries of a request; those without a variable come first. */
 function declared(manifest, name) {
-  return manifest.says.find((says) => says.request === name) ?? manifest.says.find((says) => {
+  const own = manifest.says.filter((says) => says.request === name);
+  return own.length ? own : manifest.says.filter((says) => {
     const [before, after] = says.request.split(/\{[^}]*\}/);
     const fits = after !== undefined && name.length >= before.length + after.length
       && name.startsWith(before) && name.endsWith(after);
@@ -85,18 +105,21 @@ function declared(manifest, name) {
   });
 }
 
+/** A report is sent while an event is handled that it names, or on a tick when it is due; a free one at any time. */
+const isOccasion = ({ on, request }, { event, due }) => !on || (due ? on.includes('tick') && due.includes(request) : on.includes(event));
+
 /** What is wrong with a request; undefined if nothing is. Fields come in the declared order, each at most once. */
 function check(manifest, says, request) {
   if (![request.name, request.userAgent].every((text) => /^[ -~]{0,128}$/.test(text))) return 'its name or user agent is odd';
   if (/^\.*$/.test(request.name)) return 'its name would be a step in the path';
   if (request.method.toUpperCase() !== says.method) return 'its method is another';
-  if (!matches(manifest.capabilities.user_agent, request.userAgent)) return 'its user agent does not match the manifest';
+  if (!isAgent(manifest.capabilities.user_agent, request.userAgent)) return 'its user agent does not match the manifest';
   const places = request.fields.map(([name]) => says.fields.findIndex((field) => field.name === name));
   if (places.includes(-1)) return 'it has a field that is not declared';
   if (places.some((place, i) => i > 0 && place <= places[i - 1])) return 'its fields are repeated or out of order';
   const misfit = request.fields.find(([, value], i) => !follows(says.fields[places[i]], value));
   if (misfit) return `the value of ${misfit[0]} does not fit`;
-  const missing = says.fields.find((field, i) => !field.optional && !places.includes(i));
+  const missing = says.fields.find((field) => !field.optional && !request.fields.some(([name]) => name === field.name));
   return missing && `${missing.name} is missing`;
 }
 
@@ -106,7 +129,16 @@ const follows = (rule, value) =>
   && [...value].length <= (rule.max_length ?? 256)
   && (rule.pattern === undefined || matches(rule.pattern, value));
 
-const matches = (pattern, value) => new RegExp(`^(?:${pattern})$`, 'u').test(value);
+/** A pattern, or a text with a version in it. */
+const isAgent = (agent, text) => {
+  if (typeof agent === 'string') return matches(agent, text);
+  const [before, after] = agent.text.split('{}');
+  const version = text.slice(before.length, text.length - after.length);
+  return text === before + version + after && (version === agent.unknown || matches(agent.pattern, version));
+};
+
+/** The manifest's patterns are Rust's: `(?s)`, that a dot is any character, is a flag here. */
+const matches = (pattern, value) => new RegExp(`^(?:${pattern.replace(/^\(\?s\)/, '')})$`, pattern.startsWith('(?s)') ? 'su' : 'u').test(value);
 
 /** Only A-Z a-z 0-9 _ . - ~ stay bare. */
 const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);

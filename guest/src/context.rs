@@ -2,48 +2,24 @@
 
 use crate::capabilities::{Capabilities, Method, Report};
 use crate::fields::Fields;
-use crate::settings::{Settings, Switches};
-use crate::state::{Reading, State};
-use crate::time::{Instant, instant};
-use std::cell::OnceCell;
+use crate::settings::Switches;
+use crate::state::State;
+use crate::throttling::Reading;
 
 /// Passed to whatever handles an event or a tick; it lives as long as that call.
 pub struct Context<'a> {
-    /// The settings in force.
-    pub settings: &'a Settings,
+    /// Which kinds of report are on.
+    pub on: &'a Switches,
     /// What the tracker remembers.
     pub state: &'a mut State,
     /// Everything outside the tracker.
     pub host: &'a dyn Capabilities,
-    now: OnceCell<Instant>,
-    user_agent: &'a str,
 }
 
-impl<'a> Context<'a> {
-    /// For one call. `user_agent` goes out with every report.
-    pub fn new(
-        settings: &'a Settings,
-        state: &'a mut State,
-        host: &'a dyn Capabilities,
-        user_agent: &'a str,
-    ) -> Context<'a> {
-        Context { settings, state, host, now: OnceCell::new(), user_agent }
-    }
-
-    /// The present moment. The host is asked once per call, and only if something needs to know:
-    /// each question costs as much as reading a small payload.
-    pub fn now(&self) -> Instant {
-        *self.now.get_or_init(|| instant(self.host.now()))
-    }
-
-    /// Whether the user has switched tracking on.
-    pub fn is_enabled(&self) -> bool {
-        self.settings.enabled == Some(true)
-    }
-
-    /// Whether tracking is on, and so is this kind of report.
-    pub fn is_on(&self, switch: impl Fn(&Switches) -> bool) -> bool {
-        self.is_enabled() && switch(&self.settings.events)
+impl Context<'_> {
+    /// The present moment, in milliseconds of the host's clock.
+    pub fn now(&self) -> i64 {
+        millis(self.host.now())
     }
 
     /// Send a report with GET.
@@ -57,29 +33,22 @@ impl<'a> Context<'a> {
     }
 
     fn send(&self, method: Method, name: &str, fields: &Fields) {
-        // The one gate: whatever an event does, nothing leaves unless tracking is on.
-        if self.is_enabled() {
-            self.host.send(Report { method, name, fields: &fields.0, user_agent: self.user_agent });
-        }
+        let user_agent = &self.state.environment.user_agent();
+        self.host.send(Report { method, name, fields: &fields.0, user_agent });
     }
 
     /// Add the three `throttled_` fields to the report of a print or an error, if there is a
     /// throttling issue or was one since boot.
-    pub fn add_throttle_fields(&mut self, fields: &mut Fields) {
-        let reading = match self.host.throttled() {
-            Some(mask) => {
-                let reading = Reading::from_mask(mask);
-                self.state.note_throttle(reading);
-                reading
-            }
-            // OctoPrint runs on another machine: its last event is all that is known.
-            None => match self.state.throttle.last {
-                Some(last) if self.state.throttle.from_octoprint => last,
-                _ => return,
-            },
-        };
-        if reading.now || reading.past {
-            fields.0.append(&mut reading.short_fields().0);
+    pub fn add_throttle_fields(&self, fields: &mut Fields) {
+        // Where the host cannot ask, as OctoPrint runs on another machine, its last event is all that is known.
+        let reading = self.host.throttled().map(Reading::from_mask).or(self.state.throttling);
+        if let Some(reading) = reading {
+            reading.add_to(fields);
         }
     }
+}
+
+/// The host's nanoseconds as milliseconds.
+pub fn millis(ns: u64) -> i64 {
+    i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
 //! The fields of a report: added in order, each only if its value is known and fits the manifest.
 //!
-//! The limits here repeat those of `tracker.toml`. A value that the host would block is left out
-//! here, so that the rest of the report still arrives; a test compares the two.
+//! The host makes every report itself as well, by the manifest's `from` and rules, and blocks one that is not the same. So a
+//! value is always its text as Python prints it, if that fits the rule; what is null or missing is not known.
 //!
 //! `inline(never)`: these functions are called from everywhere, and inlining them would make the
 //! component a tenth larger and no faster.
@@ -16,11 +16,12 @@ pub const NAME_CHARS: usize = 256;
 pub const ERROR_CHARS: usize = 4096;
 /// Longest list of third-party plugins, in characters.
 pub const PLUGINS_CHARS: usize = 16384;
-/// Longest word ([`word`]), in characters.
-const WORD_CHARS: usize = 64;
 
-/// The payload of an event: those of its fields that the manifest lets through.
+/// The payload of an event: those of its fields that the host shows.
 pub type Payload = Map<String, Value>;
+
+/// Whether a text fits a rule.
+pub type Fits = fn(&str) -> bool;
 
 /// Names and values, in the order in which they are sent.
 #[derive(Default)]
@@ -33,7 +34,7 @@ impl<'a> Fields<'a> {
         self
     }
 
-    /// Add a value if it is known.
+    /// Add a value if there is one.
     #[inline(never)]
     pub fn put_known(&mut self, name: &'static str, value: Option<String>) -> &mut Self {
         if let Some(value) = value {
@@ -42,67 +43,113 @@ impl<'a> Fields<'a> {
         self
     }
 
-    /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`] characters.
+    /// Add `payload[key]` if it fits.
     #[inline(never)]
-    pub fn copy(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
-        self.put_known(name, bounded_text(payload.get(key), NAME_CHARS))
+    pub fn copy(&mut self, name: &'static str, payload: &Payload, key: &str, fits: Fits) -> &mut Self {
+        self.put_known(name, fitting(payload.get(key), fits))
     }
 
-    /// Add `payload[key]` if it is a scalar of at most [`NAME_CHARS`] characters; `unknown` if it is
-    /// missing or null.
+    /// Add `payload[key]` if it fits; `unknown` if it is missing or null.
     #[inline(never)]
-    pub fn copy_or_unknown(&mut self, name: &'static str, payload: &Payload, key: &str) -> &mut Self {
-        match known(payload, key) {
+    pub fn copy_or_unknown(&mut self, name: &'static str, payload: &Payload, key: &str, fits: Fits) -> &mut Self {
+        match known(payload.get(key)) {
             None => self.put(name, "unknown"),
-            Some(value) => self.put_known(name, bounded_text(Some(value), NAME_CHARS)),
+            value => self.put_known(name, fitting(value, fits)),
         }
     }
 }
 
-/// `payload[key]` unless it is missing or null.
+/// A value unless it is null.
 #[inline(never)]
-pub fn known<'a>(payload: &'a Payload, key: &str) -> Option<&'a Value> {
-    payload.get(key).filter(|value| !value.is_null())
+pub fn known(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|value| !value.is_null())
 }
 
-/// A scalar's text, as Python prints it, if it has at most `limit` characters.
+/// A scalar's text, as Python prints it, if it fits.
 #[inline(never)]
-pub fn bounded_text(value: Option<&Value>, limit: usize) -> Option<String> {
-    let text = python::text(value?)?;
-    // Compare bytes first: characters rarely have to be counted.
-    (text.len() <= limit || text.chars().count() <= limit).then_some(text)
+pub fn fitting(value: Option<&Value>, fits: Fits) -> Option<String> {
+    python::text(value?).filter(|text| fits(text))
 }
 
-/// A scalar's text if it consists of 1 to 64 ASCII letters, digits, `_`, `.` and `-`.
-#[inline(never)]
-pub fn word(value: &Value) -> Option<String> {
-    let text = python::text(value)?;
-    let fits = (1..=WORD_CHARS).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    fits.then_some(text)
+/// At most [`NAME_CHARS`] characters.
+pub fn name(text: &str) -> bool {
+    is_within(text, NAME_CHARS)
 }
 
-/// A whole number of at most 15 digits, or the word `unknown`, which OctoPrint sends if it could not
-/// find out.
+/// The same, but not empty.
+pub fn name_not_empty(text: &str) -> bool {
+    !text.is_empty() && name(text)
+}
+
+/// At most [`ERROR_CHARS`] characters.
+pub fn error(text: &str) -> bool {
+    is_within(text, ERROR_CHARS)
+}
+
+/// At most [`PLUGINS_CHARS`] characters.
+pub fn plugins(text: &str) -> bool {
+    is_within(text, PLUGINS_CHARS)
+}
+
+// Compare bytes first: characters rarely have to be counted.
+fn is_within(text: &str, limit: usize) -> bool {
+    text.len() <= limit || text.chars().count() <= limit
+}
+
+/// 1 to 64 ASCII letters, digits, `_`, `.` and `-`.
+pub fn word(text: &str) -> bool {
+    !text.is_empty() && word_or_empty(text)
+}
+
+/// The same, or nothing.
 #[inline(never)]
-pub fn count(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::Number(number) => number.as_u64().filter(|n| *n < 1_000_000_000_000_000).map(|n| n.to_string()),
-        other => unknown_word(other),
-    }
+pub fn word_or_empty(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// 1 to 64 characters of a version.
+pub fn version(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+_-".contains(&byte))
+}
+
+/// 1 to so many digits.
+#[inline(never)]
+pub fn digits(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// 1 to 15 digits.
+pub fn seconds(text: &str) -> bool {
+    digits(text, 15)
+}
+
+/// 1 to 15 digits, or the word `unknown`, which OctoPrint sends if it could not find out.
+pub fn count(text: &str) -> bool {
+    digits(text, 15) || text == "unknown"
+}
+
+/// The same with 20 digits.
+pub fn bytes(text: &str) -> bool {
+    digits(text, 20) || text == "unknown"
 }
 
 /// A frequency in MHz, below 10 million, as Python prints a float; or the word `unknown`.
-pub fn frequency(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::Number(number) => number
-            .as_f64()
-            .filter(|mhz| *mhz == 0.0 || (0.001..10_000_000.0).contains(mhz))
-            .and_then(|mhz| python::float(mhz.abs())),
-        other => unknown_word(other),
-    }
+pub fn frequency(text: &str) -> bool {
+    text.split_once('.').is_some_and(|(whole, fraction)| digits(whole, 7) && digits(fraction, 20)) || text == "unknown"
 }
 
-fn unknown_word(value: &Value) -> Option<String> {
-    (value.as_str() == Some("unknown")).then(|| "unknown".into())
+/// A number with at most ten digits before the point, and ten after it.
+pub fn baudrate(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole, 10) && digits(fraction, 10)
+}
+
+/// `True` or `False`.
+pub fn flag(text: &str) -> bool {
+    text == "True" || text == "False"
+}
+
+/// A throttle mask.
+pub fn mask(text: &str) -> bool {
+    digits(text, 10)
 }

@@ -4,7 +4,7 @@
 
 use crate::capabilities::{Capabilities, Machine, Method, Report};
 use crate::settings::SCHEMA;
-use crate::tracker::Tracker;
+use crate::tracker::{Heard, Tracker};
 use std::cell::RefCell;
 
 #[allow(missing_docs, clippy::all)] // generated
@@ -61,8 +61,7 @@ impl Capabilities for Host {
             fields: &fields,
             user_agent: report.user_agent,
         };
-        // The host records a refusal; there is nothing to do about it here.
-        let _ = http::send(request);
+        http::send(request);
     }
 }
 
@@ -73,11 +72,13 @@ struct Component;
 
 impl bindings::Guest for Component {
     fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
-        TRACKER.with_borrow_mut(|tracker| tracker.on_event(&name, &payload, &Host))
+        TRACKER.with_borrow_mut(|tracker| tracker.on_event(&name, &payload, &Host))?;
+        Ok(None)
     }
 
-    fn on_tick() -> Result<Option<u64>, String> {
-        TRACKER.with_borrow_mut(|tracker| Ok(tracker.on_tick(&Host)))
+    fn on_tick(due: Vec<String>) -> Result<Option<u64>, String> {
+        TRACKER.with_borrow_mut(|tracker| tracker.on_tick(&due, &Host));
+        Ok(None)
     }
 }
 
@@ -87,17 +88,19 @@ impl settings::Guest for Component {
     }
 
     fn load(document: String) -> Result<(), String> {
-        TRACKER.with_borrow_mut(|tracker| tracker.load(&document, &Host))
+        TRACKER.with_borrow_mut(|tracker| tracker.load(&document))
     }
 }
 
 impl handover::Guest for Component {
     fn save() -> String {
-        TRACKER.with_borrow(|tracker| tracker.save(&Host))
+        TRACKER.with_borrow(Tracker::save)
     }
 
-    fn restore(state: String, age_ns: u64) -> Result<(), String> {
-        TRACKER.with_borrow_mut(|tracker| tracker.restore(&state, age_ns, &Host))
+    fn restore(heard: Vec<handover::Heard>, state: String, _age_ms: u64) -> Result<(), String> {
+        let heard = heard.into_iter().map(|handover::Heard { name, payload, age_ms }| Heard { name, payload, age_ms });
+        let heard: Vec<_> = heard.collect();
+        TRACKER.with_borrow_mut(|tracker| tracker.restore(&heard, &state, &Host))
     }
 }
 

@@ -10,19 +10,6 @@ pub const SCHEMA: &str = include_str!("settings.schema.json");
 /// A leap year: longer intervals are mistakes.
 const LONGEST_INTERVAL_S: u64 = 366 * 24 * 60 * 60;
 
-/// The settings in force. The defaults are OctoPrint's.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// None until the user has decided. Nothing is sent unless this is `true`.
-    pub enabled: Option<bool>,
-    /// Seconds between pings; 0 for never.
-    pub ping: u64,
-    /// Seconds between pongs; 0 for never.
-    pub pong: u64,
-    /// One switch for each kind of report.
-    pub events: Switches,
-}
-
 /// Which kinds of report are on. All are on by default.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // the schema says what each covers
@@ -41,53 +28,42 @@ pub struct Switches {
     pub webui_load: bool,
 }
 
-impl Default for Settings {
+impl Default for Switches {
     fn default() -> Self {
         Self {
-            enabled: None,
-            ping: 15 * 60,
-            pong: 24 * 60 * 60,
-            events: Switches {
-                pong: true,
-                startup: true,
-                printjob: true,
-                commerror: true,
-                plugin: true,
-                update: true,
-                printer: true,
-                printer_safety_check: true,
-                throttled: true,
-                achievements: true,
-                slicing: true,
-                webui_load: true,
-            },
+            pong: true,
+            startup: true,
+            printjob: true,
+            commerror: true,
+            plugin: true,
+            update: true,
+            printer: true,
+            printer_safety_check: true,
+            throttled: true,
+            achievements: true,
+            slicing: true,
+            webui_load: true,
         }
     }
 }
 
-impl Settings {
-    /// Read and check a document.
-    ///
-    /// # Errors
-    /// What is wrong with it, for the user to read.
-    pub fn load(document: &str) -> Result<Self, String> {
-        let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
-        let Value::Object(document) = &document else { return Err("the document must be a JSON object".into()) };
-        let enabled = match document.get("enabled") {
-            None | Some(Value::Null) => None,
-            Some(Value::Bool(enabled)) => Some(*enabled),
-            Some(_) => return Err("enabled must be true, false or null".into()),
-        };
-        let mut settings = Self { enabled, ..Self::default() };
-        interval(document, "ping", &mut settings.ping)?;
-        interval(document, "pong", &mut settings.pong)?;
-        match document.get("events") {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(switches)) => settings.events.read(switches)?,
-            Some(_) => return Err("events must be an object of switches".into()),
-        }
-        Ok(settings)
+/// Check a document, and read the switches. The intervals are the host's affair, as it says what is due; that they make
+/// sense is checked here.
+///
+/// # Errors
+/// What is wrong with it, for the user to read.
+pub fn check(document: &str) -> Result<Switches, String> {
+    let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
+    let Value::Object(document) = &document else { return Err("the document must be a JSON object".into()) };
+    interval(document, "ping")?;
+    interval(document, "pong")?;
+    let mut switches = Switches::default();
+    match document.get("events") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(events)) => switches.read(events)?,
+        Some(_) => return Err("events must be an object of switches".into()),
     }
+    Ok(switches)
 }
 
 impl Switches {
@@ -117,13 +93,11 @@ impl Switches {
     }
 }
 
-fn interval(document: &Map<String, Value>, key: &str, interval: &mut u64) -> Result<(), String> {
+fn interval(document: &Map<String, Value>, key: &str) -> Result<(), String> {
+    let fits = |value: &Value| value.as_u64().is_some_and(|seconds| seconds <= LONGEST_INTERVAL_S);
     match document.get(key) {
-        None | Some(Value::Null) => {}
-        Some(value) => match value.as_u64().filter(|seconds| *seconds <= LONGEST_INTERVAL_S) {
-            Some(seconds) => *interval = seconds,
-            None => return Err(format!("{key} must be a whole number of seconds, 0 to {LONGEST_INTERVAL_S}")),
-        },
+        None | Some(Value::Null) => Ok(()),
+        Some(value) if fits(value) => Ok(()),
+        Some(_) => Err(format!("{key} must be a whole number of seconds, 0 to {LONGEST_INTERVAL_S}")),
     }
-    Ok(())
 }

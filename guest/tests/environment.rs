@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, settings};
+use common::{Bench, START};
 use glassbox_tracker::Machine;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn environment() -> Value {
         "octoprint": {"version": "1.11.8"},
         "python": {"version": "3.11.2", "pip": "23.0.1"},
         "os": {"id": "linux", "platform": "linux-6.1", "bits": 64},
-        "hardware": {"cores": 4, "freq": 1500, "ram": 4_000_000_000_u64},
+        "hardware": {"cores": 4, "freq": 1500.0, "ram": 4_000_000_000_u64},
         "pi_support": {"model": "Pi 4", "octopi_version": "1.0.0", "octopiuptodate_build": "1.0.0-1.11.8"},
     })
 }
@@ -39,19 +39,19 @@ fn startup(machine: Machine, environments: &[Value]) -> String {
         bench.event("environment", environment.clone());
     }
     bench.event("octoprint_started", json!({"uptime": 0}));
-    bench.tick();
+    bench.tick(&["startup"]);
     bench.said().pop().unwrap()
 }
 
-/// The last `pong` after these events.
+/// The `pong` after these events.
 fn pong(events: &[(&str, Value)]) -> String {
     let mut bench = Bench::on();
     for (name, payload) in events {
         bench.event(name, payload.clone());
     }
     bench.event("octoprint_started", json!({"uptime": 0}));
-    bench.tick();
-    bench.said().into_iter().rfind(|said| said.starts_with("pong")).unwrap()
+    bench.tick(&["pong"]);
+    bench.said().pop().unwrap()
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn values_of_the_wrong_kind_are_not_known() {
         "octoprint": {"version": ["1.11.8"]},
         "python": {"version": {}, "pip": null},
         "os": {"id": [], "platform": "x".repeat(257), "bits": "sixty-four"},
-        "hardware": {"cores": -1, "freq": -3.5, "ram": 1.5},
+        "hardware": {"cores": -1, "freq": 1500, "ram": 1.5},
         "pi_support": "none",
     });
     assert_eq!(startup(Machine::default(), &[wrong]), "startup");
@@ -112,7 +112,7 @@ fn the_user_agent_tells_octoprints_version() {
     bench.event("SlicingStarted", json!({}));
     bench.event("environment", json!({"octoprint": {"version": "1.11\r\nX-Header: yes"}}));
     bench.event("SlicingStarted", json!({}));
-    let agents: Vec<_> = bench.world.sent.take().into_iter().map(|(_, request)| request.user_agent).collect();
+    let agents: Vec<_> = bench.world.sent.take().into_iter().map(|request| request.user_agent).collect();
     let expected = ["OctoPrint/unknown", "OctoPrint/1.11.8", "OctoPrint/2.1.0.dev1+g744c8359", "OctoPrint/unknown"];
     assert_eq!(agents, expected);
 }
@@ -134,7 +134,7 @@ fn pong_says_what_startup_says_and_more() {
     bench.event("environment", environment());
     bench.event("environment", json!({"third_party_plugins": "a:?", "achievements": "the_wizard,b"}));
     bench.event("octoprint_started", json!({"uptime": 0}));
-    bench.tick();
+    bench.tick(&START);
     let said = bench.said();
     let startup = said[2].strip_prefix("startup").unwrap();
     assert_eq!(said[1], format!("pong{startup} plugins=a:? achievements=the_wizard,b"));
@@ -158,11 +158,11 @@ fn achievements_unlocked_later_are_added() {
 
 #[test]
 fn achievements_are_remembered_while_their_switch_is_off() {
-    let mut bench = Bench::with(json!({"events": {"achievements": false}, "pong": 60}));
+    let mut bench = Bench::with(json!({"events": {"achievements": false}}));
     bench.event("plugin_achievements_achievement_unlocked", json!({"key": "early"}));
     bench.start("1.11.8");
     assert_eq!(bench.said()[1], "pong version=1.11.8");
-    bench.load(&settings(json!({"pong": 60})));
-    bench.run_until(60);
+    bench.change(json!({}));
+    bench.tick(&["pong"]);
     assert_eq!(bench.said(), ["pong version=1.11.8 achievements=early"]);
 }

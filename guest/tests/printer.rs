@@ -1,9 +1,9 @@
-//! `printer_connected`: when the firmware is known, or from 1.12 on after 15 s without it.
+//! `printer_connected`: when the firmware is known, or when the host says that it is due without.
 #![allow(missing_docs)]
 
 mod common;
 
-use common::{Bench, settings};
+use common::Bench;
 use serde_json::{Value, json};
 
 const NOTHING: [&str; 0] = [];
@@ -16,19 +16,11 @@ fn serial() -> Value {
 fn below_1_12_it_says_port_and_baud_rate_when_the_firmware_is_known() {
     let mut bench = Bench::running("1.11.8");
     bench.event("Connected", serial());
-    assert_eq!((bench.next_s(), bench.said()), (Some(900.0), vec![]));
+    assert_eq!(bench.said(), NOTHING);
     bench.sleep_until(60.0);
     bench.event("FirmwareData", json!({"name": "Marlin 2.1", "data": {"X": "y"}}));
     let expected = "printer_connected firmware_name=Marlin 2.1 printer_port=/dev/ttyUSB0 printer_baudrate=115200";
     assert_eq!(bench.said(), [expected]);
-}
-
-#[test]
-fn below_1_12_nothing_is_said_without_firmware() {
-    let mut bench = Bench::running("1.11.8");
-    bench.event("Connected", serial());
-    bench.run_until(600);
-    assert_eq!(bench.said(), NOTHING);
 }
 
 #[test]
@@ -37,27 +29,24 @@ fn from_1_12_it_says_the_connector_when_the_firmware_is_known() {
         let mut bench = Bench::running(version);
         bench.event("Connected", serial());
         bench.event("FirmwareData", json!({"name": "Klipper"}));
-        bench.run_until(100);
         assert_eq!(bench.said(), ["printer_connected printer_connector=serial firmware_name=Klipper"], "{version}");
     }
 }
 
 #[test]
-fn from_1_12_it_waits_15_s_for_the_firmware() {
+fn when_it_is_due_it_is_said_without_the_firmware() {
     let mut bench = Bench::running("1.12.0");
-    bench.sleep_until(10.0);
     bench.event("Connected", serial());
-    assert_eq!(bench.next_s(), Some(25.0));
-    bench.sleep_until(24.999);
-    bench.tick();
-    assert_eq!((bench.next_s(), bench.said()), (Some(25.0), vec![]));
-    bench.run_until(25);
-    assert_eq!(
-        (bench.next_s(), bench.said()),
-        (Some(900.0), vec!["printer_connected printer_connector=serial".into()])
-    );
+    bench.tick(&["printer_connected"]);
+    assert_eq!(bench.said(), ["printer_connected printer_connector=serial"]);
     bench.event("FirmwareData", json!({"name": "late"}));
-    bench.run_until(100);
+    assert_eq!(bench.said(), NOTHING);
+}
+
+#[test]
+fn when_it_is_due_without_a_connection_nothing_is_said() {
+    let mut bench = Bench::running("1.12.0");
+    bench.tick(&["printer_connected"]);
     assert_eq!(bench.said(), NOTHING);
 }
 
@@ -80,32 +69,12 @@ fn only_the_first_firmware_counts() {
 }
 
 #[test]
-fn a_disconnect_cancels_the_timer() {
-    for payload in [json!({}), Value::Null] {
-        let mut bench = Bench::running("1.12.0");
-        bench.event("Connected", serial());
-        bench.sleep_until(5.0);
-        bench.event("Disconnected", payload);
-        assert_eq!(bench.next_s(), Some(900.0));
-        bench.run_until(100);
-        assert_eq!(bench.said(), NOTHING);
-    }
-}
-
-#[test]
 fn a_second_connection_takes_the_place_of_the_first() {
     let mut bench = Bench::running("1.12.0");
     bench.event("Connected", json!({"connector": "serial"}));
-    bench.sleep_until(10.0);
-    bench.event("Connected", json!({"connector": "moonraker"}));
-    assert_eq!(bench.next_s(), Some(25.0));
-    bench.run_until(100);
-    assert_eq!(bench.timeline(), ["25 printer_connected"]);
-
-    bench.event("Connected", json!({"connector": "serial"}));
     bench.event("Connected", json!({"connector": "moonraker"}));
     bench.event("FirmwareData", json!({"name": "Klipper"}));
-    bench.run_until(200);
+    bench.event("FirmwareData", json!({"name": "Klipper"}));
     assert_eq!(bench.said(), ["printer_connected printer_connector=moonraker firmware_name=Klipper"]);
 }
 
@@ -151,18 +120,18 @@ fn baud_rates_print_as_python_prints_them() {
 
 #[test]
 fn the_switch_is_asked_when_it_would_be_sent() {
-    let off = settings(json!({"events": {"printer": false}}));
+    let off = json!({"events": {"printer": false}});
     let mut bench = Bench::running("1.12.0");
     bench.event("Connected", serial());
-    bench.load(&off);
-    bench.run_until(100);
-    bench.event("Connected", serial());
+    bench.change(off.clone());
     bench.event("FirmwareData", json!({"name": "M"}));
-    bench.run_until(200);
+    bench.change(json!({}));
+    bench.event("FirmwareData", json!({"name": "M"}));
     assert_eq!(bench.said(), NOTHING);
 
+    bench.change(off);
     bench.event("Connected", serial());
-    bench.load(&settings(json!({})));
+    bench.change(json!({}));
     bench.event("FirmwareData", json!({"name": "M"}));
     assert_eq!(bench.names(), ["printer_connected"]);
 }
@@ -173,7 +142,7 @@ fn a_server_that_stops_forgets_the_connection() {
     bench.event("Connected", serial());
     bench.event("octoprint_stopping", Value::Null);
     bench.event("octoprint_started", json!({"uptime": 0}));
-    bench.tick();
-    bench.run_until(100);
-    assert_eq!(bench.names(), ["shutdown", "ping", "pong", "startup"]);
+    bench.event("FirmwareData", json!({"name": "M"}));
+    bench.tick(&["printer_connected"]);
+    assert_eq!(bench.names(), ["shutdown"]);
 }

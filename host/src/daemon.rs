@@ -9,7 +9,6 @@ use crate::events::Feed;
 use crate::home::config::mqtt::Broker;
 use crate::home::config::octoprint::Target;
 use crate::home::{Home, LiveConfig, RunningHost, running};
-use crate::net::TlsTrust;
 use crate::plugins::context::{HostContext, OctoPrint};
 use crate::plugins::loader;
 use crate::plugins::locality::Locality;
@@ -20,9 +19,9 @@ use crate::plugins::watcher::HomeWatcher;
 use crate::record::{self, Sink};
 use crate::sources::octoprint::{connection_status, follow};
 use crate::sources::{jsonl, mqtt};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use glassbox_journal::{Journal, JournalEntry, Rules, What};
-use glassbox_sandbox::consent;
+use glassbox_sandbox::{consent, no_thread};
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -70,7 +69,7 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     let names = octoprints.iter().map(|(name, _)| name.clone()).collect();
     let lock = home.lock(&RunningHost { pid: std::process::id(), veto, octoprints: names })?;
     let config = home.config()?;
-    let trust = TlsTrust::load(config.ca_file.as_deref())?;
+    let trust = home.trust(&config)?;
     // Counting fuel costs a little, and only a recording needs it.
     let sandbox = record::sandbox(Some(&home.cache()), recording.is_some())?;
     let (control, messages) = mpsc::channel();
@@ -83,7 +82,10 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
         }
         let _ = signal.send(Control::Signal);
     })
-    .context("listening for signals")?;
+    .map_err(|error| match error {
+        ctrlc::Error::System(error) => anyhow!("listening for signals: {}", no_thread(&error)),
+        error => anyhow!(error).context("listening for signals"),
+    })?;
     connection_status::forget_all(home);
     let journal = open_journal(home);
     journal.write(&JournalEntry { what: What::Started, ..JournalEntry::default() });
@@ -133,16 +135,17 @@ fn origins(source: &Source) -> Vec<(Option<String>, Locality)> {
     }
 }
 
-/// Files and connections that the plugins of one OctoPrint may have open at once.
-const FILES: u64 = 8;
-/// Those of the host itself.
-const OWN_FILES: u64 = 100;
-
 /// Raise the limit of open files to what so many OctoPrints may need, as far as the system permits.
 #[cfg(unix)]
 fn allow_files(octoprints: usize) {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let needed = OWN_FILES + FILES * octoprints as u64;
+    // The type of a limit is as wide as the machine: 32 bits on an older Pi.
+    use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+    /// Files and connections that the plugins of one OctoPrint may have open at once.
+    const FILES: rlim_t = 8;
+    /// Those of the host itself.
+    const OWN_FILES: rlim_t = 100;
+    let octoprints = rlim_t::try_from(octoprints).unwrap_or(rlim_t::MAX);
+    let needed = FILES.saturating_mul(octoprints).saturating_add(OWN_FILES);
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard).is_err() || hard < needed {
         tracing::warn!(
@@ -161,7 +164,8 @@ fn start_sources(source: Source, octoprints: &[Arc<OctoPrint>]) -> Result<()> {
     let start = |octoprint: &Arc<OctoPrint>, mut feed_events: FeedEvents| {
         let (feed, control) = (octoprint.feed(), octoprint.host.control.clone());
         let thread = std::thread::Builder::new().name(octoprint.label("source")).stack_size(STACK);
-        thread.spawn(move || drop(control.send(Control::SourceEnded(feed_events(&feed)))))
+        let thread = thread.spawn(move || drop(control.send(Control::SourceEnded(feed_events(&feed)))));
+        thread.map(drop).map_err(|error| anyhow!("hearing of events: {}", no_thread(&error)))
     };
     match source {
         Source::Lines(input) => {

@@ -5,20 +5,33 @@ mod cli;
 
 use clap::Parser;
 use cli::arguments::{Cli, Command};
-use cli::logger;
+use cli::{Ended, complain, logger, misused};
 use glassbox::home::Home;
+use glassbox::system::hangup::honour_ignored;
 use glassbox::system::owner::act_as_owner_of;
 use glassbox_util::Advised;
-use std::io::{ErrorKind, Write};
+use glassbox_util::text::{shown, shown_lines};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    if let Some(status) = glassbox_sandbox::compile_if_asked() {
+        return status;
+    }
+    honour_ignored();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            misused(error);
+            return ExitCode::from(2);
+        }
+        // The help, or the version.
+        Err(answer) => answer.exit(),
+    };
     let format = cli.log;
     logger::start(format, cli.verbose);
     match execute(cli) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(ended) => ExitCode::from(ended as u8),
         // Whoever was reading our output has stopped.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if format == logger::LogFormat::Json => {
@@ -26,15 +39,14 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(error) => {
-            // If nobody is reading that, the exit status has to be enough.
-            let _ = writeln!(std::io::stderr(), "error: {}", in_words(&error));
+            complain("error", &in_words(&error));
             ExitCode::from(2)
         }
     }
 }
 
-/// Run the command. False if it was a check that failed.
-fn execute(cli: Cli) -> anyhow::Result<bool> {
+/// Run the command.
+fn execute(cli: Cli) -> anyhow::Result<Ended> {
     let given = cli.home.clone();
     // Whatever is done with a home is done as its owner.
     let home = || {
@@ -48,38 +60,39 @@ fn execute(cli: Cli) -> anyhow::Result<bool> {
             cli::import(&home()?, &file, force, octoprint.as_deref())?;
         }
         Command::List => cli::list(&home()?)?,
-        Command::Status { octoprint } => cli::status(&home()?, octoprint.as_deref())?,
-        Command::Doctor(options) => return cli::doctor(&home()?, &options),
+        Command::Status { octoprint, json } => cli::status(&home()?, octoprint.as_deref(), json)?,
+        Command::Doctor(options) => return Ok(cli::doctor(&home()?, &options)?.into()),
         Command::Settings { name, keys, octoprint } => {
             cli::settings(&home()?, &name, &keys, octoprint.as_deref())?;
         }
         Command::Grant { name } => cli::grant(&home()?, &name)?,
         Command::Revoke { name } => cli::revoke(&home()?, &name)?,
-        Command::OptIn { name, octoprint } => cli::opt_in(&home()?, &name, octoprint.as_deref())?,
+        Command::OptIn { name, octoprint, yes } => cli::opt_in(&home()?, &name, octoprint.as_deref(), yes)?,
         Command::OptOut { name, octoprint } => cli::opt_out(&home()?, &name, octoprint.as_deref())?,
         Command::Run { octoprint, api_key_file, events, record } => {
             cli::run(&home()?, octoprint.as_deref(), api_key_file.as_deref(), events.as_deref(), &record)?;
         }
-        Command::Replay(options) => return cli::replay(&home()?, &options),
+        Command::Replay(options) => return Ok(cli::replay(&home()?, &options)?.into()),
         Command::Journal(options) => return cli::journal(&home()?, &options),
         #[cfg(feature = "audit")]
-        Command::Audit(options) => return cli::audit(&options),
+        Command::Audit(options) => return Ok(cli::audit(&options)?.into()),
         #[cfg(feature = "audit")]
         Command::Demo { speed, session, port } => {
             given.as_deref().map_or(Ok(()), act_as_owner_of)?;
-            return cli::demo(given.as_deref(), speed, session.as_deref(), port);
+            return Ok(cli::demo(given.as_deref(), speed, session.as_deref(), port)?.into());
         }
-        Command::Policy { name, markdown } => cli::policy(&home()?, &name, markdown)?,
+        Command::Trust { url, fingerprint } => cli::trust(&home()?, &url, fingerprint.as_deref())?,
+        Command::Policy { name, markdown, deny } => cli::policy(&home()?, &name, markdown, &deny)?,
         Command::Pack { module, manifest, output } => cli::pack(&module, &manifest, &output)?,
         Command::Completions { shell } => cli::completions(shell)?,
     }
-    Ok(true)
+    Ok(Ended::Well)
 }
 
 /// What happened, then why, and last what to do about it.
 fn in_words(error: &anyhow::Error) -> String {
     let (what, advice) = Advised::split(error);
-    advice.iter().fold(what, |what, advice| format!("{what}; {advice}"))
+    advice.iter().fold(shown_lines(&what, 2), |what, advice| format!("{what}; {}", shown(advice)))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

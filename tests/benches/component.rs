@@ -5,8 +5,10 @@ use bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use glassbox::home::BUNDLED;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::sources::jsonl;
-use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Instance, Manifest, Plugin, Policy, Sandbox, Settings};
+use glassbox_audit::fake::ManualClock;
+use glassbox_contract::Prepare;
+use glassbox_sandbox::capabilities::{Capabilities, Deny, Http};
+use glassbox_sandbox::{Instance, Manifest, Memory, Outgoing, Plugin, Policy, Sandbox, Settings};
 use glassbox_tests::identify;
 use std::cell::Cell;
 use std::hint::black_box;
@@ -24,6 +26,12 @@ const SETTINGS: &str = r#"{"enabled": true, "unique_id": "11111111-2222-4333-844
 /// As the policy hands it on.
 const PAYLOAD: &str = r#"{"path":"some folder/a file with a name.gcode","origin":"local","connector":"serial"}"#;
 
+/// What OctoPrint says of itself and its machine.
+const ENVIRONMENT: &str = r#"{"octoprint": {"version": "1.11.8"}, "python": {"version": "3.11.7", "pip": "23.2.1"},
+    "os": {"id": "linux", "platform": "Linux-6.1.0-18-amd64-x86_64-with-glibc2.36", "bits": 64},
+    "hardware": {"cores": 4, "freq": 1800.0, "ram": 3972145152}, "pi_support": {"model": "Raspberry Pi 4 Model B Rev 1.4"},
+    "third_party_plugins": [{"key": "bedlevelvisualizer", "version": "1.1.1"}, {"key": "spoolmanager", "version": "1.7.7"}]}"#;
+
 pub fn measure(sheet: &mut Sheet) {
     events(sheet);
     untracked(sheet);
@@ -37,9 +45,8 @@ struct Nothing {
 }
 
 impl http::Host for Nothing {
-    fn send(&mut self, request: http::Request) -> Result<(), http::Refusal> {
+    fn send(&mut self, request: http::Request) {
         self.sent += black_box(request).fields.len() as u64;
-        Ok(())
     }
 }
 impl clock::Host for Nothing {
@@ -96,7 +103,7 @@ fn events(sheet: &mut Sheet) {
     world.glassbox_tracker_settings().call_load(&mut store, SETTINGS).unwrap().unwrap();
     let world_now = Native::default();
     let mut native = glassbox_tracker::Tracker::default();
-    native.load(SETTINGS, &world_now).unwrap();
+    native.load(SETTINGS).unwrap();
     // In turn, so that both see the same machine.
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for _ in 0..51 {
@@ -116,11 +123,26 @@ fn events(sheet: &mut Sheet) {
     sheet.bound("  component / native", inside / outside, "x", 3.0);
 }
 
-fn running() -> RunningPlugin {
+/// Takes every request and drops it.
+struct Sink;
+
+impl Http for Sink {
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+    fn queue(&mut self, _: Vec<Outgoing>, _: Instant) {}
+}
+
+fn running(clock: &ManualClock) -> RunningPlugin {
     let sandbox = Sandbox::new(None).unwrap();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     let settings = Settings::parse(SETTINGS).unwrap();
-    let make_capabilities = Box::new(|_: &Arc<Plugin>| Capabilities::deny());
+    let clock = clock.clone();
+    let make_capabilities = Box::new(move |_: &Arc<Plugin>| Capabilities {
+        http: Box::new(Sink),
+        clock: Box::new(clock.clone()),
+        ..Capabilities::deny()
+    });
     RunningPlugin::start(
         Setup {
             plugin,
@@ -128,6 +150,7 @@ fn running() -> RunningPlugin {
             veto: None,
             identify: identify(),
             make_capabilities,
+            throttle: Box::new(Deny),
             save_state: Box::new(|_| ()),
             saved: None,
         },
@@ -137,7 +160,8 @@ fn running() -> RunningPlugin {
 }
 
 fn untracked(sheet: &mut Sheet) {
-    let mut running = running();
+    let clock = ManualClock::default();
+    let mut running = running(&clock);
     let time = median(51, 100_000, || {
         black_box(running.event(black_box("ZChange"), "{\"new\": 1.0, \"old\": 0.8}", 1));
     });
@@ -148,10 +172,16 @@ fn untracked(sheet: &mut Sheet) {
         black_box(running.event(&event, &payload, 1));
     });
     sheet.line("  with reading its line", &format!("{:.2} us", nanoseconds(time) / 1000.0));
+    // What OctoPrint says of itself: it is remembered, and stored with every report.
+    running.event("environment", ENVIRONMENT, 1);
+    let mut reported = 0;
     let time = median(51, 2000, || {
-        black_box(running.event("PrintStarted", black_box(PAYLOAD), 1));
+        // A busy OctoPrint, so that the limit on reports does not stop them.
+        clock.set(clock.get() + 2_000_000_000);
+        reported += running.event("PrintStarted", black_box(PAYLOAD), clock.get()).sent.len();
     });
-    sheet.line("a tracked event with policy, gate and handover", &format!("{:.1} us", nanoseconds(time) / 1000.0));
+    assert_eq!(reported, 51 * 2000, "each was reported");
+    sheet.bound("a tracked event with policy, gate and handover", nanoseconds(time) / 1000.0, "us", 8.0);
 }
 
 fn loading(sheet: &mut Sheet) {
@@ -161,12 +191,12 @@ fn loading(sheet: &mut Sheet) {
     let began = Instant::now();
     let plugin = Arc::new(sandbox.prepare("tracking", BUNDLED).unwrap());
     sheet.line("check, compile, link (cold)", &format!("{:.0} ms", began.elapsed().as_secs_f64() * 1e3));
-    let text = glassbox_sandbox::inspect("tracking", BUNDLED).unwrap().manifest.unwrap();
+    let text = glassbox_contract::inspect("tracking", BUNDLED).unwrap().manifest.unwrap();
     // In turns: what a slower moment of the machine adds to both is in neither's difference.
     let (mut checks, mut cached): (Vec<_>, Vec<_>) = (0..101)
         .map(|_| {
             let checks = median(1, 1, || {
-                black_box(glassbox_sandbox::inspect("tracking", BUNDLED).unwrap());
+                black_box(glassbox_contract::inspect("tracking", BUNDLED).unwrap());
                 black_box(glassbox_sandbox::digest(BUNDLED));
                 black_box(Policy::new(Manifest::parse(&text).unwrap()).unwrap());
             });
@@ -181,7 +211,7 @@ fn loading(sheet: &mut Sheet) {
     sheet.line("digest, imports, manifest, policy", &format!("{:.2} ms", nanoseconds(checks[50]) / 1e6));
     sheet.bound("compiled code from the cache", nanoseconds(cached[50]) / 1e6, "ms", 1.0);
     let time = median(101, 10, || {
-        black_box(Instance::new(&plugin, Capabilities::deny(), None).unwrap());
+        black_box(Instance::new(&plugin, Capabilities::deny(), None, Memory::default()).unwrap());
     });
     sheet.bound("instantiate", nanoseconds(time) / 1000.0, "us", 100.0);
     let _ = std::fs::remove_dir_all(&folder);

@@ -2,6 +2,7 @@
 
 use crate::Sheet;
 use glassbox_audit::conformance::receiver::Receiver;
+use glassbox_sandbox::limits::DEPARTURE;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ pub fn measure(sheet: &mut Sheet) {
     glassbox(&home, &["init"]);
     glassbox(&home, &["opt-in", "tracking"]);
     glassbox(&home, &["settings", "tracking", &format!("server={}", receiver.url())]);
+    // As after an upgrade: the tracker is compiled first, by a process of its own, which takes its memory with it.
+    std::fs::remove_dir_all(home.join("cache")).unwrap();
     let mut times = Vec::new();
     for round in 0..22 {
         let before = receiver.requests().len();
@@ -23,18 +26,28 @@ pub fn measure(sheet: &mut Sheet) {
         assert!(got.len() > before, "no report came");
         // The first round compiles.
         if round > 0 {
-            times.push(began.elapsed());
+            times.push(began.elapsed().saturating_sub(DEPARTURE));
         }
-        if round == 21 {
+        if let Some(start) = match round {
+            0 => Some("cold"),
+            21 => Some("warm"),
+            _ => None,
+        } {
             let _ = receiver.wait_for(before + 3, Duration::from_secs(5));
             std::thread::sleep(Duration::from_millis(300));
-            sheet.bound("memory of run with one instance", resident_mib(child.id()), "MiB", 25.0);
+            let what = format!("memory of run with one instance, after a {start} start");
+            sheet.bound(&what, resident_mib(child.id()), "MiB", 25.0);
         }
         drop(child.stdin.take());
         child.wait().unwrap();
     }
     times.sort();
-    sheet.bound("run: from start to the first report", times[times.len() / 2].as_secs_f64() * 1e3, "ms", 60.0);
+    sheet.bound(
+        "run: from start to the first report, without the wait of 250 ms",
+        times[times.len() / 2].as_secs_f64() * 1e3,
+        "ms",
+        60.0,
+    );
     let _ = std::fs::remove_dir_all(&home);
 }
 

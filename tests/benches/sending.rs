@@ -3,7 +3,8 @@
 use crate::{Sheet, median, nanoseconds};
 use glassbox::home::{BUNDLED, BUNDLED_NAME, Home, grants};
 use glassbox::sending::Permission;
-use glassbox_sandbox::{Consent, Method, Request, Sandbox, Settings, pass};
+use glassbox_contract::Prepare;
+use glassbox_sandbox::{Consent, Method, Request, Sandbox, Settings, pass_again};
 use glassbox_tests::Folder;
 use std::hint::black_box;
 
@@ -30,9 +31,9 @@ pub fn measure(sheet: &mut Sheet) {
         fields: fields.map(|(name, value)| (name.into(), value.into())).into(),
         user_agent: "OctoPrint/1.11.8".into(),
     };
-    let report = pass(request.clone(), &plugin.policy, &document, Consent::Given).unwrap();
+    let report = pass_again(request.clone(), &plugin.policy, &document, Consent::Given).unwrap();
     let other = Request { user_agent: "OctoPrint/1.11.9".into(), ..request };
-    let other = pass(other, &plugin.policy, &document, Consent::Given).unwrap();
+    let other = pass_again(other, &plugin.policy, &document, Consent::Given).unwrap();
     let permission = Permission::new(&home, BUNDLED_NAME, None);
     let files = [home.settings_file(BUNDLED_NAME), home.grant_file(BUNDLED_NAME), home.config_file()];
     let reading = median(51, 500, || {

@@ -64,6 +64,8 @@ fn a_version_that_asks_for_more_and_says_more() {
     let less = tracker(&[
         ("event = \"SlicingStarted\"", "event = \"SlicingNever\""),
         ("request = \"slicing_started\"", "request = \"slicing_never\""),
+        ("on = [\"SlicingStarted\"]", "on = [\"SlicingNever\"]"),
+        ("from = \"SlicingStarted.slicer\"", "from = \"SlicingNever.slicer\""),
     ]);
     let (old, new) = (folder.write("old.wasm", less), folder.write("new.wasm", BUNDLED));
     let corpus = recorded();
@@ -91,11 +93,12 @@ fn a_version_that_asks_for_more_and_says_more() {
 #[test]
 fn less_is_no_more() {
     let folder = Folder::new();
-    let less = tracker(&[("\"os\", ", "")]);
+    let name = "from = \"webui_load.os_version\", max_length = ";
+    let less = tracker(&[(&format!("{name}256"), &format!("{name}128"))]);
     let (old, new) = (folder.write("old.wasm", BUNDLED), folder.write("new.wasm", less));
     let corpus = recorded();
     let out = against(&new, &old, &["--corpus", &corpus]).good();
-    assert!(out.contains("\nmanifest\n  - also see this machine's os\n"), "{out}");
+    assert!(out.contains("\nmanifest\n  - report other values of os_version in webui_load\n"), "{out}");
     assert!(out.ends_with("\nverdict  the new version sees and says nothing new\n"), "{out}");
 }
 

@@ -44,7 +44,7 @@ impl Auditor {
 }
 
 pub fn require(home: &Home, keys: &[&str], needed: usize) {
-    let text = format!("[policy]\nrequire_audit_by = {}\nrequire = {needed}\n", json!(keys));
+    let text = format!("[policy]\nrequire_audit_by = {}\nrequire = {needed}\nfull = false\n", json!(keys));
     fs::write(home.root().join("glassbox.toml"), text).unwrap();
 }
 
@@ -215,12 +215,62 @@ fn nothing_runs_for_which_nobody_vouches() {
     for (policy, words) in [
         ("[policy]\nrequire = 1\n", "missing field `require_audit_by`"),
         ("[policy]\nrequire_audit_by = [\"a\"]\nrequire = 0\n", "nonzero"),
+        ("[policy]\n", "missing field `require_audit_by`"),
+        ("[policy]\nfree = \"refuse\"\nrequire = 2\n", "missing field `require_audit_by`"),
+        ("[policy]\nfree = \"no\"\n", "unknown variant `no`, expected `grant` or `refuse`"),
         ("[policy]\nrequire_audits_by = []\n", "unknown field"),
+        ("[policy]\nfree = \"grant\"\nfull = false\n", "missing field `require_audit_by`"),
     ] {
         fs::write(home.root().join("glassbox.toml"), policy).unwrap();
         let message = home.run(&["run", "--events", "-"]).error();
         assert!(message.contains("glassbox.toml, line ") && message.contains(words), "{message}");
     }
+}
+
+#[test]
+fn an_audit_that_is_quick_or_short_is_no_full_one() {
+    let home = Home::opted_in("http://127.0.0.1:1");
+    let alice = Auditor::new(&home.0, "alice", 1);
+    let corpus = fs::read_to_string(workspace("tests/corpora/octoprint-1.11.8.jsonl")).unwrap();
+    let corpus = corpus.lines().take(3).collect::<Vec<_>>().join("\n");
+    let digest = glassbox_sandbox::digest(corpus.as_bytes());
+    let corpus = home.0.write("short.jsonl", corpus);
+    let minimum = |text: &str| {
+        let policy = format!("[policy]\nrequire_audit_by = [\"{}\"]\n{text}", alice.line);
+        fs::write(home.root().join("glassbox.toml"), policy).unwrap();
+        home.run(&["list"]).good()
+    };
+    let few = |trials: usize| format!("full = false\ntrials = {trials}\n");
+    let claims = "full = false\nclaims = [\"conforms\"]\nby_construction = [\"says\", \"open\"]\n";
+    alice.sign(&home.plugin("tracking"), &[]).good();
+    // A policy that names keys only is not content with a quick audit; one that says so is.
+    for text in ["", "full = true\n"] {
+        let list = minimum(text);
+        assert!(list.contains("(line 1) is of no full audit (200 trials of each input or more"), "{list}");
+    }
+    assert!(minimum("full = false\n").contains("\n    vouched for by key "));
+    assert!(minimum(&few(2)).contains("(line 1) is of 0 trials, and [policy] asks for 2"));
+    assert!(minimum(claims).contains("(line 1) does not show 'conforms', which [policy] asks for"));
+    let run = program(&["audit", "--trials", "2", "--seed", "9", "--corpus"]);
+    run.arg(&corpus).arg(home.plugin("tracking")).arg("--sign").arg(&alice.secret).run_long().good();
+    for text in [&few(2), claims] {
+        assert!(minimum(text).contains("\n    vouched for by key "), "{text}");
+    }
+    // It was run, but two trials are no full audit either.
+    assert!(minimum("").contains("(line 2) is of no full audit ("));
+    assert!(minimum(&few(3)).contains("(line 2) is of 2 trials, and [policy] asks for 3"));
+    assert!(
+        minimum("full = false\nby_construction = [\"works\"]\n")
+            .contains("does not show by construction 'works', which")
+    );
+
+    let lines = fs::read_to_string(home.root().join("plugins/tracking.wasm.intoto.jsonl")).unwrap();
+    let envelope: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    let body = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    let statement: Value = serde_json::from_slice(&body).unwrap();
+    let corpora = json!([{"name": "short.jsonl", "digest": {"sha256": digest}}]);
+    let tried = json!({"full": false, "trials": 2, "seed": 9, "corpora": corpora});
+    assert_eq!(statement["predicate"]["tried"], tried);
 }
 
 /// What it is told leads to no report.
@@ -272,7 +322,11 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     let corpus = fs::read_to_string(workspace("tests/corpora/octoprint-1.11.8.jsonl")).unwrap();
     let corpus = home.0.write("short.jsonl", corpus.lines().take(3).collect::<Vec<_>>().join("\n"));
     let worse = bob.sign(&home.plugin("counter"), &["--corpus", corpus.to_str().unwrap()]);
-    assert!(worse.status == Some(1) && worse.out.contains(": fails: It does what the real OctoPrint did"), "{worse:?}");
+    assert!(
+        worse.status == Some(1)
+            && worse.out.contains(": fails: In recorded cases, it sends what the real OctoPrint sent"),
+        "{worse:?}"
+    );
     process.wait_for_log(&unvouched("third"));
     says_nothing(&mut process, &receiver);
     process.signal("TERM");
@@ -280,7 +334,42 @@ fn a_running_host_takes_what_is_vouched_for_and_keeps_what_runs() {
     assert!(!log.contains("ERROR"), "{log}");
     let output = home.run(&["run", "--events", "-"]);
     assert_eq!(output.status, Some(2), "{}", output.err);
-    assert!(output.err.contains("keys/bob.pub: the newest report (line 4) fails: It does what"), "{}", output.err);
+    assert!(
+        output.err.contains("keys/bob.pub: the newest report (line 4) fails: In recorded cases, it sends what"),
+        "{}",
+        output.err
+    );
+}
+
+#[test]
+fn what_is_free_can_be_refused() {
+    let receiver = receiver();
+    let home = home_with_counter(&receiver);
+    fs::write(home.root().join("glassbox.toml"), "[policy]\nfree = \"refuse\"\n").unwrap();
+    let refused = "nothing is sent: refused: [policy] in glassbox.toml has free = \"refuse\", and this is free in its \
+                   manifest: report, report.version, report.count, report.last, report.wrong, and ";
+    for command in ["status", "list"] {
+        let out = home.run(&[command]).good();
+        assert!(out.contains(refused), "{out}");
+    }
+    assert_eq!(home.run(&["run", "--events", "-"]).status, Some(2), "it is the only plugin");
+    // The bundled tracker is pinned as a whole. It is asked nothing of auditors.
+    fs::write(home.plugin("tracking"), glassbox::home::BUNDLED).unwrap();
+    let status = home.run(&["status"]).good();
+    assert!(status.contains("tracking: reports are sent while the host runs"), "{status}");
+    let mut process = home.command(&["run", "--events", "-"]).start();
+    process.wait_for_log(" INFO tracking: reports are sent");
+    process.send(ENVIRONMENT);
+    process.send(STARTED);
+    process.send(r#"{"event":"Report"}"#);
+    assert!(receiver.wait_for(1, LONG).iter().all(|request| request.kind() != "report"));
+    // Without the rule, what was granted counts, also in a host that runs.
+    fs::write(home.root().join("glassbox.toml"), "[policy]\nfree = \"grant\"\nrequire_audit_by = []\n").unwrap();
+    process.wait_for_log("requires 1 of its keys");
+    fs::remove_file(home.root().join("glassbox.toml")).unwrap();
+    process.wait_for_log(" INFO counter: reports are sent");
+    process.signal("TERM");
+    process.wait(LONG).log();
 }
 
 const FILE: &str = "plugins/counter.wasm.intoto.jsonl";

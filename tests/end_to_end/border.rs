@@ -2,9 +2,10 @@
 //! the settings, and none is in what the component was shown, nor in what a receiver got. The recording of the run says
 //! what the component was shown. What each form of a field is, is tested in the sandbox.
 
-use crate::support::{Home, LONG, receiver};
+use crate::support::{Home, LONG, Process, receiver, wait_until};
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Duration;
 
 /// All that must not enter, in no form.
 const SECRETS: [&str; 12] = [
@@ -110,4 +111,98 @@ fn what_may_not_leave_does_not_enter() {
     let started = value("print_started", "file");
     assert!(started.len() == 2 && started[0] != started[1], "{started:?}");
     assert_eq!(value("print_done", "file"), [started[1].clone()]);
+}
+
+/// While tracking is off nothing that OctoPrint says is remembered, but what the manifest gives a reason for.
+#[test]
+fn what_is_said_while_tracking_is_off_is_not_remembered() {
+    let (home, receiver) = (Home::new(), receiver());
+    home.grant();
+    let settings = |enabled: bool| {
+        let id = "47114711-4711-4711-8711-471147114711";
+        json!({"enabled": enabled, "server": receiver.url(), "unique_id": id, "ping": 1}).to_string()
+    };
+    home.write_settings(settings(true));
+    let mut process = home.command(&["run", "--events", "-"]).start();
+    let send = |process: &mut Process, events: &[(&str, Value)]| {
+        events
+            .iter()
+            .for_each(|(event, payload)| process.send(&json!({"event": event, "payload": payload}).to_string()));
+    };
+    let print = json!({"path": "a.gcode", "origin": "sdcard"});
+    let version = json!({"octoprint": {"version": "1.11.8"}, "python": {"version": "3.11.99"}});
+    send(&mut process, &[("environment", version), ("octoprint_started", json!({"uptime": 5000}))]);
+    send(
+        &mut process,
+        &[("Connected", json!({"port": "COM7"})), ("PrinterStateChanged", json!({"state_id": "PRINTING"}))],
+    );
+    send(&mut process, &[("PrintStarted", print.clone())]);
+    let is_there = |kind: &str, after: usize| {
+        wait_until(kind, || receiver.requests().iter().skip(after).any(|one| one.kind() == kind));
+    };
+    is_there("print_started", 0);
+
+    home.write_settings(settings(false));
+    process.wait_for_log(" tracking: nothing is sent");
+    let count = receiver.requests().len();
+    send(
+        &mut process,
+        &[("Connected", json!({"port": "COM8"})), ("PrinterStateChanged", json!({"state_id": "PAUSED"}))],
+    );
+    send(&mut process, &[("plugin_pi_support_throttle_state", json!({"raw_value": 458_752})), ("PrintStarted", print)]);
+    let state = home.root().join("state/tracking.json");
+    let is_forgotten = |text: &str| !["PRINTING", "COM7", "sdcard", "3.11.99"].iter().any(|said| text.contains(said));
+    let stored = || fs::read_to_string(&state).unwrap();
+    wait_until("it is forgotten", || is_forgotten(&stored()));
+
+    // Switched on in the middle of a print: it knows how things are, and nothing of the print.
+    home.write_settings(settings(true));
+    is_there("ping", count);
+    send(&mut process, &[("FirmwareData", json!({"name": "Marlin"})), ("PrintFailed", json!({"reason": "error"}))]);
+    send(&mut process, &[("SlicingStarted", json!({"slicer": "last"}))]);
+    is_there("slicing_started", count);
+    process.close();
+    process.wait(LONG).log();
+    let requests = receiver.requests();
+    let ping = requests[count..].iter().find(|one| one.kind() == "ping").unwrap();
+    assert_eq!(ping.value("printer_state").as_deref(), Some("PAUSED"));
+    let uptime: u64 = ping.value("octoprint_uptime").unwrap().parse().unwrap();
+    assert!((5000..8000).contains(&uptime), "{uptime}");
+    let kinds: Vec<_> = requests[count..].iter().map(|request| request.kind()).filter(|kind| *kind != "ping").collect();
+    assert_eq!(kinds, ["slicing_started", "shutdown"]);
+    let journal = home.run(&["journal", "--json"]).good();
+    assert!(!journal.contains(r#""what":"blocked""#), "{journal}");
+    assert!(!["COM8", "458752", "sdcard"].iter().any(|said| stored().contains(said)), "{}", stored());
+}
+
+/// The start of a run is reported once, also where the file is damaged that says so.
+#[test]
+fn a_damaged_state_makes_no_second_startup() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut process = home.command(&["run", "--events", "-"]).start();
+    process.wait_for_log(" tracking: ");
+    let started = json!({"event": "octoprint_started", "payload": {"uptime": 5000}}).to_string();
+    process.send(&started);
+    let count = |kind: &str| receiver.requests().iter().filter(|one| one.kind() == kind).count();
+    wait_until("startup", || count("startup") == 1 && count("ping") == 1);
+    let (plugin, away) = (home.plugin("tracking"), home.root().join("away"));
+    fs::rename(&plugin, &away).unwrap();
+    process.wait_for_log("its file is gone");
+    let state = home.root().join("state/tracking.json");
+    // It is stored once more when the plugin ends.
+    std::thread::sleep(Duration::from_secs(2));
+    fs::write(&state, "{").unwrap();
+    let mut settings = home.settings();
+    settings["ping"] = 1.into();
+    home.write_settings(settings.to_string());
+    fs::rename(&away, &plugin).unwrap();
+    process.wait_for_log("is damaged");
+    // The run goes on, as long as it has.
+    wait_until("a ping", || count("ping") > 1);
+    process.close();
+    process.wait(LONG).log();
+    assert_eq!(count("startup"), 1, "{:?}", receiver.requests());
+    let uptimes = receiver.requests().into_iter().filter_map(|one| one.value("octoprint_uptime"));
+    assert!(uptimes.clone().all(|uptime| uptime.starts_with("500")), "{:?}", uptimes.collect::<Vec<_>>());
 }

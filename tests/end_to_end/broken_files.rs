@@ -44,12 +44,13 @@ fn said<'a>(text: &'a str, name: &str) -> &'a str {
 fn broken_plugins_are_listed_with_what_is_wrong() {
     let home = Home::new();
     with_broken_plugins(&home);
-    let out = home.run(&["list"]).good();
+    // What is wrong is indented below the name.
+    let out = home.run(&["list"]).good().replace("\n    ", "\n");
     for (name, _, reason) in broken() {
-        assert!(out.contains(&format!("{name}  not loaded\n    plugin '{name}' ")), "{out}");
+        assert!(out.contains(&format!("{name}  not loaded\nplugin '{name}' ")), "{out}");
         assert!(said(&out, name).contains(reason), "{name}: {}", said(&out, name));
     }
-    assert!(out.contains("tracking  OctoPrint's anonymous usage tracking\n    "), "{out}");
+    assert!(out.contains("tracking  OctoPrint's anonymous usage tracking\n"), "{out}");
 }
 
 #[test]
@@ -91,15 +92,14 @@ fn an_audit_says_what_is_wrong() {
 
 #[test]
 fn damaged_settings_are_named_with_what_to_do() {
-    let damages: [(Option<&[u8]>, &str); 11] = [
+    let damages: [(Option<&[u8]>, &str); 10] = [
         (Some(b"{\"enabled\": true, \"serv"), "EOF while parsing a string at line 1 column 23"),
         (Some(b"[true]"), "invalid type: sequence, expected a map at line 1 column 0"),
         (Some(&[b' '; 1 << 20]), "it has more than 65536 bytes, which is the limit"),
-        (Some(b"{\"enabled\": \"\xff\"}"), "it is not UTF-8: invalid utf-8 sequence of 1 bytes from index 13"),
+        (Some(b"{\"enabled\": \"\xff\"}"), "it is not UTF-8 but probably Latin-1, as of line 1; save it as UTF-8"),
         (None, "it is a folder"),
         (Some(b""), "it is empty"),
         (Some(&[0; 99]), "there is nothing but zeros in it"),
-        (Some(b"\xef\xbb\xbf{}"), "it begins with a byte order mark; save it as UTF-8 without one"),
         (Some(b"\xff\xfe{\0}\0"), "it is UTF-16; save it as UTF-8"),
         (Some(b"{\"enabled\":false,\"enabled\":true}"), "the key 'enabled' is there twice at line 1 column 32"),
         (Some(b"{\"enabled\":true,\"events\":{\"a\":1,\"a\":2}}"), "the key 'a' is there twice at line 1 column 38"),
@@ -192,7 +192,7 @@ fn a_wrong_configuration_is_named_with_its_line() {
     home.grant();
     let file = home.root().join("glassbox.toml");
     for (content, line, reason) in [
-        ("# mine\nvcgencmd = 3\n", 2, "invalid type: integer `3`, expected path string"),
+        ("# mine\nvcgencmd = 3\n", 2, "invalid type: integer `3`, expected a program, with arguments if it needs any"),
         ("vcgencmd = \"", 1, "invalid basic string, expected `\"`"),
         (
             "\n\nplugins = []\n",

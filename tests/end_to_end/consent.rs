@@ -143,8 +143,7 @@ fn opting_in_under_a_variable_says_that_it_wins() {
 fn opting_out_of_a_name_that_is_not_there_does_not_pretend() {
     let home = Home::opted_in("http://127.0.0.1:9/");
     let message = home.run(&["opt-out", "trackin"]).error();
-    let expected =
-        "there is no plugin 'trackin' here, so nothing was changed; 'glassbox list' shows which plugins there are";
+    let expected = "there is no plugin 'trackin' here, so nothing was changed; did you mean 'tracking'? 'glassbox list' shows which plugins there are";
     assert_eq!(message, expected);
     assert_eq!(files(&home.root().join("settings")), [home.settings_file()]);
 

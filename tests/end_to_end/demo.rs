@@ -67,7 +67,7 @@ fn a_difference_without_a_reason_is_shown() {
     );
     let path = "GET /track/11111111-2222-4333-8444-555555555555/ping/?octoprint_uptime=1&printer_state";
     let expected = format!(
-        "\nping\nhere: {path}=OFFLINE (OctoPrint/1.11.8)\nthere: {path}=ONLINE (OctoPrint/1.11.8)\n\ndifferences without a reason: 1\n"
+        "\nping\n  here: {path}=OFFLINE (OctoPrint/1.11.8)\n  there: {path}=ONLINE (OctoPrint/1.11.8)\n\ndifferences without a reason: 1\n"
     );
     assert!(output.out.ends_with(&expected), "{}", output.out);
 }
@@ -107,7 +107,7 @@ fn ctrl_c_ends_it_in_the_middle_of_a_pause() {
     for signal in ["INT", "TERM"] {
         let folder = Folder::new();
         fs::create_dir(folder.path("tmp")).unwrap();
-        let process = program(&["demo", "--speed", "1"]).env("TMPDIR", folder.path("tmp")).start();
+        let process = program(&["demo", "--speed", "1"]).env("TMPDIR", folder.path("tmp")).interruptible().start();
         process.wait_for_out("-> system_throttled");
         process.signal(signal);
         let out = process.wait(Duration::from_secs(2)).good();

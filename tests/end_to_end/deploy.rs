@@ -84,7 +84,7 @@ fn the_service_hears_its_octoprint() {
         let words = arguments(&command, &home);
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let host = program(&words).env("CREDENTIALS_DIRECTORY", home.0.path("credentials")).start();
-        host.wait_for_log("listening to OctoPrint");
+        host.wait_for_log("hears OctoPrint");
         assert_eq!(kinds(&receiver, 3), START, "{command}");
         host.signal("TERM");
         host.wait(LONG).log();

@@ -128,12 +128,12 @@ fn one_that_is_away_or_refuses_the_key_disturbs_no_other() {
     assert_eq!(reported(&receiver, 7)[&id(&home, 4)].last().unwrap(), "print_started");
     // It comes, and the others do not notice.
     octoprints.set_down(3, false);
-    host.wait_for_log("INFO shop-3: listening to OctoPrint 1.11.8");
+    host.wait_for_log("INFO shop-3: hears OctoPrint 1.11.8");
     assert_eq!(reported(&receiver, 10)[&id(&home, 3)].len(), 3);
     std::thread::sleep(SILENCE);
     assert_eq!(receiver.requests().len(), 10);
     let log = stop(host);
-    assert_eq!(log.matches("listening to OctoPrint again").count(), 0, "{log}");
+    assert_eq!(log.matches("hears OctoPrint again").count(), 0, "{log}");
 }
 
 #[test]

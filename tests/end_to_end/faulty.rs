@@ -4,9 +4,11 @@
 use crate::support::LONG;
 use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::read_request;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -194,14 +196,19 @@ impl Drop for Faulty {
 
 /// TLS for a server with one of the certificates beside this file.
 pub fn server_config(certificate: &str) -> Arc<ServerConfig> {
+    server_config_of(certificate, rustls::DEFAULT_VERSIONS)
+}
+
+/// The same, with these versions of TLS. The certificate is not looked at, as other servers do not look at theirs.
+pub fn server_config_of(certificate: &str, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_file(certificate_file(certificate)).unwrap();
     let key = PrivateKeyDer::from_pem_file(certificate_file("server.key")).unwrap();
+    let key = CertifiedKey::new(vec![certificate], any_supported_type(&key).unwrap());
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
     Arc::new(config)
 }
 

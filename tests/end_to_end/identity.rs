@@ -5,6 +5,7 @@ use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, SILENCE, START, ST
 use glassbox_audit::conformance::receiver::Receiver;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 const ID: &str = "8a4b1f0e-6c1d-4f7a-9d53-3b8e0c6f2a11";
@@ -115,7 +116,7 @@ fn an_id_that_is_imported_brings_a_salt() {
 }
 
 #[test]
-fn an_upgrade_is_told_once() {
+fn a_salt_that_an_earlier_component_made_is_replaced_and_that_is_told_once() {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
     let mut settings = home.settings();
@@ -130,7 +131,10 @@ fn an_upgrade_is_told_once() {
         assert_eq!(kinds(&receiver, 5 * count - 1).last().unwrap(), "print_started");
         stop(host);
         let told = new_salts(&home);
-        assert!(told.len() == 1 && told[0].contains("as before it was a component that made it"), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].contains("or whose salt the component of an earlier version made"),
+            "{told:?}"
+        );
         let file = receiver.requests().iter().rev().find_map(|report| report.value("file")).unwrap();
         assert_eq!(file, hash(&home.identity().1));
     }
@@ -138,11 +142,65 @@ fn an_upgrade_is_told_once() {
 }
 
 #[test]
+fn why_there_is_a_new_salt_is_told_as_far_as_it_is_known() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut salts = Vec::new();
+    let mut expected: Vec<&str> = Vec::new();
+    let file = home.identity_file();
+    let mut start_over = |why: Option<&'static str>| {
+        expected.extend(why);
+        let mut host = start(&home);
+        assert!(receiver.wait_for(1, LONG)[0].value("file").is_none());
+        host.send(PRINT);
+        let hashed = || receiver.requests().iter().rev().find_map(|report| report.value("file"));
+        wait_until("its hash", || hashed() == Some(hash(&home.identity().1)));
+        stop(host);
+        let told = new_salts(&home);
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        assert!(told.iter().zip(&expected).all(|(told, why)| told.contains(why)), "{told:?}");
+        let (_, salt) = home.identity();
+        assert_eq!(salts.contains(&salt), why.is_none() && !salts.is_empty());
+        salts.push(salt);
+    };
+    start_over(None);
+    start_over(None);
+    fs::remove_file(&file).unwrap();
+    // That there was one cannot be known, and nobody says that it was an upgrade.
+    start_over(Some("there is none for this id: its file was lost, or the host never had one, as for an id"));
+    fs::write(&file, "{\"id\": \"").unwrap();
+    start_over(Some("its file was damaged"));
+    fs::rename(&file, home.0.path("elsewhere")).unwrap();
+    let elsewhere = fs::read(home.0.path("elsewhere")).unwrap();
+    symlink(home.0.path("elsewhere"), &file).unwrap();
+    start_over(Some("a symbolic link was in the place of its file"));
+    assert_eq!(fs::read(home.0.path("elsewhere")).unwrap(), elsewhere);
+    start_over(None);
+}
+
+#[test]
+fn a_salt_that_others_could_read_is_kept_from_them() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let run = || home.command(&["run", "--events", "-"]).run().log();
+    run();
+    let before = home.identity();
+    fs::set_permissions(home.identity_file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let log = run();
+    assert!(log.contains(&format!("others could read the salt's file {}", home.identity_file().display())), "{log}");
+    assert_eq!(fs::metadata(home.identity_file()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(home.identity(), before);
+    let log = run();
+    assert!(!log.contains("others could read"), "said once: {log}");
+}
+
+#[test]
 fn nothing_is_sent_while_the_salt_cannot_be_kept() {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
     fs::create_dir_all(home.identity_file().join("in the way")).unwrap();
-    let why = "its salt cannot be kept, so nothing is sent: writing ";
+    let why = format!("the salt's file {} cannot be used: it is not a regular file", home.identity_file().display());
+    let why = why.as_str();
     let out =
         home.command(&["run", "--events", "-"]).run_with(format!("{ENVIRONMENT}\n{STARTED}\n{PRINT}\n").as_bytes());
     assert!(out.status == Some(2) && out.err.contains(why), "{}", out.err);
@@ -168,4 +226,47 @@ fn nothing_is_sent_while_the_salt_cannot_be_kept() {
     host.send(PRINT);
     assert_eq!(printed(&receiver, 4).1, hash(&home.identity().1));
     stop(host);
+}
+
+/// A print that is lost says nothing of its file, so its hash is that of its start: which may have been of another id.
+#[test]
+fn what_was_hashed_for_one_id_is_never_said_under_another() {
+    for (change, started) in [
+        (Some("11111111-2222-4333-8444-555555555555"), false),
+        // The host makes a new one.
+        (None, false),
+        (Some("11111111-2222-4333-8444-555555555555"), true),
+        (None, true),
+    ] {
+        let receiver = receiver();
+        let home = Home::opted_in(&receiver.url());
+        let mut host = start(&home);
+        assert_eq!(kinds(&receiver, 3), START);
+        let (old, salt) = home.identity();
+        host.send(PRINT);
+        assert_eq!(printed(&receiver, 4), (old.clone(), hash(&salt)));
+        let mut changed = home.settings();
+        changed["unique_id"] = change.into();
+        if started {
+            // The state that the host left behind is that of the print.
+            host.signal("KILL");
+            host.wait(LONG);
+            home.write_settings(changed.to_string());
+            host = home.start();
+            host.send(ENVIRONMENT);
+        } else {
+            home.write_settings(changed.to_string());
+        }
+        wait_until("another salt", || {
+            home.root().join("state/tracking.identity.json").exists() && home.identity().1 != salt
+        });
+        host.send(r#"{"event": "PrintFailed", "payload": {"connector": "serial", "reason": "error"}}"#);
+        host.send(r#"{"event": "SlicingStarted", "payload": {"slicer": "last"}}"#);
+        wait_until("the last report", || receiver.requests().iter().any(|request| request.kind() == "slicing_started"));
+        let requests = receiver.requests();
+        let of_new = requests.iter().filter(|request| !request.path.contains(&old));
+        assert!(of_new.clone().count() > 0);
+        assert!(of_new.into_iter().all(|request| request.value("file").is_none()), "{change:?}: {requests:?}");
+        stop(host);
+    }
 }

@@ -28,7 +28,7 @@ fn import(home: &Home, file: &Path) -> crate::support::Output {
 }
 
 #[test]
-fn each_configuration_is_taken_over_or_refused_as_a_whole() {
+fn of_each_configuration_is_taken_over_what_octoprint_could_read() {
     let mut cases: Vec<_> = fs::read_dir(case("")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 25, "{cases:?}");
@@ -102,6 +102,11 @@ fn both_trackers_are_warned_of_until_one_is_off() {
     assert!(!status().contains(TWICE) && !doctor().contains("twice"));
     fs::write(&file, &text).unwrap();
     assert!(status().contains(TWICE));
+    // As its command line writes it, unless it is told that this is a switch.
+    for (word, on) in [("'true'", true), ("1", true), ("'false'", false)] {
+        fs::write(&file, text.replace("enabled: true", &format!("enabled: {word}"))).unwrap();
+        assert_eq!(status().contains(TWICE), on, "{word}");
+    }
     // No warning where the file cannot be read any more.
     for bad in ["", "{", "plugins: 3"] {
         fs::write(&file, bad).unwrap();
@@ -137,8 +142,24 @@ fn what_is_no_file_of_octoprints_is_refused() {
     let pipe = home.0.path("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     assert!(refused(&pipe).contains("it is a pipe, a socket or a device, not a regular file"));
-    let large = home.0.write("large.yaml", "# no end\n".repeat(600_000));
-    assert_eq!(refused(&large), format!("FILE cannot be read: it has more than 4 MiB, which is the limit; {usually}"));
+    let large = home.0.path("large.yaml");
+    fs::File::create(&large).unwrap().set_len((64 << 20) + 1).unwrap();
+    assert_eq!(refused(&large), format!("FILE cannot be read: it has more than 64 MiB, which is the limit; {usually}"));
+}
+
+/// Plugins write megabytes into it, before and after the tracker's part.
+#[test]
+fn a_configuration_may_have_10_mb() {
+    let home = home(None);
+    let many = |from: u32| {
+        let printer = |i| format!("    job-{i}: {{file: 'a {i}.gcode', times: [1.5, 2, ~], note: \"x\\n\"}}\n");
+        (from..from + 80_000).map(printer).collect::<String>()
+    };
+    let tracking = "  tracking:\n    ping: '300'\n";
+    let text = format!("plugins:\n  a:\n{}{tracking}  z:\n{}", many(0), many(80_000));
+    assert!(text.len() > 10_000_000, "{}", text.len());
+    let file = home.0.write("config.yaml", text);
+    assert!(import(&home, &file).good().starts_with("ping = 300\n"));
 }
 
 #[test]

@@ -206,7 +206,9 @@ fn a_sound_journal_is_called_so_with_what_that_does_not_show() {
     let mut bytes = fs::read(&file).unwrap();
     bytes.extend(b"{\"n\":5,\"t\":\"2026-07-2");
     fs::write(&file, bytes).unwrap();
-    let out = home.run(&["journal", "--verify"]).good();
+    let output = home.run(&["journal", "--verify"]);
+    assert_eq!(output.status, Some(3), "{}", output.out);
+    let out = output.out;
     assert!(
         out.contains("Not cleanly closed: 0 lines after what the head knows, 21 bytes of an incomplete line"),
         "{out}"
@@ -217,6 +219,34 @@ fn a_sound_journal_is_called_so_with_what_that_does_not_show() {
     (0..400).for_each(|_| journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[])));
     let out = home.run(&["journal", "--verify"]).good();
     assert!(out.contains("\nLines before number ") && out.contains(" were removed by the host: "), "{out}");
+}
+
+#[test]
+fn a_line_that_somebody_appended_and_a_renamed_file_do_not_pass_for_sound() {
+    let home = Home::new();
+    let journal = Journal::open(&folder(&home)).unwrap();
+    journal.write(&entry(What::Sent, "tracking", "tick", "ping", &[]));
+    drop(journal);
+    home.run(&["journal", "--verify"]).good();
+    let mut files = fs::read_dir(folder(&home)).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.extension().is_some_and(|extension| extension == "jsonl")).unwrap();
+    let sound = fs::read_to_string(&file).unwrap();
+
+    // It fits the line before it, but no host has it in the head.
+    let last = sound.trim_end();
+    let hash = glassbox_sandbox::digest(last.as_bytes());
+    let (before, _) = last.split_once("\"prev\"").unwrap();
+    let forged = before.replacen("\"n\":1,", "\"n\":2,", 1) + &format!("\"prev\":\"{hash}\"}}\n");
+    fs::write(&file, format!("{sound}{forged}")).unwrap();
+    let output = home.run(&["journal", "--verify"]);
+    assert_eq!(output.status, Some(3), "{}", output.out);
+    assert!(output.out.contains("Not cleanly closed: 1 line after what the head knows"), "{}", output.out);
+
+    fs::write(&file, sound).unwrap();
+    fs::rename(&file, file.with_file_name("2999-01-01.jsonl")).unwrap();
+    let output = home.run(&["journal", "--verify"]);
+    assert_eq!(output.status, Some(1), "{}", output.out);
+    assert!(output.out.contains("it was renamed"), "{}", output.out);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn every_line_is_json_whatever_happens() {
     let file = key_file(&home, KEY);
     let options = ["run", "-vv", "--log", "json", "--octoprint", &server.url(), "--api-key-file"];
     let host = home.command(&options).arg(file).start();
-    host.wait_for_log("listening to OctoPrint");
+    host.wait_for_log("hears OctoPrint");
     // Awkward words from the server, a plugin, and a file of the user's: some have several lines.
     server.send("{\"event\": \"\u{1b}[2J\u{202e}");
     server.event("PrintStarted", json!({"path": "a\u{1b}\n\"b.gcode", "origin": "local"}));
@@ -60,16 +60,16 @@ fn every_line_is_json_whatever_happens() {
     home.0.write("home/settings/tracking.json", "{\"enabled\": tru");
     host.wait_for_log("tracking.json is damaged");
     server.lose_connections();
-    host.wait_for_log("listening to OctoPrint again");
+    host.wait_for_log("hears OctoPrint again");
     host.signal("TERM");
     let log = host.wait(LONG).log();
 
     let lines = lines(&log);
     let (none, tracking, misfit, octoprint) = (Value::Null, json!("tracking"), json!("misfit"), json!("octoprint"));
     assert_eq!(about(&lines, "debug", "startup"), (&tracking, &none));
-    assert_eq!(about(&lines, "warn", "[2J"), (&misfit, &none));
+    assert_eq!(about(&lines, "debug", "[2J"), (&misfit, &none));
     assert_eq!(about(&lines, "error", "plugin 'broken' is not a tracker"), (&json!("broken"), &none));
-    assert_eq!(about(&lines, "info", "listening to OctoPrint 1.11.8"), (&none, &octoprint));
+    assert_eq!(about(&lines, "info", "hears OctoPrint 1.11.8"), (&none, &octoprint));
     assert_eq!(about(&lines, "warn", "cannot listen to OctoPrint"), (&none, &octoprint));
     assert_eq!(about(&lines, "warn", "last good configuration: "), (&none, &none));
     assert_eq!(about(&lines, "warn", "tracking.json"), (&tracking, &none));

@@ -42,7 +42,7 @@ fn assert_sound(home: &Home, round: usize) {
         }
         assert!(grants::read(&files, name).unwrap().is_some(), "round {round}");
         let bytes = files.read_plugin(name).unwrap();
-        glassbox_sandbox::examine(name, &bytes).unwrap();
+        glassbox_contract::examine(name, &bytes).unwrap();
         let state = fs::read(files.state_file(name)).unwrap_or(b"{}".to_vec());
         assert!(serde_json::from_slice::<serde_json::Value>(&state).is_ok(), "round {round}: {name}");
     }

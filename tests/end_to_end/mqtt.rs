@@ -2,7 +2,9 @@
 //! the plugin OctoPrint-MQTT. Skipped where there is no mosquitto.
 
 use crate::faulty::certificate_file;
-use crate::support::{Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, wait_until};
+use crate::support::{
+    Folder, Home, LONG, Process, SILENCE, START, dead_port, kinds, names, receiver, unix_seconds, wait_until,
+};
 use glassbox::net::tls_trust::TlsTrust;
 use glassbox::net::{Address, ConnectError, Peer, Timeouts};
 use glassbox::sources::mqtt::client::Client;
@@ -113,7 +115,7 @@ impl Broker {
     fn event(&self, base: &str, name: &str, payload: Value) {
         let mut payload = payload;
         payload["_event"] = json!(name);
-        payload["_timestamp"] = json!(1_790_000_000);
+        payload["_timestamp"] = json!(unix_seconds());
         self.publish(&format!("{base}event/{name}"), &payload.to_string(), false);
     }
 
@@ -165,7 +167,7 @@ fn url(broker: &Broker) -> String {
     format!("mqtt://127.0.0.1:{}", broker.port)
 }
 
-const FARM: [(&str, &str); 2] = [("mk3", "octoPrint/"), ("mk4", "farm/mk4")];
+const FARM: [(&str, &str); 2] = [("mk3", "octoPrint/"), ("mk4", "farm/mk4/")];
 
 #[test]
 fn octoprints_are_told_apart_by_base_topic() {
@@ -178,7 +180,7 @@ fn octoprints_are_told_apart_by_base_topic() {
     let host = home.command(&["run", "-v"]).start();
     host.wait_for_log("listening to the broker at mqtt://127.0.0.1");
     assert_eq!(kinds(&receivers[0], 3), START);
-    host.wait_for_log("INFO mk3: listening to OctoPrint at mqtt://127.0.0.1");
+    host.wait_for_log("INFO mk3: hears OctoPrint at mqtt://127.0.0.1");
     broker.event("octoPrint/", "Connected", json!({"port": "VIRTUAL", "baudrate": 115_200}));
     broker.event("octoPrint/", "FirmwareData", json!({"name": "Marlin", "data": {}}));
     broker.print("octoPrint/", "PrintStarted");
@@ -237,7 +239,7 @@ fn a_restart_is_a_new_run_and_a_lost_broker_is_not() {
     stop(host);
     // And the one after that knows that it goes on.
     let host = home.command(&["run", "-v"]).start();
-    host.wait_for_log("listening to OctoPrint at");
+    host.wait_for_log("hears OctoPrint at");
     broker.print("octoPrint/", "PrintDone");
     assert_eq!(kinds(receiver, 13)[12], "print_done", "{:?}", names(&receiver.requests()));
     stop(host);
@@ -267,7 +269,7 @@ fn over_tls_and_with_the_wrong_password() {
     // Its certificate is not signed by a trusted CA: nothing is sent to it.
     let (home, _receivers) = home_of_one(&url, "");
     let host = home.command(&["run"]).start();
-    host.wait_for_log(", trying again: its certificate is not signed by a trusted CA; name your CA");
+    host.wait_for_log(", trying again: its certificate is not signed by a trusted CA; if the server is yours, run 'glassbox trust URL'");
     stop(host);
     let (home, receivers) = home_of_one(&url, "ca_file = \"mine.pem\"");
     fs::copy(certificate_file("authority.pem"), home.root().join("mine.pem")).unwrap();
@@ -277,6 +279,7 @@ fn over_tls_and_with_the_wrong_password() {
     home.0.write("home/mqtt-password", "another");
     let message = home.run(&["run"]).error();
     assert!(message.ends_with("set user and password_file of its [[mqtt]] entry to a user that it knows"), "{message}");
+    fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(home.root().join("mqtt-password"), fs::Permissions::from_mode(0o644)).unwrap();
     let message = home.run(&["run"]).error();
     assert!(message.starts_with("others can read the broker's password in "), "{message}");
@@ -328,7 +331,7 @@ fn a_broker_that_fell_silent_is_noticed() {
     let broker_of_ours =
         glassbox::home::config::mqtt::Broker { address, login: None, octoprints: vec![(None, "a/".into())] };
     let short = Duration::from_millis(100);
-    let timeouts = Timeouts { setup: LONG, quiet: short, answer: 5 * short };
+    let timeouts = Timeouts { setup: LONG, quiet: short, answer: 5 * short, ..Timeouts::default() };
     let mut client = Client::connect(&broker_of_ours, &TlsTrust::default(), timeouts).unwrap();
     let kept = client.next(None).unwrap().unwrap();
     assert_eq!((kept.topic.as_str(), &kept.payload[..], kept.retained), ("a/mqtt", &b"connected"[..], true));
@@ -365,6 +368,8 @@ fn doctor_looks_at_brokers_and_who_is_there() {
     broker.presence("farm/mk4/", false);
     doctor(0, &[there, "warn     octoprint mk4: it was at the broker, under farm/mk4/, and has gone\n"]);
     let password = home.root().join("mqtt-password");
+    // In a home that others can enter.
+    fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
     doctor(1, &["others can read the broker's password in ", "do: run 'chmod 600 "]);
     fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
@@ -380,11 +385,11 @@ fn doctor_looks_at_brokers_and_who_is_there() {
 #[test]
 fn what_is_wrong_with_an_entry_is_said() {
     for (entry, expected) in [
-        ("url = \"mqtt://b\"\nuser = \"me\"", "needs user and password_file, or neither"),
+        ("url = \"mqtt://b\"\npassword_file = \"secret\"", "has a password, but no user"),
         ("url = \"http://b\"", "does not begin with mqtt:// or mqtts://"),
         ("url = \"mqtt://b\"\noctoprints = {}", "names no OctoPrint"),
         ("url = \"mqtt://b\"\noctoprints = { MK3 = \"a\" }", "'MK3' is not"),
-        ("url = \"mqtt://b\"\noctoprints = { a = \"+\" }", "'+/' is not a base topic"),
+        ("url = \"mqtt://b\"\noctoprints = { a = \"+\" }", "'+' is not a base topic"),
         ("url = \"mqtt://b\"\n[[mqtt]]\nurl = \"mqtt://c\"", "two OctoPrints are called 'octoprint'"),
     ] {
         let home = Home::new();

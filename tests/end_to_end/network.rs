@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How an accepted request is answered.
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 /// How an outage is told.
-pub const CANNOT: &str = "tracking: the tracking server cannot be reached, what does not get through is dropped: ";
+pub const CANNOT: &str = "tracking: the tracking server cannot be reached; a report is tried up to four times within a minute, and then dropped: ";
 const TIME_OUT: &str = "enable_plugin was not accepted: there was no answer within 3.05 s";
 
 /// The program, opted in, sending there; and its home, which must outlive it.

@@ -35,10 +35,17 @@ fn what_waiting_does_not_mend_ends_it_with_advice() {
         ("301 MOVED\r\nLocation: https://other/api/login", ""),
         format!("{url} redirects elsewhere (301 to https://other/); give the URL that it redirects to"),
     );
-    let html = format!("there is no OctoPrint at {url}: the answer of api/login is not JSON; {check}");
-    odd(login, ("200 OK", "<html>"), html);
+    let portal = "if it is a login portal, have it let api/, plugin/ and sockjs/ pass for this machine, or give \
+                  OctoPrint's own address (often http://HOST:5000)";
+    let html = format!(
+        "{url} answers api/login with a web page, 'Sign in' (status 200), and not as OctoPrint does; {check}; {portal}"
+    );
+    odd(login, ("200 OK", "<html><title>Sign in</title>"), html);
     let nobody = r#"{"name": null, "apikey": "0123456789ABCDEFfedcba9876543210"}"#;
     odd(login, ("200 OK", nobody), format!("{url} does not know whose API key this is; {advice}"));
+    let server_itself = r#"{"name": "_api", "apikey": "0123456789ABCDEFfedcba9876543210"}"#;
+    let says = format!("{url} takes the API key as that of '_api', who gets no session for events; {advice}");
+    odd(login, ("200 OK", server_itself), says);
     let proxy = "answered 400 instead of opening a WebSocket; let the proxy in front of OctoPrint pass WebSockets on";
     odd("/sockjs/websocket", ("400 BAD REQUEST", ""), format!("{url}/sockjs/websocket {proxy}"));
 
@@ -46,6 +53,12 @@ fn what_waiting_does_not_mend_ends_it_with_advice() {
     let message = run(&home, &url, KEY).error();
     assert_eq!(message, format!("{url} is OctoPrint 1.7.3, which is too old; update it to 1.8 or later"));
     server.how().version = "1.11.8";
+    server.how().name = "dom:me";
+    let message = run(&home, &url, KEY).error();
+    let expected = "the name of the API key's user, 'dom:me', has a colon (':') in it, which OctoPrint's push API cannot \
+                    take; make the key for a user without one";
+    assert_eq!(message, expected);
+    server.how().name = "me";
     server.how().roles = vec!["system"];
     let message = run(&home, &url, KEY).error();
     assert_eq!(message, format!("at {url} the API key's user may not see events; give it the permission STATUS"));
@@ -60,7 +73,7 @@ fn a_server_that_is_starting_is_waited_for() {
     let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(file).start();
     host.wait_for_log("trying again: it answered 503: it is starting");
     server.how().odd.clear();
-    host.wait_for_log("INFO octoprint: listening to OctoPrint 1.11.8");
+    host.wait_for_log("INFO octoprint: hears OctoPrint 1.11.8");
     std::thread::sleep(SILENCE);
     host.signal("TERM");
     let log = host.wait(crate::support::LONG).log();
@@ -111,6 +124,7 @@ fn a_configuration_that_cannot_be_used_is_named() {
     assert!(error("", 0o644).ends_with(&none));
     let keyed = format!("{entry}api_key = \"{KEY}\"\n");
     let readable = format!("others can read the API key in {place}; run 'chmod 600 {place}'");
+    fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(error(&keyed, 0o644).starts_with(&readable));
     let both = format!("{keyed}api_key_file = \"{}\"\n", key_file.display());
     assert!(error(&both, 0o600).ends_with("api_key and api_key_file are two places for one key; remove one"));

@@ -128,6 +128,31 @@ fn a_planted_link_leads_root_nowhere() {
 }
 
 #[test]
+fn a_salt_that_is_not_the_owners_is_not_used() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    home.run(&["run", "--events", "-"]).log();
+    let (id, salt) = home.identity();
+    // As root leaves it who copies it back without a thought.
+    for (mode, why) in [(0o644, "belongs to another user, who may have written it"), (0o600, "Permission denied")] {
+        give_away(&home);
+        chown(home.identity_file(), Some(0), Some(0)).unwrap();
+        fs::set_permissions(home.identity_file(), fs::Permissions::from_mode(mode)).unwrap();
+        let run = home.run(&["run", "--events", "-"]);
+        assert!(run.status == Some(2) && run.err.contains(why), "{}", run.err);
+        let status = home.run(&["status"]).good();
+        assert!(status.contains("tracking: nothing is sent: the salt's file ") && status.contains(why), "{status}");
+        assert_eq!(home.identity(), (id.clone(), salt.clone()), "it is left as it is");
+    }
+    // One that is the owner's is.
+    give_away(&home);
+    home.run(&["run", "--events", "-"]).log();
+    assert_eq!(home.identity(), (id, salt));
+}
+
+#[test]
 fn a_planted_folder_leads_root_nowhere() {
     if !is_root() {
         return;

@@ -99,8 +99,9 @@ fn a_policy_a_key_or_an_attestation_that_changes_behind_the_hosts_back() {
     let report = (r#"{"event":"Report"}"#, "report");
     assert!(arrives(&home, &mut host, &receiver, report));
     let good = [&config, &key, &attestations].map(|file| fs::read(file).unwrap());
-    let changes: [(&PathBuf, Option<Vec<u8>>, &str); 9] = [
+    let changes: [(&PathBuf, Option<Vec<u8>>, &str); 10] = [
         (&config, Some(b"[policy]\nrequire_audit_by = []\n".to_vec()), "requires 1 of its keys"),
+        (&config, Some(b"[policy]\nfree = \"refuse\"\n".to_vec()), "and this is free in its manifest: report, report"),
         (&config, Some(b"[polic".to_vec()), "glassbox.toml, line 1"),
         (&config, Some(vec![0; 2 << 20]), "glassbox.toml"),
         (&config, None, "glassbox.toml"),

@@ -384,7 +384,7 @@ pub fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
     let name = glassbox_component::MANIFEST_SECTION.as_bytes();
     let at = component.windows(name.len()).rposition(|part| part == name).unwrap();
     // Before the name: its length, the section's length (two bytes here), and the section's id.
-    let start = (at - 6..at).find(|start| glassbox_sandbox::inspect("x", &component[..*start]).is_ok()).unwrap();
+    let start = (at - 6..at).find(|start| glassbox_contract::inspect("x", &component[..*start]).is_ok()).unwrap();
     glassbox_component::embed(&component[..start], manifest).unwrap()
 }
 

@@ -71,7 +71,7 @@ fn signals_end_it_as_the_end_of_the_input_does() {
     for signal in ["INT", "TERM"] {
         let receiver = receiver();
         let home = Home::opted_in(&receiver.url());
-        let mut host = home.start();
+        let mut host = home.command(&["run", "--events", "-", "-v"]).interruptible().start();
         host.send(ENVIRONMENT);
         host.send(STARTED);
         assert_eq!(kinds(&receiver, 3), START);

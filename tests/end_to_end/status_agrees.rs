@@ -4,10 +4,10 @@
 use crate::namespace::{own_mounts, sh};
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, SILENCE, START, STARTED, kinds, receiver, wait_until};
 use glassbox_audit::conformance::receiver::Receiver;
-use glassbox_tests::skip;
+use glassbox_tests::{MISFIT, skip};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -119,6 +119,161 @@ fn on_a_read_only_disk_and_for_other_users() {
     let said = out.good();
     assert!(said.contains("tracking: reports may be sent: ") && said.contains("cannot be read here"), "{said}");
     agrees(&said, &mut host, &receiver);
+}
+
+/// What can be wrong with who a host is, and what is said of it.
+const STRANGE: [(&str, &str); 7] = [
+    ("a pipe", "cannot be used: it is not a regular file; move it away: a new one is made"),
+    ("a folder", "cannot be used: it is not a regular file; move it away: a new one is made"),
+    ("a device", "cannot be used: it is not a regular file; move it away: a new one is made"),
+    ("somebody's", "belongs to another user, who may have written it; move it away: a new one is made"),
+    ("a group's", "and may have done so; move it away: a new one is made; or 'chmod 600 "),
+    ("everybody's", "and may have done so; move it away: a new one is made; or 'chmod 600 "),
+    ("no id", "must be 1 to 64 letters, digits and '-'; remove it from there, and a new one is made"),
+];
+
+/// Make it so.
+fn make_strange(home: &Home, kind: &str) {
+    let file = home.identity_file();
+    let file = file.as_path();
+    let mode = |mode| fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    match kind {
+        "somebody's" => chown(file, Some(54321), None).unwrap(),
+        "a group's" => mode(0o620),
+        "everybody's" => mode(0o666),
+        "no id" => {
+            let mut settings = home.settings();
+            settings["unique_id"] = "it/is/me".into();
+            home.write_settings(settings.to_string());
+        }
+        _ => {
+            fs::remove_file(file).unwrap();
+            match kind {
+                "a folder" => fs::create_dir(file).unwrap(),
+                "a pipe" => fifo(file),
+                _ => sh(&format!("mknod {} c 1 5", file.display())).unwrap(),
+            }
+        }
+    }
+}
+
+/// The rest of the line of `status` that begins with this.
+fn said_of(home: &Home, start: &str) -> String {
+    let said = home.run(&["status"]).good();
+    said.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("{start}: {said}")).into()
+}
+
+/// A host that has heard of a start, and goes on for the sake of another plugin that does.
+fn start_with_another(home: &Home) -> Process {
+    fs::write(home.plugin("misfit"), MISFIT).unwrap();
+    let library = glassbox::home::Home::at(home.root());
+    glassbox::home::grants::grant(&library, "misfit", MISFIT).unwrap();
+    let mut host = home.command(&["run", "--events", "-"]).start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    host.wait_for_log(" misfit: ");
+    host
+}
+
+#[test]
+fn a_host_that_cannot_know_who_it_is() {
+    for (kind, reason) in STRANGE {
+        if !is_root() && ["a device", "somebody's"].contains(&kind) {
+            skip("only root can make a device, and give files away");
+            continue;
+        }
+        let receiver = receiver();
+        let home = Home::opted_in(&receiver.url());
+        // Before there is an id, nothing is missing.
+        assert!(said_of(&home, "tracking: ").starts_with("reports are sent while"), "{kind}");
+        let mut host = start(&home, &receiver);
+        let settings = fs::read(home.settings_file()).unwrap();
+        make_strange(&home, kind);
+        // It knows who it is, unless that is what was changed.
+        if kind == "no id" {
+            wait_until("status says so", || said_of(&home, "tracking: ").starts_with("nothing is sent: "));
+        }
+        agrees(&home.run(&["status"]).good(), &mut host, &receiver);
+        let sent = receiver.requests().len() + usize::from(kind != "no id");
+        host.close();
+        host.wait(LONG);
+        assert!(receiver.wait_for(sent + 1, SILENCE).len() <= sent, "{kind}: a shutdown and no more");
+
+        // Nothing starts, and that is what is said.
+        let sent = receiver.requests().len();
+        let why = said_of(&home, "tracking: nothing is sent: ");
+        assert!(why.contains(reason), "{kind}: {why}");
+        let doctor = home.run(&["doctor"]);
+        assert_eq!(doctor.status, Some(1), "{kind}: {}", doctor.out);
+        assert!(doctor.out.contains("\nfail     identity tracking: "), "{kind}: {}", doctor.out);
+        assert!(doctor.out.contains(&format!(" sending tracking: nothing is sent: {why}\n")), "{kind}: {}", doctor.out);
+        let list = home.run(&["list"]).good();
+        assert!(list.contains(&why), "{kind}: {list}");
+        let lines = format!("{ENVIRONMENT}\n{STARTED}\n{PRINT}\n");
+        let run = home.command(&["run", "--events", "-"]).run_with(lines.as_bytes());
+        assert!(run.status == Some(2) && run.err.contains(&why), "{kind}: {}", run.err);
+
+        // Another plugin starts.
+        let mut host = start_with_another(&home);
+        host.wait_for_log(&why);
+        wait_until("status says so", || {
+            let told = said_of(&home, "tracking: ");
+            told.starts_with("nothing is sent: ") && told.contains(reason)
+        });
+        agrees(&home.run(&["status"]).good(), &mut host, &receiver);
+        assert_eq!(receiver.requests().len(), sent, "{kind}");
+        host.close();
+        host.wait(LONG);
+
+        // As it advises.
+        match kind {
+            "no id" => home.write_settings(&settings),
+            "a group's" | "everybody's" => {
+                fs::set_permissions(home.identity_file(), fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            _ => fs::rename(home.identity_file(), home.0.path("away")).unwrap(),
+        }
+        assert!(said_of(&home, "tracking: ").starts_with("reports are sent while"), "{kind}");
+        home.command(&["run", "--events", "-"]).run_with(lines.as_bytes()).good();
+        assert!(receiver.requests().len() > sent, "{kind}");
+    }
+}
+
+#[test]
+fn a_plugin_that_would_not_start() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let (mut settings, good) = (home.settings(), home.settings());
+    settings["ping"] = "often".into();
+    home.write_settings(settings.to_string());
+    let why = "plugin 'tracking' does not accept its settings: ping must be";
+    for command in ["status", "list"] {
+        let said = home.run(&[command]).good();
+        assert!(said.contains(&format!("nothing is sent: {why}")) && !said.contains("reports are sent"), "{said}");
+    }
+    let doctor = home.run(&["doctor"]).out;
+    assert!(doctor.contains(&format!("skipped  sending tracking: nothing is sent: {why}")), "{doctor}");
+    assert!(doctor.contains(": nothing is sent there, and connecting would tell"), "{doctor}");
+    let run = home.command(&["run", "--events", "-"]).run_with(format!("{ENVIRONMENT}\n{STARTED}\n").as_bytes());
+    assert!(run.status == Some(2) && run.err.contains(why), "{}", run.err);
+    assert!(receiver.requests().is_empty());
+    home.write_settings(good.to_string());
+    assert!(said_of(&home, "tracking: ").starts_with("reports are sent while"));
+}
+
+#[test]
+fn a_host_that_can_neither_know_who_it_is_nor_say_so() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let _ = fs::remove_dir_all(home.root().join("state"));
+    home.0.write("home/state", "no folder");
+    let why = "the salt's file ";
+    assert!(said_of(&home, "tracking: nothing is sent: ").starts_with(why));
+    let host = start_with_another(&home);
+    host.wait_for_log("plugin 'tracking' has no identity: ");
+    let said = said_of(&home, "tracking: reports may be sent: ");
+    assert!(said.starts_with("what the host runs is not known, and the salt's file "), "{said}");
+    assert!(receiver.wait_for(1, SILENCE).is_empty());
 }
 
 #[test]

@@ -8,13 +8,20 @@ use std::os::unix::fs::PermissionsExt;
 
 /// A host whose `vcgencmd` is this script; the answers that it reads lie beside it.
 fn start(script: &str) -> (Receiver, Home, Process) {
+    start_with(script, "")
+}
+
+/// The same, with arguments for it in the configuration.
+fn start_with(script: &str, arguments: &str) -> (Receiver, Home, Process) {
     let receiver = receiver();
     let home = Home::opted_in(&receiver.url());
     let program = home.0.write("vcgencmd", format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    home.0.write("home/glassbox.toml", format!("vcgencmd = {:?}\n", program.to_str().unwrap()));
+    home.0.write("home/glassbox.toml", format!("vcgencmd = \"{}{arguments}\"\n", program.display()));
     home.0.write("answer", "throttled=0x0\n");
-    let mut host = home.start();
+    let host = home.command(&["run", "--events", "-", "-v"]).env("LD_LIBRARY_PATH", "/nowhere/opt/vc/lib");
+    let mut host = host.start();
+    host.wait_for_log(" tracking: ");
     host.send(ENVIRONMENT);
     host.send(STARTED);
     (receiver, home, host)
@@ -63,4 +70,26 @@ fn a_query_that_fails_costs_its_fields_and_one_line() {
     let log = host.wait(LONG).log();
     assert_eq!(log.matches("no throttle state from").count(), 1, "{log}");
     assert!(log.contains(r#"it ended with exit code 255 and printed "VCHI initialization failed""#), "{log}");
+}
+
+#[test]
+fn it_runs_as_it_needs_to_and_what_it_says_of_itself_is_shown() {
+    // As the tools of the firmware do where their libraries are not found, and with a program before it.
+    let script = r#"case "$LD_LIBRARY_PATH $*" in
+        */opt/vc/lib*" -n vcgencmd get_throttled") echo throttled=0x50000;;
+        *) echo "error while loading shared libraries: libvcos.so" >&2; exit 127;;
+    esac"#;
+    for (arguments, expected) in [(" -n vcgencmd", Some("327680")), ("", None)] {
+        let (receiver, _home, mut host) = start_with(script, arguments);
+        host.send(PRINT);
+        let is_print = |request: &&RecordedRequest| request.kind() == "print_started";
+        wait_until("the print", || receiver.requests().iter().any(|r| is_print(&r)));
+        let requests = receiver.requests();
+        let [_, _, mask] = throttled(requests.iter().find(is_print).unwrap());
+        assert_eq!(mask.as_deref(), expected, "{arguments}");
+        host.close();
+        let log = host.wait(LONG).log();
+        let said = r#"printed nothing, and as an error "error while loading shared libraries: libvcos.so"; set LD_LIB"#;
+        assert_eq!(log.contains(said), expected.is_none(), "{log}");
+    }
 }

@@ -58,7 +58,7 @@ fn a_changed_configuration_starts_one_in_quarantine_and_says_so() {
     host.send(ENVIRONMENT);
     // It rests for 36 s altogether before it is given up.
     let end = Instant::now() + 3 * LONG;
-    while !host.log().contains("and is quarantined") {
+    while !host.log().contains("it is quarantined") {
         assert!(Instant::now() < end, "{}", host.log());
         host.send(PRINT);
         std::thread::sleep(Duration::from_millis(300));

@@ -9,9 +9,10 @@ pub use skip::skip;
 use glassbox::home::identity::Identified;
 use glassbox::plugins::running_plugin::Identify;
 use glassbox_audit::conformance::{Corpus, corpus};
+use glassbox_audit::fake::{Logged, ManualClock, ManualThrottle, UseLog};
+use glassbox_contract::Prepare;
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
-use glassbox_sandbox::fake::{Logged, ManualClock, ManualThrottle, UseLog};
-use glassbox_sandbox::{Instance, Plugin, Sandbox, Settings};
+use glassbox_sandbox::{Instance, Memory, Plugin, Sandbox, Settings};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -38,6 +39,18 @@ const LEAKY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaky.wasm"));
 #[must_use]
 pub fn leaky(word: &str) -> Vec<u8> {
     marked(LEAKY, b"leaky-mark-is:", word)
+}
+
+/// The component that a script bends.
+const PUPPET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/puppet.wasm"));
+
+/// The bundled tracker's core and manifest, but not its honesty: what it does when is written over its mark.
+///
+/// # Panics
+/// When the script is too long.
+#[must_use]
+pub fn puppet(script: &str) -> Vec<u8> {
+    marked(PUPPET, b"puppet-script-is", script)
 }
 
 /// A component with a word written over the 32 bytes after its mark.
@@ -124,7 +137,7 @@ pub struct Bench {
 /// Leaves the settings as they are, and gives everybody the salt with which everything was recorded.
 #[must_use]
 pub fn identify() -> Identify {
-    Box::new(|_, settings| Ok(Identified { settings: settings.clone(), salt: ID.into(), renewed: None }))
+    Box::new(|_, settings| Ok(Identified { settings: settings.clone(), salt: ID.into(), is_new: false, renewed: None }))
 }
 
 /// An instance whose requests are recorded, not sent.
@@ -141,7 +154,8 @@ pub fn bench(plugin: &Arc<Plugin>) -> Bench {
         throttle: Box::new(throttle.clone()),
         salt: ID.into(),
     };
-    let instance = Instance::new(plugin, capabilities, None).unwrap_or_else(|error| panic!("{error}"));
+    let instance =
+        Instance::new(plugin, capabilities, None, Memory::default()).unwrap_or_else(|error| panic!("{error}"));
     Bench { instance, record, clock, throttle }
 }
 

@@ -264,17 +264,23 @@ fn talk(tcp: TcpStream, number: usize, shared: &Shared) -> Option<()> {
     let _ = tcp.set_nodelay(true);
     let mut socket = WebSocket::from_raw_socket(tcp.try_clone().ok()?, Role::Server, None);
     socket.send(Message::text(json!({"connected": {"version": "1.11.8"}}).to_string())).ok()?;
-    let mut known = false;
+    let (mut known, mut subscribed) = (false, false);
     while let Ok(message) = socket.read() {
         let Message::Text(text) = message else { continue };
         let message: Value = serde_json::from_str(&text).ok()?;
-        if message["auth"] == json!(format!("me:s{number}")) {
-            known = true;
-            // As long as a real one is after a print, and nobody asked for it.
-            let temps = vec![json!({"time": 1_700_000_000, "tool0": {"actual": 210.1, "target": 210.0}}); 900];
-            socket.send(Message::text(json!({"history": {"temps": temps}}).to_string())).ok()?;
+        subscribed |= message.get("subscribe").is_some();
+        let says = message["auth"] == json!(format!("me:s{number}"));
+        if says && !known {
+            if !subscribed {
+                // As long as a real one is after a print. Who subscribed before is spared it.
+                let temps = vec![json!({"time": 1_700_000_000, "tool0": {"actual": 210.1, "target": 210.0}}); 900];
+                socket.send(Message::text(json!({"history": {"temps": temps}}).to_string())).ok()?;
+            }
+            socket.send(Message::text(r#"{"timelapse": null}"#)).ok()?;
         }
-        if known && message.get("subscribe").is_some() {
+        let listened = known && subscribed;
+        known |= says;
+        if known && subscribed && !listened {
             let mut all = shared.all.lock().expect("no panic");
             if shared.stop.load(Ordering::SeqCst) {
                 break;

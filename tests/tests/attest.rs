@@ -9,6 +9,7 @@ use glassbox::attest::rule::judge;
 use glassbox::attest::trusted_keys::TrustedKeys;
 use glassbox::attest::{PublicKey, SecretKey, Statement, Subject, Vouching, file};
 use glassbox::home::BUNDLED;
+use glassbox::home::config::audit_policy::Minimum;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ fn keys(seeds: &[u8]) -> TrustedKeys {
 fn judged(lines: &[String], seeds: &[u8], needed: usize) -> Vouching {
     let lines: Vec<_> = (1..).zip(lines.iter().cloned()).collect();
     let subject = Subject { plugin: "tracking", digest: &digest(), now: NOW.parse().unwrap() };
-    Vouching { needed, ..judge(&lines, &keys(seeds), &subject) }
+    Vouching { needed, ..judge(&lines, &keys(seeds), &Minimum::default(), &subject) }
 }
 
 /// It does not count, and this is why.
@@ -161,6 +162,80 @@ fn what_is_about_something_else_is_refused() {
     let claim = statement()["predicate"]["verdicts"][1]["claim"].as_str().unwrap().to_string();
     let fails = changed(&[("/predicate/verdicts/1/verdict", json!("fails"))]);
     refused(sealed(&fails, 1), &format!("(line 1) fails: {claim}"));
+}
+
+/// Why a statement is not enough for this minimum; nothing if it is.
+fn missing(statement: &Value, minimum: &Minimum) -> String {
+    let subject = Subject { plugin: "tracking", digest: &digest(), now: NOW.parse().unwrap() };
+    let found = judge(&[(1, sealed(statement, 1))], &keys(&[1]), minimum, &subject);
+    assert_eq!(found.by.is_empty(), !found.notes.is_empty(), "{found:?}");
+    found.notes.join("; ")
+}
+
+#[test]
+fn an_operator_asks_for_a_minimum() {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    // It was only read, and so shows what is enforced, and nothing of what is seen.
+    let quick = statement();
+    assert_eq!(quick["predicate"]["tried"], json!({"full": false, "trials": 0, "seed": 0, "corpora": []}));
+    let full = Minimum { full: true, ..Minimum::default() };
+    let some = Minimum { trials: 12, ..Minimum::default() };
+    let works = Minimum { claims: names(&["works"]), ..Minimum::default() };
+    let made = Minimum { by_construction: names(&["sees", "says", "open"]), ..Minimum::default() };
+    assert_eq!(missing(&quick, &made), "");
+    assert!(missing(&quick, &full).ends_with("(line 1) is of no full audit (200 trials of each input or more, all of them made), which [policy] asks for unless it says full = false"));
+    assert!(missing(&quick, &some).ends_with("(line 1) is of 0 trials, and [policy] asks for 12"));
+    assert!(missing(&quick, &works).ends_with("does not show 'works', which [policy] asks for"));
+
+    let mut report = glassbox_audit::audit(&glassbox_tests::SANDBOX, "tracking.wasm".as_ref(), BUNDLED, &[]);
+    let options = glassbox_audit::flow::Options { trials: 12, seed: 7, time: std::time::Duration::from_secs(3600) };
+    glassbox_audit::observe(&mut report, BUNDLED, &[], options, &|_| ()).unwrap();
+    let of = |report: &glassbox_audit::Report| {
+        let (time, year) = ("2026-01-01T00:00:00Z".parse().unwrap(), SignedDuration::from_hours(365 * 24));
+        serde_json::to_value(Statement::of(report, b"the report", time, year).unwrap()).unwrap()
+    };
+    let tried = of(&report);
+    assert_eq!(tried["predicate"]["tried"], json!({"full": false, "trials": 12, "seed": 7, "corpora": []}));
+    for minimum in [&some, &works, &made] {
+        assert_eq!(missing(&tried, minimum), "");
+    }
+    // Twelve trials are no full audit, whatever an auditor's program calls them.
+    assert!(missing(&tried, &full).contains("is of no full audit ("));
+    let mut called = tried.clone();
+    called["predicate"]["tried"]["full"] = true.into();
+    assert!(missing(&called, &full).contains("is of no full audit ("));
+    // As if all had been made.
+    let flow = report.flow.as_mut().unwrap();
+    (flow.asked, flow.reached) = (200, 200);
+    assert_eq!(of(&report)["predicate"]["tried"]["full"], true);
+    assert_eq!(missing(&of(&report), &full), "");
+    // What was seen in trials is not what is enforced.
+    let enforced = Minimum { by_construction: names(&["works"]), ..Minimum::default() };
+    assert!(missing(&tried, &enforced).ends_with("does not show by construction 'works', which [policy] asks for"));
+    let more = Minimum { trials: 13, ..Minimum::default() };
+    assert!(missing(&tried, &more).ends_with("is of 12 trials, and [policy] asks for 13"));
+
+    // A set of claims without the one that is asked for, with two of its name, or of a program that named none.
+    let mut without = tried.clone();
+    let claims = without["predicate"]["verdicts"].as_array_mut().unwrap();
+    let at = claims.iter().position(|claim| claim["name"] == "works").unwrap();
+    let removed = claims.remove(at);
+    assert!(missing(&without, &works).ends_with("does not show 'works', which [policy] asks for"));
+    let mut twice = tried.clone();
+    twice["predicate"]["verdicts"].as_array_mut().unwrap().push(removed);
+    assert!(missing(&twice, &works).ends_with("does not show 'works', which [policy] asks for"));
+    let mut old = tried.clone();
+    old["predicate"].as_object_mut().unwrap().remove("tried");
+    for claim in old["predicate"]["verdicts"].as_array_mut().unwrap() {
+        claim.as_object_mut().unwrap().retain(|key, _| ["claim", "verdict"].contains(&key.as_str()));
+    }
+    assert_eq!(missing(&old, &Minimum::default()), "");
+    for minimum in [&full, &some, &works, &made] {
+        assert_ne!(missing(&old, minimum), "");
+    }
+    // One that was stopped early is no full one.
+    report.flow.as_mut().unwrap().ended_early = Some("1 second had passed".into());
+    assert!(missing(&of(&report), &full).contains("is of no full audit ("));
 }
 
 #[test]
@@ -288,10 +363,14 @@ fn a_report_becomes_a_statement_that_counts() {
     let line = sealed(&serde_json::to_value(&statement).unwrap(), 1);
     let digest = glassbox_sandbox::digest(bytes);
     let subject = Subject { plugin: "tracking", digest: &digest, now };
-    assert_eq!(judge(&[(1, line)], &keys(&[1]), &subject).by.len(), 1);
+    assert_eq!(judge(&[(1, line)], &keys(&[1]), &Minimum::default(), &subject).by.len(), 1);
     // One that does not do what was recorded.
     let other = audit(&glassbox_tests::counter("first"), one).unwrap();
-    assert!(other.fails().unwrap().starts_with("fails: It does what the real OctoPrint did"), "{:?}", other.fails());
+    assert!(
+        other.fails().unwrap().starts_with("fails: In recorded cases, it sends what the real OctoPrint sent"),
+        "{:?}",
+        other.fails()
+    );
     assert!(audit(b"garbage", &[]).unwrap_err().to_string().starts_with("it has no manifest"));
 }
 

@@ -63,7 +63,7 @@ fn requests_arrive_in_order_as_they_are() {
     let (outbox, mut plugin) = send_queue();
     let requests = (0..100)
         .map(|i| request(if i % 3 == 0 { Method::Post } else { Method::Get }, &url, &format!("i={i}&x=%20%2B")));
-    plugin.queue(requests.collect());
+    plugin.queue(requests.collect(), Instant::now());
     let tally = outbox.drain(Duration::from_secs(10));
     assert_eq!((tally.sent, tally.failed, tally.dropped), (100, 0, 0));
     for (i, got) in receiver.requests().iter().enumerate() {
@@ -83,7 +83,7 @@ fn large_ones_arrive_whole() {
     let mut requests: Vec<_> = lengths.iter().map(|length| get(&url, &form(*length))).collect();
     requests.push(request(Method::Post, &url, &form(100_000)));
     let (outbox, mut plugin) = send_queue();
-    plugin.queue(requests);
+    plugin.queue(requests, Instant::now());
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 7);
     let got: Vec<_> = receiver.requests().iter().map(|request| request.query.len() + request.body.len()).collect();
     assert_eq!(got, lengths.into_iter().chain([100_000]).collect::<Vec<_>>());
@@ -94,7 +94,7 @@ fn a_worker_that_went_comes_back() {
     let receiver = Receiver::start(0).unwrap();
     let (outbox, mut plugin) = send_queue();
     for count in 1..=2 {
-        plugin.queue(vec![get(&receiver.url(), "")]);
+        plugin.queue(vec![get(&receiver.url(), "")], Instant::now());
         assert_eq!(receiver.wait_for(count, Duration::from_secs(10)).len(), count);
         // It goes when there was nothing to do for a while, and its connection with it.
         std::thread::sleep(Duration::from_millis(1500));
@@ -119,7 +119,7 @@ fn connections_are_used_again() {
         }
     });
     let (outbox, mut plugin) = send_queue();
-    plugin.queue((0..20).map(|i| get(&url, &format!("i={i}"))).collect());
+    plugin.queue((0..20).map(|i| get(&url, &format!("i={i}"))).collect(), Instant::now());
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 20);
     assert_eq!(counted.try_iter().count(), 1);
 }
@@ -138,7 +138,7 @@ fn redirects_are_not_followed_and_errors_are_not_repeated() {
     ] {
         let (address, heard) = server(answer.leak());
         let (outbox, mut plugin) = send_queue();
-        plugin.queue(vec![get(&format!("http://{address}/"), "a=1")]);
+        plugin.queue(vec![get(&format!("http://{address}/"), "a=1")], Instant::now());
         let tally = outbox.drain(Duration::from_secs(5));
         assert_eq!((tally.sent, tally.failed, tally.dropped), (0, 1, 0));
         assert_eq!(heard.try_iter().count(), 1);
@@ -151,7 +151,7 @@ fn a_server_that_never_answers_costs_three_seconds() {
     let (address, heard) = server("");
     let (outbox, mut plugin) = send_queue();
     let began = Instant::now();
-    plugin.queue(vec![get(&format!("http://{address}/"), "a=1")]);
+    plugin.queue(vec![get(&format!("http://{address}/"), "a=1")], Instant::now());
     assert!(began.elapsed() < Duration::from_millis(100), "queueing waited for the network");
     let tally = outbox.drain(Duration::from_secs(10));
     assert_eq!((tally.failed, tally.dropped), (1, 0));
@@ -166,7 +166,7 @@ fn the_queue_is_bounded_and_can_be_emptied() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/");
     let (outbox, mut plugin) = send_queue();
-    plugin.queue((0..10).map(|_| get(&url, "")).collect());
+    plugin.queue((0..10).map(|_| get(&url, "")).collect(), Instant::now());
     assert!(plugin.room() >= QUEUE - 10);
     assert!(outbox.waiting() >= 9, "the first one is tried again before it is given up");
     let cleared = outbox.close("the user said no");
@@ -182,7 +182,8 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let (outbox, mut plugin) = send_queue();
-    plugin.queue((0..3).map(|i| get(&format!("http://127.0.0.1:{port}/"), &format!("i={i}"))).collect());
+    plugin
+        .queue((0..3).map(|i| get(&format!("http://127.0.0.1:{port}/"), &format!("i={i}"))).collect(), Instant::now());
     std::thread::sleep(Duration::from_millis(300));
     let receiver = Receiver::start(port).unwrap();
     assert_eq!(outbox.drain(Duration::from_secs(10)).sent, 3);
@@ -194,7 +195,7 @@ fn a_server_that_comes_back_in_time_gets_what_waited() {
 fn https_begins_with_a_handshake_that_shows_nothing() {
     let (address, heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let (outbox, mut plugin) = send_queue();
-    plugin.queue(vec![get(&format!("https://{address}/"), "secret=1")]);
+    plugin.queue(vec![get(&format!("https://{address}/"), "secret=1")], Instant::now());
     let hello = heard.recv_timeout(Duration::from_secs(5)).unwrap();
     // A TLS handshake record with a client hello; nothing of the request is in it.
     assert_eq!((hello[0], hello[1], hello[5]), (0x16, 0x03, 0x01));

@@ -4,9 +4,9 @@
 #![allow(missing_docs)]
 
 use glassbox::system::SystemHardware;
-use glassbox_sandbox::Instance;
+use glassbox_audit::fake::{Logged, UseLog};
 use glassbox_sandbox::capabilities::{Capabilities, Deny, Hardware, Machine};
-use glassbox_sandbox::fake::{Logged, UseLog};
+use glassbox_sandbox::{Instance, Memory};
 use glassbox_tests::{TRACKING, settings, skip, workspace};
 use serde_json::{Value, json};
 use std::fs;
@@ -65,7 +65,7 @@ fn machine() -> String {
 fn each_machine_is_known_for_what_it_is() {
     let machines = machines();
     let names: Vec<_> = machines.iter().map(|(name, ..)| name.as_str()).collect();
-    assert_eq!(names, ["malformed", "pi-3b", "pi-4b", "pi-4b-32-on-64", "pi-5", "pi-zero-2-w"]);
+    assert_eq!(names, ["malformed", "pi-3b", "pi-4b", "pi-4b-32-on-64", "pi-4b-in-docker", "pi-5", "pi-zero-2-w"]);
     let here = u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
     for (name, root, expected) in machines {
         let text = |key: &str| expected[key].as_str().map(|text| text.replace("{machine}", &machine()));
@@ -96,7 +96,7 @@ fn the_tracker_reports_the_machine() {
         throttle: Box::new(Deny),
         salt: String::new(),
     };
-    let mut instance = Instance::new(&TRACKING, capabilities, None).unwrap();
+    let mut instance = Instance::new(&TRACKING, capabilities, None, Memory::default()).unwrap();
     instance.load(&settings(&[])).unwrap().unwrap();
     instance.on_event("environment", r#"{"octoprint": {"version": "1.11.8"}}"#).unwrap();
     instance.on_event("octoprint_started", r#"{"uptime": 1}"#).unwrap();
@@ -157,5 +157,5 @@ fn psutil_reads_the_same_from_the_same_files() {
             }
         }
     }
-    assert_eq!(compared, 5);
+    assert_eq!(compared, 6);
 }

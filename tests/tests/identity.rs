@@ -79,7 +79,8 @@ fn both_are_made_once_for_who_has_said_yes() {
     let settings = place.home.settings("tracking").or_empty(&place.file()).unwrap();
     assert_eq!(settings, first.settings, "what is in force is in the file");
     assert_eq!(settings.get("mine"), Some(&1.into()));
-    assert!(place.good() == first, "and again after a restart");
+    assert!(first.is_new);
+    assert!(place.good() == Identified { is_new: false, ..first.clone() }, "and again after a restart");
     // Another home has others.
     let other = Place::new("identity-other", &yes()).good();
     assert!(id(&other) != id(&first) && other.salt != first.salt);
@@ -125,7 +126,7 @@ fn another_id_brings_another_salt() {
     let second = place.good();
     assert_ne!(second.salt, first.salt);
     assert_eq!(place.stored(), json!({"id": ID, "salt": second.salt}));
-    let said = "a new salt was made: the id is another one; hashes of paths differ from earlier ones";
+    let said = "a new salt was made: the id is another one; hashes of paths differ from any earlier ones";
     assert_eq!(second.renewed.as_deref(), Some(said));
     assert_eq!(place.good().renewed, None, "said once");
     // The first id does not bring its salt back, or two installations could be told to be one.
@@ -145,11 +146,14 @@ fn an_older_versions_salt_is_replaced_once() {
     let old = json!({"enabled": true, "unique_id": ID, "file_salt": "made by a component"});
     let place = Place::new("identity-upgrade", &old);
     let new = place.good();
-    assert!(new.renewed.as_ref().is_some_and(|said| said.contains("as before it was a component that made it")));
+    assert!(
+        new.renewed.as_ref().is_some_and(|said| said.contains("whose salt the component of an earlier version made"))
+    );
     assert!(!place.stored().to_string().contains("made by a component"));
     assert_eq!(id(&new), ID, "the id is the user's");
     assert_eq!(new.settings.get("file_salt"), Some(&"made by a component".into()), "left alone");
-    assert!(place.good() == Identified { renewed: None, ..new });
+    assert!(new.is_new);
+    assert!(place.good() == Identified { is_new: false, renewed: None, ..new });
 }
 
 #[test]
@@ -176,7 +180,9 @@ fn a_damaged_file_is_replaced() {
         let _ = fs::remove_file(place.file());
         damage();
         let new = place.good();
-        assert!(new.renewed.is_some_and(|said| said.contains("its file was damaged")), "{name}");
+        let why =
+            if name == "a link" { "a symbolic link was in the place of its file" } else { "its file was damaged" };
+        assert!(new.renewed.is_some_and(|said| said.contains(why)), "{name}");
         assert!(!salts.contains(&new.salt) && new.salt != ID, "{name}");
         assert_eq!(place.stored(), json!({"id": ID, "salt": new.salt}), "{name}");
         assert!(fs::symlink_metadata(place.file()).unwrap().is_file(), "{name}");
@@ -208,7 +214,8 @@ fn what_is_no_id_is_not_sent() {
     {
         let place = Place::new("identity-none", &json!({"enabled": true, "unique_id": id}));
         let error = place.identify().err().unwrap();
-        assert!(error.starts_with("unique_id must be 1 to 64 letters, digits and '-'"), "{error}");
+        let what = "tracking.json must be 1 to 64 letters, digits and '-'; remove it from there, and a new one is made";
+        assert!(error.starts_with("unique_id in ") && error.ends_with(what), "{error}");
         assert!(!place.file().exists());
     }
     assert!(!Place::new("identity-short", &json!({"enabled": true, "unique_id": "4711"})).good().salt.is_empty());

@@ -59,7 +59,8 @@ fn tracker() -> Bench {
 }
 
 fn sent(bench: &mut Bench, event: &str, payload: &Value) -> Vec<(String, Vec<(String, String)>)> {
-    let outcome = bench.instance.on_event(event, &payload.to_string()).unwrap().unwrap();
+    // Of some events only the host hears.
+    let outcome = bench.instance.on_event(event, &payload.to_string()).unwrap().unwrap_or_default();
     assert_eq!(outcome.blocked, [], "{event} {payload}");
     outcome.sent.into_iter().map(|request| (request.name, request.fields)).collect()
 }
@@ -75,8 +76,8 @@ proptest! {
         for (i, (event, payload)) in events.iter().enumerate() {
             bench.clock.set((i as u64 + 1) * 20_000_000_000);
             sent(&mut bench, event, payload);
-            let tick = bench.instance.on_tick().unwrap();
-            prop_assert_eq!(tick.blocked, []);
+            // What is due may be unsent here: a state that is no word can be said by nobody.
+            prop_assert_eq!(bench.instance.on_tick().unwrap().blocked, []);
         }
         bench.instance.save().unwrap();
     }

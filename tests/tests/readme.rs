@@ -2,7 +2,7 @@
 //! What their commands print is checked in `tests/end_to_end/docs.rs`.
 #![allow(missing_docs)]
 
-use glassbox_sandbox::describe;
+use glassbox_capacity::as_markdown;
 use glassbox_tests::{TRACKING, workspace};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ fn the_table_of_what_is_recorded_is_the_manifests() {
     let readme = read("guest/README.md");
     let (_, rest) = readme.split_once("<!-- policy -->\n").unwrap();
     let (table, _) = rest.split_once("<!-- /policy -->").unwrap();
-    let expected = describe::as_markdown(TRACKING.policy.manifest());
+    let expected = as_markdown(TRACKING.policy.manifest());
     assert_eq!(table.trim(), expected.trim(), "run: glassbox policy --markdown, and put it into guest/README.md");
 }
 
@@ -53,6 +53,8 @@ fn what_a_manifest_can_say_is_all_there() {
     let hardware = serde_json::to_value(&manifest.capabilities.hardware).unwrap();
     said.extend(hardware.as_array().unwrap().iter().map(|field| field.as_str().unwrap().into()));
     let named = |key: &str| [format!("`{key}`"), format!("`{key} ="), format!("[{key}]")];
+    // These are names that its author gave.
+    manifest.state.keys().for_each(|name| _ = said.remove(name));
     let unnamed = |key: &&String| !named(key).iter().any(|name| reference.contains(name));
     let missing: Vec<_> = said.iter().filter(unnamed).collect();
     assert_eq!(missing, [""; 0]);
@@ -142,14 +144,20 @@ fn nothing_in_the_tree_is_longer_than_it_should_be() {
 
 #[test]
 fn the_trusted_core_can_be_read_in_an_afternoon() {
-    let folder = workspace().join("host/sandbox/src");
-    // Not the fake capabilities: no running host uses them, so nobody needs to believe them.
-    let files = fs::read_dir(folder).unwrap().flatten().filter(|file| file.file_name() != "fake.rs");
-    // Each file's own tests are at its end.
-    let code = |text: String| text.split("#[cfg(test)]").next().unwrap_or_default().to_string();
-    let text: String = files.map(|file| code(fs::read_to_string(file.path()).unwrap())).collect();
-    let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    // Some 1,565 of engine, limits, policy, gate and consent (15 to open compiled code once, and check and load what was
-    // opened), 250 of the border, 90 of the words that are shown to who consents, and 30 of error types. There is no room left on purpose: whoever adds a line must find it worth raising this.
-    assert!(code <= 1940, "{code} lines of code");
+    // The whole of the crate that depends on nothing of ours (a test of its own). But for it, `host/contract` would count.
+    let mut sources = Vec::new();
+    files(&workspace().join("host/sandbox/src"), "rs", &mut sources);
+    // No tests.
+    let counts = |file: &&PathBuf| !file.to_string_lossy().ends_with("_test.rs");
+    let code = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        // Each file's own tests are at its end.
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+    };
+    let code: usize = sources.iter().filter(counts).map(code).sum();
+    // Some 1,440 of engine, compiling and limits, 370 of gate and consent, 970 of the manifest and its rules, 500 of the
+    // border, and 750 of memory, due times, ties and pins.
+    // There is no room left on purpose: whoever adds a line must find it worth raising this.
+    assert!(code <= 4086, "{code} lines of code");
 }

@@ -3,11 +3,11 @@
 #![allow(missing_docs)]
 
 use glassbox::record::{
-    Call, Ending, Header, HostCall, Load, Moment, RecordedCall, Recording, Returned, SentRequest, Start, end, header,
-    lines,
+    Call, Ending, Header, HostCall, Load, Moment, RecordedCall, Recording, Restore, Returned, SentRequest, Start, end,
+    header, lines,
 };
 use glassbox_sandbox::capabilities::Machine;
-use glassbox_sandbox::{Method, Request};
+use glassbox_sandbox::{Handover, HeardAgain, Method, Request};
 use proptest::prelude::*;
 
 /// Texts as components and events bring them: JSON and what only looks like it.
@@ -41,24 +41,32 @@ fn maybe<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Valu
     prop::option::of(of)
 }
 
+fn restore() -> impl Strategy<Value = Restore> {
+    let heard = (text(), text(), any::<u64>());
+    let heard = heard.prop_map(|(name, payload, age_ms)| HeardAgain { name, payload, age_ms });
+    (prop::collection::vec(heard, 0..4), text(), any::<u64>(), maybe(text()))
+        .prop_map(|(heard, state, age_ms, due)| Restore { heard, state, age_ms, due })
+}
+
 fn call() -> impl Strategy<Value = (Call, Returned)> {
     let start = (text(), maybe(text()), text(), maybe(text()), maybe(any::<u64>())).prop_map(
         |(plugin, octoprint, digest, veto, after)| Call::Start(Start { plugin, octoprint, digest, veto, after }),
     );
     let done =
         (maybe(any::<u64>()), maybe(text())).prop_map(|(next_tick, message)| Returned::Done { next_tick, message });
-    let done = done.boxed();
+    let (done, names) = (done.boxed(), prop::collection::vec(text(), 0..4));
     let (loaded, restored) = (prop::result::maybe_ok(Just(()), text()), prop::result::maybe_ok(Just(()), text()));
     let good = prop_oneof![
         start.prop_map(|call| (call, Returned::Started)),
         (text(), text(), loaded).prop_map(|(document, shown, returned)| {
             (Call::Load(Load { document, shown }), Returned::Loaded(returned))
         }),
-        (text(), any::<u64>(), restored)
-            .prop_map(|(state, age, returned)| (Call::Restore { state, age }, Returned::Restored(returned))),
+        (restore(), restored).prop_map(|(restore, returned)| (Call::Restore(restore), Returned::Restored(returned))),
         (text(), text(), done.clone()).prop_map(|(name, payload, returned)| (Call::Event { name, payload }, returned)),
-        done.prop_map(|returned| (Call::Tick, returned)),
-        text().prop_map(|state| (Call::Save, Returned::Saved(state))),
+        text().prop_map(|name| (Call::Heard { name }, Returned::Heard)),
+        (names, done).prop_map(|(due, returned)| (Call::Tick { due }, returned)),
+        (text(), any::<usize>())
+            .prop_map(|(state, dropped)| (Call::Save, Returned::Saved(Handover { state, dropped }))),
     ];
     (good, maybe(text())).prop_map(|((call, returned), failed)| (call, failed.map_or(returned, Returned::Failed)))
 }
@@ -87,12 +95,13 @@ fn asked() -> impl Strategy<Value = HostCall> {
     let method = prop_oneof![Just(Method::Get), Just(Method::Post)];
     let request = (method, text(), prop::collection::vec((text(), text()), 0..4), text())
         .prop_map(|(method, name, fields, user_agent)| Request { method, name, fields, user_agent });
-    let word = prop_oneof![Just("forbidden".to_string()), Just("queue-full".into())];
-    let sent = (request, maybe(any::<u64>()), maybe(any::<u64>()), maybe((word, text())))
-        .prop_map(|(request, room, now, refused)| SentRequest { request, room, now, refused });
+    let sent = (request, maybe(any::<u64>()), maybe(text())).prop_map(|(request, room, refused)| SentRequest {
+        request,
+        room,
+        refused,
+    });
     prop_oneof![
         sent.prop_map(HostCall::Send),
-        any::<u64>().prop_map(HostCall::Now),
         machine().prop_map(|machine| HostCall::Probe(Box::new(machine))),
         any::<Option<u32>>().prop_map(HostCall::Query),
         any::<u64>().prop_map(HostCall::Lost),
@@ -175,19 +184,79 @@ fn what_is_no_recording_is_refused_in_words() {
     assert_eq!(refused(""), "it is empty, or its first line is not complete");
     assert_eq!(refused("{\"event\":\"PrintDone\"}\n"), "line 1: 'n' is missing");
     assert_eq!(refused(&end("full")), "line 1: it is not the first line of a recording");
-    let newer = header(&Header::new(false, false)).replace(":2,", ":3,");
-    let text = "line 1: it is of version 3 of the format, and this program reads version 2: replay it with the glassbox that made it";
-    assert_eq!(refused(&newer), text);
     let head = header(&Header::new(false, false));
+    // Older ones, in which trackers kept what they had heard, and a newer one.
+    for version in [1, 2, 4] {
+        let other = head.replace("_recording\":3,", &format!("_recording\":{version},"));
+        assert_eq!(
+            refused(&other),
+            format!(
+                "line 1: it is of version {version} of the format, and this program reads version 3: replay it with the \
+                 glassbox that made it"
+            )
+        );
+    }
     let after = |lines: &str| refused(&format!("{head}{lines}\n"));
-    assert_eq!(after(r#"{"n":1,"asks":"clock.now","answer":1}"#), "line 2: it belongs to no call");
-    assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick"}"#), "line 2: 't' is not a time");
+    assert_eq!(after(r#"{"n":1,"asks":"throttle.query","answer":1}"#), "line 2: it belongs to no call");
+    assert_eq!(after(r#"{"n":1,"t":1,"clock":1,"asks":"clock.now","answer":1}"#), "line 2: its 'asks' is not known");
+    assert_eq!(after(r#"{"n":1,"t":-1,"clock":1,"call":"on-tick","due":[]}"#), "line 2: 't' is not a time");
+    let tick = |due: &str| after(&format!(r#"{{"n":1,"t":1,"clock":1,"call":"on-tick"{due}}}"#));
+    assert_eq!(tick(""), "line 2: 'due' is missing");
+    assert_eq!(tick(r#","due":"ping""#), "line 2: 'due' is not a list");
+    assert_eq!(tick(r#","due":["ping",1]"#), "line 2: 'due' is not a list of names");
+    let again = |heard: &str| {
+        after(&format!(
+            r#"{{"n":1,"t":1,"clock":1,"call":"handover.restore","heard":{heard},"state":{{}},"age_ms":1}}"#
+        ))
+    };
+    assert_eq!(again("{}"), "line 2: 'heard' is not a list");
+    assert_eq!(again("[1]"), "line 2: 'heard' is not a list of events");
+    assert_eq!(again(r#"[{"name":"PrintStarted","payload":{}}]"#), "line 2: 'age_ms' is missing");
     // As they are written, in an order in which they are not.
-    let [tick, _] = call_and_return(Call::Tick, Returned::Done { next_tick: None, message: None });
+    let [tick, _] = call_and_return(Call::Tick { due: Vec::new() }, Returned::Done { next_tick: None, message: None });
     assert_eq!(after(&format!("{tick}\n{tick}")), "line 3: the call before this one does not end");
-    let [_, saved] = call_and_return(Call::Save, Returned::Saved("{}".into()));
+    let [_, saved] = call_and_return(Call::Save, Returned::Saved(Handover { state: "{}".into(), dropped: 0 }));
     assert_eq!(after(&format!("{tick}\n{saved}")), "line 3: that is not how on-tick ends");
     assert_eq!(after(&format!("{}{tick}", end("full"))), "line 3: there is something after the end");
+}
+
+#[test]
+fn what_was_heard_and_what_is_due_is_written_for_people_to_read() {
+    let payload = r#"{"octoprint":{"version":"1.11.8"}}"#;
+    let environment = HeardAgain { name: "environment".into(), payload: payload.into(), age_ms: 61_500 };
+    let due = r#"{"every_in_ms":{"ping":900000},"once_in_ms":{"printer_connected":null}}"#;
+    let restore =
+        Restore { heard: vec![environment], state: r#"{"printing":true}"#.into(), age_ms: 20, due: Some(due.into()) };
+    let saved = |dropped| Returned::Saved(Handover { state: r#"{"printing":true}"#.into(), dropped });
+    let done = Returned::Done { next_tick: None, message: None };
+    let heard = format!(r#"[{{"name":"environment","payload":{payload},"age_ms":61500}}]"#);
+    let restored = format!(r#""heard":{heard},"state":{{"printing":true}},"age_ms":20,"due":{due}"#);
+    for (call, returned, [first, last]) in [
+        (
+            Call::Restore(restore),
+            Returned::Restored(Ok(())),
+            [restored.as_str(), r#"{"n":1,"returns":"handover.restore"}"#],
+        ),
+        (
+            Call::Tick { due: vec!["ping".into(), "printer_connected".into()] },
+            done.clone(),
+            [r#""call":"on-tick","due":["ping","printer_connected"]}"#, r#"{"n":1,"returns":"on-tick"}"#],
+        ),
+        (Call::Tick { due: Vec::new() }, done, [r#""call":"on-tick","due":[]}"#, ""]),
+        (
+            Call::Heard { name: "Disconnected".into() },
+            Returned::Heard,
+            [r#""call":"heard","name":"Disconnected"}"#, r#"{"n":1,"returns":"heard"}"#],
+        ),
+        (Call::Save, saved(0), ["", r#"{"n":1,"returns":"handover.save","state":{"printing":true}}"#]),
+        (Call::Save, saved(2), ["", r#"{"n":1,"returns":"handover.save","state":{"printing":true},"dropped":2}"#]),
+    ] {
+        let lines = call_and_return(call.clone(), returned.clone());
+        assert!(lines[0].contains(first) && lines[1].contains(last), "{lines:?}");
+        let text = format!("{}{}\n{}\n", header(&Header::new(false, false)), lines[0], lines[1]);
+        let [(_, read)] = Recording::parse(&text).unwrap().calls.try_into().unwrap();
+        assert_eq!((read.call, read.returned), (call, returned));
+    }
 }
 
 /// The two lines of a call that asks for nothing.

@@ -30,6 +30,7 @@ fn case(event: &str, payload: Value, why: Option<&str>, expect: Option<(&str, &s
             RecordedEvent { event: "environment".into(), payload: environment },
             RecordedEvent { event: event.into(), payload },
         ],
+        after: 0,
         expect: expect.map(request).into_iter().collect(),
         exact: why.is_none(),
         why: why.map(Into::into),

@@ -16,6 +16,9 @@ use std::cell::RefCell;
 /// The marker, and after it the version's word, padded with spaces.
 static MARKER: [u8; 48] = *b"counter-version:first                           ";
 
+/// In nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+
 fn version() -> String {
     // `black_box`: the compiler must not use the constant's value, as tests overwrite it.
     let marker = std::hint::black_box(&MARKER);
@@ -51,7 +54,7 @@ fn send(name: &str, fields: &[(&str, String)]) {
         fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
         user_agent: "Counter/1".into(),
     };
-    let _ = http::send(&request);
+    http::send(&request);
 }
 
 fn fail_in(export: &str) {
@@ -74,7 +77,7 @@ fn handle(name: &str, payload: &str, state: &mut State) {
             state.count += 1;
             state.last = number;
         }
-        "Timer" => state.due = clock::now() + number * 1_000_000,
+        "Timer" => state.due = clock::now() + number * MILLISECOND,
         "Report" => {
             let numbers = [("count", state.count), ("last", state.last), ("wrong", state.wrong)];
             let mut fields = vec![("version", version())];
@@ -110,7 +113,7 @@ impl bindings::Guest for Counter {
         })
     }
 
-    fn on_tick() -> Result<Option<u64>, String> {
+    fn on_tick(_: Vec<String>) -> Result<Option<u64>, String> {
         fail_in("tick");
         STATE.with_borrow_mut(|state| {
             if state.due > 0 && clock::now() >= state.due {
@@ -144,17 +147,18 @@ impl handover::Guest for Counter {
         if version() == "garbage" {
             return "\u{0}\"{".into();
         }
-        let left = if due > 0 { due.saturating_sub(clock::now()).max(1) } else { 0 };
+        // In whole milliseconds, as the clock counts.
+        let left = if due > 0 { (due.saturating_sub(clock::now()) / MILLISECOND).max(1) } else { 0 };
         format!("{{\"count\":{count},\"last\":{last},\"wrong\":{wrong},\"left\":{left}}}")
     }
 
-    fn restore(state: String, age_ns: u64) -> Result<(), String> {
+    fn restore(_: Vec<handover::Heard>, state: String, age_ms: u64) -> Result<(), String> {
         fail_in("restore");
-        let numbers = numbers(&state);
-        let [count, last, wrong, left] = numbers[..] else {
-            return Err("the saved state is not one of a counter".into());
-        };
-        let due = if left > 0 { clock::now() + left.saturating_sub(age_ns).max(1) } else { 0 };
+        // The host writes it anew: what did not fit is missing.
+        let kept =
+            |name: &str| state.split(&format!("\"{name}\":")).nth(1).and_then(|rest| numbers(rest).first().copied());
+        let [count, last, wrong, left] = ["count", "last", "wrong", "left"].map(|name| kept(name).unwrap_or_default());
+        let due = if left > 0 { clock::now() + left.saturating_sub(age_ms).max(1) * MILLISECOND } else { 0 };
         STATE.set(State { count, last, wrong, due });
         Ok(())
     }

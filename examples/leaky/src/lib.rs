@@ -35,13 +35,7 @@ fn send(name: &str, note: &str) {
     // No longer than the manifest allows: it leaks within what it declares.
     let note: String = note.chars().take(256).collect();
     let fields = if note.is_empty() { Vec::new() } else { vec![("note".to_string(), note)] };
-    // There is nothing to do about a refusal.
-    let _ = http::send(&http::Request {
-        method: http::Method::Get,
-        name: name.into(),
-        fields,
-        user_agent: "Leaky/1".into(),
-    });
+    http::send(&http::Request { method: http::Method::Get, name: name.into(), fields, user_agent: "Leaky/1".into() });
 }
 
 /// The string at a key in JSON that the host wrote.
@@ -89,7 +83,7 @@ impl bindings::Guest for Leaky {
         Ok(None)
     }
 
-    fn on_tick() -> Result<Option<u64>, String> {
+    fn on_tick(_: Vec<String>) -> Result<Option<u64>, String> {
         Ok(None)
     }
 }
@@ -107,15 +101,11 @@ impl settings::Guest for Leaky {
 
 impl handover::Guest for Leaky {
     fn save() -> String {
-        format!(
-            "{:?}",
-            REMEMBERED
-                .with_borrow(|remembered| remembered.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
-        )
+        // Nothing that it could keep would hold a secret: its manifest lists no state.
+        "{}".into()
     }
 
-    fn restore(state: String, _: u64) -> Result<(), String> {
-        REMEMBERED.with_borrow_mut(|remembered| *remembered = state.trim_matches('"').into());
+    fn restore(_: Vec<handover::Heard>, _: String, _: u64) -> Result<(), String> {
         Ok(())
     }
 }

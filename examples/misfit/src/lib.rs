@@ -56,7 +56,7 @@ impl bindings::Guest for Misfit {
         misbehaviour::on_event(&payload)
     }
 
-    fn on_tick() -> Result<Option<u64>, String> {
+    fn on_tick(_: Vec<String>) -> Result<Option<u64>, String> {
         misbehave("on-tick");
         Ok(if does("spin") { Some(0) } else { None })
     }
@@ -66,7 +66,7 @@ impl settings::Guest for Misfit {
     fn schema() -> String {
         misbehave("schema");
         if does("send-in-schema") {
-            let _ = hello(&[("first", "a")]);
+            hello(&[("first", "a")]);
         }
         // Without "act": an audit would set it to something of its own.
         r#"{"properties": {"enabled": {}, "events": {}, "note": {}}}"#.into()
@@ -86,7 +86,7 @@ impl handover::Guest for Misfit {
         misbehaviour::save()
     }
 
-    fn restore(_: String, _: u64) -> Result<(), String> {
+    fn restore(_: Vec<handover::Heard>, _: String, _: u64) -> Result<(), String> {
         misbehave("restore");
         misbehaviour::restore()
     }

@@ -15,6 +15,15 @@ pub fn misbehave(export: &str) {
             std::hint::black_box(());
         }
     }
+    if does(&format!("burn-in-{export}")) {
+        // A good part of the time that a call may take, and not all of it.
+        for number in 0..200_000_000_u32 {
+            let _ = std::hint::black_box(number);
+        }
+    }
+    if does(&format!("undeclared-in-{export}")) {
+        send("goodbye", &[], "Misfit/1", http::Method::Get);
+    }
     assert!(!does(&format!("trap-in-{export}")), "as the test asked");
     if does(&format!("recurse-in-{export}")) {
         recurse(0);
@@ -32,20 +41,18 @@ fn recurse(depth: u64) -> u64 {
     if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_add(clock::now()) }
 }
 
-type Sent = Result<(), http::Refusal>;
-
-fn send(name: &str, fields: &[(&str, &str)], user_agent: &str, method: http::Method) -> Sent {
+fn send(name: &str, fields: &[(&str, &str)], user_agent: &str, method: http::Method) {
     http::send(&http::Request {
         method,
         name: name.into(),
         fields: fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         user_agent: user_agent.into(),
-    })
+    });
 }
 
 /// Send the one request that the manifest declares.
-pub fn hello(fields: &[(&str, &str)]) -> Sent {
-    send("hello", fields, "Misfit/1", http::Method::Get)
+pub fn hello(fields: &[(&str, &str)]) {
+    send("hello", fields, "Misfit/1", http::Method::Get);
 }
 
 /// What it was shown.
@@ -53,17 +60,12 @@ fn tell() -> String {
     format!("it knows {} {}", note(), note().replace('-', ""))
 }
 
-fn describe(sent: Sent) -> String {
-    format!("{:?}", sent.map_err(|refusal| refusal.name()))
-}
-
 /// Send what the instructions say, which is mostly not allowed; without instructions, a valid request.
 pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
     let with_name = |name: &str| send(name, &[("first", "a")], "Misfit/1", http::Method::Get);
     let with_user_agent = |user_agent: &str| send("hello", &[("first", "a")], user_agent, http::Method::Get);
-    let mut refused = Ok(());
     for act in act().split(' ') {
-        refused = match act {
+        match act {
             "extra-field" => hello(&[("first", "a"), ("secret", payload)]),
             "bad-value" => hello(&[("first", payload)]),
             "order" => hello(&[("second", "1"), ("first", "a")]),
@@ -81,9 +83,8 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             "forged-name" => with_name("hello\n INFO tracking: nothing is sent: nobody has opted in yet"),
             "many" => {
                 for _ in 0..10_000 {
-                    let _ = hello(&[("first", "a")]);
+                    hello(&[("first", "a")]);
                 }
-                Ok(())
             }
             "huge-request" => hello(&[("first", &"a".repeat(8 << 20))]),
             "slow-pattern" => hello(&[("first", &"a".repeat(30_000))]),
@@ -92,12 +93,12 @@ pub fn on_event(payload: &str) -> Result<Option<u64>, String> {
             "tell-in-on-event" => return Err(tell()),
             "spin" => return Ok(Some(0)),
             // Instructions for other exports.
-            act if act.contains("-in-") => refused,
+            act if act.contains("-in-") => {}
             _ => hello(&[("first", "a"), ("second", "12")]),
-        };
+        }
     }
     assert!(!does("panic-after-sending"), "as the test asked");
-    refused.map(|()| None).map_err(|refusal| format!("refused: {}", refusal.name()))
+    Ok(None)
 }
 
 /// Take the settings, or do something else with them.
@@ -106,10 +107,11 @@ pub fn load() -> Result<(), String> {
         return Err(tell());
     }
     if does("send-in-load") {
-        return Err(describe(hello(&[("first", "a")])));
+        hello(&[("first", "a")]);
+        return Err("it sent instead".into());
     }
     if does("send-and-load") {
-        let _ = hello(&[("first", "a")]);
+        hello(&[("first", "a")]);
     }
     Ok(())
 }
@@ -117,7 +119,7 @@ pub fn load() -> Result<(), String> {
 /// Save a state, mostly a bad one.
 pub fn save() -> String {
     if does("send-in-save") {
-        return format!("{:?}", describe(hello(&[("first", "a")])));
+        hello(&[("first", "a")]);
     }
     if does("garbage-in-save") {
         return "\u{0}\u{1b}[2J garbage".into();
@@ -134,7 +136,8 @@ pub fn restore() -> Result<(), String> {
         return Err(tell());
     }
     if does("send-in-restore") {
-        return Err(describe(hello(&[("first", "a")])));
+        hello(&[("first", "a")]);
+        return Err("it sent instead".into());
     }
     Ok(())
 }

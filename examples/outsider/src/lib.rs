@@ -17,7 +17,7 @@ impl bindings::Guest for Outsider {
         Err(format!("a secret of its own: {}", wasi::random::random::get_random_u64()))
     }
 
-    fn on_tick() -> Result<Option<u64>, String> {
+    fn on_tick(_: Vec<String>) -> Result<Option<u64>, String> {
         Ok(None)
     }
 }
@@ -37,7 +37,7 @@ impl handover::Guest for Outsider {
         "{}".into()
     }
 
-    fn restore(_: String, _: u64) -> Result<(), String> {
+    fn restore(_: Vec<handover::Heard>, _: String, _: u64) -> Result<(), String> {
         Ok(())
     }
 }

@@ -15,16 +15,14 @@ thread_local! {
     static PLUGIN: RefCell<PrintHours> = RefCell::default();
 }
 
-/// Send a summary. Returns whether the send queue was full, so that it is worth trying again. Any
-/// other refusal is what the host or the user wants, and final.
-fn send(fields: &[(&str, String)]) -> bool {
-    let request = http::Request {
+/// Send a summary.
+fn send(fields: &[(&str, String)]) {
+    http::send(&http::Request {
         method: http::Method::Get,
         name: "summary".into(),
         fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
         user_agent: "print-hours/1".into(),
-    };
-    http::send(&request) == Err(http::Refusal::QueueFull)
+    });
 }
 
 struct Component;
@@ -34,7 +32,7 @@ impl bindings::Guest for Component {
         PLUGIN.with_borrow_mut(|plugin| plugin.on_event(&name, &payload, clock::now()))
     }
 
-    fn on_tick() -> Result<Option<u64>, String> {
+    fn on_tick(_: Vec<String>) -> Result<Option<u64>, String> {
         PLUGIN.with_borrow_mut(|plugin| Ok(plugin.on_tick(clock::now(), send)))
     }
 }
@@ -54,8 +52,8 @@ impl handover::Guest for Component {
         PLUGIN.with_borrow(|plugin| plugin.save(clock::now()))
     }
 
-    fn restore(state: String, age_ns: u64) -> Result<(), String> {
-        PLUGIN.with_borrow_mut(|plugin| plugin.restore(&state, age_ns, clock::now()))
+    fn restore(_: Vec<handover::Heard>, state: String, age_ms: u64) -> Result<(), String> {
+        PLUGIN.with_borrow_mut(|plugin| plugin.restore(&state, age_ms.saturating_mul(1_000_000), clock::now()))
     }
 }
 

@@ -22,7 +22,6 @@ const YEAR: u64 = 366 * DAY;
 /// own.
 #[derive(Debug, Default)]
 pub struct PrintHours {
-    enabled: bool,
     /// Nanoseconds from the first print that ends to the summary.
     interval: u64,
     /// What was counted since the last summary; none if no print has ended since then.
@@ -46,24 +45,13 @@ impl PrintHours {
     /// What is wrong with the document; the previous settings stay in force.
     pub fn load(&mut self, document: &str) -> Result<(), String> {
         let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
-        let enabled = match &document["enabled"] {
-            Value::Null => false,
-            value => value.as_bool().ok_or("enabled must be true, false or null")?,
-        };
-        let interval = match &document["interval"] {
+        self.interval = match &document["interval"] {
             Value::Null => DAY,
             value => value
                 .as_u64()
                 .filter(|seconds| (1..=YEAR).contains(seconds))
                 .ok_or_else(|| format!("interval must be a whole number of seconds, 1 to {YEAR}"))?,
         } * SECOND;
-        // From here on, nothing can fail: the settings are applied as a whole or not at all.
-        match &mut self.open {
-            Some(counts) if enabled => counts.due = counts.due.saturating_add(interval).saturating_sub(self.interval),
-            // Off means that nothing is remembered either.
-            _ => self.open = None,
-        }
-        (self.enabled, self.interval) = (enabled, interval);
         Ok(())
     }
 
@@ -81,7 +69,7 @@ impl PrintHours {
             "PrintCancelled" => (0, 0, 1),
             _ => (0, 0, 0),
         };
-        if self.enabled && done + failed + cancelled > 0 {
+        if done + failed + cancelled > 0 {
             let due = now.saturating_add(self.interval);
             let counts = self.open.get_or_insert(Counts { done: 0, failed: 0, cancelled: 0, seconds: 0.0, due });
             // Saturating, as a restored state may have been edited by hand.
@@ -94,21 +82,16 @@ impl PrintHours {
         Ok(self.next_tick())
     }
 
-    /// Send the summary if it is due. `send` returns whether the send queue was full; the counts then
-    /// go into the next summary. Returns when the next tick is wanted.
-    pub fn on_tick(&mut self, now: u64, send: impl FnOnce(&[(&str, String)]) -> bool) -> Option<u64> {
-        if let Some(counts) = self.open.as_mut().filter(|counts| now >= counts.due) {
-            // In the order that the manifest declares.
-            let full = send(&[
+    /// Send the summary if it is due. Returns when the next tick is wanted.
+    pub fn on_tick(&mut self, now: u64, send: impl FnOnce(&[(&str, String)])) -> Option<u64> {
+        if let Some(counts) = self.open.take_if(|counts| now >= counts.due) {
+            // In the order that the manifest declares. What becomes of it is the host's affair.
+            send(&[
                 ("done", counts.done.to_string()),
                 ("failed", counts.failed.to_string()),
                 ("cancelled", counts.cancelled.to_string()),
                 ("hours", format!("{:.1}", counts.seconds / 3600.0)),
             ]);
-            counts.due = now.saturating_add(self.interval);
-            if !full {
-                self.open = None;
-            }
         }
         self.next_tick()
     }
@@ -118,32 +101,34 @@ impl PrintHours {
         self.open.as_ref().map(|counts| counts.due)
     }
 
-    /// The state for the next version, or the next run of the host, as JSON. The next clock may count
-    /// from a different moment, so the state says how much time is left, not when the summary is due.
+    /// The state for the next version, or the next run of the host, as JSON: whole numbers, as the manifest lists them. The
+    /// next clock may count from a different moment, so the state says how much time is left, not when the summary is
+    /// due.
     pub fn save(&self, now: u64) -> String {
-        let Some(Counts { done, failed, cancelled, seconds, due }) = &self.open else { return "null".into() };
-        let left_ns = due.saturating_sub(now);
-        json!({"done": done, "failed": failed, "cancelled": cancelled, "seconds": seconds, "left_ns": left_ns})
-            .to_string()
+        let Some(Counts { done, failed, cancelled, seconds, due }) = &self.open else { return "{}".into() };
+        // A cast from a float saturates.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let seconds = *seconds as u64;
+        let left = due.saturating_sub(now) / SECOND;
+        json!({"done": done, "failed": failed, "cancelled": cancelled, "seconds": seconds, "left": left}).to_string()
     }
 
-    /// Carry on from a state that was saved `age_ns` nanoseconds ago. Called at most once, after
-    /// `load`.
+    /// Carry on from a state that was saved `age` nanoseconds ago; from `{}` there is nothing to carry on. Called once,
+    /// after `load`.
     ///
     /// # Errors
-    /// When the text is not a state that [`save`](Self::save) returned.
-    pub fn restore(&mut self, state: &str, age_ns: u64, now: u64) -> Result<(), String> {
+    /// When the text is not JSON.
+    pub fn restore(&mut self, state: &str, age: u64, now: u64) -> Result<(), String> {
         let state: Value = serde_json::from_str(state).map_err(|error| error.to_string())?;
-        if state.is_null() || !self.enabled {
-            return Ok(());
-        }
-        let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the saved state has no {key}"));
-        let left = number("left_ns")?.saturating_sub(age_ns).min(self.interval);
+        // The host drops what does not fit the manifest.
+        let number = |key: &str| state[key].as_u64().unwrap_or_default();
+        let Some(left) = state["left"].as_u64() else { return Ok(()) };
+        let left = left.saturating_mul(SECOND).saturating_sub(age).min(self.interval);
         self.open = Some(Counts {
-            done: number("done")?,
-            failed: number("failed")?,
-            cancelled: number("cancelled")?,
-            seconds: state["seconds"].as_f64().ok_or("the saved state has no seconds")?,
+            done: number("done"),
+            failed: number("failed"),
+            cancelled: number("cancelled"),
+            seconds: number("seconds") as f64,
             due: now.saturating_add(left),
         });
         Ok(())

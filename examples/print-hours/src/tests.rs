@@ -5,7 +5,7 @@ use super::*;
 /// Names and values of a summary.
 type Sent = Vec<(String, String)>;
 
-const ON: &str = r#"{"enabled": true, "interval": 60}"#;
+const ON: &str = r#"{"interval": 60}"#;
 
 fn plugin(settings: &str) -> PrintHours {
     let mut plugin = PrintHours::default();
@@ -17,7 +17,6 @@ fn tick(plugin: &mut PrintHours, seconds: u64) -> (Option<Sent>, Option<u64>) {
     let mut sent = None;
     let next = plugin.on_tick(seconds * SECOND, |fields| {
         sent = Some(fields.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
-        false
     });
     (sent, next)
 }
@@ -49,7 +48,7 @@ fn without_a_print_no_tick_is_asked_for() {
     assert_eq!(tick(&mut plugin, 1_000_000), (None, None));
     let cancelled = r#"{"time": 60, "reason": "cancelled"}"#;
     assert_eq!(plugin.on_event("PrintFailed", cancelled, 0).unwrap(), None);
-    assert_eq!(plugin.save(0), "null");
+    assert_eq!(plugin.save(0), "{}");
 }
 
 #[test]
@@ -66,50 +65,20 @@ fn impossible_times_are_not_counted_but_their_prints_are() {
 }
 
 #[test]
-fn what_is_off_counts_nothing_and_forgets() {
-    let mut plugin = plugin(ON);
-    plugin.on_event("PrintDone", "{}", 0).unwrap();
-    plugin.load(r#"{"enabled": false}"#).unwrap();
-    assert_eq!(plugin.on_event("PrintDone", "{}", 0).unwrap(), None);
-    plugin.restore(r#"{"done": 1, "failed": 0, "cancelled": 0, "seconds": 1.0, "left_ns": 1}"#, 0, 0).unwrap();
-    plugin.load(ON).unwrap();
-    assert_eq!(tick(&mut plugin, 100), (None, None));
-}
-
-#[test]
 fn bad_settings_are_named_and_change_nothing() {
     let mut plugin = plugin(ON);
     plugin.on_event("PrintDone", "{}", 0).unwrap();
     for (settings, key) in [
-        (r#"{"enabled": "yes"}"#, "enabled"),
-        (r#"{"enabled": false, "interval": 0}"#, "interval"),
-        (r#"{"enabled": false, "interval": 1.5}"#, "interval"),
-        (r#"{"enabled": false, "interval": 31622401}"#, "interval"),
+        (r#"{"interval": 0}"#, "interval"),
+        (r#"{"interval": 1.5}"#, "interval"),
+        (r#"{"interval": "60"}"#, "interval"),
+        (r#"{"interval": 31622401}"#, "interval"),
     ] {
         let reason = plugin.load(settings).unwrap_err();
         assert!(reason.starts_with(key), "{reason}");
     }
     assert!(plugin.load("{").is_err());
     assert_eq!(tick(&mut plugin, 60).0, summary(1, 0, 0, "0.0"));
-}
-
-#[test]
-fn another_interval_counts_from_the_same_beginning() {
-    let mut plugin = plugin(ON);
-    plugin.on_event("PrintDone", "{}", 10 * SECOND).unwrap();
-    for (interval, due) in [(100, 110), (20, 30), (60, 70)] {
-        plugin.load(&ON.replace("60", &interval.to_string())).unwrap();
-        assert_eq!(tick(&mut plugin, 10), (None, Some(due * SECOND)));
-    }
-}
-
-#[test]
-fn what_the_full_queue_refused_is_in_the_next_summary() {
-    let mut plugin = plugin(ON);
-    plugin.on_event("PrintDone", "{}", 0).unwrap();
-    assert_eq!(plugin.on_tick(60 * SECOND, |_| true), Some(120 * SECOND));
-    plugin.on_event("PrintCancelled", "{}", 70 * SECOND).unwrap();
-    assert_eq!(tick(&mut plugin, 120), (summary(1, 0, 1, "0.0"), None));
 }
 
 #[test]
@@ -126,16 +95,26 @@ fn the_next_version_carries_on_whatever_its_clock_says() {
 }
 
 #[test]
-fn a_state_that_is_not_ours_is_refused() {
-    for state in ["{", "[]", "7", "{}", r#"{"done": -1, "failed": 0, "cancelled": 0, "seconds": 0, "left_ns": 0}"#] {
+fn a_shorter_interval_is_not_waited_for_longer_than_it_is() {
+    let mut old = plugin(ON);
+    old.on_event("PrintDone", "{}", 0).unwrap();
+    let mut new = plugin(r#"{"interval": 20}"#);
+    new.restore(&old.save(0), 0, 0).unwrap();
+    assert_eq!(tick(&mut new, 20).0, summary(1, 0, 0, "0.0"));
+}
+
+#[test]
+fn what_a_state_lacks_was_not_counted() {
+    for state in ["[]", "7", "{}", r#"{"done": 1}"#] {
         let mut plugin = plugin(ON);
-        assert!(plugin.restore(state, 0, 0).is_err(), "{state}");
-        assert_eq!(plugin.next_tick(), None);
+        plugin.restore(state, 0, 0).unwrap();
+        assert_eq!(plugin.next_tick(), None, "{state}");
     }
+    assert!(plugin(ON).restore("{", 0, 0).is_err());
     // Edited by hand, with the largest numbers: it must not panic.
     let mut plugin = plugin(ON);
     let most = u64::MAX;
-    let state = format!(r#"{{"done":{most},"failed":{most},"cancelled":{most},"seconds":1e308,"left_ns":{most}}}"#);
+    let state = format!(r#"{{"done":{most},"failed":{most},"cancelled":{most},"seconds":{most},"left":{most}}}"#);
     plugin.restore(&state, 0, most).unwrap();
     plugin.on_event("PrintDone", "{}", most).unwrap();
     assert_eq!(plugin.next_tick(), Some(most));

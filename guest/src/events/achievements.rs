@@ -1,16 +1,18 @@
 //! `achievement_unlocked`: the user earned an achievement of OctoPrint.
 
 use crate::context::Context;
-use crate::fields::{Fields, Payload, known};
+use crate::fields::{Fields, Payload, name};
 
-/// An achievement was unlocked: remembered for `pong`, and reported.
-pub fn unlocked(payload: &Payload, cx: &mut Context) {
-    if let Some(key) = known(payload, "key") {
-        cx.state.environment.unlock(key);
-    }
-    if cx.is_on(|events| events.achievements) {
+/// An achievement was unlocked: remembered for `pong`.
+pub fn remember(payload: &Payload, cx: &mut Context) {
+    cx.state.environment.unlock(payload.get("key"));
+}
+
+/// Report it.
+pub fn unlocked(payload: &Payload, cx: &Context) {
+    if cx.on.achievements {
         let mut fields = Fields::default();
-        fields.copy_or_unknown("achievement", payload, "key");
+        fields.copy_or_unknown("achievement", payload, "key", name);
         cx.report("achievement_unlocked", &fields);
     }
 }

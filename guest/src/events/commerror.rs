@@ -1,21 +1,20 @@
 //! `commerror_<reason>`: errors in the connection to the printer.
 
 use crate::context::Context;
-use crate::fields::{ERROR_CHARS, Fields, Payload, bounded_text, word};
+use crate::fields::{Fields, Payload, error, fitting, word};
 use crate::state::CommError;
-use crate::time::{Instant, SECOND};
 
 /// OctoPrint 2.1 fires `Error` twice for one firmware error: if the same error comes again within
-/// this time, it is one.
-const SAME_ERROR_WITHIN: Instant = SECOND;
+/// this time, in milliseconds, it is one.
+const SAME_ERROR_WITHIN: i64 = 1000;
 
 /// A communication error. Nothing is sent unless its reason can be part of the URL's path.
-pub fn error(payload: &Payload, cx: &mut Context) {
-    if !cx.is_on(|events| events.commerror) || !payload.contains_key("error") {
+pub fn report(payload: &Payload, cx: &mut Context) {
+    if !cx.on.commerror || !payload.contains_key("error") {
         return;
     }
-    let Some(reason) = payload.get("reason").and_then(word) else { return };
-    let text = bounded_text(payload.get("error"), ERROR_CHARS);
+    let Some(reason) = fitting(payload.get("reason"), word) else { return };
+    let text = fitting(payload.get("error"), error);
     if is_repeated(&reason, text.as_deref(), cx) {
         return;
     }
@@ -29,7 +28,7 @@ fn is_repeated(reason: &str, text: Option<&str>, cx: &mut Context) -> bool {
     let hash = hash(reason.bytes().chain([0]).chain(text.unwrap_or_default().bytes()));
     let error = CommError { hash, at: cx.now() };
     let last = cx.state.last_error.replace(error.clone());
-    last.is_some_and(|last| last.hash == error.hash && cx.now().saturating_sub(last.at) <= SAME_ERROR_WITHIN)
+    last.is_some_and(|last| last.hash == error.hash && error.at.saturating_sub(last.at) <= SAME_ERROR_WITHIN)
 }
 
 /// FNV-1a: it only matters whether the same error comes again.

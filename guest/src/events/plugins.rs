@@ -1,13 +1,13 @@
 //! `install_plugin`, `uninstall_plugin`, `enable_plugin`, `disable_plugin`: changes of plugins.
 
 use crate::context::Context;
-use crate::fields::{Fields, Payload};
+use crate::fields::{self, Fields, Payload};
 
 /// A plugin was installed, uninstalled, enabled or disabled. `name` is the name of the report.
 pub fn changed(name: &str, payload: &Payload, cx: &Context) {
-    if cx.is_on(|events| events.plugin) {
+    if cx.on.plugin {
         let mut fields = Fields::default();
-        fields.copy("plugin", payload, "id").copy("plugin_version", payload, "version");
+        fields.copy("plugin", payload, "id", fields::name).copy("plugin_version", payload, "version", fields::name);
         cx.report(name, &fields);
     }
 }

@@ -1,63 +1,57 @@
 //! `print_started`, `print_done`, `print_failed`, `print_cancelled`.
 
 use crate::context::Context;
-use crate::fields::{ERROR_CHARS, Fields, NAME_CHARS, Payload, bounded_text, count, known, word};
-use crate::state::PrintJob;
+use crate::fields::{Fields, Payload, error, fitting, known, name, seconds, word_or_empty};
+use crate::state::Job;
 use serde_json::Value;
 
+/// A print started: remembered, as its end may say less.
+pub fn started(payload: &Payload, cx: &mut Context) {
+    let value = |key| payload.get(key).cloned().unwrap_or_default();
+    cx.state.job = Some(Job { origin: value("origin"), file: value("path") });
+}
+
 /// A print started or ended. `event` is OctoPrint's name for it.
-pub fn print(event: &str, payload: &Payload, cx: &mut Context) {
-    if !cx.is_on(|events| events.printjob) {
-        // The print that was reported may have ended.
-        cx.state.job = None;
+pub fn report(event: &str, payload: &Payload, cx: &mut Context) {
+    let (started, failed) = (event == "PrintStarted", event == "PrintFailed");
+    let was_printing = std::mem::replace(&mut cx.state.printing, false);
+    if !cx.on.printjob {
         return;
     }
-    let failed = event == "PrintFailed";
-    let job = match payload.get("path") {
-        // The host shows the hash of the path, never the path itself.
-        Some(Value::String(hash)) => PrintJob { origin: origin(payload), file: hash.clone() },
-        None if failed && let Some(job) = cx.state.job.clone() => job,
-        _ => return,
+    let job = cx.state.job.as_ref().filter(|_| failed);
+    let before = |value: fn(&Job) -> &Value| job.map(value);
+    // The host shows the hash of the path, never the path itself.
+    let file = match known(payload.get("path")) {
+        None if was_printing => known(before(|job| &job.file)),
+        file => file,
     };
+    let Some(file) = fitting(file, |_| true) else { return };
     let mut fields = Fields::default();
-    if let Some(origin) = &job.origin {
-        fields.put("origin", origin);
-    }
-    fields.put("file", &job.file);
+    let origin = fitting(payload.get("origin"), is_origin).or_else(|| fitting(before(|job| &job.origin), is_origin));
+    fields.put_known("origin", origin).put("file", file);
     if cx.state.environment.has_connectors() {
-        fields.put_known("printer_connector", bounded_text(payload.get("connector"), NAME_CHARS));
+        fields.copy("printer_connector", payload, "connector", name);
     }
-    let name = match event {
+    if !started {
+        fields.copy("elapsed", payload, "time", seconds);
+    }
+    if failed {
+        fields.copy_or_unknown("reason", payload, "reason", word_or_empty);
+        if cx.on.commerror {
+            fields.copy("commerror_text", payload, "error", error);
+        }
+    }
+    cx.add_throttle_fields(&mut fields);
+    let report = match event {
         "PrintStarted" => "print_started",
         "PrintDone" => "print_done",
         "PrintFailed" => "print_failed",
         _ => "print_cancelled",
     };
-    let started = event == "PrintStarted";
-    if !started {
-        fields.put_known("elapsed", count(payload.get("time").filter(|time| time.is_number())));
-    }
-    if failed {
-        put_failure(&mut fields, payload, cx);
-    }
-    cx.add_throttle_fields(&mut fields);
-    cx.report(name, &fields);
-    cx.state.job = started.then_some(job);
+    cx.report(report, &fields);
+    cx.state.printing = started;
 }
 
-fn origin(payload: &Payload) -> Option<String> {
-    let origin = payload.get("origin")?.as_str()?;
-    ["local", "sdcard", "printer"].contains(&origin).then(|| origin.into())
-}
-
-/// Add why the print failed.
-fn put_failure(fields: &mut Fields, payload: &Payload, cx: &Context) {
-    match known(payload, "reason") {
-        None => fields.put("reason", "unknown"),
-        Some(Value::String(empty)) if empty.is_empty() => fields.put("reason", ""),
-        Some(reason) => fields.put_known("reason", word(reason)),
-    };
-    if cx.is_on(|events| events.commerror) {
-        fields.put_known("commerror_text", bounded_text(payload.get("error"), ERROR_CHARS));
-    }
+fn is_origin(text: &str) -> bool {
+    ["local", "sdcard", "printer"].contains(&text)
 }

@@ -1,18 +1,18 @@
 //! `webui_load`: somebody opened the web interface.
 
 use crate::context::Context;
-use crate::fields::{Fields, Payload};
+use crate::fields::{Fields, Payload, name};
 use serde_json::Value;
 
 /// The web interface was opened; reported only if all four are known.
 pub fn loaded(payload: &Payload, cx: &Context) {
-    if !cx.is_on(|events| events.webui_load) {
+    if !cx.on.webui_load {
         return;
     }
     let mut fields = Fields::default();
-    for name in ["browser_name", "browser_version", "os_name", "os_version"] {
-        if payload.get(name).is_some_and(is_truthy) {
-            fields.copy(name, payload, name);
+    for key in ["browser_name", "browser_version", "os_name", "os_version"] {
+        if payload.get(key).is_some_and(is_truthy) {
+            fields.copy(key, payload, key, name);
         }
     }
     if fields.0.len() == 4 {

@@ -3,7 +3,7 @@
 //! the file whole, or in the pieces that a compiler makes of them, are found; those compared by their hash are not.
 
 use serde_json::{Number, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use wasmparser::{DataKind, FunctionBody, Operator, Parser, Payload};
 
 /// The lengths of texts that are taken, in bytes.
@@ -115,7 +115,8 @@ impl Candidates {
             }
             if let CodeConstant::Number(place) = what {
                 let around = seen[i.saturating_sub(2)..].iter().take(5);
-                let lengths: HashSet<usize> = around.filter_map(CodeConstant::length).collect();
+                // In order, so that every run of an audit tries the same.
+                let lengths: BTreeSet<usize> = around.filter_map(CodeConstant::length).collect();
                 for length in lengths {
                     slice(data, *place, length).into_iter().for_each(|text| self.text(1, text));
                 }
@@ -228,6 +229,16 @@ mod tests {
         // A table: place 64, length 5.
         let found = found_in("(i32.const 0)", r"ahead---\40\00\00\00\05\00\00\00");
         assert!(found.contains(&json!("ahead")), "{found:?}");
+    }
+
+    #[test]
+    fn they_are_found_in_the_same_order_each_time() {
+        // One place, and two numbers beside it that can be its length.
+        let code = "(i32.add (i32.const 5) (i32.add (i32.const 64) (i32.const 7)))";
+        for _ in 0..32 {
+            let found = found_in(code, "aheadsesame");
+            assert_eq!(found[..2], [json!("ahead"), json!("aheadse")]);
+        }
     }
 
     #[test]

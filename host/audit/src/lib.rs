@@ -29,6 +29,7 @@ pub mod canaries;
 mod component_constants;
 pub mod conformance;
 mod difference;
+pub mod fake;
 pub mod flow;
 mod inputs;
 mod matrix_svg;
@@ -51,12 +52,13 @@ use crate::rebuild::Rebuilt;
 use anyhow::Result;
 use canaries::Canaries;
 use flow::{Flow, Options};
+use glassbox_contract::{Inspection, Prepare, inspect};
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Inspection, Instance, Manifest, Plugin, Sandbox, digest, inspect};
+use glassbox_sandbox::{Compiled, Error, Instance, Manifest, Memory, Needed, Plugin, Purpose, Sandbox, digest};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use verdict::{ClaimStatus, ClaimVerdict};
+use verdict::{ClaimStatus, ClaimVerdict, Made};
 
 /// The JSON Schema of a serialized [`Report`].
 pub const SCHEMA: &str = include_str!("report.schema.json");
@@ -64,6 +66,10 @@ pub const SCHEMA: &str = include_str!("report.schema.json");
 /// Everything that an audit found.
 #[derive(Debug, Serialize)]
 pub struct Report {
+    /// The version of the audit.
+    pub auditor: &'static str,
+    /// Whether all trials of a full audit were made; otherwise it was only read, there were fewer, or they ended early.
+    pub full: bool,
     /// The file's path, as it was given.
     pub file: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal digits.
@@ -81,8 +87,14 @@ pub struct Report {
     pub differences: Vec<String>,
     /// Why it cannot be loaded, if it cannot.
     pub error: Option<String>,
+    /// What compiling it took, if it was measured. Another time it would be different, so it is not part of what is signed.
+    #[serde(skip)]
+    pub compiling: Option<Needed>,
     /// What it asks for; none if it has no manifest that can be read.
     pub manifest: Option<Manifest>,
+    /// What the host makes of its reports itself, what it leaves to the component, and how much could be hidden in that;
+    /// none without a manifest whose rules can be used.
+    pub made: Option<Made>,
     /// Which input can change which output; none if that was not measured.
     pub flow: Option<Flow>,
     /// Where marked secrets turned up; none if they were not searched for.
@@ -107,6 +119,8 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Corpus]) -
     // The file may have any name here; in a plugin folder it would have the manifest's.
     let name = manifest.as_ref().map_or_else(|| display_name(file), |manifest| manifest.plugin.name.clone());
     let mut report = Report {
+        auditor: env!("CARGO_PKG_VERSION"),
+        full: false,
         file: file.display().to_string(),
         digest: digest(bytes),
         size: bytes.len(),
@@ -115,6 +129,8 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Corpus]) -
         exports: inspection.exports,
         differences: inspection.differences,
         error: None,
+        compiling: None,
+        made: manifest.as_ref().and_then(verdict::made),
         manifest,
         flow: None,
         canaries: None,
@@ -123,7 +139,13 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Corpus]) -
         verdicts: Vec::new(),
     };
     match sandbox.prepare(&name, bytes).and_then(|plugin| start(&Arc::new(plugin))) {
-        Ok(plugin) => report.corpora = corpora.iter().map(|corpus| corpus_result::run(&plugin, corpus)).collect(),
+        Ok(plugin) => {
+            report.corpora = corpora.iter().map(|corpus| corpus_result::run(&plugin, corpus)).collect();
+            report.compiling = match plugin.compiled {
+                Compiled::Apart(needed) => Some(needed),
+                _ => None,
+            };
+        }
         Err(failed) => error = error.or(Some(failed.to_string())),
     }
     report.error = error;
@@ -131,7 +153,7 @@ pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Corpus]) -
     report
 }
 
-/// Add to a report what the component does: information flow, and where secrets turn up. Takes about a minute with
+/// Add to a report what the component does: information flow, and where secrets turn up. Takes some minutes with
 /// 200 trials on two cores. `bytes` must be those of the report; `progress` is called with how much is done, from 0
 /// to 1000. A report of a component that cannot be loaded stays as it is.
 ///
@@ -145,32 +167,24 @@ pub fn observe(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<()> {
     let Some(manifest) = report.manifest.clone().filter(|_| report.error.is_none()) else { return Ok(()) };
-    let sandbox = sandbox()?;
+    let sandbox = Sandbox::made_for(Purpose::Measure, None)?;
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
-    let schema = Instance::new(&plugin, Capabilities::deny(), None).and_then(|mut instance| instance.schema());
+    let schema = Instance::new(&plugin, Capabilities::deny(), None, Memory::default())
+        .and_then(|mut instance| instance.schema());
     let cases: Vec<Case> = corpora.iter().flat_map(|corpus| corpus.cases.clone()).collect();
     let values = value_generator::ValueGenerator::new(&manifest, &cases, component_constants::find(bytes));
     // A component whose schema takes too long here can be run all the same.
     let inputs = inputs::Inputs::new(&plugin, values, &schema.unwrap_or_default(), options.seed);
     report.canaries = Some(canaries::search(&inputs, options.time));
     report.flow = Some(flow::measure(&inputs, options, progress));
+    report.full = report.is_full();
     report.verdicts = verdict::verdicts(report);
     Ok(())
 }
 
-/// A sandbox that counts the cost of each call. Its memory is taken from the heap: a hundred thousand short runs on
-/// several threads would spend a third of their time on mapping and unmapping memory.
-fn sandbox() -> Result<Sandbox, Error> {
-    let mut config = glassbox_sandbox::config();
-    config.consume_fuel(true).signals_based_traps(false).memory_init_cow(false);
-    // A little room to grow, so that growing by a page does not copy everything.
-    config.memory_reservation(0).memory_reservation_for_growth(256 << 10).memory_guard_size(0).memory_may_move(true);
-    Sandbox::with(&config, None)
-}
-
 /// Check that it starts at all.
 fn start(plugin: &Arc<Plugin>) -> Result<Arc<Plugin>, Error> {
-    Instance::new(plugin, Capabilities::deny(), None)?.schema()?;
+    Instance::new(plugin, Capabilities::deny(), None, Memory::default())?.schema()?;
     Ok(plugin.clone())
 }
 
@@ -183,6 +197,16 @@ impl Report {
     pub fn add_rebuilt(&mut self, rebuilt: Rebuilt) {
         self.source = Some(rebuilt);
         self.verdicts = verdict::verdicts(self);
+    }
+
+    /// Whether it was run in at least [`flow::FULL_TRIALS`] trials of each input, and all of them were made.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let (Some(flow), Some(canaries)) = (&self.flow, &self.canaries) else { return false };
+        flow.asked >= flow::FULL_TRIALS
+            && flow.reached == flow.asked
+            && flow.ended_early.is_none()
+            && canaries.ended_early.is_none()
     }
 
     /// Whether no claim fails. A claim that was not shown is not a failure.

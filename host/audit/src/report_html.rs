@@ -8,9 +8,9 @@
 use super::canaries::HEADINGS;
 use super::flow::Flow;
 use super::report_text::{Row, rows};
-use super::verdict::ClaimStatus;
+use super::verdict::{ClaimStatus, ClaimVerdict, KINDS, Kind};
 use super::{Report, matrix_svg};
-use glassbox_sandbox::{describe, printable};
+use glassbox_sandbox::printable;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("report.css");
@@ -49,8 +49,9 @@ fn whole(report: &Report) -> Markup {
                 (identity(report))
                 @if let Some(manifest) = &report.manifest {
                     h2 { "What it asks to see and to say" } (LF)
-                    pre { (describe::in_words(manifest)) } (LF)
+                    pre { (glassbox_describe::in_words(manifest)) } (LF)
                 }
+                (made(report))
                 @if let Some(flow) = &report.flow { (matrix(flow)) }
                 (canaries(report))
                 @if !report.corpora.is_empty() {
@@ -63,17 +64,46 @@ fn whole(report: &Report) -> Markup {
 }
 
 fn verdicts(report: &Report) -> Markup {
-    let class = |status| match status {
-        ClaimStatus::Holds => "holds",
+    let class = |verdict: &ClaimVerdict| match verdict.verdict {
+        ClaimStatus::Holds if verdict.kind == Kind::ByConstruction => "holds",
+        ClaimStatus::Holds => "seen",
         ClaimStatus::Fails => "fails",
         ClaimStatus::NotShown => "not-shown",
     };
     html! {
-        @for verdict in &report.verdicts {
-            div.verdict.(class(verdict.verdict)) {
-                b { (verdict.verdict.to_string()) } ": " (verdict.claim) (LF)
-                div.dim { (verdict.why) }
+        @for (kind, heading) in KINDS {
+            @let claims: Vec<_> = report.verdicts.iter().filter(|verdict| verdict.kind == kind).collect();
+            @if !claims.is_empty() { h2 { (heading) } (LF) }
+            @for verdict in claims {
+                div.verdict.(class(verdict)) {
+                    b { (verdict.word()) } ": " (verdict.claim) (LF)
+                    div.dim { (verdict.why) }
+                    @if !verdict.lines.is_empty() {
+                        details.dim { (LF)
+                            summary { "what makes it so: " (verdict.lines.len()) " lines" } (LF)
+                            ul { (LF) @for line in &verdict.lines { li { code { (line) } } (LF) } } (LF)
+                        }
+                    }
+                } (LF)
+            }
+        }
+    }
+}
+
+fn made(report: &Report) -> Markup {
+    let Some(made) = &report.made else { return Markup::default() };
+    html! {
+        h2 { "What it decides itself" } (LF)
+        @if made.free.is_empty() { p { "Nothing: the host makes each report." } (LF) }
+        ul { (LF) @for free in &made.free { li { code { (free) } } (LF) } } (LF)
+        @if !made.capacity.reports.is_empty() {
+            h2 { "How much it could hide at most" } (LF)
+            table { (LF)
+                @for report in &made.capacity.reports {
+                    tr { td { code { (report.request) } } td { (report.words) } } (LF)
+                }
             } (LF)
+            pre { (made.capacity.words.join("\n")) } (LF)
         }
     }
 }

@@ -5,14 +5,16 @@ use super::Report;
 use super::canaries::{Canaries, Finding, HEADINGS, Judgement};
 use super::flow::{Cell, Constants, Flow, Influence};
 use super::inputs::Input;
-use super::verdict::{ClaimStatus, ClaimVerdict};
-use glassbox_sandbox::describe;
+use super::verdict::{ClaimStatus, ClaimVerdict, KINDS, Kind, Made};
 use glassbox_sandbox::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// An influence seen in one of so many trials, or fewer, is shown with an example: that is where to look.
 const RARE: usize = 20;
+
+/// So many of a manifest's lines are shown with a claim; all of them are above it, and in JSON.
+const LINES: usize = 3;
 
 /// Lines of the matrix are broken before so many characters, where possible.
 const WIDTH: usize = 120;
@@ -22,6 +24,10 @@ impl fmt::Display for Report {
         writeln!(f, "file     {}", printable(&self.file, usize::MAX))?;
         writeln!(f, "sha256   {}", self.digest)?;
         writeln!(f, "size     {} bytes", self.size)?;
+        if let Some(needed) = self.compiling {
+            let (seconds, memory) = (needed.time.as_secs_f64(), needed.memory >> 20);
+            writeln!(f, "cost     {seconds:.1} s of the processor and {memory} MiB of memory, to compile it")?;
+        }
         writeln!(f, "imports  {}", list(&self.imports))?;
         writeln!(f, "exports  {}", list(&self.exports))?;
         if let Some(manifest) = &self.manifest {
@@ -42,8 +48,9 @@ impl fmt::Display for Report {
         }
         writeln!(f, "touches  nothing but the imports above, all of which are part of the contract\n")?;
         if let Some(manifest) = &self.manifest {
-            writeln!(f, "{}", describe::in_words(manifest))?;
+            writeln!(f, "{}", glassbox_describe::in_words(manifest))?;
         }
+        self.made.iter().try_for_each(|one| made(f, one))?;
         self.flow.iter().try_for_each(|flow| write!(f, "{flow}"))?;
         self.canaries.iter().try_for_each(|canaries| write!(f, "{canaries}"))?;
         self.corpora.iter().try_for_each(|corpus| write!(f, "{corpus}"))?;
@@ -52,12 +59,35 @@ impl fmt::Display for Report {
 }
 
 fn verdicts(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    writeln!(f, "\nverdict\n")?;
+    writeln!(f, "\nverdict")?;
     let coloured = f.alternate();
-    report.verdicts.iter().try_for_each(|verdict| match coloured {
-        true => write!(f, "{verdict:#}"),
-        false => write!(f, "{verdict}"),
-    })
+    for (kind, heading) in KINDS {
+        let mut claims = report.verdicts.iter().filter(|verdict| verdict.kind == kind).peekable();
+        if claims.peek().is_some() {
+            writeln!(f, "\n{heading}\n")?;
+        }
+        claims.try_for_each(|verdict| if coloured { write!(f, "{verdict:#}") } else { write!(f, "{verdict}") })?;
+    }
+    Ok(())
+}
+
+/// What the host makes of the reports, and how much could be hidden in them.
+fn made(f: &mut fmt::Formatter<'_>, made: &Made) -> fmt::Result {
+    writeln!(f, "\nmade by the host, whatever the component does\n")?;
+    made.says.iter().try_for_each(|line| writeln!(f, "  {}", printable(line, 300)))?;
+    writeln!(f, "\nfree, for the component to decide\n")?;
+    if made.free.is_empty() {
+        writeln!(f, "  nothing")?;
+    }
+    made.free.iter().try_for_each(|line| writeln!(f, "  {}", printable(line, 300)))?;
+    if !made.capacity.words.is_empty() {
+        writeln!(f, "\nat most so much could be hidden, by the manifest alone\n")?;
+    }
+    for report in &made.capacity.reports {
+        writeln!(f, "  {:36} {}", printable(&report.request, 100), report.words)?;
+    }
+    made.capacity.words.iter().try_for_each(|line| writeln!(f, "  {}", printable(line, 300)))?;
+    writeln!(f)
 }
 
 fn list(names: &[String]) -> String {
@@ -68,13 +98,21 @@ impl fmt::Display for ClaimVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = match self.verdict {
             _ if !f.alternate() => "",
-            ClaimStatus::Holds => "\x1b[32m",
+            ClaimStatus::Holds if self.kind == Kind::ByConstruction => "\x1b[32m",
+            ClaimStatus::Holds => "",
             ClaimStatus::Fails => "\x1b[31m",
             ClaimStatus::NotShown => "\x1b[33m",
         };
         let off = if on.is_empty() { "" } else { "\x1b[0m" };
-        writeln!(f, "  {on}{:10}{off} {}", self.verdict, self.claim)?;
-        writeln!(f, "             {}", printable(&self.why, 600))
+        writeln!(f, "  {on}{:10}{off} {}", self.word(), self.claim)?;
+        writeln!(f, "             {}", printable(&self.why, 600))?;
+        for line in self.lines.iter().take(LINES) {
+            writeln!(f, "             - {}", printable(line, 200))?;
+        }
+        match self.lines.len().saturating_sub(LINES) {
+            0 => Ok(()),
+            more => writeln!(f, "             - and {more} more, all of them listed above"),
+        }
     }
 }
 

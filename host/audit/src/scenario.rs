@@ -2,11 +2,12 @@
 //! is set by hand, a given machine, a given salt. Which inputs are chosen is decided in
 //! [`super::inputs`], and runs are compared in [`super::difference`].
 
+use crate::fake::{ManualClock, ManualThrottle};
 use glassbox_sandbox::capabilities::{Capabilities, Hardware, Http, Machine};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
-use glassbox_sandbox::{Blocked, Error, Instance, Outcome, Outgoing, Plugin, Settings};
+use glassbox_sandbox::{Blocked, Error, Instance, Memory, Outcome, Outgoing, Plugin, Settings};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// All inputs of a run.
 #[derive(Clone, Debug)]
@@ -40,8 +41,19 @@ pub enum Step {
     Quiet(u64),
     /// An event with its payload.
     Event(String, Value),
-    /// The host is restarted: the next instance gets the state that this one saved.
-    Restart,
+    /// The host is restarted, or the component replaced.
+    Restart(Handover),
+}
+
+/// What a fresh instance is handed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// How long ago the one before it was saved, in milliseconds.
+    pub age_ms: u64,
+    /// Whether the host still knows what was heard; otherwise nothing is shown again, and nothing is due.
+    pub remembers: bool,
+    /// The state, as another version might have left it; none for what was saved.
+    pub state: Option<String>,
 }
 
 /// What a run did.
@@ -51,6 +63,14 @@ pub struct Trace {
     pub calls: Vec<Call>,
     /// The calls before the event.
     pub before: Vec<Call>,
+    /// How many events were delivered before it.
+    pub events_before: usize,
+    /// How many nanoseconds passed before it, with all ticks that were due in them.
+    pub time_before: u64,
+    /// Whether ticks were left out anywhere, as there were too many.
+    pub cut_short: bool,
+    /// What it refused after it had begun: settings, with which it ended, or a state, without which it went on.
+    pub refused: Vec<String>,
 }
 
 /// What one call of the component did.
@@ -74,6 +94,22 @@ pub struct Call {
     pub fuel: u64,
 }
 
+impl Scenario {
+    /// Whether an instance is handed a state that no instance of this component has saved.
+    #[must_use]
+    pub fn has_foreign_state(&self) -> bool {
+        self.handovers().any(|handover| handover.state.is_some())
+    }
+
+    /// What fresh instances are handed, in order.
+    pub fn handovers(&self) -> impl Iterator<Item = &Handover> {
+        self.before.iter().chain(&self.after).filter_map(|step| match step {
+            Step::Restart(handover) => Some(handover),
+            _ => None,
+        })
+    }
+}
+
 impl Trace {
     /// All calls, also those before the event.
     pub fn all(&self) -> impl Iterator<Item = &Call> {
@@ -89,36 +125,41 @@ impl Call {
     }
 }
 
-/// The most ticks between two steps: a component that always wants the next tick at once would never be done.
-const TICKS: usize = 3;
+/// The most ticks between two steps, which is more than a day has with the usual rhythm: a component that always wants the
+/// next tick at once would never be done.
+const TICKS: usize = 120;
 
-/// Run a scenario. None if the component does not accept the settings: then no host would run it.
+/// Run a scenario; or the component's reason to refuse the settings, with which no host would run it.
 ///
 /// # Errors
 /// When the component does not start, or fails while it loads its settings.
-pub fn run(plugin: &Arc<Plugin>, scenario: &Scenario) -> Result<Option<Trace>, Error> {
+pub fn run(plugin: &Arc<Plugin>, scenario: &Scenario) -> Result<Result<Trace, String>, Error> {
     let clock = ManualClock::new(scenario.start);
-    let instance = start(plugin, scenario, &clock)?;
-    let mut running =
-        ScenarioRun { plugin, scenario, clock, instance, next: None, calls: Vec::new(), began: 0, steps: 0 };
-    if running.instance.load(&scenario.settings)?.is_err() {
-        return Ok(None);
+    let instance = start(plugin, scenario, &clock, Memory::default())?;
+    let mut running = ScenarioRun::new(plugin, scenario, clock, instance);
+    if let Err(reason) = running.instance.load(&scenario.settings)? {
+        return Ok(Err(reason.to_string()));
+    }
+    if let Err(reason) = running.instance.restore(&[], "{}", 0)? {
+        running.refused.push(format!("an empty state: {reason}"));
     }
     running.tick();
     scenario.before.iter().for_each(|step| running.step(step));
     // Ticks that are due before the event do not belong to it.
     running.advance();
     let before = std::mem::take(&mut running.calls);
+    let (events_before, time_before) = (running.events, if running.cut_short { 0 } else { running.passed });
     running.began = running.clock.get();
     match &scenario.event {
-        Some((name, payload)) => running.dispatch(name, payload),
-        None => running.calls.push(Call { wait: running.wait(), ..Call::default() }),
+        Some((name, payload)) if !running.ended => running.dispatch(name, payload),
+        _ => running.calls.push(Call { wait: running.wait(), ..Call::default() }),
     }
     scenario.after.iter().for_each(|step| running.step(step));
-    Ok(Some(Trace { calls: running.calls, before }))
+    let ScenarioRun { calls, cut_short, refused, .. } = running;
+    Ok(Ok(Trace { calls, before, events_before, time_before, cut_short, refused }))
 }
 
-fn start(plugin: &Arc<Plugin>, scenario: &Scenario, clock: &ManualClock) -> Result<Instance, Error> {
+fn start(plugin: &Arc<Plugin>, scenario: &Scenario, clock: &ManualClock, memory: Memory) -> Result<Instance, Error> {
     let throttle = ManualThrottle::default();
     throttle.set(scenario.mask);
     let capabilities = Capabilities {
@@ -128,7 +169,7 @@ fn start(plugin: &Arc<Plugin>, scenario: &Scenario, clock: &ManualClock) -> Resu
         throttle: Box::new(throttle),
         salt: scenario.salt.clone(),
     };
-    Instance::new(plugin, capabilities, None)
+    Instance::new(plugin, capabilities, None, memory)
 }
 
 struct ScenarioRun<'a> {
@@ -140,11 +181,35 @@ struct ScenarioRun<'a> {
     calls: Vec<Call>,
     began: u64,
     steps: usize,
+    events: usize,
+    passed: u64,
+    cut_short: bool,
+    refused: Vec<String>,
+    /// It refused its settings, with which no host would run it.
+    ended: bool,
 }
 
-impl ScenarioRun<'_> {
+impl<'a> ScenarioRun<'a> {
+    fn new(plugin: &'a Arc<Plugin>, scenario: &'a Scenario, clock: ManualClock, instance: Instance) -> Self {
+        Self {
+            plugin,
+            scenario,
+            clock,
+            instance,
+            next: None,
+            calls: Vec::new(),
+            began: 0,
+            steps: 0,
+            events: 0,
+            passed: 0,
+            cut_short: false,
+            refused: Vec::new(),
+            ended: false,
+        }
+    }
+
     fn step(&mut self, step: &Step) {
-        if self.failed() {
+        if self.failed() || self.ended {
             return;
         }
         match step {
@@ -153,7 +218,7 @@ impl ScenarioRun<'_> {
                 self.advance();
                 self.dispatch(name, payload);
             }
-            Step::Restart => self.restart(),
+            Step::Restart(handover) => self.restart(handover),
         }
     }
 
@@ -172,19 +237,22 @@ impl ScenarioRun<'_> {
     /// Let time pass, with the ticks that become due in it.
     fn pass(&mut self, gap: u64) {
         let then = self.clock.get().saturating_add(gap);
-        for _ in 0..TICKS {
-            match self.next {
-                Some(at) if at <= then && !self.failed() => {
-                    self.clock.set(at.max(self.clock.get()));
-                    self.tick();
-                }
-                _ => break,
+        let mut ticks = 0;
+        while let Some(at) = self.next_tick().filter(|at| *at <= then && !self.failed() && !self.ended) {
+            if ticks == TICKS {
+                self.cut_short = true;
+                break;
             }
+            self.clock.set(at.max(self.clock.get()));
+            self.tick();
+            ticks += 1;
         }
         self.clock.set(then);
+        self.passed = self.passed.saturating_add(gap);
     }
 
     fn dispatch(&mut self, name: &str, payload: &Value) {
+        self.events += 1;
         let outcome = self.instance.on_event(name, &payload.to_string());
         match outcome.transpose() {
             Some(outcome) => self.keep(outcome),
@@ -198,28 +266,48 @@ impl ScenarioRun<'_> {
         self.keep(outcome);
     }
 
-    fn restart(&mut self) {
+    fn restart(&mut self, handover: &Handover) {
         let saved = match self.instance.save() {
-            Ok(saved) => saved,
+            Ok(saved) => saved.state,
             Err(error) => return self.keep(Err(error)),
         };
-        let restored = start(self.plugin, self.scenario, &self.clock).and_then(|instance| {
-            self.instance = instance;
-            let _ = self.instance.load(&self.scenario.settings)?;
-            self.instance.restore(&saved, 0)
-        });
-        match restored {
-            Ok(_) => self.tick(),
+        let memory = if handover.remembers { self.instance.memory().clone() } else { Memory::default() };
+        let state = handover.state.clone().unwrap_or(saved);
+        self.clock.set(self.clock.get().saturating_add(handover.age_ms.saturating_mul(1_000_000)));
+        match self.start_again(memory, &state, handover.age_ms) {
+            Ok(()) if self.ended => {}
+            Ok(()) => self.tick(),
             Err(error) => self.keep(Err(error)),
         }
+    }
+
+    /// Hand over to a fresh instance. As in a host, one that refuses its settings does not run, and one that refuses the
+    /// state starts without.
+    fn start_again(&mut self, memory: Memory, state: &str, age_ms: u64) -> Result<(), Error> {
+        self.instance = start(self.plugin, self.scenario, &self.clock, memory)?;
+        if let Err(reason) = self.instance.load(&self.scenario.settings)? {
+            self.refused.push(format!("the same settings in a fresh instance: {reason}"));
+            self.ended = true;
+            return Ok(());
+        }
+        let heard = self.instance.heard_again();
+        if let Err(reason) = self.instance.restore(&heard, state, age_ms)? {
+            self.refused.push(format!("a state: {reason}"));
+        }
+        Ok(())
     }
 
     fn since(&self) -> u64 {
         self.clock.get().saturating_sub(self.began)
     }
 
+    /// When the component wants a tick, or a report is due.
+    fn next_tick(&self) -> Option<u64> {
+        self.next.into_iter().chain(self.instance.next_due()).min()
+    }
+
     fn wait(&self) -> Option<u64> {
-        self.next.map(|at| at.saturating_sub(self.clock.get()))
+        self.next_tick().map(|at| at.saturating_sub(self.clock.get()))
     }
 
     fn used(&self) -> u64 {
@@ -232,10 +320,11 @@ impl ScenarioRun<'_> {
             Ok(outcome) => {
                 self.next = outcome.next_tick;
                 call.wait = self.wait();
-                (call.sent, call.blocked, call.message) = (outcome.sent, outcome.blocked, outcome.message);
+                (call.sent, call.blocked) = (outcome.sent, outcome.blocked);
+                call.message = outcome.message.or(outcome.undelivered);
                 if self.scenario.saves_after_each_call {
                     match self.instance.save() {
-                        Ok(saved) => call.saved = saved,
+                        Ok(saved) => call.saved = saved.state,
                         Err(error) => call.failed = Some(error.reasons.join("; ")),
                     }
                     call.fuel += self.used();
@@ -254,7 +343,7 @@ impl Http for DiscardingHttp {
     fn room(&self) -> usize {
         usize::MAX
     }
-    fn queue(&mut self, _: Vec<Outgoing>) {}
+    fn queue(&mut self, _: Vec<Outgoing>, _: Instant) {}
 }
 
 struct FixedHardware(Machine);

@@ -15,6 +15,58 @@ pub const PRIVATE: [&str; 3] = ["owner", "user", "name"];
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const SIGNS: &str = "abcXYZ019 ._-/\\:%&=?#+\"'<>{}[]äß漢💡\n";
 
+/// Paths as users have them.
+const PATHS: [&str; 8] = [
+    "calibration/Benchy 3DBenchy (final).gcode",
+    "Großmutters Lampe/fuß_v2.gco",
+    "детали/корпус принтера.gcode",
+    "打印/龙 第一版.gcode",
+    "印刷/ねじ回し.gcode",
+    "uploads/a/b/c/very deep.g",
+    "élève/œuvre d’art.gcode",
+    "PART-0001~1.GCO",
+];
+
+/// What is known of a machine.
+type Known = (&'static str, &'static str, u32, u32, f64, u64, Option<&'static str>);
+
+/// Machines as OctoPrint runs on them: system, platform, bits, cores, MHz, bytes, Pi model.
+const MACHINES: [Known; 6] = [
+    (
+        "linux",
+        "Linux-6.1.21-v8+-aarch64-with-glibc2.31",
+        64,
+        4,
+        1800.0,
+        3_978_678_272,
+        Some("Raspberry Pi 4 Model B Rev 1.4"),
+    ),
+    (
+        "linux",
+        "Linux-5.15.61-v7l+-armv7l-with-glibc2.31",
+        32,
+        4,
+        1400.0,
+        969_932_800,
+        Some("Raspberry Pi 3 Model B Plus Rev 1.3"),
+    ),
+    (
+        "linux",
+        "Linux-6.6.20+rpt-rpi-2712-aarch64-with-glibc2.36",
+        64,
+        4,
+        2400.0,
+        8_443_904_000,
+        Some("Raspberry Pi 5 Model B Rev 1.0"),
+    ),
+    ("linux", "Linux-6.8.0-45-generic-x86_64-with-glibc2.39", 64, 8, 3600.0, 16_642_998_272, None),
+    ("windows", "Windows-10-10.0.19045-SP0", 64, 12, 2904.0, 34_289_025_024, None),
+    ("macos", "macOS-14.4-arm64-arm-64bit", 64, 10, 2400.0, 17_179_869_184, None),
+];
+
+/// Versions of OctoPrint, before and after what changed in its reports.
+const OCTOPRINTS: [&str; 5] = ["1.5.3", "1.11.8", "1.12.0", "2.0.0rc7", "0+unknown"];
+
 /// The length of the longest generated text, in characters.
 const LONG: usize = 3000;
 
@@ -46,8 +98,10 @@ impl ValueGenerator {
         for event in cases.iter().flat_map(|case| &case.events) {
             values.learn(&event.event, &event.payload);
         }
-        let rules =
-            manifest.says.iter().flat_map(|says| says.fields.iter().map(|field| &field.rule).chain(&says.variable));
+        let rules = manifest.says.iter().flat_map(|says| {
+            let variable = says.variable.iter().map(|variable| &variable.rule);
+            says.fields.iter().map(|field| &field.rule).chain(variable)
+        });
         let texts = rules.flat_map(|rule| rule.one_of.iter().flatten().chain(&rule.constant));
         values.named = texts.map(|text| Value::from(text.as_str())).collect();
         values.named.dedup();
@@ -105,6 +159,15 @@ impl ValueGenerator {
 
     /// A realistic value for a field.
     pub fn likely(&self, prng: &mut Prng, field: &str) -> Value {
+        match last(field) {
+            "path" if prng.one_in(3) => return PATHS[prng.below(PATHS.len())].into(),
+            // What is reported, and how, goes by it.
+            "version" if field == "octoprint.version" && prng.one_in(2) => {
+                return OCTOPRINTS[prng.below(OCTOPRINTS.len())].into();
+            }
+            "platform" if prng.one_in(3) => return MACHINES[prng.below(MACHINES.len())].1.into(),
+            _ => {}
+        }
         match self.fields.get(last(field)).and_then(|all| prng.pick(all)) {
             Some(known) if !prng.one_in(4) => known.clone(),
             Some(Value::Number(number)) if number.is_u64() => prng.below(100_000).into(),
@@ -147,8 +210,21 @@ impl ValueGenerator {
         }
     }
 
-    /// A machine; each of its fields is unknown with a probability of 1 in 8.
+    /// A machine: a real one, or any, of which each field is unknown with a probability of 1 in 8.
     pub fn machine(&self, prng: &mut Prng) -> Machine {
+        if prng.one_in(3) {
+            let (os, platform, bits, cores, mhz, bytes, model) = MACHINES[prng.below(MACHINES.len())];
+            return Machine {
+                os: Some(os.into()),
+                platform: Some(platform.into()),
+                bits: Some(bits),
+                cores: Some(cores),
+                frequency_mhz: Some(mhz),
+                memory_bytes: Some(bytes),
+                pi_model: model.map(Into::into),
+                ..Machine::default()
+            };
+        }
         let mut machine = Machine::default();
         for field in MACHINE {
             self.vary_machine(prng, &mut machine, field);
@@ -161,6 +237,7 @@ impl ValueGenerator {
         let some = !prng.one_in(8);
         let text = match prng.below(4) {
             0 => prng.pick(&self.constants).and_then(Value::as_str).unwrap_or("Raspberry Pi 5").into(),
+            1 if field == "platform" => MACHINES[prng.below(MACHINES.len())].1.into(),
             1 => ["linux", "windows", "macos", "freebsd"][prng.below(4)].into(),
             2 => prng.text(1 + prng.clone().below(30), SIGNS),
             _ => prng.text(1 + prng.clone().below(30), LETTERS),

@@ -1,29 +1,29 @@
-//! What a component's bytes say, without running or compiling them: whether it fits the world in `wit/`,
-//! what compiling it would cost, and errors that name everything that is wrong with it.
+//! Compares a component with the world in `wit/`, without running or compiling it, and names everything that is wrong
+//! with it, for its author.
 //!
-//! This crate enforces nothing. What a plugin may see or say does not depend on it: the engine links only
-//! what the world has, with the world's types, whatever is overlooked here, and the manifest found here is
-//! the very text that is shown, granted and enforced. It is a crate of its own so that the trusted core
-//! stays small, and so that it can be fuzzed without an engine.
+//! This crate enforces nothing, and the trusted core does not use it. What a plugin may see or say does not depend on it:
+//! the engine links only what the world has, with the world's types, whatever is overlooked here, and finds the manifest
+//! itself. But an engine stops at the first thing that is wrong, and does not say what it should be. So the host, the audit
+//! and the tests prepare components by [`Prepare`], which asks here first.
 //!
 //! ```
-//! use glassbox_contract::{NotAComponent, inspect};
+//! use glassbox_contract::inspect;
 //!
 //! // The smallest component there is: a component for sure, but not a tracker.
-//! let found = inspect(b"\0asm\x0d\0\x01\0")?;
+//! let found = inspect("smallest", b"\0asm\x0d\0\x01\0")?;
 //! assert!(found.differences.contains(&"it does not export on-event".into()));
 //!
-//! assert!(matches!(inspect(b"hello"), Err(NotAComponent::NotWasm)));
-//! # Ok::<(), NotAComponent>(())
+//! let refused = inspect("text", b"hello").unwrap_err();
+//! assert_eq!(refused.reasons, ["the file is not WebAssembly"]);
+//! # Ok::<(), glassbox_sandbox::Error>(())
 //! ```
 
 mod cost;
-mod error;
-mod text;
+mod examine;
 mod types;
 mod world;
 
-pub use cost::{CompileCost, compile_cost};
-pub use error::{Error, Stage};
-pub use text::{component_words, hex, is_hidden, printable, without_credentials};
-pub use world::{Inspection, NotAComponent, inspect};
+#[cfg(feature = "engine")]
+pub use examine::Prepare;
+pub use examine::{examine, inspect};
+pub use world::{Inspection, NotAComponent, compare};

@@ -7,9 +7,6 @@ use crate::types::{Function, functions};
 use wasmparser::types::TypesRef;
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload, ValidPayload, Validator};
 
-/// The custom section that holds the manifest.
-const MANIFEST_SECTION: &str = "glassbox:manifest";
-
 /// How deeply components may be nested: each level makes comparing slower. The encoder nests them one deep.
 const DEEPEST: usize = 8;
 
@@ -22,7 +19,8 @@ const VERSION: &str = "2.0.0";
 
 /// What has changed since version 1, for the author of a component that was built for it.
 const SINCE_1: &str = "since contract 1.0.0, the host makes the id and the salt and keeps them to itself, load is shown \
-                       only the settings that the manifest lists and adds none, and there are no random bytes";
+                       only the settings that the manifest lists and adds none, there are no random bytes, send has no \
+                       answer, on-tick is told what is due, and restore is shown again what was heard";
 
 /// The interfaces that may be imported.
 const IMPORTS: [&str; 4] =
@@ -34,7 +32,7 @@ const IMPORTED: [Expected; 4] = [
         "glassbox:tracker/http",
         "send",
         "func(record { method: enum { get, post }, name: string, fields: list<tuple<string, string>>, \
-         user-agent: string }) -> result<_, enum { forbidden, queue-full }>",
+         user-agent: string })",
     ),
     ("glassbox:tracker/clock", "now", "func() -> u64"),
     (
@@ -50,11 +48,15 @@ const IMPORTED: [Expected; 4] = [
 /// The functions that must be exported, likewise.
 const EXPORTED: [Expected; 6] = [
     ("", "on-event", "func(string, string) -> result<option<u64>, string>"),
-    ("", "on-tick", "func() -> result<option<u64>, string>"),
+    ("", "on-tick", "func(list<string>) -> result<option<u64>, string>"),
     ("glassbox:tracker/settings", "schema", "func() -> string"),
     ("glassbox:tracker/settings", "load", "func(string) -> result<_, string>"),
     ("glassbox:tracker/handover", "save", "func() -> string"),
-    ("glassbox:tracker/handover", "restore", "func(string, u64) -> result<_, string>"),
+    (
+        "glassbox:tracker/handover",
+        "restore",
+        "func(list<record { name: string, payload: string, age-ms: u64 }>, string, u64) -> result<_, string>",
+    ),
 ];
 
 /// Interface, function, type.
@@ -67,7 +69,7 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Names of all exports, in order.
     pub exports: Vec<String>,
-    /// The manifest's text, not yet parsed; none if there is not exactly one, or it is not UTF-8.
+    /// The manifest's text, not yet parsed; none if there is not exactly one, it is too long, or not UTF-8.
     pub manifest: Option<String>,
     /// Every difference from the world, in words; empty if the component is a tracker.
     pub differences: Vec<String>,
@@ -104,7 +106,7 @@ pub enum NotAComponent {
 /// # Errors
 /// When it is not a component at all, or one that would take too long to compare. That it differs from the world
 /// is not an error; see [`Inspection::differences`].
-pub fn inspect(bytes: &[u8]) -> Result<Inspection, NotAComponent> {
+pub fn compare(bytes: &[u8]) -> Result<Inspection, NotAComponent> {
     use NotAComponent::{CoreModule, CutOff, Damaged};
     if bytes.is_empty() {
         return Err(NotAComponent::Empty);
@@ -120,7 +122,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, NotAComponent> {
         return Err(NotAComponent::InterfaceTooLarge(cost.size));
     }
     let mut found = Inspection::default();
-    let (mut validator, mut types, mut manifests) = (Validator::new(), None, Vec::new());
+    let (mut validator, mut types) = (Validator::new(), None);
     // Sections of nested modules and components are not the outer level's.
     let (mut depth, mut nested) = (0_usize, false);
     for payload in Parser::new(0).parse_all(bytes) {
@@ -149,9 +151,6 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, NotAComponent> {
                 }
             }
             Payload::ComponentCanonicalSection(_) if depth > 0 => nested = true,
-            Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
-                manifests.push(section.data());
-            }
             _ => {}
         }
         // This leaves out the bodies of functions, which the compiler validates.
@@ -159,23 +158,19 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, NotAComponent> {
             types = Some(end);
         }
     }
-    compare(&mut found, types.ok_or(CutOff)?.as_ref());
-    let mut more = |difference: &str| found.differences.push(difference.into());
+    differences(&mut found, types.ok_or(CutOff)?.as_ref());
     if nested {
-        more("it contains a component that has functions of its own; a tracker is a single component");
+        let nested = "it contains a component that has functions of its own; a tracker is a single component";
+        found.differences.push(nested.into());
     }
-    match manifests.as_slice() {
-        [] => more("it has no manifest: embed one as the custom section glassbox:manifest"),
-        [manifest] => match std::str::from_utf8(manifest) {
-            Ok(text) => found.manifest = Some(text.into()),
-            Err(_) => more("its manifest is not UTF-8"),
-        },
-        several => more(&format!("it has {} manifests", several.len())),
+    match glassbox_sandbox::manifest_text(bytes) {
+        Ok(text) => found.manifest = Some(text),
+        Err(reason) => found.differences.push(reason),
     }
     Ok(found)
 }
 
-fn compare(found: &mut Inspection, types: TypesRef) {
+fn differences(found: &mut Inspection, types: TypesRef) {
     let Inspection { imports, exports, differences, .. } = found;
     let imported = |name: &str| functions(types, types.component_item_for_import(name));
     let exported = |name: &str| functions(types, types.component_item_for_export(name));

@@ -41,6 +41,10 @@ pub enum What {
     Queued,
     /// A request did not pass the gate; the reason says why.
     Blocked,
+    /// A report was due, and the component did not send it.
+    Unsent,
+    /// A call took so long that what was sent in it leaves late.
+    Slow,
     /// The server answered a request with a status of 2xx.
     Sent,
     /// The server answered a request with another status, or not at all over a connection that was made.

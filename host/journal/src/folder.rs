@@ -61,12 +61,12 @@ pub(super) fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
 pub fn verify(folder: &Path) -> Result<Result<Verified, Broken>> {
     // The head first: lines that come later are just not known to it.
     let found = check(folder, head(folder)?.as_deref())?;
-    if found.is_ok() {
+    if found.as_ref().is_ok_and(Verified::is_clean) {
         return Ok(found);
     }
-    // A host may have removed its oldest file while we were reading, so try again with the host locked out. If
-    // the lock cannot be taken, nothing can be written either.
-    let _lock = Lock::file(folder).and_then(Lock::take);
+    // A host may have removed its oldest file while we were reading, or be writing a line just now, so try again with the
+    // host locked out. If the lock cannot be taken, nothing can be written either.
+    let _lock = Lock::file(folder).and_then(|file| Lock::take(file, folder));
     check(folder, head(folder)?.as_deref())
 }
 

@@ -2,7 +2,7 @@
 //! file is still the one in the folder; and the lock between processes.
 
 use anyhow::{Context, Result, bail};
-use glassbox_util::files::{make_folder, open_own, open_own_with};
+use glassbox_util::files::{StandIn, cannot_lock, make_folder, open_own, open_own_with};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 #[cfg(unix)]
@@ -77,7 +77,11 @@ fn id(metadata: &Metadata) -> Option<(u64, u64)> {
 }
 
 /// The lock between processes, held until this is dropped.
-pub(super) struct Lock(Arc<File>);
+pub(super) struct Lock {
+    file: Arc<File>,
+    /// What is held in its place where files cannot be locked.
+    stand_in: Option<StandIn>,
+}
 
 impl Lock {
     /// Open the file that is locked; the folder is made if it is missing.
@@ -102,11 +106,21 @@ impl Lock {
         Ok(Arc::new(file))
     }
 
-    pub(super) fn take(file: Arc<File>) -> Result<Self> {
+    /// Lock the file, which is in this folder.
+    pub(super) fn take(file: Arc<File>, folder: &Path) -> Result<Self> {
         let end = Instant::now() + LOCK_TIMEOUT;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+            let locked = match file.try_lock() {
+                Err(TryLockError::Error(error)) if cannot_lock(&error) => {
+                    match StandIn::try_take(&folder.join("lock.held")).context("locking the journal")? {
+                        Some(held) => return Ok(Self { file, stand_in: Some(held) }),
+                        None => Err(TryLockError::WouldBlock),
+                    }
+                }
+                locked => locked,
+            };
+            match locked {
+                Ok(()) => return Ok(Self { file, stand_in: None }),
                 Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
                 Err(TryLockError::WouldBlock) => {
                     bail!("another process has kept the journal locked for {LOCK_TIMEOUT:?}")
@@ -119,7 +133,9 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // If that fails, closing the file unlocks it.
-        let _ = self.0.unlock();
+        if self.stand_in.is_none() {
+            // If that fails, closing the file unlocks it.
+            let _ = self.file.unlock();
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Writer {
             Some(file) => file.clone(),
             None => self.lock.insert(Lock::file(&self.folder)?).clone(),
         };
-        Lock::take(file)
+        Lock::take(file, &self.folder)
     }
 
     fn write_gaps(&mut self) -> Result<()> {

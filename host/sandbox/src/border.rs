@@ -4,14 +4,15 @@
 
 use crate::error_text::{error_text, has_serial};
 use crate::manifest::{Enters, SeenField};
-use glassbox_contract::hex;
+use crate::text::{hex, with_bytes, without_bytes};
 use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
-use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
-/// Characters of a list of names and versions; the longest that OctoPrint's server takes.
-const LIST_CHARS: usize = 16_384;
+/// Bytes of a list of names and versions; the longest that OctoPrint's server takes, in characters. With the longest list
+/// of words it leaves a quarter of a request for the other fields.
+const LIST_BYTES: usize = 16_384;
 
 /// Characters of a name or a version in such a list.
 const NAME_CHARS: usize = 256;
@@ -22,44 +23,137 @@ const WORDS: usize = 200;
 /// Characters of such a word.
 const WORD_CHARS: usize = 64;
 
+/// Bytes of all of them: OctoPrint's achievements have about a thousand.
+const WORDS_BYTES: usize = 8192;
+
 /// Longer times, in seconds, are mistakes; up to here a float counts every second.
 const LONGEST: f64 = 1e15;
 
-/// What of one event enters: the listed fields, as a tree of the names in their paths.
+/// What of one event enters: the listed fields.
 #[derive(Debug, Default)]
-pub(crate) struct Border {
-    fields: HashMap<String, Border>,
+pub(crate) struct Border(Vec<Opening>);
+
+/// A field of an event, and how it enters.
+#[derive(Debug)]
+struct Opening {
+    path: Vec<String>,
+    /// Name and form, by which it is remembered.
+    key: Arc<str>,
     enters: Option<Enters>,
+}
+
+/// What entered of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entered {
+    /// Whether there was a payload at all; OctoPrint sends an object or null.
+    pub(crate) is_object: bool,
+    /// The numbers of its fields in the manifest, and their values, which are scalars.
+    pub(crate) values: Vec<(usize, Value)>,
+}
+
+impl Entered {
+    /// About its size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.iter().map(|(_, value)| value.as_str().map_or(8, str::len)).sum()
+    }
 }
 
 impl Border {
     /// For these fields.
     pub(crate) fn new(fields: &[SeenField]) -> Self {
-        let mut border = Self::default();
-        for field in fields {
-            let mut at = &mut border;
-            for name in field.name.split('.').take(crate::limits::PATH) {
-                at = at.fields.entry(name.into()).or_default();
+        let opening = |field: &SeenField| Opening {
+            path: field.name.split('.').map(Into::into).collect(),
+            key: field.to_string().into(),
+            enters: field.enters,
+        };
+        Self(fields.iter().map(opening).collect())
+    }
+
+    /// The name and form of a field, by which it is remembered.
+    pub(crate) fn key(&self, field: usize) -> &Arc<str> {
+        &self.0[field].key
+    }
+
+    /// What enters of a payload.
+    pub(crate) fn enter(&self, payload: &Value, salt: &str) -> Entered {
+        let enter = |(number, opening): (usize, &Opening)| {
+            let value = opening.path.iter().try_fold(payload, |value, name| value.as_object()?.get(name))?;
+            Some((number, opening.pass(value, salt)))
+        };
+        Entered { is_object: payload.is_object(), values: self.0.iter().enumerate().filter_map(enter).collect() }
+    }
+
+    /// What a payload holds that was made of what entered.
+    pub(crate) fn entered_before(&self, payload: &Value) -> Entered {
+        let take = |(number, opening): (usize, &Opening)| {
+            let value = opening.path.iter().try_fold(payload, |value, name| value.as_object()?.get(name))?;
+            Some((number, value.clone())).filter(|(_, value)| !value.is_array() && !value.is_object())
+        };
+        Entered { is_object: payload.is_object(), values: self.0.iter().enumerate().filter_map(take).collect() }
+    }
+
+    /// Of what entered, the fields that are shown, as an object.
+    pub(crate) fn payload<'a>(&self, shown: impl Iterator<Item = (usize, &'a Value)>) -> Map<String, Value> {
+        let mut out = Map::new();
+        for (number, value) in shown {
+            let Some((last, way)) = self.0[number].path.split_last() else { continue };
+            let mut at = Some(&mut out);
+            for name in way {
+                let next =
+                    at.and_then(|at| at.entry(name).or_insert_with(|| Value::Object(Map::new())).as_object_mut());
+                at = next;
             }
-            at.enters = field.enters;
+            if let Some(at) = at {
+                at.insert(last.clone(), value.clone());
+            }
         }
-        border
+        out
     }
 
-    /// Of an object, what is listed, as it enters.
-    pub(crate) fn cut(&self, object: Map<String, Value>, salt: &str) -> Map<String, Value> {
-        let listed = object.into_iter().filter_map(|(key, value)| Some((self.fields.get(&key)?, key, value)));
-        listed.map(|(field, key, value)| (key, field.pass(value, salt))).collect()
+    /// What entered, by names and forms.
+    pub(crate) fn keyed(&self, entered: &Entered) -> Vec<(Arc<str>, Value)> {
+        entered.values.iter().map(|(number, value)| (self.0[*number].key.clone(), value.clone())).collect()
     }
+}
 
-    fn pass(&self, value: Value, salt: &str) -> Value {
-        match (value, self.enters) {
-            (Value::Object(object), _) if !self.fields.is_empty() => Value::Object(self.cut(object, salt)),
-            _ if !self.fields.is_empty() => Value::Null,
-            (Value::Array(_) | Value::Object(_), None) => Value::Null,
-            (value, None) => value,
-            (value, Some(how)) => enter(how, &value, salt).unwrap_or_default(),
+impl Opening {
+    fn pass(&self, value: &Value, salt: &str) -> Value {
+        let entered = match (value, self.enters) {
+            (Value::Array(_) | Value::Object(_), None) => None,
+            (Value::Number(number), None) if number.is_f64() => stable(number.as_f64().unwrap_or_default()),
+            (Value::String(text), None) => Some(without_bytes(text).into()),
+            (value, None) => Some(value.clone()),
+            (value, Some(how)) => enter(how, value, salt),
+        };
+        // No request could hold a longer text.
+        entered
+            .filter(|value| value.as_str().is_none_or(|text| text.len() <= crate::limits::REQUEST))
+            .unwrap_or_default()
+    }
+}
+
+/// A number that is read as it was written: of those with seventeen digits, a JSON parser may miss the last bit. The host
+/// must remember what the component reads.
+fn stable(mut number: f64) -> Option<Value> {
+    for _ in 0..8 {
+        let read = serde_json::from_str::<f64>(&Value::from(number).to_string()).ok()?;
+        if read.to_bits() == number.to_bits() {
+            return Some(number.into());
         }
+        number = read;
+    }
+    None
+}
+
+/// Whether a value may have entered in the form of this name.
+pub(crate) fn may_have_entered(form: Option<&str>, value: &Value) -> bool {
+    let is = |how: Enters| form == Some(&*how.name());
+    match value.as_str() {
+        Some(text) if is(Enters::SaltedSha1) => text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Some(text) if is(Enters::PortKind) => port_kind(text) == text,
+        Some(text) if is(Enters::Words) => text.is_empty() || text.split(',').all(is_word),
+        Some(_) => !is(Enters::WholeSeconds),
+        None => value.is_null() || !(is(Enters::SaltedSha1) || is(Enters::PortKind) || is(Enters::Words)),
     }
 }
 
@@ -69,35 +163,33 @@ pub fn enter(how: Enters, value: &Value, salt: &str) -> Option<Value> {
     Some(match how {
         // Without a salt the hash of a guessed path could be compared.
         Enters::SaltedSha1 if salt.is_empty() => return None,
-        Enters::SaltedSha1 => hex(&Sha1::new().chain_update(value.as_str()?).chain_update(salt).finalize()).into(),
+        // Of the bytes of the file's name, even where they are no text.
+        Enters::SaltedSha1 => {
+            hex(&Sha1::new().chain_update(with_bytes(value.as_str()?)).chain_update(salt).finalize()).into()
+        }
         Enters::PortKind => port_kind(value.as_str()?).into(),
         Enters::WholeSeconds => whole_seconds(value.as_f64()?)?.into(),
         Enters::NamesAndVersions => names_and_versions(value.as_array()?).into(),
         Enters::Words => words(value.as_array()?).into(),
         Enters::ErrorText if value.is_boolean() => value.clone(),
         Enters::ErrorText if value.is_number() && !has_serial(&value.to_string()) => value.clone(),
-        Enters::ErrorText => error_text(value.as_str()?).into(),
+        Enters::ErrorText => error_text(&without_bytes(value.as_str()?)).into(),
     })
 }
 
+/// What stands for a port whose name says more than its kind.
+const KINDS: [&str; 3] = ["/dev/serial/by-id", "network", "other"];
+
 /// The kind of port that a printer is connected to. What is in it beyond that names a device, a machine or a person.
 fn port_kind(port: &str) -> &str {
-    const NUMBERED: [&str; 10] = [
-        "/dev/ttyUSB",
-        "/dev/ttyACM",
-        "/dev/ttyAMA",
-        "/dev/ttyS",
-        "/dev/ttyO",
-        "/dev/ttymxc",
-        "/dev/ttyTHS",
-        "/dev/serial",
-        "/dev/rfcomm",
-        "COM",
-    ];
+    const NUMBERED: &str = "/dev/ttyUSB /dev/ttyACM /dev/ttyAMA /dev/ttyS /dev/ttyO /dev/ttymxc /dev/ttyTHS /dev/serial \
+                            /dev/rfcomm COM";
     let is_number = |rest: &str| (1..=3).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_digit());
     match port {
         "" | "VIRTUAL" | "AUTO" => port,
-        _ if NUMBERED.iter().any(|kind| port.strip_prefix(kind).is_some_and(is_number)) => port,
+        // A receiver is told a kind, which stays what it is.
+        _ if KINDS.contains(&port) => port,
+        _ if NUMBERED.split_whitespace().any(|kind| port.strip_prefix(kind).is_some_and(is_number)) => port,
         _ if port.starts_with("/dev/serial/by-id/") => "/dev/serial/by-id",
         _ if port.contains("://") || !port.starts_with('/') && port.contains(['.', ':']) => "network",
         _ => "other",
@@ -113,10 +205,10 @@ fn whole_seconds(seconds: f64) -> Option<u64> {
 /// `key:version` in lower case, joined by commas; the version is `?` if it is not known. As OctoPrint reports its
 /// third-party plugins.
 fn names_and_versions(list: &[Value]) -> String {
-    let (mut out, mut characters) = (String::new(), 0);
+    let (mut out, mut bytes) = (String::new(), 0);
     let text = |entry: &Value, key| {
         let text = match entry.get(key)? {
-            Value::String(text) => text.to_lowercase(),
+            Value::String(text) => without_bytes(text).to_lowercase(),
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
@@ -126,8 +218,8 @@ fn names_and_versions(list: &[Value]) -> String {
         let Some(key) = text(entry, "key") else { continue };
         let version = text(entry, "version").filter(|version| !version.is_empty());
         let version = version.as_deref().unwrap_or("?");
-        characters += key.chars().count() + version.chars().count() + 2;
-        if characters > LIST_CHARS {
+        bytes += key.len() + version.len() + 2;
+        if bytes > LIST_BYTES {
             break;
         }
         let comma = if out.is_empty() { "" } else { "," };
@@ -139,140 +231,34 @@ fn names_and_versions(list: &[Value]) -> String {
 
 /// Words in lower case, joined by commas.
 fn words(list: &[Value]) -> String {
-    let is_word = |text: &&str| {
-        (1..=WORD_CHARS).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-    };
-    let words = list.iter().filter_map(Value::as_str).filter(is_word).take(WORDS);
+    let mut bytes = 0;
+    let words = list.iter().filter_map(Value::as_str).filter(|text| is_word(text)).take(WORDS);
+    let words = words.take_while(|word| {
+        bytes += word.len() + 1;
+        bytes <= WORDS_BYTES
+    });
     words.map(str::to_lowercase).collect::<Vec<_>>().join(",")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[track_caller]
-    fn entered(how: Enters, value: &Value) -> Value {
-        enter(how, value, "salt").unwrap_or_default()
-    }
-
-    #[test]
-    fn what_is_not_listed_does_not_enter_and_what_is_enters_as_listed() {
-        let field = |name: &str, enters| SeenField { name: name.into(), enters };
-        let border = Border::new(&[
-            field("path", Some(Enters::SaltedSha1)),
-            field("origin", None),
-            field("os.id", None),
-            field("time", Some(Enters::WholeSeconds)),
-        ]);
-        let cut = |payload: Value, salt: &str| {
-            let Value::Object(payload) = payload else { panic!("an object") };
-            Value::Object(border.cut(payload, salt))
-        };
-        let payload =
-            json!({"name": "x", "path": "a.gcode", "origin": "local", "os": {"id": "linux", "x": 1}, "time": 12.9});
-        // printf 'a.gcodesalt' | sha1sum
-        let hash = "51ad1a599619b7bd4bc293a65bf69d073ebe8a73";
-        let found = cut(payload.clone(), "salt");
-        assert_eq!(found["path"], hash);
-        assert_eq!(found["origin"], "local");
-        assert_eq!(found["os"], json!({"id": "linux"}));
-        assert_eq!(found["time"], 12);
-        assert_eq!(found.as_object().map(Map::len), Some(4));
-        assert_eq!(cut(payload, "")["path"], Value::Null, "never without a salt");
-        let odd = cut(json!({"path": ["a"], "origin": {"a": 1}, "os": "linux", "time": "12"}), "salt");
-        assert_eq!(odd, json!({"path": null, "origin": null, "os": null, "time": null}));
-        assert_eq!(cut(json!({"origin": ["local"]}), "salt"), json!({"origin": null}));
-    }
-
-    #[test]
-    fn a_hash_is_that_of_text_and_salt() {
-        // As `printf '%s' abc | sha1sum` prints it.
-        assert_eq!(
-            enter(Enters::SaltedSha1, &json!("a"), "bc"),
-            Some(json!("a9993e364706816aba3e25717850c26c9cd0d89d"))
-        );
-        assert_eq!(
-            enter(Enters::SaltedSha1, &json!(""), "abc"),
-            Some(json!("a9993e364706816aba3e25717850c26c9cd0d89d"))
-        );
-        assert_eq!(entered(Enters::SaltedSha1, &json!(7)), Value::Null);
-    }
-
-    #[test]
-    fn of_a_port_only_the_kind_enters() {
-        for kept in ["", "VIRTUAL", "AUTO", "/dev/ttyUSB0", "/dev/ttyACM12", "/dev/ttyAMA0", "/dev/serial0", "COM3"] {
-            assert_eq!(port_kind(kept), kept);
-        }
-        for (port, kind) in [
-            ("/dev/serial/by-id/usb-Prusa_i3_MK3_CZPX1234-if00", "/dev/serial/by-id"),
-            ("/dev/serial/by-path/pci-0000", "other"),
-            ("socket://192.168.1.5:8000", "network"),
-            ("rfc2217://anna@printer.home", "network"),
-            ("192.168.1.5", "network"),
-            ("printer.fritz.box:23", "network"),
-            ("/dev/annas_printer", "other"),
-            ("/dev/ttyUSB0/anna", "other"),
-            ("/dev/ttyUSB1234", "other"),
-            ("/dev/cu.usbserial-A50285BI", "other"),
-            ("anna", "other"),
-            ("auto", "other"),
-        ] {
-            assert_eq!(port_kind(port), kind, "{port}");
-        }
-        assert_eq!(entered(Enters::PortKind, &json!(["/dev/ttyUSB0"])), Value::Null);
-        assert_eq!(entered(Enters::PortKind, &json!(7)), Value::Null);
-    }
-
-    #[test]
-    fn a_time_enters_in_whole_seconds() {
-        for (value, seconds) in
-            [(json!(1), json!(1)), (json!(2793.9), json!(2793)), (json!(1e14), json!(100_000_000_000_000_u64))]
-        {
-            assert_eq!(entered(Enters::WholeSeconds, &value), seconds);
-        }
-        for value in [json!(0.9), json!(0), json!(-5), json!(1e15), json!("7"), json!(true), json!([7])] {
-            assert_eq!(entered(Enters::WholeSeconds, &value), Value::Null, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_list_of_plugins_enters_as_a_text() {
-        let list = json!([
-            {"key": "Display_Progress", "version": "1.0+A", "author": "anna"},
-            {"key": "x", "version": ""},
-            {"key": "y"},
-            {"key": "n", "version": 2.5},
-            {"key": ["l"], "version": 1},
-            {"version": "1"},
-            "z",
-            {"key": "k".repeat(257), "version": "1"},
-            {"key": "v", "version": "1".repeat(257)},
-        ]);
-        assert_eq!(entered(Enters::NamesAndVersions, &list), "display_progress:1.0+a,x:?,y:?,n:2.5,v:?");
-        assert_eq!(entered(Enters::NamesAndVersions, &json!([])), "");
-        assert_eq!(entered(Enters::NamesAndVersions, &json!({"key": "x"})), Value::Null);
-        let many = Value::Array(vec![json!({"key": "k".repeat(200), "version": "1"}); 1000]);
-        let text = entered(Enters::NamesAndVersions, &many);
-        let length = text.as_str().unwrap().len();
-        assert!((16_000..=LIST_CHARS).contains(&length), "{length}");
-    }
-
-    #[test]
-    fn of_a_list_only_words_enter() {
-        let list = json!(["Print_1", "two words", "", 7, null, "ä", "w".repeat(65), "x.y-z"]);
-        assert_eq!(entered(Enters::Words, &list), "print_1,x.y-z");
-        let many = entered(Enters::Words, &Value::Array(vec![json!("a"); 300]));
-        assert_eq!(many.as_str().unwrap().split(',').count(), 200);
-        assert_eq!(entered(Enters::Words, &json!("a")), Value::Null);
-    }
-
-    #[test]
-    fn an_error_may_be_a_number() {
-        assert_eq!(entered(Enters::ErrorText, &json!(1e-7)), 1e-7);
-        for other in [json!({"a": 1}), json!(123_456_789_012_u64), json!(null)] {
-            assert_eq!(entered(Enters::ErrorText, &other), Value::Null, "{other}");
-        }
-    }
+fn is_word(text: &str) -> bool {
+    (1..=WORD_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
+
+/// A list of words with one more; none if nothing changes.
+pub(crate) fn append_word(list: &str, word: &str) -> Option<String> {
+    if !is_word(word) {
+        return None;
+    }
+    let word = word.to_lowercase();
+    let mut words: Vec<_> = list.split(',').filter(|word| !word.is_empty()).collect();
+    if words.contains(&&*word) || words.len() >= WORDS || list.len() + 1 + word.len() >= WORDS_BYTES {
+        return None;
+    }
+    words.push(&word);
+    Some(words.join(","))
+}
+
+#[cfg(test)]
+#[path = "border_test.rs"]
+mod tests;

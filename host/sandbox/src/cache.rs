@@ -8,8 +8,17 @@
 //! whatever its path leads to by then. So what is loaded is what this wasmtime wrote, unless somebody already runs
 //! code as our user. A file is complete when it gets its name, and nothing writes to it afterwards, so the bytes
 //! that were checked are those that are mapped. (They are mapped to avoid a copy of half a megabyte.)
+//!
+//! It also remembers which component cannot be compiled within the [limits]: to find that takes a minute. Such a file counts
+//! under the same conditions as compiled code; its name holds the limits and this program's version besides, so that it is
+//! found out anew where one of them is another. What it says can only keep a component from running.
+//!
+//! Where there is no such directory, code is loaded from memory, right after it was compiled. It comes from `compile`,
+//! which is this process, or another one of the same program, over a pipe that nobody else has; no other code is taken.
 #![allow(unsafe_code)]
 
+use crate::compile::{Compiled, compile};
+use crate::config::{Purpose, Room};
 use crate::{digest, hex, limits};
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
@@ -17,7 +26,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
@@ -28,31 +37,46 @@ use wasmtime::component::Component;
 /// Bytes of a SHA-256 digest in hex.
 const DIGEST: u64 = 64;
 
-/// Load a component's compiled code from `directory`, or `compile` it and put it there. `digest` is the component's.
+/// The most bytes of a reason for which a component was refused.
+const REASON: u64 = 1000;
+
+/// Load a component's compiled code from `directory`, or [compile] it and put it there. `digest` is the component's.
 /// Where the cache cannot be used it is just compiled: without it a start is slower, no more.
 ///
 /// # Errors
-/// Those of `compile`.
-pub fn load<E>(
+/// What is wrong with the component.
+pub fn load(
     engine: &Engine,
     directory: Option<&Path>,
     digest: &str,
-    compile: impl FnOnce() -> Result<Component, E>,
-) -> Result<Component, E> {
+    (purpose, room, bytes): (Purpose, Room, &[u8]),
+) -> Result<(Component, Compiled), Vec<String>> {
     let directory = directory.and_then(private);
     let file = file_name(engine, digest);
-    if let Some(component) = directory.as_ref().and_then(|directory| read(engine, directory, &file)) {
-        return Ok(component);
+    let refusal = refusal_name(engine, digest);
+    if let Some(directory) = &directory {
+        if let Some(component) = read(engine, directory, &file) {
+            return Ok((component, Compiled::Earlier));
+        }
+        if let Some(reason) = refused_before(directory, &refusal) {
+            return Err(vec![format!("{reason}, as was found before")]);
+        }
     }
-    let component = compile()?;
-    if let Some(directory) = directory
-        && let Ok(compiled) = component.serialize()
-        && compiled.len() <= limits::COMPILED
-    {
-        // If that fails, the next start compiles again.
-        let _ = write(&directory, &file, &compiled);
+    let (code, compiled) = compile(purpose, room, bytes).map_err(|refused| {
+        if let (true, Some(directory)) = (refused.costly, &directory) {
+            // If that fails, it is found out again.
+            let _ = write(directory, &refusal, refused.reasons.join("; ").as_bytes());
+        }
+        refused.reasons
+    })?;
+    // If that fails, the next start compiles again.
+    let kept = directory.filter(|directory| code.len() <= limits::COMPILED && write(directory, &file, &code).is_ok());
+    if let Some(component) = kept.and_then(|directory| read(engine, &directory, &file)) {
+        return Ok((component, compiled));
     }
-    Ok(component)
+    // SAFETY: see the module's documentation; wasmtime checks that it is of this version and configuration.
+    let component = unsafe { Component::deserialize(engine, &code) };
+    Ok((component.map_err(|error| vec![format!("{error:#}")])?, compiled))
 }
 
 /// Open a file in the directory; no link is followed, and no pipe keeps us waiting.
@@ -62,17 +86,31 @@ fn open(directory: &File, name: &str, flags: OFlag) -> io::Result<File> {
 }
 
 fn read(engine: &Engine, directory: &File, name: &str) -> Option<Component> {
-    let file = open(directory, name, OFlag::O_RDONLY).ok()?;
-    let found = file.metadata().ok()?;
-    // One with holes takes no room on the disk, and could take minutes to read.
-    let fits = found.len() <= limits::COMPILED as u64 + DIGEST;
-    if !found.is_file() || !is_ours(&file, 0o022) || !fits || !is_whole(&file, found.len()).ok()? {
-        return None;
-    }
+    let file = checked(directory, name, limits::COMPILED as u64)?;
     // Wasmtime takes a path: this one leads to the file that is open.
     let path = format!("/dev/fd/{}", file.as_raw_fd());
     // SAFETY: the checks above; see the module's documentation. `write` wrote this file, running as us.
     unsafe { Component::deserialize_file(engine, path) }.ok()
+}
+
+/// A file that we wrote, if it is as we wrote it, of at most so many bytes.
+fn checked(directory: &File, name: &str, most: u64) -> Option<File> {
+    let file = open(directory, name, OFlag::O_RDONLY).ok()?;
+    let found = file.metadata().ok()?;
+    // One with holes takes no room on the disk, and could take minutes to read.
+    let fits = found.len() <= most + DIGEST;
+    let good = found.is_file() && is_ours(&file, 0o022) && fits && is_whole(&file, found.len()).ok()?;
+    good.then_some(file)
+}
+
+/// Why a component was refused before; none if it was not.
+fn refused_before(directory: &File, name: &str) -> Option<String> {
+    let mut file = checked(directory, name, REASON)?;
+    file.rewind().ok()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.truncate(text.len().checked_sub(DIGEST as usize)?);
+    Some(text)
 }
 
 /// Whether the file has this length, and ends with the digest of the bytes before that.
@@ -104,6 +142,14 @@ fn file_name(engine: &Engine, digest: &str) -> String {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{digest}-{:016x}.cwasm", hasher.finish())
+}
+
+fn refusal_name(engine: &Engine, digest: &str) -> String {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let limits = (limits::COMPILE_TIME, limits::COMPILE_MEMORY, limits::COMPILED);
+    (env!("CARGO_PKG_VERSION"), limits).hash(&mut hasher);
+    format!("{digest}-{:016x}.refused", hasher.finish())
 }
 
 /// The directory, created if it is missing, and open; none unless it is ours alone.
@@ -150,7 +196,7 @@ mod tests {
         let _ = fs::remove_dir_all(&root);
         fs::create_dir(&root).unwrap();
         let (cache, other) = (root.join("cache"), root.join("other"));
-        let engine = Engine::new(&crate::engine::config()).unwrap();
+        let engine = Engine::new(&crate::config()).unwrap();
         let compiled = Component::from_binary(&engine, EMPTY).unwrap().serialize().unwrap();
         let directory = private(&cache).unwrap();
         write(&directory, "code", &compiled).unwrap();
@@ -189,6 +235,21 @@ mod tests {
         write(&directory, "planted", &compiled).unwrap();
         assert_eq!(fs::read(&outside).unwrap(), b"untouched");
         assert!(read(&engine, &directory, "planted").is_some());
+
+        // The same holds for what was refused.
+        let name = refusal_name(&engine, "1234");
+        assert_eq!(refused_before(&directory, &name), None);
+        write(&directory, &name, b"too long").unwrap();
+        assert_eq!(refused_before(&directory, &name).as_deref(), Some("too long"));
+        assert_eq!(refused_before(&directory, &refusal_name(&engine, "5678")), None);
+        fs::set_permissions(other.join(&name), fs::Permissions::from_mode(0o620)).unwrap();
+        assert_eq!(refused_before(&directory, &name), None);
+        fs::write(other.join("short"), "too short").unwrap();
+        fs::write(other.join("other"), format!("too long{}", digest(b"too short"))).unwrap();
+        symlink(&name, other.join("leads")).unwrap();
+        for name in ["short", "other", "leads", "pipe", "huge"] {
+            assert_eq!(refused_before(&directory, name), None, "{name}");
+        }
 
         // Neither a link nor a directory that others can use is one of ours.
         symlink(&other, root.join("linked")).unwrap();

@@ -1,19 +1,23 @@
 //! The four capabilities that a component can use, as traits, and an implementation that denies everything. The real
-//! ones are the host's (`host/src/system/`, `host/src/delivery/`); fakes for audits and tests are in `fake.rs`.
+//! ones are the host's (`host/src/system/`, `host/src/delivery/`); fakes for audits and tests are in `host/audit/src/fake.rs`.
 
-use crate::{Blocked, Outgoing, Request};
+use crate::manifest::HardwareField;
+use crate::{Blocked, Facts, Outgoing, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Instant;
 
 /// Where requests that passed the gate go.
 pub trait Http: Send {
     /// How many more requests it can take now. Beyond that, the component is told that the queue is full.
     fn room(&self) -> usize;
-    /// Take requests, in order. Called after a call has succeeded; must not wait for the network.
-    fn queue(&mut self, requests: Vec<Outgoing>);
+    /// Take requests, in order, none of which may leave before a certain moment. Called after a call has succeeded; must
+    /// not wait for the network.
+    fn queue(&mut self, requests: Vec<Outgoing>, not_before: Instant);
     /// The component has asked to send this. Only for recordings: nothing depends on it.
     fn asked(&self, _: &Request) {}
-    /// What it was answered: nothing if the request was taken, else why it was refused, and the name of the refusal
-    /// in the contract. Only for recordings.
-    fn answered(&self, _: Option<(&Blocked, &str)>) {}
+    /// What became of it: nothing if the request was taken, else why it was not. Only for recordings.
+    fn answered(&self, _: Option<&Blocked>) {}
 }
 
 /// Monotonic time.
@@ -26,6 +30,8 @@ pub trait Clock: Send {
 pub trait Hardware: Send {
     /// What is known of the machine.
     fn probe(&self) -> Machine;
+    /// What of it the component is told. Only for recordings: nothing depends on it.
+    fn told(&self, _: &Machine) {}
 }
 
 /// The throttle query.
@@ -35,7 +41,8 @@ pub trait Throttle: Send {
 }
 
 /// What is known of the machine, in the contract's units; a field that is none is not known.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, rename_all = "kebab-case")]
 #[allow(missing_docs)] // named as the fields of the contract's `hardware.machine`
 pub struct Machine {
     pub os: Option<String>,
@@ -47,6 +54,21 @@ pub struct Machine {
     pub pi_model: Option<String>,
     pub octopi_version: Option<String>,
     pub octopiuptodate_build: Option<String>,
+}
+
+impl Machine {
+    /// Only these fields of it; the others are blank.
+    #[must_use]
+    pub(crate) fn only(&self, fields: &[HardwareField]) -> Self {
+        let listed = fields.iter().map(|field| (field.name(), self.get(*field)));
+        serde_json::from_value(listed.collect()).unwrap_or_default()
+    }
+
+    /// A field as a JSON value; null if it is not known.
+    #[must_use]
+    pub(crate) fn get(&self, field: HardwareField) -> Value {
+        serde_json::to_value(self).ok().and_then(|mut all| Some(all.get_mut(field.name())?.take())).unwrap_or_default()
+    }
 }
 
 /// All capabilities of one instance, and what the border needs for it.
@@ -86,7 +108,7 @@ impl Http for Deny {
     fn room(&self) -> usize {
         0
     }
-    fn queue(&mut self, _: Vec<Outgoing>) {}
+    fn queue(&mut self, _: Vec<Outgoing>, _: Instant) {}
 }
 
 impl Clock for Deny {
@@ -103,6 +125,15 @@ impl Hardware for Deny {
 
 impl Throttle for Deny {
     fn query(&self) -> Option<u32> {
+        None
+    }
+}
+
+impl Facts for Deny {
+    fn machine(&self) -> Machine {
+        Machine::default()
+    }
+    fn throttle(&self) -> Option<u32> {
         None
     }
 }

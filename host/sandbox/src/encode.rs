@@ -4,6 +4,8 @@
 //! Own code rather than a crate, because these lines decide which bytes leave the machine: whoever reads the trusted
 //! core sees all of it here, and crates for forms write a space as `+`, which OctoPrint does not.
 
+use std::fmt::Write;
+
 /// Encode one path segment, or one name or value of a query or form.
 ///
 /// ```
@@ -31,14 +33,12 @@ pub(crate) fn form(fields: &[(String, String)]) -> String {
 }
 
 fn push(out: &mut String, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
+            // Writing to a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
 }

@@ -2,7 +2,9 @@
 //! really sent is built here, by the host, from the parts that were checked. Sending it is `host/src/delivery/`'s job.
 
 use crate::encode::{form, percent_encode};
-use crate::{Consent, Policy, Settings, limits, printable, without_credentials};
+use crate::pins::Context;
+use crate::policy::Refused;
+use crate::{Consent, Policy, Settings, without_credentials};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -82,7 +84,7 @@ impl Outgoing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{request} was blocked: {reason}")]
 pub struct Blocked {
-    /// What would have been reported: the request's name, escaped and cut to [`limits::NAME`] characters.
+    /// What would have been reported: the request's name as the manifest writes it, never as the component does.
     pub request: String,
     /// Why not, in words for a log. Names of declared fields and settings may be in it; no values.
     pub reason: String,
@@ -91,32 +93,63 @@ pub struct Blocked {
     pub undeclared: bool,
 }
 
-/// Let a request pass, or say why not. There is an example at the top of this crate.
+/// Let a request pass, or say why not. There is an example at the top of this crate. `context` is what a pinned request
+/// is made of.
 ///
 /// # Errors
 /// The first reason that stops it: no consent, the manifest, a switch that is off, no id, or an unusable URL in the
 /// settings.
-pub fn pass(request: Request, policy: &Policy, settings: &Settings, consent: Consent) -> Result<Outgoing, Blocked> {
-    let blocked =
-        |name: &str, reason: String, undeclared| Blocked { request: printable(name, limits::NAME), reason, undeclared };
-    if !consent.given() {
-        return Err(blocked(&request.name, consent.to_string(), false));
-    }
-    policy.check(&request).map_err(|reason| blocked(&request.name, reason, true))?;
-    if let Some(switch) = policy.switched_off(&request, settings) {
-        return Err(blocked(&request.name, format!("the setting {switch} is off"), false));
-    }
-    let (url, shown) = url(&request.name, policy, settings).map_err(|reason| blocked(&request.name, reason, false))?;
-    Ok(Outgoing {
-        shown,
-        method: request.method,
-        form: form(&request.fields),
-        name: request.name,
-        fields: request.fields,
-        url,
-        user_agent: request.user_agent,
-    })
+pub fn pass(
+    request: Request,
+    policy: &Policy,
+    settings: &Settings,
+    consent: Consent,
+    context: &Context,
+) -> Result<Outgoing, Blocked> {
+    pass_as(request, policy, settings, consent, Some(context)).map(|(outgoing, _)| outgoing)
 }
+
+/// Let a request pass that has passed before and has waited since. The occasion on which the host compared it with what it
+/// makes itself is over: consent, the manifest's rules and the settings are asked again.
+///
+/// # Errors
+/// As [`pass`].
+pub fn pass_again(
+    request: Request,
+    policy: &Policy,
+    settings: &Settings,
+    consent: Consent,
+) -> Result<Outgoing, Blocked> {
+    pass_as(request, policy, settings, consent, None).map(|(outgoing, _)| outgoing)
+}
+
+/// Both of these, with the number of the request in the manifest.
+pub(crate) fn pass_as(
+    request: Request,
+    policy: &Policy,
+    settings: &Settings,
+    consent: Consent,
+    context: Option<&Context>,
+) -> Result<(Outgoing, usize), Blocked> {
+    let blocked = |reason, undeclared| Blocked::new(&request.name, policy, reason, undeclared);
+    if !consent.given() {
+        return Err(blocked(consent.to_string(), false));
+    }
+    let number = policy.check(&request, settings, context);
+    let number = number.map_err(|Refused { reason, undeclared }| blocked(reason, undeclared))?;
+    let (url, shown) = url(&request.name, policy, settings).map_err(|reason| blocked(reason, false))?;
+    let Request { method, name, fields, user_agent } = request;
+    Ok((Outgoing { form: form(&fields), method, name, fields, url, user_agent, shown }, number))
+}
+
+impl Blocked {
+    pub(crate) fn new(name: &str, policy: &Policy, reason: String, undeclared: bool) -> Self {
+        Self { request: policy.declared_name(name).unwrap_or(UNNAMED).into(), reason, undeclared }
+    }
+}
+
+/// Stands for the name of a request that the manifest does not declare: a component could hide a message in it.
+const UNNAMED: &str = "(undeclared)";
 
 /// The URL, and its path as it is [shown](Outgoing::shown).
 fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, String), String> {
@@ -131,25 +164,14 @@ fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, Stri
     check_template(template)?;
     let id = settings.get(&http.id_setting).and_then(|id| id.as_str()).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| format!("the setting {} is missing", http.id_setting))?;
+    // Each variable becomes one segment of the path. What is encoded has no brace, so it is not filled in again.
+    let name = percent_encode(name);
+    let url = template.replace("{event}", &name);
     let shown = match own.filter(|own| *own != http.url) {
-        None => path(&fill(template, "{id}", &percent_encode(name))).into(),
-        Some(_) => format!("(own server)/{}", percent_encode(name)),
+        None => path(&url).into(),
+        Some(_) => format!("(own server)/{name}"),
     };
-    Ok((fill(template, &percent_encode(id), &percent_encode(name)), shown))
-}
-
-/// Fill in the template. Each variable becomes one path segment, as `id` and `name` are percent-encoded.
-fn fill(template: &str, id: &str, name: &str) -> String {
-    // One pass over the template, so that a variable within what is filled in is not filled in.
-    let mut out = String::with_capacity(template.len() + 64);
-    let mut rest = template;
-    while let Some(start) = rest.find('{') {
-        let end = rest[start..].find('}').map_or(rest.len(), |end| start + end + 1);
-        out.push_str(&rest[..start]);
-        out.push_str(if &rest[start..end] == "{id}" { id } else { name });
-        rest = &rest[end..];
-    }
-    out + rest
+    Ok((url.replace("{id}", &percent_encode(id)), shown))
 }
 
 fn path(url: &str) -> &str {

@@ -1,10 +1,14 @@
 //! The four imports as a component sees them, and what they work with: what a call sends waits here until it returns.
 
 use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
-use crate::capabilities::Capabilities;
+use crate::capabilities::{Capabilities, Machine};
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
+use crate::memory::Memory;
+use crate::pins::{Cause, Context, Facts};
 use crate::rate_limit::RateLimit;
-use crate::{Consent, Policy, Settings, limits, printable};
+use crate::ties::Doors;
+use crate::{Consent, Policy, Settings, limits};
+use std::cell::OnceCell;
 use std::sync::Arc;
 use wasmtime::StoreLimits;
 
@@ -13,21 +17,27 @@ pub struct State {
     pub(crate) capabilities: Capabilities,
     pub(crate) policy: Arc<Policy>,
     pub(crate) settings: Settings,
+    /// What enters while those settings are in force.
+    pub(crate) doors: Doors,
     pub(crate) veto: Option<&'static str>,
     pub(crate) limits: StoreLimits,
     pub(crate) rate_limit: RateLimit,
-    /// What the clock shows during the current call, once it was asked: it stands still, so that a component cannot
-    /// measure how long anything takes, and an audit's clock cannot be told from a running host's.
-    pub(crate) now: Option<u64>,
-    /// Whether the current call may send: only `on-event` and `on-tick` may.
-    pub(crate) may_send: bool,
-    /// What the current call has sent and what was blocked, until it returns.
-    pub(crate) sent: Vec<Outgoing>,
+    /// What was heard and is due.
+    pub(crate) memory: Memory,
+    /// What the clock shows during the current call, in milliseconds.
+    pub(crate) now_ms: i64,
+    /// What the machine is during the current call, once that was asked.
+    pub(crate) machine: OnceCell<Machine>,
+    pub(crate) mask: OnceCell<Option<u32>>,
+    /// What the current call is about, if it may send: only `on-event` and `on-tick` may.
+    pub(crate) cause: Option<Cause>,
+    /// What the current call has sent, with its number in the manifest, and what was blocked, until it returns.
+    pub(crate) sent: Vec<(usize, Outgoing)>,
     pub(crate) blocked: Vec<Blocked>,
 }
 
 impl http::Host for State {
-    fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<(), http::Refusal>> {
+    fn send(&mut self, request: http::Request) -> wasmtime::Result<()> {
         let request = Request {
             method: match request.method {
                 http::Method::Get => Method::Get,
@@ -38,54 +48,85 @@ impl http::Host for State {
             user_agent: request.user_agent,
         };
         self.capabilities.http.asked(&request);
-        let consent = Consent::decide(&self.settings, self.veto);
-        let passed = if self.may_send {
-            gate::pass(request, &self.policy, &self.settings, consent)
-        } else {
-            let reason = "only on-event and on-tick may send".into();
-            Err(Blocked { request: printable(&request.name, limits::NAME), reason, undeclared: true })
-        };
-        let answer = match passed {
-            Ok(outgoing) => self.take(outgoing).map_err(|blocked| (blocked, http::Refusal::QueueFull)),
-            Err(blocked) => Err((blocked, http::Refusal::Forbidden)),
-        };
-        self.capabilities.http.answered(answer.as_ref().err().map(|(blocked, refusal)| (blocked, refusal.name())));
-        let Err((blocked, refusal)) = answer else { return Ok(Ok(())) };
+        let passed = self.take(request);
+        self.capabilities.http.answered(passed.as_ref().err());
         // As many as requests that can be sent: more would only fill memory.
-        if self.blocked.len() < limits::REQUESTS_PER_CALL {
+        if let Err(blocked) = passed
+            && self.blocked.len() < limits::REQUESTS_PER_CALL
+        {
             self.blocked.push(blocked);
         }
-        Ok(Err(refusal))
+        // The component does not learn what became of it: it could tell an audit from a running host by that.
+        Ok(())
     }
 }
 
 impl State {
-    /// Take a request that passed the gate, unless it would be one too many.
-    fn take(&mut self, outgoing: Outgoing) -> Result<(), Blocked> {
-        let reason = if self.sent.len() >= limits::REQUESTS_PER_CALL {
+    /// Take a request that passes the gate, unless it would be one too many.
+    fn take(&mut self, request: Request) -> Result<(), Blocked> {
+        let Some(cause) = &self.cause else {
+            let reason = "only on-event and on-tick may send".into();
+            return Err(Blocked::new(&request.name, &self.policy, reason, true));
+        };
+        let context = Context { cause, memory: &self.memory, facts: &*self, now_ms: self.now_ms };
+        let consent = Consent::decide(&self.settings, self.veto);
+        let (outgoing, number) = gate::pass_as(request, &self.policy, &self.settings, consent, Some(&context))?;
+        let again =
+            self.policy.manifest().says[number].is_pinned() && self.sent.iter().any(|(sent, _)| *sent == number);
+        let reason = if again {
+            "it may be sent once on each occasion"
+        } else if self.sent.len() >= limits::REQUESTS_PER_CALL {
             "too many requests in one call"
         } else if self.sent.len() >= self.capabilities.http.room() {
             "the send queue is full"
-        } else if !self.rate_limit.take(self.capabilities.clock.now()) {
+        } else if !self.rate_limit.take(self.clock()) {
             "too many requests in a short time"
         } else {
-            self.sent.push(outgoing);
+            self.sent.push((number, outgoing));
             return Ok(());
         };
-        Err(Blocked { request: outgoing.name, reason: reason.into(), undeclared: false })
+        Err(Blocked::new(&outgoing.name, &self.policy, reason.into(), again))
+    }
+
+    /// What the clock shows, in nanoseconds.
+    fn clock(&self) -> u64 {
+        u64::try_from(self.now_ms).unwrap_or_default().saturating_mul(limits::CLOCK_STEP)
+    }
+
+    /// Read the clock for a call. It stands still, so that a component cannot measure how long anything
+    /// takes, and an audit's clock cannot be told from a running host's.
+    pub(crate) fn read_clock(&mut self) {
+        let step = limits::CLOCK_STEP;
+        self.now_ms = i64::try_from(self.capabilities.clock.now() / step).unwrap_or(i64::MAX);
+        (self.machine, self.mask) = (OnceCell::new(), OnceCell::new());
+    }
+}
+
+/// Asked once in a call, as nothing may change while it goes on.
+impl Facts for State {
+    fn machine(&self) -> Machine {
+        let probe = || {
+            let machine = self.capabilities.hardware.probe().only(&self.doors.hardware);
+            self.capabilities.hardware.told(&machine);
+            machine
+        };
+        self.machine.get_or_init(probe).clone()
+    }
+
+    fn throttle(&self) -> Option<u32> {
+        *self.mask.get_or_init(|| if self.doors.throttle { self.capabilities.throttle.query() } else { None })
     }
 }
 
 impl clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        let clock = &self.capabilities.clock;
-        Ok(*self.now.get_or_insert_with(|| clock.now() / limits::CLOCK_STEP * limits::CLOCK_STEP))
+        Ok(self.clock())
     }
 }
 
 impl hardware::Host for State {
     fn probe(&mut self) -> wasmtime::Result<hardware::Machine> {
-        let machine = self.policy.blank(self.capabilities.hardware.probe());
+        let machine = self.machine();
         Ok(hardware::Machine {
             os: machine.os,
             platform: machine.platform,
@@ -102,7 +143,6 @@ impl hardware::Host for State {
 
 impl throttle::Host for State {
     fn query(&mut self) -> wasmtime::Result<Option<u32>> {
-        let granted = self.policy.manifest().capabilities.throttle;
-        Ok(if granted { self.capabilities.throttle.query() } else { None })
+        Ok(self.throttle())
     }
 }

@@ -18,6 +18,10 @@ pub const WATCHDOG_TICK: Duration = Duration::from_millis(20);
 /// The clock's step, in nanoseconds: a tracker counts in seconds, and finer digits could only hide something.
 pub const CLOCK_STEP: u64 = 1_000_000;
 
+/// A report leaves at a multiple of this after its call began, or the call for which that one had to wait, so that a component says next to nothing by how long it
+/// takes: a call takes microseconds, and hardly ever a quarter of a second, even on a Pi Zero that swaps.
+pub const DEPARTURE: Duration = Duration::from_millis(250);
+
 /// Linear memory of an instance. The bundled tracker uses 1.2 MiB; the host of a farm with 200 printers must fit on a
 /// Raspberry Pi.
 pub const MEMORY: usize = 16 << 20;
@@ -46,8 +50,28 @@ pub const MANIFEST: usize = 64 << 10;
 /// proportion.
 pub const COMPONENT: usize = 4 << 20;
 
-/// Code in a component: even the code that is slowest to compile takes at most half a minute at this size.
+/// Code in a component. What this much can cost to compile is not known beforehand: with the other limits kept, some takes
+/// five seconds and some takes all memory. So a process of its own compiles it, within the limits that follow.
 pub const CODE: usize = 1 << 20;
+
+/// The processor's time for compiling a component. The bundled one takes a quarter of a second on a PC, half a second
+/// where fuel is counted, and 40 times as long on the slowest Pi: 20 s.
+pub const COMPILE_TIME: Duration = Duration::from_secs(60);
+
+/// Memory for compiling a component, in bytes. The bundled one takes less than 20 MiB; a Pi has 512 MiB, half of which
+/// OctoPrint needs.
+pub const COMPILE_MEMORY: u32 = 192 << 20;
+
+/// How long to wait for a component to be compiled: a machine that is busy with other things, or swaps, takes five times
+/// as long as its processor needs.
+pub const COMPILE_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Code in a component that is compiled without a process of its own, so that nothing else bounds what it costs. The
+/// bundled one has 150 KiB.
+pub const CODE_HERE: usize = 256 << 10;
+
+/// The same for [`LOOP_WORK`], which is what takes most memory.
+pub const LOOP_WORK_HERE: usize = 50_000;
 
 /// Compiled code that is kept in the cache. The bundled tracker's is less than three times as large as its component; of
 /// the largest [`COMPONENT`] that is 12 MiB. All of it is read and digested before it is used: this much takes less than
@@ -102,9 +126,18 @@ pub const MESSAGE_CHARS: usize = 80;
 /// schema has 4 KiB.
 pub const SETTINGS: usize = 64 << 10;
 
-/// The state that is handed over, which is kept in memory and on disk for each instance. The bundled tracker's has
-/// less than 1 KiB.
-pub const HANDOVER: usize = 256 << 10;
+/// The state that a component hands over: the flags and numbers that its manifest lists. The bundled tracker has two.
+pub const HANDOVER: usize = 4 << 10;
+
+/// What is remembered of OctoPrint's events, kept in memory and on disk for each instance. A long list of plugins has
+/// 16 KiB.
+pub const HEARD: usize = 256 << 10;
+
+/// Names that a manifest may list under `state`.
+pub const STATE: usize = 64;
+
+/// Events that a manifest may list, and requests, and fields of one of them: each costs something at every call.
+pub const LISTED: usize = 256;
 
 /// The text of a pattern: before its compiled size is known, parsing can take ten thousand times as much memory. The
 /// bundled ones have less than 100.

@@ -2,9 +2,9 @@
 //! several auditors can be joined with `cat`.
 
 use super::dsse::Envelope;
-use anyhow::{Context, Result};
-use glassbox_util::Advised;
+use anyhow::{Context, Result, anyhow};
 use glassbox_util::files::{read_bounded, write_atomically};
+use glassbox_util::{Advised, encoding};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub fn read(file: &Path) -> Result<Vec<(usize, String)>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.with_context(|| format!("reading {}", file.display()))?,
     };
-    let text = String::from_utf8_lossy(&bytes);
+    let text = encoding::text(&bytes).map_err(|reason| anyhow!("reading {}: {reason}", file.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let lines: Vec<_> = lines.map(|(number, line)| (number + 1, line.into())).collect();
     if lines.len() > LINES {

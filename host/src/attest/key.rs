@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use glassbox_util::Advised;
 use glassbox_util::files::{must_be_private, read_bounded};
+use glassbox_util::{Advised, encoding};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
@@ -54,9 +54,7 @@ impl PublicKey {
     /// # Errors
     /// When it cannot be read, or holds no such key; the message names it.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = read_bounded(file, LARGEST).map_err(anyhow::Error::from);
-        text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)))
-            .with_context(|| format!("{}", file.display()))
+        read(file).and_then(|text| Self::parse(&text)).with_context(|| format!("{}", file.display()))
     }
 
     /// Whether a text looks like a key, and not like the name of a file with one.
@@ -77,6 +75,11 @@ impl PublicKey {
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
     }
+}
+
+/// The text in a file.
+fn read(file: &Path) -> Result<String> {
+    Ok(encoding::text(&read_bounded(file, LARGEST)?).map_err(anyhow::Error::msg)?.into())
 }
 
 impl SecretKey {
@@ -103,10 +106,11 @@ impl SecretKey {
     /// # Errors
     /// When it cannot be read, others can read it too, or it holds no such key; with advice.
     pub fn read(file: &Path) -> Result<Self> {
-        must_be_private(file, "the signing key")?;
-        let text = read_bounded(file, LARGEST).map_err(anyhow::Error::from);
-        let key = text.and_then(|text| Self::parse(&String::from_utf8_lossy(&text)));
-        key.with_context(|| format!("the signing key in {}", file.display()))
+        const WHAT: &str = "the signing key";
+        if let Some(warning) = must_be_private(file, WHAT)? {
+            tracing::warn!("{warning}");
+        }
+        read(file).and_then(|text| Self::parse(&text)).with_context(|| format!("{WHAT} in {}", file.display()))
     }
 
     /// The public key that belongs to it.

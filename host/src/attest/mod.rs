@@ -18,19 +18,31 @@ use crate::home::config::audit_policy::AuditPolicy;
 use jiff::Timestamp;
 use trusted_keys::TrustedKeys;
 
-/// Whether enough auditors vouch for a plugin's component, by the files as they are now. `digest` is the component's;
-/// without a policy nobody has to. A file that cannot be read vouches for nothing, and is in the notes.
+/// Whether enough auditors vouch for a plugin's component, by the files as they are now, and whether the operator lets it
+/// run with what its manifest leaves free. `digest` is the component's; without a policy nobody has to vouch, and anything
+/// may be free. `free` has the names of what is (see `Policy::free`), or nothing if that is not known. A file that cannot be read vouches for nothing, and is in the notes.
 #[must_use]
-pub fn standing(home: &Home, policy: Option<&AuditPolicy>, plugin: &str, digest: &str) -> Vouching {
+pub fn standing(
+    home: &Home,
+    policy: Option<&AuditPolicy>,
+    plugin: &str,
+    digest: &str,
+    free: impl FnOnce() -> Option<Vec<String>>,
+) -> Vouching {
     let Some(policy) = policy else { return Vouching::default() };
-    let keys = TrustedKeys::read(home.root(), policy);
+    let refused = policy.refusal(plugin, free);
+    if policy.require == 0 {
+        return Vouching { refused, ..Vouching::default() };
+    }
+    let keys = TrustedKeys::read(home, policy);
     let subject = Subject { plugin, digest, now: Timestamp::now() };
     let path = home.attestations_file(plugin);
     let mut vouching = match file::read(&path) {
-        Ok(lines) => rule::judge(&lines, &keys, &subject),
+        Ok(lines) => rule::judge(&lines, &keys, &policy.minimum, &subject),
         Err(error) => Vouching { notes: vec![format!("{error:#}")], ..Vouching::default() },
     };
-    vouching.needed = policy.require.get();
+    vouching.needed = policy.require;
+    vouching.refused = refused;
     vouching.notes.extend(keys.faults);
     vouching
 }

@@ -5,6 +5,7 @@
 use super::dsse::Envelope;
 use super::statement::Statement;
 use super::trusted_keys::TrustedKeys;
+use crate::home::config::audit_policy::Minimum;
 use glassbox_sandbox::printable;
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,7 +25,8 @@ pub struct Subject<'a> {
     pub now: Timestamp,
 }
 
-/// Who vouches for a component, and how many must. By default nobody has to.
+/// Who vouches for a component, and how many must; and whether it is refused for what it asks. By default nobody has to
+/// vouch, and nothing is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vouching {
     /// How many keys are required to vouch for it.
@@ -35,6 +37,8 @@ pub struct Vouching {
     pub notes: Vec<String>,
     /// Whether an attestation would count later, since it is from the future: perhaps our clock is not set yet.
     pub early: bool,
+    /// Why the operator's rule refuses it, whoever vouches, for people.
+    pub refused: Option<String>,
 }
 
 /// The newest statement of one key.
@@ -43,13 +47,14 @@ struct Newest {
     time: Timestamp,
     expires: Timestamp,
     fails: Option<String>,
+    misses: Option<String>,
 }
 
 impl Vouching {
     /// Whether the component may be loaded.
     #[must_use]
     pub fn is_enough(&self) -> bool {
-        self.by.len() >= self.needed
+        self.refused.is_none() && self.by.len() >= self.needed
     }
 
     /// Why the component is not loaded and what to do about it, for people; none if it may be loaded.
@@ -57,6 +62,9 @@ impl Vouching {
     pub fn advice(&self, plugin: &str) -> Option<String> {
         if self.is_enough() {
             return None;
+        }
+        if let Some(refused) = &self.refused {
+            return Some(refused.clone());
         }
         let (by, needed) = (self.by.len(), self.needed);
         let file = format!("plugins/{plugin}.wasm.intoto.jsonl");
@@ -82,9 +90,9 @@ impl Vouching {
     }
 }
 
-/// Find out who vouches for the subject in the numbered lines of a file. The caller fills in how many are required.
+/// Find out who vouches for the subject in the numbered lines of a file, with audits of at least `minimum`. The caller fills in how many are required.
 #[must_use]
-pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, subject: &Subject) -> Vouching {
+pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, minimum: &Minimum, subject: &Subject) -> Vouching {
     let mut vouching = Vouching::default();
     let mut newest: Vec<Option<Newest>> = keys.known.iter().map(|_| None).collect();
     for (number, line) in lines {
@@ -97,6 +105,7 @@ pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, subject: &Subject) -
                         time: statement.predicate.time,
                         expires: statement.predicate.expires,
                         fails: statement.fails(),
+                        misses: statement.misses(minimum),
                     };
                     vouching.consider(found, &mut newest[key], subject.now);
                 }
@@ -111,6 +120,9 @@ pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, subject: &Subject) -
             }
             Some(Newest { line, expires, .. }) if expires <= subject.now => {
                 vouching.notes.push(format!("{name}: its attestation (line {line}) expired on {}", day(expires)));
+            }
+            Some(Newest { line, misses: Some(misses), .. }) => {
+                vouching.notes.push(format!("{name}: its attestation (line {line}) {misses}"));
             }
             Some(newest) => vouching.by.push((name.clone(), newest.expires)),
         }

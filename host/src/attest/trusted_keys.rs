@@ -1,6 +1,7 @@
 //! The auditors' keys that `[policy]` in `glassbox.toml` names. Whether what they signed is enough is in [`super::rule`].
 
 use super::key::PublicKey;
+use crate::home::Home;
 use crate::home::config::audit_policy::{AuditPolicy, KEYS};
 use std::path::Path;
 
@@ -14,17 +15,17 @@ pub struct TrustedKeys {
 }
 
 impl TrustedKeys {
-    /// Read the keys of a policy. Names of files are relative to `root`. A key that cannot be read vouches for nothing;
+    /// Read the keys of a policy. A key that cannot be read vouches for nothing;
     /// the others count all the same.
     #[must_use]
-    pub fn read(root: &Path, policy: &AuditPolicy) -> Self {
+    pub fn read(home: &Home, policy: &AuditPolicy) -> Self {
         let mut keys = Self::default();
         for given in policy.require_audit_by.iter().take(KEYS) {
             let (name, key) = if PublicKey::is_text(given) {
                 let key = PublicKey::parse(given);
                 (key.as_ref().map_or_else(|_| "a key".into(), |key| format!("key {}", &key.id()[..12])), key)
             } else {
-                (given.clone(), PublicKey::read(&root.join(given)))
+                (given.clone(), PublicKey::read(&home.path(Path::new(given))))
             };
             match key {
                 Ok(key) if keys.known.iter().any(|(_, known)| *known == key) => {}

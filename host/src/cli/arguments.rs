@@ -38,13 +38,14 @@ macro_rules! demo_step {
   glassbox journal                  what was sent, when, and which event caused it
   glassbox opt-out tracking         change your mind; it stops at once
 
-Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, journal --verify, replay), 2 an error."))]
+Exit status: 0 all is well, 1 a check failed (audit, demo, doctor, journal --verify, replay), 2 an error,
+3 the journal was not cleanly closed (journal --verify)."))]
 pub struct Cli {
     /// The home folder, with plugins and settings [default: glassbox in the XDG data folder].
     #[arg(long, global = true, value_name = "DIR", env = "GLASSBOX_HOME")]
     pub home: Option<PathBuf>,
 
-    /// Log more: -v also logs each report, -vv logs everything.
+    /// Log more: -v also logs each report and what plugins say, -vv logs everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
@@ -82,6 +83,9 @@ pub enum Command {
         /// Only for the OctoPrint with this name in glassbox.toml.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
+        /// Print it as JSON, in the form that host/docs/status.md describes.
+        #[arg(long)]
+        json: bool,
     },
     /// Check the whole setup step by step, and say how to fix what is wrong.
     ///
@@ -117,9 +121,15 @@ pub enum Command {
         name: String,
     },
     /// Show what a plugin will record, grant that, and switch the plugin on.
+    ///
+    /// On a terminal it asks before it does so. Where nobody can be asked, as in a script or with the output in a file,
+    /// the command itself is the yes.
     OptIn {
         /// The plugin.
         name: String,
+        /// Do not ask: I have read it, and agree.
+        #[arg(short, long)]
+        yes: bool,
         /// The name of the OctoPrint in glassbox.toml, or 'all'. Needed if there are several.
         #[arg(long, value_name = "NAME")]
         octoprint: Option<String>,
@@ -191,7 +201,22 @@ pub enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Trust the certificate of a server of yours.
+    ///
+    /// Shows the fingerprint of the certificate that the server shows, for you to compare with what the server itself
+    /// says, and keeps the certificate after a yes. From then on it is trusted, whatever is wrong with it otherwise, and
+    /// no other one is for that.
+    Trust {
+        /// The server, for example https://octopi.local or mqtts://broker.local:8883
+        url: String,
+        /// Trust it without a question if its SHA-256 fingerprint is this one.
+        #[arg(long, value_name = "SHA256")]
+        fingerprint: Option<String>,
+    },
     /// Show what a plugin records, as its manifest declares it.
+    ///
+    /// With --deny-field it shows instead which reports would not leave if that were denied in [policy] in
+    /// glassbox.toml, and what to write there.
     Policy {
         /// The plugin.
         #[arg(default_value = "tracking")]
@@ -199,6 +224,9 @@ pub enum Command {
         /// As the table in guest/README.md.
         #[arg(long)]
         markdown: bool,
+        /// A field, as file; a report, as ping; or a field of one report, as print_done.elapsed. Can be given several times.
+        #[arg(long = "deny-field", value_name = "NAME", conflicts_with = "markdown")]
+        deny: Vec<String>,
     },
     /// Make a plugin from a WebAssembly module and a manifest.
     ///

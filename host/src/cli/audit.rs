@@ -1,18 +1,18 @@
-//! `glassbox audit`: its arguments, its progress bar, and which report is printed where. What is examined is in the
+//! `glassbox audit`: its arguments, and which report is printed where. What is examined is in the
 //! crate `glassbox-audit`.
 
-use super::Sign;
+use super::{Sign, output, progress};
 use anyhow::{Context, Result};
 use clap::Args;
 use glassbox_audit::conformance::{corpus, sent};
 use glassbox_audit::rebuild::{Rebuilt, rebuild};
 use glassbox_audit::versions::{Component, compare};
 use glassbox_audit::{Report, flow};
+use glassbox_contract::Prepare;
 use glassbox_sandbox::Sandbox;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The arguments of `glassbox audit`.
@@ -24,7 +24,8 @@ pub struct Options {
     /// A file of recorded cases; may be given several times.
     #[arg(long, value_name = "CASES.jsonl")]
     corpus: Vec<PathBuf>,
-    /// How many pairs of runs to make for each input of each event; 0 does not run it.
+    /// How many pairs of runs to make for each input of each event; 0 does not run it, and fewer than 200 are no full
+    /// audit.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     trials: u32,
     /// Only read the file, and do not run it. The same as --trials 0.
@@ -34,7 +35,7 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
     /// Stop after so many seconds, with the trials that were done by then.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     time: u64,
     /// Print the report as JSON.
     #[arg(long)]
@@ -77,18 +78,20 @@ pub fn audit(options: &Options) -> Result<bool> {
     if let Some(page) = &options.html {
         std::fs::write(page, glassbox_audit::page(&report)).with_context(|| format!("writing {}", page.display()))?;
     }
-    let mut text = serde_json::to_vec_pretty(&report)?;
-    text.push(b'\n');
-    let mut out = std::io::stdout().lock();
+    let text = output::escaped_lines(&serde_json::to_string_pretty(&report)?);
+    if options.json {
+        std::io::stdout().write_all(text.as_bytes())?;
+    }
+    let mut out = super::out();
     match options.json {
-        true => out.write_all(&text)?,
+        true => {}
         false if super::colours() => write!(out, "{report:#}")?,
         false => write!(out, "{report}")?,
     }
     // Before it is signed: nobody signs what they could not read.
     out.flush()?;
     if let Some(key) = key {
-        let signed = options.sign.sign(&key, file, &report, &text)?;
+        let signed = options.sign.sign(&key, file, &report, text.as_bytes())?;
         if !options.json {
             writeln!(out, "{signed}")?;
         }
@@ -102,14 +105,16 @@ fn against(old: &Path, file: &Path, options: &Options) -> Result<bool> {
     let (before, after) = (Component { file: old, bytes: &before }, Component { file, bytes: &after });
     let measure = options.measures().then(|| options.measure());
     let corpora = corpus::read_all(&options.corpus)?;
-    let versions =
-        with_progress_bar(|progress| compare(&Sandbox::new(None)?, before, after, &corpora, measure, progress))?;
-    let mut out = std::io::stdout().lock();
+    let versions = progress::with_bar("measuring", |progress| {
+        compare(&Sandbox::new(None)?, before, after, &corpora, measure, progress)
+    })?;
     if options.json {
-        serde_json::to_writer_pretty(&mut out, &versions)?;
-        writeln!(out)?;
+        let text = output::escaped_lines(&serde_json::to_string_pretty(&versions)?);
+        std::io::stdout().write_all(text.as_bytes())?;
     } else {
+        let mut out = super::out();
         write!(out, "{versions}")?;
+        out.flush()?;
     }
     Ok(!versions.more)
 }
@@ -124,7 +129,8 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
     // Without a cache: an audit runs the bytes it was given, and not what somebody compiled before.
     let (sandbox, corpora) = (Sandbox::new(None)?, corpus::read_all(&options.corpus)?);
-    let mut report = glassbox_audit::audit(&sandbox, file, bytes, &corpora);
+    let mut report =
+        progress::during("compiling the component", || glassbox_audit::audit(&sandbox, file, bytes, &corpora));
     let name = report.manifest.as_ref().map(|manifest| manifest.plugin.name.clone());
     if let (Some(file), Some(name), None) = (&options.sent, &name, &report.error) {
         sent::write(&Arc::new(sandbox.prepare(name, bytes)?), &corpora, file)?;
@@ -133,7 +139,7 @@ fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
         report.add_rebuilt(build_again(bytes, name.as_deref(), checkout)?);
     }
     if options.measures() {
-        with_progress_bar(|progress| {
+        progress::with_bar("measuring", |progress| {
             glassbox_audit::observe(&mut report, bytes, &corpora, options.measure(), progress)
         })?;
     }
@@ -144,12 +150,13 @@ fn examine(file: &Path, bytes: &[u8], options: &Options) -> Result<Report> {
 fn build_again(bytes: &[u8], name: Option<&str>, checkout: &Path) -> Result<Rebuilt> {
     let name = name
         .context("the component has no manifest that can be read, so its name, and with it its source, is not known")?;
-    let _ = writeln!(
-        std::io::stderr(),
-        "building {name} with cargo in {}: this runs code of that checkout as you, in no sandbox",
-        checkout.display()
-    );
-    rebuild(bytes, name, checkout).context("it cannot be built from its source")
+    let place = output::path(checkout);
+    // Before there is progress, which would be drawn over it.
+    output::remark(&format!(
+        "building {name} with cargo in {place}: this runs code of that checkout as you, in no sandbox"
+    ));
+    progress::during("building it again", || rebuild(bytes, name, checkout))
+        .context("it cannot be built from its source")
 }
 
 impl Options {
@@ -160,21 +167,4 @@ impl Options {
     fn measure(&self) -> flow::Options {
         flow::Options { trials: self.trials as usize, seed: self.seed, time: Duration::from_secs(self.time) }
     }
-}
-
-/// Do work that reports its progress, from 0 to 1000; on a terminal, as a progress bar.
-fn with_progress_bar<T>(work: impl FnOnce(&(dyn Fn(usize) + Sync)) -> Result<T>) -> Result<T> {
-    let bar = std::io::stderr().is_terminal();
-    let shown = AtomicUsize::new(usize::MAX);
-    let done = work(&|done| {
-        // Only whole percents are drawn.
-        if bar && shown.swap(done / 10, Ordering::SeqCst) != done / 10 {
-            let full = "#".repeat(done / 25);
-            let _ = write!(std::io::stderr().lock(), "\rmeasuring  [{full:40}] {:3} %", done / 10);
-        }
-    });
-    if bar {
-        let _ = write!(std::io::stderr().lock(), "\r{:60}\r", "");
-    }
-    done
 }

@@ -1,5 +1,6 @@
 //! `doctor`: prints what was found by checking the setup, for people or as JSON.
 
+use super::{output, progress};
 use anyhow::Result;
 use clap::Args;
 use glassbox::home::Home;
@@ -31,20 +32,22 @@ pub fn doctor(home: &Home, arguments: &Arguments) -> Result<bool> {
     let Arguments { octoprint, api_key_file, reach_server, json } = arguments;
     let options =
         Options { octoprint: octoprint.clone(), api_key_file: api_key_file.clone(), reach_server: *reach_server };
-    let findings = doctor::examine(home, &options);
+    let findings = progress::during("looking at everything", || doctor::examine(home, &options));
     print(&findings, *json)?;
     Ok(!findings.iter().any(|finding| finding.severity == Severity::Fail))
 }
 
 fn print(findings: &[Finding], json: bool) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (failed, warnings) = (count(Severity::Fail), count(Severity::Warn));
     if json {
         let findings: Vec<_> = findings.iter().map(Finding::to_json).collect();
         let report = json!({"failed": failed, "warnings": warnings, "checks": findings});
-        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?);
+        let mut out = output::json();
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        return Ok(out.flush()?);
     }
+    let mut out = output::out();
     for finding in findings {
         write!(out, "{finding}")?;
     }

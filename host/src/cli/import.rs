@@ -1,24 +1,30 @@
 //! `import`: takes over the settings of OctoPrint's own tracker, and says how to switch that one off.
 
+use super::{output, progress};
 use anyhow::Result;
 use glassbox::home::{BUNDLED_NAME, Home};
 use glassbox::operations::import::{self, Differs, Imported, ImportedSetting};
 use glassbox::sources::octoprint::own_tracker::SWITCH;
-use glassbox_util::text::printable;
+use glassbox_util::text::shown;
 use std::io::Write;
 use std::path::Path;
 
 /// Take over what is in this file; with `force` also where the user has set something else here.
 pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match import::import(home, file, force, octoprint) {
+    let mut out = super::out();
+    match progress::during("reading the configuration", || import::import(home, file, force, octoprint)) {
         Ok(imported) => write(&imported, &mut out),
         Err(error) => {
             if let Some(Differs(settings)) = error.downcast_ref() {
                 for ImportedSetting { path, value, before } in settings {
                     match before {
-                        None => writeln!(out, "{path} is not set here, and {value} in OctoPrint")?,
-                        Some(before) => writeln!(out, "{path} is {before} here, and {value} in OctoPrint")?,
+                        None => writeln!(out, "{path} is not set here, and {} in OctoPrint", output::value(value))?,
+                        Some(before) => writeln!(
+                            out,
+                            "{path} is {} here, and {} in OctoPrint",
+                            output::value(before),
+                            output::value(value)
+                        )?,
                     }
                 }
             }
@@ -33,12 +39,12 @@ fn write(imported: &Imported, out: &mut impl Write) -> Result<()> {
     }
     for ImportedSetting { path, value, before } in &imported.settings {
         match before {
-            None => writeln!(out, "{path} = {value}")?,
-            Some(before) => writeln!(out, "{path} = {value} (it was {before})")?,
+            None => writeln!(out, "{path} = {}", output::value(value))?,
+            Some(before) => writeln!(out, "{path} = {} (it was {})", output::value(value), output::value(before))?,
         }
     }
-    for path in &imported.unknown {
-        writeln!(out, "left out: {}, which is not a setting of '{BUNDLED_NAME}'", printable(path, usize::MAX))?;
+    for what in &imported.left_out {
+        writeln!(out, "left out: {}", shown(what))?;
     }
     if imported.theirs_is_on {
         writeln!(out, "\nOctoPrint's own tracker is on. Switch it off, so that nothing is counted twice:")?;

@@ -8,12 +8,19 @@
 //! message as in `octoprint/plugin: message`, nor write flat JSON with these names, nor escape what a plugin may
 //! have put into a message; and a program without spans needs nothing else of it.
 
-use glassbox_util::text::printable;
+use glassbox_util::text::shortened;
 use serde::Serialize;
 use std::fmt::{Debug, Write as _};
 use std::io::{IsTerminal, Write as _, stderr};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
+
+/// The most bytes of a message: more than any of ours has. A line with it has at most 4 KB.
+const MESSAGE: usize = 3000;
+/// The most bytes of a name beside it.
+const NAME: usize = 120;
+/// The most lines of a message.
+const LINES: usize = 64;
 
 /// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -138,21 +145,41 @@ impl LogLine {
             octoprint,
             message: &self.message,
         };
-        serde_json::to_string(&line).expect("texts, into memory") + "\n"
+        let json = |line: &JsonLine<'_>| serde_json::to_string(line).expect("texts, into memory") + "\n";
+        let whole = json(&line);
+        if whole.len() <= 4000 {
+            return whole;
+        }
+        // Of much that JSON escapes, with another character each.
+        let half = &self.message[..self.message.floor_char_boundary(MESSAGE / 2)];
+        json(&JsonLine { message: &format!("{half}…"), ..line })
     }
 
     fn take(&mut self, name: &str, value: &str) {
-        // Whoever it comes from, invisible characters are escaped; only line breaks stay.
-        let value = value.split('\n').map(|line| printable(line, usize::MAX)).collect::<Vec<_>>().join("\n");
         match name {
-            "message" => self.message.insert_str(0, &value),
-            "plugin" => self.plugin = Some(value),
-            "octoprint" => self.octoprint = Some(value),
-            "about" => self.about = Some(value),
+            "message" => self.message.insert_str(0, &message(value)),
+            "plugin" => self.plugin = Some(shortened(value, NAME)),
+            "octoprint" => self.octoprint = Some(shortened(value, NAME)),
+            "about" => self.about = Some(shortened(value, NAME)),
             // A field of a library's event.
-            _ => write!(self.message, " {name}={value}").expect("into memory"),
+            _ => write!(self.message, " {name}={}", shortened(value, NAME)).expect("into memory"),
         }
     }
+}
+
+/// A message as it may be logged: whoever it comes from, invisible characters are escaped, only line breaks stay, and it
+/// has an end.
+fn message(text: &str) -> String {
+    let mut message = String::new();
+    for (number, line) in text.split('\n').enumerate() {
+        let room = MESSAGE.saturating_sub(message.len());
+        if number == LINES || room == 0 {
+            return message + "\n…";
+        }
+        message += if number > 0 { "\n" } else { "" };
+        message += &shortened(line, room);
+    }
+    message
 }
 
 impl Visit for LogLine {
@@ -194,6 +221,18 @@ mod tests {
         let expected = ",\"level\":\"warn\",\"plugin\":\"p\",\"octoprint\":\"o\",\"message\":\"a \\\"b\\\"\"}\n";
         assert_eq!(rest, expected);
         assert!(other.ends_with(expected), "{other}");
+    }
+
+    #[test]
+    fn a_line_has_an_end_whoever_wrote_it() {
+        for text in ["x".repeat(3 << 20), "\u{1b}".repeat(1 << 20), "\"".repeat(1 << 20), "ä\n".repeat(1 << 20)] {
+            let line = log_line(&[("message", &text), ("plugin", &text), ("octoprint", &text), ("other", &text)]);
+            let plain = line.plain(Level::WARN, false);
+            assert!(plain.lines().all(|line| line.len() < 4096) && plain.lines().count() < 80, "{}", plain.len());
+            let json = line.json(Level::WARN);
+            assert!(json.len() < 4096 && serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json.len());
+        }
+        assert_eq!(log_line(&[("message", &"x".repeat(2900))]).message.len(), 2900);
     }
 
     #[test]

@@ -1,18 +1,25 @@
-//! `opt-in`: shows what a plugin records, grants it, and switches the plugin on.
+//! `opt-in`: shows what a plugin records, asks, grants it, and switches the plugin on.
 
-use anyhow::Result;
+use super::output::path;
+use super::{policy, progress};
+use anyhow::{Result, bail};
 use glassbox::home::Home;
 use glassbox::operations::consent::{Decided, OptIn};
-use glassbox_sandbox::describe;
-use std::io::Write;
+use std::io::{IsTerminal, Write, stdin, stdout};
 
-/// Show what will be recorded, grant it, and switch the plugin on.
-pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>) -> Result<()> {
-    let opt_in = OptIn::new(home, name, octoprint)?;
-    let mut out = std::io::stdout().lock();
+/// Show what will be recorded, ask whether that is wanted, grant it, and switch the plugin on.
+pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>, yes: bool) -> Result<()> {
+    let opt_in = progress::during("reading the plugin", || OptIn::new(home, name, octoprint))?;
+    let mut out = super::out();
     // Shown before it is granted: nobody can accept what they could not read.
-    writeln!(out, "{}", describe::in_words(&opt_in.request.manifest))?;
+    write!(out, "{}", policy::in_words(&opt_in.request.manifest))?;
+    policy::held_back(home, name, &mut out)?;
+    writeln!(out)?;
     out.flush()?;
+    // Without a terminal nobody can answer; who has written the command into a script has said yes there.
+    if !yes && stdin().is_terminal() && stdout().is_terminal() && !agrees(name, &mut out)? {
+        bail!("you have not opted in to '{name}': nothing was changed");
+    }
     let opted_in = opt_in.confirm()?;
     moved_aside(&opted_in.decided, &mut out)?;
     let whose = whose(&opted_in.decided, octoprint);
@@ -25,7 +32,21 @@ pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>) -> Result<()> {
         writeln!(out, "An id is made{each} when the host runs it for the first time.")?;
     }
     let option = octoprint.map(|given| format!(" --octoprint {given}")).unwrap_or_default();
-    Ok(writeln!(out, "Take it back with: glassbox opt-out {name}{option}")?)
+    writeln!(out, "Take it back with: glassbox opt-out {name}{option}")?;
+    Ok(out.flush()?)
+}
+
+/// Ask. Anything that is not clearly a yes is a no.
+fn agrees(name: &str, out: &mut impl Write) -> Result<bool> {
+    write!(out, "Is '{name}' to report this? [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    if !answer.ends_with('\n') {
+        // The end of the input, and not of the line.
+        writeln!(out)?;
+    }
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// For which OctoPrints it was done; nothing where the user named none.
@@ -40,7 +61,7 @@ pub(super) fn whose(decided: &Decided, given: Option<&str>) -> String {
 /// Say which settings files were damaged.
 pub(super) fn moved_aside(decided: &Decided, out: &mut impl Write) -> Result<()> {
     for file in &decided.moved_aside {
-        writeln!(out, "The settings file was damaged; it is kept as {}, and a new one begun.", file.display())?;
+        writeln!(out, "The settings file was damaged; it is kept as {}, and a new one begun.", path(file))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 /// Take back what was granted.
 pub fn revoke(home: &Home, name: &str) -> Result<()> {
     let revoked = grants::revoke(home, name)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::out();
     Ok(match revoked {
         true => writeln!(out, "Nothing is granted to '{name}' any more; a running host stops it at once."),
         false => writeln!(out, "Nothing was granted to '{name}'."),

@@ -6,7 +6,7 @@ use glassbox::home::ApiKey;
 use glassbox::home::Home;
 use glassbox::home::config::mqtt;
 use glassbox::home::config::octoprint::{self, Target};
-use glassbox::net::{Address, Peer};
+use glassbox::net::Address;
 use glassbox::record::{LIMIT, Sink};
 use std::fs::File;
 use std::io::{BufReader, stdin};
@@ -36,7 +36,7 @@ pub fn run(
 ) -> Result<()> {
     let source = match (octoprint, events) {
         (Some(url), _) => {
-            let address = Address::parse(url, Peer::OctoPrint)?;
+            let address = Address::of_command_line(url)?;
             Source::OctoPrints(vec![Target { name: None, address, key: ApiKey::find(key)? }], Vec::new())
         }
         (None, Some(events)) => lines(events)?,
@@ -44,10 +44,10 @@ pub fn run(
             home.must_exist()?;
             let (config, file) = (home.config()?, home.config_file());
             config.names(&file)?;
-            let brokers = mqtt::brokers(&config.mqtt, home.root(), &file)?;
+            let brokers = mqtt::brokers(&config.mqtt, home, &file)?;
             let targets = match config.octoprint.is_empty() && !brokers.is_empty() {
                 true => Vec::new(),
-                false => octoprint::targets(&config.octoprint, home.root(), &file)?,
+                false => octoprint::targets(&config.octoprint, home, &file)?,
             };
             Source::OctoPrints(targets, brokers)
         }

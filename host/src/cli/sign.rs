@@ -43,7 +43,7 @@ impl Sign {
             "signed   with key {} until {}: {said}\n         in {}",
             &key.public().id()[..12],
             statement.predicate.expires.strftime("%Y-%m-%d"),
-            out.display()
+            super::output::path(&out)
         ))
     }
 }

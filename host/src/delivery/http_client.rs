@@ -4,8 +4,10 @@
 use super::MayLeave;
 use super::only_to::OnlyTo;
 use crate::net::ConnectError;
+use crate::net::http_connector::{HEAD, HttpConnector, INPUT};
 use crate::net::proxy::proxy_for;
-use crate::net::tls_trust::{SharedConnector, TlsTrust};
+use crate::net::resolver::NameResolver;
+use crate::net::tls_trust::TlsTrust;
 use glassbox_sandbox::{Method, Outgoing};
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -15,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ureq::http::{StatusCode, Uri};
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Agent, Error, Timeout};
 
@@ -29,10 +30,7 @@ pub const IDLE: Duration = Duration::from_secs(1);
 
 /// How much of an answer is read, in bytes with its headers. Nobody looks at it; but only when an answer was read to
 /// its end can the connection be used again.
-const ANSWER: usize = 64 << 10;
-
-/// The read buffer of each connection, in bytes. The headers of an answer may take half of it.
-const INPUT: usize = 16 << 10;
+const ANSWER: usize = HEAD + (64 << 10);
 
 /// The write buffer of each connection, in bytes. A request's URL and headers must fit.
 const OUTPUT: usize = 8 << 10;
@@ -171,7 +169,6 @@ impl HttpClient {
 
 /// An agent whose connections have a write buffer of this many bytes. It uses no proxy unless a request says so.
 fn agent(trust: &TlsTrust, current: &Current, output: usize, only: Option<SocketAddr>) -> Agent {
-    let (tls, inner) = trust.for_ureq();
     let config = Agent::config_builder()
         .timeout_global(Some(ATTEMPT))
         // A little less, so that the error says at which stage the time ran out.
@@ -180,26 +177,25 @@ fn agent(trust: &TlsTrust, current: &Current, output: usize, only: Option<Socket
         .max_idle_age(IDLE)
         .input_buffer_size(INPUT)
         // Less than the buffer, or the error would not say that it is the headers that are too long.
-        .max_response_header_size(INPUT / 2)
+        .max_response_header_size(HEAD)
         .output_buffer_size(output)
         .http_status_as_error(false)
         // A redirect would send a report to a server that nobody named.
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .tls_config(tls)
         .proxy(None)
         .build();
-    let connector = ObservedConnector { inner, current: current.clone() };
+    let connector = ObservedConnector { inner: HttpConnector::new(trust), current: current.clone() };
     match only {
         Some(address) => Agent::with_parts(config, connector, OnlyTo(address)),
-        None => Agent::with_parts(config, connector, DefaultResolver::default()),
+        None => Agent::with_parts(config, connector, NameResolver),
     }
 }
 
 /// Makes connections that note whether something was written to them.
 #[derive(Debug)]
 struct ObservedConnector {
-    inner: SharedConnector,
+    inner: HttpConnector,
     current: Current,
 }
 

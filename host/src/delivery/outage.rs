@@ -1,6 +1,8 @@
 //! What the log says while reports do not get through: one warning when that begins and one line when it is over,
 //! however many reports were lost. What happened to each report is counted in `send_queue.rs`.
 
+use super::RULE;
+
 /// The outage of one send queue, if there is one now.
 pub struct Outage {
     /// The plugin, for the log.
@@ -32,7 +34,7 @@ impl Outage {
 
     /// An attempt failed to connect.
     pub fn not_sent(&mut self, reason: &str) {
-        let what = format!("the tracking server cannot be reached, what does not get through is dropped: {reason}");
+        let what = format!("the tracking server cannot be reached; {RULE}: {reason}");
         self.note(&what).unreachable = true;
     }
 

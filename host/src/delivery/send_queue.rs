@@ -10,7 +10,7 @@ use crate::home::instance_journal::{Cause, InstanceJournal};
 use crate::net::tls_trust::TlsTrust;
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Http;
-use glassbox_sandbox::{Outgoing, limits};
+use glassbox_sandbox::{Outgoing, limits, no_thread};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -62,7 +62,7 @@ pub(super) struct QueuedRequest {
     pub(super) request: Arc<Outgoing>,
     /// Decides whether it may still leave.
     pub(super) may_leave: MayLeave,
-    /// When it was queued.
+    /// When it may leave: not before, so that a component says nothing by how long it takes.
     pub(super) since: Instant,
     /// What caused it, for the journal.
     pub(super) cause: Cause,
@@ -193,8 +193,8 @@ impl Http for InstanceQueue {
         if state.ended || state.closed.is_some() { 0 } else { limits::QUEUE.saturating_sub(state.queue.len()) }
     }
 
-    fn queue(&mut self, requests: Vec<Outgoing>) {
-        let (shared, since) = (&self.queue.0.0, Instant::now());
+    fn queue(&mut self, requests: Vec<Outgoing>, not_before: Instant) {
+        let (shared, since) = (&self.queue.0.0, not_before);
         // In the journal before the worker can have sent them.
         let waiting = requests.into_iter().map(|request| {
             let cause = shared.journal.queued(&request);
@@ -230,7 +230,7 @@ impl QueueShared {
         let shared = self.clone();
         let thread = std::thread::Builder::new().name(format!("send queue {}", self.name)).stack_size(STACK);
         if let Err(error) = thread.spawn(move || Worker::new(shared).run()) {
-            tracing::error!(plugin = self.name, "nothing can be sent: the system has no thread for that: {error}");
+            tracing::error!(plugin = self.name, "nothing can be sent: {}", no_thread(&error));
             let mut state = self.lock();
             state.working = false;
             let waiting = std::mem::take(&mut state.queue);

@@ -1,6 +1,7 @@
 //! Sends the requests of one queue, in order, and decides when to try again: only if the server cannot have received the
 //! request, a few times within a minute. How one attempt is made is in `http_client.rs`.
 
+use super::NO_CONNECTION;
 use super::http_client::{Attempt, HttpClient, IDLE};
 use super::outage::Outage;
 use super::send_queue::{QueueShared, QueuedRequest, State};
@@ -67,7 +68,11 @@ impl Worker {
                     let status = status.map(|status| status.as_u16());
                     journal.request(What::Failed, request, cause, status, Some(&reason));
                 }
-                Attempt::NotSent(reason) | Attempt::Refused(reason) => {
+                Attempt::NotSent(reason) => {
+                    state.tally.dropped += 1;
+                    self.queue.dropped(&waiting, &format!("{NO_CONNECTION}{reason}"));
+                }
+                Attempt::Refused(reason) => {
                     state.tally.dropped += 1;
                     self.queue.dropped(&waiting, &reason);
                 }
@@ -84,6 +89,11 @@ impl Worker {
         loop {
             if state.ended {
                 return None;
+            }
+            let wait = state.queue.front().map(|next| next.since.saturating_duration_since(Instant::now()));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                state = self.queue.wait(state, wait);
+                continue;
             }
             if let Some(next) = state.queue.pop_front() {
                 state.in_flight = Some(next.clone());

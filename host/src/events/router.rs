@@ -3,7 +3,7 @@
 
 use super::Listener;
 use super::event::{ENVIRONMENT, Event, PRINTER, STARTED, STOPPING};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -63,6 +63,12 @@ impl Router {
         state.changed();
     }
 
+    /// The printer's state, for a plugin that was switched off until now. What else is so now it has kept.
+    #[must_use]
+    pub fn printer_state(&self) -> Option<Event> {
+        self.lock().current.get(PRINTER).map(|(event, since)| aged(event, *since))
+    }
+
     /// Remove a plugin.
     pub fn detach(&self, name: &str) {
         let mut state = self.lock();
@@ -119,11 +125,23 @@ impl RouterState {
             STOPPING => self.current.clear(),
             name => {
                 if let Some(key) = [ENVIRONMENT, STARTED, PRINTER].into_iter().find(|key| *key == name) {
-                    self.current.insert(key, (event.clone(), Instant::now()));
+                    let before = self.current.get(key).filter(|_| key == ENVIRONMENT).map(|(before, _)| before);
+                    let event = before.map_or_else(|| event.clone(), |before| Arc::new(merged(before, event)));
+                    self.current.insert(key, (event, Instant::now()));
                 }
             }
         }
     }
+}
+
+/// The parts of an environment that a later event has, and the others as they were.
+fn merged(before: &Event, event: &Event) -> Event {
+    let parts = |event: &Event| serde_json::from_str::<Map<String, Value>>(&event.payload).ok();
+    let payload = parts(before).zip(parts(event)).map(|(mut all, new)| {
+        all.extend(new);
+        Value::Object(all).to_string()
+    });
+    Event { payload: payload.unwrap_or_else(|| event.payload.clone()), ..event.clone() }
 }
 
 /// The event as it would be now: an uptime has grown since it came.
@@ -150,7 +168,8 @@ mod tests {
         let event = |name: &str, payload: &str| Event { name: name.into(), payload: payload.into(), made_up: false };
         router.deliver(event(STARTED, "{\"uptime\":1}"));
         router.deliver(event(STOPPING, "null"));
-        router.deliver(event(ENVIRONMENT, "{\"a\":1}"));
+        router.deliver(event(ENVIRONMENT, "{\"a\":1,\"b\":1}"));
+        router.deliver(event(ENVIRONMENT, "{\"b\":2}"));
         router.deliver(event("A", "null"));
         router.deliver(event(STARTED, "{\"uptime\":5}"));
         let sees = [ENVIRONMENT, STARTED, PRINTER, "A"].map(|name| format!("[[sees]]\nevent=\"{name}\"\nfields=[]"));
@@ -164,7 +183,7 @@ mod tests {
             heard.push((event.name.clone(), event.payload.clone(), event.made_up));
         }
         assert_eq!(heard.len(), 3, "{heard:?}");
-        assert_eq!(heard[0], (ENVIRONMENT.into(), "{\"a\":1}".into(), true));
+        assert_eq!(heard[0], (ENVIRONMENT.into(), "{\"a\":1,\"b\":2}".into(), true));
         assert!(heard[1].0 == STARTED && heard[1].1.starts_with("{\"uptime\":5.") && heard[1].2, "{heard:?}");
         assert_eq!(heard[2], ("A".into(), "2".into(), false));
     }

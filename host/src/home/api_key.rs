@@ -1,10 +1,9 @@
 //! OctoPrint's API key: where it comes from, and a type that never prints it. Using it is up to the room `sources`.
 
+use super::secret_file;
 use anyhow::{Context, Result, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::{self, read_bounded};
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that may hold it.
@@ -16,8 +15,6 @@ pub const CREDENTIAL: &str = "octoprint-api-key";
 const WHAT: &str = "the API key";
 /// The longest key, in bytes.
 const LONGEST: usize = 256;
-/// The largest file with a key, in bytes.
-const LARGEST_FILE: usize = 4096;
 
 /// An API key. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,17 +52,8 @@ impl ApiKey {
     }
 
     fn from_file(file: &Path) -> Result<Self> {
-        let read = || -> Result<Self> {
-            let bytes = read_bounded(file, LARGEST_FILE).map_err(|error| match error.kind() {
-                ErrorKind::PermissionDenied => {
-                    let advice = "make it a file of the user that glassbox runs as; for root that is the home's owner";
-                    Advised::new(error.to_string(), advice).into()
-                }
-                _ => anyhow::Error::from(error),
-            })?;
-            Self::parse(&String::from_utf8_lossy(&bytes))
-        };
-        read().with_context(|| format!("the API key in {}", file.display()))
+        let text = secret_file::read_any(file, WHAT)?;
+        Self::parse(&text).with_context(|| format!("{WHAT} in {}", file.display()))
     }
 
     /// Read it from the file that was named; if none was, from the environment variable, or from systemd's credential.
@@ -99,12 +87,12 @@ impl ApiKey {
     }
 }
 
-/// Check that only its owner can read a file with a key in it.
+/// Check that nobody else can read a file with a key in it, or that nothing can be done about it.
 ///
 /// # Errors
-/// When others can read it, it is not a regular file, or there is none; with advice.
+/// When others can read it and need not, it is not a regular file, or there is none; with advice.
 pub fn must_be_private(file: &Path) -> Result<()> {
-    files::must_be_private(file, WHAT).map_err(|error| match error.downcast::<Advised>() {
+    secret_file::check(file, WHAT).map_err(|error| match error.downcast::<Advised>() {
         Ok(Advised { what, advice: Some(advice), .. }) => {
             Advised::new(what, format!("{advice}, or set ${VARIABLE} instead")).into()
         }
@@ -116,6 +104,23 @@ pub fn must_be_private(file: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_with_a_key_may_come_from_any_editor() {
+        let file = std::env::temp_dir().join(format!("glassbox-api-key-{}", std::process::id()));
+        let read = |content: &[u8]| {
+            std::fs::write(&file, content).unwrap();
+            ApiKey::from_file(&file).map_err(|error| format!("{error:#}").replace(&*file.to_string_lossy(), "KEY"))
+        };
+        let utf_16 = "0123ABC\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        for good in [&b"0123ABC"[..], b"0123ABC\r\n", b"\xef\xbb\xbf0123ABC\r\n", b"\n0123ABC\n\n"] {
+            assert_eq!(read(good).unwrap().reveal(), "0123ABC");
+        }
+        assert_eq!(read(&utf_16).unwrap_err(), "the API key in KEY: it is UTF-16; save it as UTF-8");
+        let marked = [&b"\xff\xfe"[..], &utf_16].concat();
+        assert_eq!(read(&marked).unwrap_err(), "the API key in KEY: it is UTF-16; save it as UTF-8");
+        std::fs::remove_file(&file).unwrap();
+    }
 
     #[test]
     fn a_key_is_one_word_and_is_never_shown() {

@@ -3,9 +3,11 @@
 
 use super::{Home, make_folder};
 use anyhow::{Context, Result};
-use glassbox_sandbox::{Manifest, examine, inspect, limits};
-use glassbox_util::Advised;
+use glassbox_contract::{examine, inspect};
+use glassbox_grant::Exceeds;
+use glassbox_sandbox::{Manifest, limits};
 use glassbox_util::files::{read_bounded, remove, write_privately};
+use glassbox_util::{Advised, encoding};
 use std::io::ErrorKind;
 
 /// The largest grant, in bytes: a manifest, and what [`grant`] writes above it.
@@ -66,8 +68,7 @@ pub fn bytes(home: &Home, name: &str) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// When it is damaged; the message names the file, with advice.
 pub fn parse(home: &Home, name: &str, bytes: &[u8]) -> Result<Manifest> {
-    let parsed = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string());
-    let parsed = parsed.and_then(|text| Manifest::parse(text).map_err(|error| error.to_string()));
+    let parsed = encoding::text(bytes).and_then(|text| Manifest::parse(text).map_err(|error| error.to_string()));
     parsed.map_err(|reason| {
         let file = home.grant_file(name);
         let what = format!("the grant {} is damaged", file.display());

@@ -5,15 +5,15 @@
 use super::settings::{Stored, text};
 use super::{Home, make_folder};
 use crate::system::random_bytes;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use glassbox_sandbox::{Consent, Settings};
 use glassbox_util::Advised;
 use glassbox_util::files::{open_own_with, write_own_with_sync, write_privately_over};
 use glassbox_util::text::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// The largest identity file, in bytes.
@@ -38,8 +38,51 @@ pub struct Identified {
     pub settings: Settings,
     /// The salt; empty if nothing may be sent.
     pub salt: String,
+    /// Whether the salt was made just now: whatever was hashed before belongs to another one.
+    pub is_new: bool,
     /// Why there is a new salt, for the journal, where hashes differ from earlier ones.
     pub renewed: Option<String>,
+}
+
+/// What a host that starts now would find, as far as that can be told without making anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// The salt that belongs to the id.
+    Kept {
+        /// Whether others can read it, until a host has seen that.
+        readable: bool,
+    },
+    /// Nothing, and nothing is missing: there is no id yet either.
+    New,
+    /// No salt for the id that there is, and why not. A new one would be made.
+    Renewed(&'static str),
+}
+
+/// Why there is no salt for an id. Whether there ever was one cannot be told.
+const NONE: &str = "there is none for this id: its file was lost, or the host never had one, as for an id that was \
+                    imported, or whose salt the component of an earlier version made";
+
+/// Check that the id in the settings, if there is one, can be one.
+///
+/// # Errors
+/// When it cannot, which the text says with the file and what to do.
+pub fn check_id(home: &Home, name: &str, settings: &Settings, id_setting: &str) -> Result<()> {
+    if has_id(settings, id_setting) { id(home, name, settings, id_setting).map(drop) } else { Ok(()) }
+}
+
+/// What `identify` would come to with these settings, if something may be sent. Nothing is made or changed.
+///
+/// # Errors
+/// When it would fail: then nothing would be sent.
+pub fn look(home: &Home, name: &str, settings: &Settings, id_setting: &str) -> Result<Outlook> {
+    let id = if has_id(settings, id_setting) { Some(id(home, name, settings, id_setting)?) } else { None };
+    match find(home, name, id)? {
+        Found::Salt { readable, .. } => Ok(Outlook::Kept { readable }),
+        Found::Nothing(why) => {
+            must_be_writable(&home.state())?;
+            Ok(why.map_or(Outlook::New, Outlook::Renewed))
+        }
+    }
 }
 
 /// The settings with an id, and the salt that belongs to it. Where they are missing, they are made and stored, but only
@@ -47,7 +90,8 @@ pub struct Identified {
 /// plugin that sends nothing.
 ///
 /// # Errors
-/// When the id is not one, or something that has to be made cannot be stored. Then nothing may be sent.
+/// When the id is not one, what is in the place of the salt is not ours, or something that has to be made cannot be
+/// stored. Then nothing may be sent.
 pub fn identify(
     home: &Home,
     name: &str,
@@ -66,15 +110,20 @@ pub fn identify(
             return unidentified(settings);
         }
     }
-    let id = match settings.get(key) {
-        Some(Value::String(id)) if is_id(id) => id.clone(),
-        _ => {
-            let what = format!("{key} must be 1 to {LONGEST_ID} letters, digits and '-'");
-            return Err(Advised::new(what, "remove it from the settings, and a new one is made").into());
+    let id = id(home, name, &settings, key)?;
+    let why = match find(home, name, (!is_new).then_some(id))? {
+        Found::Salt { salt, readable } => {
+            if readable {
+                make_private(&home.identity_file(name));
+            }
+            return Ok(Identified { settings, salt, ..Identified::default() });
         }
+        Found::Nothing(why) => why,
     };
-    let (salt, renewed) = salt(home, name, &id, is_new)?;
-    Ok(Identified { settings, salt, renewed })
+    let salt = hex(&random_bytes()?);
+    keep(home, name, id, &salt).context("its salt cannot be kept, so nothing is sent")?;
+    let renewed = why.map(|why| format!("a new salt was made: {why}; hashes of paths differ from any earlier ones"));
+    Ok(Identified { settings, salt, is_new: true, renewed })
 }
 
 fn may_send(settings: &Settings, veto: Option<&str>) -> bool {
@@ -87,31 +136,39 @@ pub fn has_id(settings: &Settings, id_setting: &str) -> bool {
     settings.get(id_setting).is_some_and(|id| !id.is_null() && id != "")
 }
 
+/// The id in the settings.
+fn id<'a>(home: &Home, name: &str, settings: &'a Settings, key: &str) -> Result<&'a str> {
+    settings.get(key).and_then(Value::as_str).filter(|id| is_id(id)).ok_or_else(|| {
+        let file = home.settings_file(name);
+        let what = format!("{key} in {} must be 1 to {LONGEST_ID} letters, digits and '-'", file.display());
+        Advised::new(what, "remove it from there, and a new one is made").into()
+    })
+}
+
 fn is_id(text: &str) -> bool {
     (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The salt that belongs to this id, and why it is new if it should not have to be.
-fn salt(home: &Home, name: &str, id: &str, id_is_new: bool) -> Result<(String, Option<String>)> {
-    let file = home.identity_file(name);
-    let why = match read(&file) {
-        Ok(Some(identity)) if identity.id == id => return Ok((identity.salt, None)),
-        Ok(Some(_)) if id_is_new => None,
-        Ok(Some(_)) => Some("the id is another one".into()),
-        Ok(None) => Some("its file was damaged".into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            (!id_is_new).then(|| "the host had none for this id, as before it was a component that made it".into())
+/// What there is of a salt for an id.
+enum Found {
+    Salt {
+        salt: String,
+        readable: bool,
+    },
+    /// None that belongs to it, and why not, if there should be one.
+    Nothing(Option<&'static str>),
+}
+
+/// The salt that belongs to this id; none for an id that has just been made, or is still to be.
+fn find(home: &Home, name: &str, id: Option<&str>) -> Result<Found> {
+    Ok(match read(&home.identity_file(name))? {
+        Content::Good(identity, readable) if Some(identity.id.as_str()) == id => {
+            Found::Salt { salt: identity.salt, readable }
         }
-        Err(error) => {
-            let what = format!("{} cannot be read: {error}", file.display());
-            return Err(Advised::new(what, "remove it, and a new one is made").into());
-        }
-    };
-    let salt = hex(&random_bytes()?);
-    keep(home, name, id, &salt).context("its salt cannot be kept, so nothing is sent")?;
-    let renewed =
-        why.map(|why: String| format!("a new salt was made: {why}; hashes of paths differ from earlier ones"));
-    Ok((salt, renewed))
+        Content::Good(..) => Found::Nothing(id.map(|_| "the id is another one")),
+        Content::Missing => Found::Nothing(id.map(|_| NONE)),
+        Content::Damaged(how) => Found::Nothing(Some(how)),
+    })
 }
 
 /// Store the salt that belongs to this id. When this returns, it is on the disk: before anything is hashed with it.
@@ -124,17 +181,106 @@ pub fn keep(home: &Home, name: &str, id: &str, salt: &str) -> Result<()> {
     write_own_with_sync(&home.identity_file(name), identity.as_bytes())
 }
 
-/// What the file holds; `None` if it is damaged, so that another one may take its place.
-fn read(file: &Path) -> io::Result<Option<Identity>> {
-    let mut bytes = Vec::new();
-    match open_own_with(file, File::options().read(true)) {
-        Ok(open) => open.take(LARGEST).read_to_end(&mut bytes)?,
-        // A link or the like, which the program did not put there. A link is replaced; what is no file is refused then.
-        Err(error) if error.kind() == ErrorKind::Other => return Ok(None),
-        Err(error) => return Err(error),
+/// What is in the place of the file.
+enum Content {
+    /// An identity, and whether others can read it.
+    Good(Identity, bool),
+    Missing,
+    /// Something that another one may take the place of, and why: nothing is lost with it.
+    Damaged(&'static str),
+}
+
+/// What is in the place of the file. What is neither that file nor damaged is refused, and left as it is: it is not ours.
+///
+/// # Errors
+/// When it cannot be read, is a folder, a pipe or a device, or others may have written it.
+fn read(file: &Path) -> Result<Content> {
+    // What a link leads to is not even looked at. (A new file takes the place of the link, not of that.)
+    if fs::symlink_metadata(file).is_ok_and(|found| found.is_symlink()) {
+        return Ok(Content::Damaged("a symbolic link was in the place of its file"));
+    }
+    let refused = |error| unusable(file, &error);
+    let open = match open_own_with(file, File::options().read(true)) {
+        Ok(open) => open,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::Missing),
+        Err(error) => return Err(refused(error)),
     };
+    let readable = others_can_read(file, &open)?;
+    let mut bytes = Vec::new();
+    open.take(LARGEST).read_to_end(&mut bytes).map_err(refused)?;
     let is_salt = |salt: &str| salt.len() >= 32 && is_id(salt);
-    Ok(serde_json::from_slice::<Identity>(&bytes).ok().filter(|identity| is_salt(&identity.salt)))
+    let identity = serde_json::from_slice::<Identity>(&bytes).ok().filter(|identity| is_salt(&identity.salt));
+    Ok(identity.map_or(Content::Damaged("its file was damaged"), |identity| Content::Good(identity, readable)))
+}
+
+fn unusable(file: &Path, error: &std::io::Error) -> Error {
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => "let the user that glassbox runs as read it, or remove it: a new one is made",
+        ErrorKind::NotADirectory => "move what is in the place of its folder away: a new one is made",
+        _ => "move it away: a new one is made",
+    };
+    Advised::new(format!("the salt's file {} cannot be used: {error}", file.display()), advice).into()
+}
+
+/// Whether others can read the file.
+///
+/// # Errors
+/// When others can write to it: the salt may be theirs.
+fn others_can_read(file: &Path, open: &File) -> Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let found = open.metadata().map_err(|error| unusable(file, &error))?;
+        let file = file.display();
+        if found.uid() != nix::unistd::geteuid().as_raw() {
+            let what = format!("the salt's file {file} belongs to another user, who may have written it");
+            return Err(Advised::new(what, "move it away: a new one is made").into());
+        }
+        if found.mode() & 0o022 != 0 {
+            let what = format!("others can write to the salt's file {file}, and may have done so");
+            let advice = format!("move it away: a new one is made; or 'chmod 600 {file}', if nobody has written to it");
+            return Err(Advised::new(what, advice).into());
+        }
+        Ok(found.mode() & 0o044 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, open);
+        Ok(false)
+    }
+}
+
+/// Let nobody else read the file any more.
+fn make_private(file: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let private = || {
+            let open = open_own_with(file, File::options().read(true))?;
+            open.set_permissions(fs::Permissions::from_mode(0o600))
+        };
+        match private() {
+            Ok(()) => tracing::warn!("others could read the salt's file {}; now only its owner can", file.display()),
+            // Some file systems have no permissions. It is a salt all the same.
+            Err(error) => tracing::warn!("others can read the salt's file {}: {error}", file.display()),
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+}
+
+/// Check that a file can be made in this folder, or the folder itself.
+fn must_be_writable(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if let Some(there) = folder.ancestors().find(|above| above.exists()) {
+        use nix::unistd::{AccessFlags, access};
+        access(there, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| {
+            let what = format!("its salt cannot be kept: {} cannot be written: {error}", there.display());
+            Advised::new(what, "let the user that glassbox runs as write to it")
+        })?;
+    }
+    let _ = folder;
+    Ok(())
 }
 
 impl Home {

@@ -2,16 +2,25 @@
 //! is on. It is another program's file: it is read within limits and never written. Turning what is set there into
 //! settings of ours is up to `glassbox import`.
 
-use super::{Home, make_folder};
+use super::yaml::{self, Node, Wanted};
+use super::{Home, make_folder, octoprint_values};
 use anyhow::{Context, Result, anyhow, bail};
-use glassbox_util::Advised;
 use glassbox_util::files::{read_bounded, write_own};
+use glassbox_util::{Advised, encoding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// The largest configuration, in bytes. With many plugins one has about 100 KB.
-const LARGEST: usize = 4 << 20;
+/// The largest configuration, in bytes. With many plugins one has about 100 KB, and there are plugins that write
+/// megabytes into it.
+const LARGEST: usize = 64 << 20;
+
+/// The name of OctoPrint's own tracker among its plugins.
+const PLUGIN: &str = "tracking";
+
+/// The most values that are taken from it: aliases may stand for any number.
+const MOST: usize = 10_000;
 
 /// The largest file that remembers where a configuration is, in bytes.
 const LARGEST_SOURCE: usize = 64 << 10;
@@ -25,17 +34,9 @@ pub struct Theirs {
     pub is_on: bool,
 }
 
-#[derive(Default, Deserialize)]
-struct Document {
-    plugins: Option<Plugins>,
-}
-
-#[derive(Default, Deserialize)]
-struct Plugins {
-    tracking: Option<Value>,
-    #[serde(rename = "_disabled")]
-    disabled: Option<Value>,
-}
+/// What is read of the file.
+const WANTED: Wanted =
+    Wanted::Keys(&[("plugins", Wanted::Keys(&[("tracking", Wanted::All), ("_disabled", Wanted::All)]))]);
 
 /// Which file was imported, so that `status` can check whether the other tracker was switched off.
 #[derive(Deserialize, Serialize)]
@@ -46,48 +47,64 @@ struct Source {
 /// Read a `config.yaml`.
 ///
 /// # Errors
-/// When it cannot be read, is too large, is not YAML, or not OctoPrint's. The message names the file and repeats
-/// nothing of its content, which holds keys.
+/// When it cannot be read, is too large, is not YAML, or not OctoPrint's. The message names the file and the line, and
+/// repeats nothing of its content, which holds keys.
 pub fn read(file: &Path) -> Result<Theirs> {
     let name = file.display();
     let bytes = read_bounded(file, LARGEST).map_err(|error| {
         let advice = "OctoPrint's configuration is usually ~/.octoprint/config.yaml";
         Advised::new(format!("{name} cannot be read: {error}"), advice)
     })?;
-    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{name} is not text, so not OctoPrint's configuration"))?;
-    let plugins = parse(&text).map_err(|reason| anyhow!("{name} cannot be parsed: {reason}"))?;
-    let tracking = match plugins.tracking {
-        None | Some(Value::Null) => {
+    // OctoPrint replaces what is not UTF-8, and so takes a file in Latin-1. Another encoding would be nothing to it.
+    let text = match encoding::text(&bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(reason) if !reason.contains("probably") => bail!("{name} cannot be read: {reason}"),
+        Err(_) => String::from_utf8_lossy(&bytes),
+    };
+    let document = yaml::read(&text, &WANTED).map_err(|reason| anyhow!("{name} cannot be parsed: {reason}"))?;
+    let plugins = document.get("plugins");
+    let tracking = match plugins.and_then(|plugins| plugins.get("tracking")).map(|tracking| value(tracking)) {
+        None | Some(Ok(Value::Null)) => {
             bail!("{name} has no settings of OctoPrint's tracker (plugins.tracking): there is nothing to import")
         }
-        Some(Value::Object(tracking)) => tracking,
-        Some(_) => bail!("{name} cannot be parsed: plugins.tracking is not a group of settings"),
+        Some(Ok(Value::Object(tracking))) => tracking,
+        Some(Ok(_)) => bail!("{name} cannot be parsed: plugins.tracking is not a group of settings"),
+        Some(Err(reason)) => bail!("{name} cannot be parsed: plugins.tracking {reason}"),
     };
-    let is_disabled =
-        plugins.disabled.as_ref().and_then(Value::as_array).is_some_and(|all| all.contains(&"tracking".into()));
-    let is_on = !is_disabled && tracking.get("enabled") == Some(&Value::Bool(true));
+    let is_disabled = plugins.and_then(|plugins| plugins.get("_disabled")).is_some_and(|disabled| is_in(disabled));
+    let is_on = !is_disabled && tracking.get("enabled").and_then(octoprint_values::boolean).unwrap_or_default();
     Ok(Theirs { tracking, is_on })
 }
 
-fn parse(text: &str) -> Result<Plugins, String> {
-    let options = serde_saphyr::options! {
-        // A line of the file may hold a key.
-        with_snippet: false,
-        // OctoPrint's own reader rejects them, too.
-        reject_unsupported_tags: true,
-        // What other plugins set does not matter here.
-        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
-    };
-    let document = serde_saphyr::from_str_with_options::<Option<Document>>(text, options);
-    match document {
-        Ok(document) => Ok(document.and_then(|document| document.plugins).unwrap_or_default()),
-        Err(error) => Err(match error.location() {
-            Some(at) => {
-                format!("line {}, column {}: it is not YAML, or not as OctoPrint writes it", at.line(), at.column())
-            }
-            None => "it is not YAML, or not as OctoPrint writes it".into(),
-        }),
+/// Whether the tracker is in this list of plugins, as Python's `in` says: of a text, whether it is a part of that.
+fn is_in(disabled: &Node) -> bool {
+    match disabled {
+        Node::List(list) => list.iter().any(|one| matches!(&**one, Node::Scalar(Value::String(one)) if one == PLUGIN)),
+        Node::Scalar(Value::String(text)) => text.contains(PLUGIN),
+        Node::Object(_) => disabled.get(PLUGIN).is_some(),
+        _ => false,
     }
+}
+
+/// A node as JSON. The members of lists are left out, as no setting is a list.
+fn value(node: &Node) -> Result<Value, &'static str> {
+    fn walk(node: &Node, left: &mut usize) -> Option<Value> {
+        *left = left.checked_sub(1)?;
+        Some(match node {
+            Node::Scalar(value) => value.clone(),
+            Node::List(_) => Value::Array(Vec::new()),
+            Node::Nothing => Value::Null,
+            Node::Object(entries) => {
+                let mut object = Map::new();
+                for (key, value) in entries {
+                    let Node::Scalar(key) = &**key else { continue };
+                    object.insert(octoprint_values::text(key).unwrap_or_default(), walk(value, left)?);
+                }
+                Value::Object(object)
+            }
+        })
+    }
+    walk(node, &mut MOST.clone()).ok_or("has far too many settings")
 }
 
 /// Remember which file a plugin's settings were imported from.

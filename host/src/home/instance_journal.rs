@@ -107,7 +107,7 @@ impl InstanceJournal {
     }
 
     /// Write that a request did not pass the gate; above the limit it is only counted.
-    pub fn blocked(&self, blocked: &Blocked, plugin: &Plugin) {
+    pub fn blocked(&self, blocked: &Blocked) {
         let mut now = self.now();
         if !now.blocked.allows() {
             return;
@@ -115,13 +115,29 @@ impl InstanceJournal {
         let (left_out, cause) = (now.blocked.take_left_out(), now.cause.clone());
         drop(now);
         self.left_out(left_out, &cause.component);
-        let name = declared(plugin, &blocked.request).to_string();
+        // As the manifest writes it, never as the component did.
+        self.not_sent(What::Blocked, &cause, &blocked.request, &blocked.reason);
+    }
+
+    /// Write that a report was due and that the component did not send it; above the limit it is only counted.
+    pub fn unsent(&self, name: &str) {
+        let mut now = self.now();
+        if !now.blocked.allows() {
+            return;
+        }
+        let cause = now.cause.clone();
+        drop(now);
+        self.not_sent(What::Unsent, &cause, name, "it was due, and the component did not send it");
+    }
+
+    /// Write why a request that there was to be does not leave.
+    fn not_sent(&self, what: What, cause: &Cause, name: &str, reason: &str) {
         self.write(JournalEntry {
-            what: What::Blocked,
+            what,
             component: Some(cause.component.to_string()),
             event: Some(cause.event.to_string()).filter(|event| !event.is_empty()),
-            request: Some(JournalRequest { name, ..JournalRequest::default() }),
-            reason: Some(blocked.reason.clone()),
+            request: Some(JournalRequest { name: name.into(), ..JournalRequest::default() }),
+            reason: Some(reason.into()),
             ..JournalEntry::default()
         });
     }
@@ -172,12 +188,6 @@ impl InstanceJournal {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The name of a request as it may be shown: one that the manifest does not declare could be anything, even a secret.
-#[must_use]
-pub fn declared<'a>(plugin: &Plugin, request: &'a str) -> &'a str {
-    if plugin.policy.declares(request) { request } else { "(undeclared)" }
 }
 
 /// Write what happened to a plugin of which no instance runs.

@@ -25,6 +25,16 @@ impl Home {
         Self { root: self.root.clone(), octoprint: octoprint.map(Into::into) }
     }
 
+    /// Where a path in `glassbox.toml` leads: unless it begins with `/` or `~/`, it is in the home folder. (A path on the
+    /// command line is where the command is given.)
+    #[must_use]
+    pub fn path(&self, given: &Path) -> PathBuf {
+        match (given.strip_prefix("~"), std::env::home_dir()) {
+            (Ok(rest), Some(own)) => own.join(rest),
+            _ => self.root.join(given),
+        }
+    }
+
     fn of_octoprint(&self, folder: &str) -> PathBuf {
         self.octoprint.iter().fold(self.root.join(folder), |folder, octoprint| folder.join(octoprint))
     }
@@ -147,4 +157,22 @@ pub fn attestations_beside(component: &Path) -> PathBuf {
     let mut name = component.as_os_str().to_owned();
     name.push(".intoto.jsonl");
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_the_configuration_has_one_meaning() {
+        let home = Home::at("/srv/glassbox").of(Some("mk3"));
+        let leads = |given: &str| home.path(Path::new(given));
+        assert_eq!(leads("key"), Path::new("/srv/glassbox/key"));
+        assert_eq!(leads("keys/a.pub"), Path::new("/srv/glassbox/keys/a.pub"));
+        assert_eq!(leads("/etc/key"), Path::new("/etc/key"));
+        assert_eq!(leads("~key"), Path::new("/srv/glassbox/~key"));
+        if let Some(own) = std::env::home_dir() {
+            assert_eq!(leads("~/key"), own.join("key"));
+        }
+    }
 }

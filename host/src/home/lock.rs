@@ -1,10 +1,12 @@
 //! The two locks of a home: that of the running host, which is also how others see that one runs and what they must
-//! know of it; and that of the settings, held while they are changed. Nobody but the home's owner can hold them.
+//! know of it; and that of the settings, held while they are changed. Nobody but the home's owner can hold them. Where files
+//! cannot be locked, other files stand in for the locks: `guard.rs`, and `StandIn` of `glassbox_util`.
 
+use super::guard::{self, Guard};
 use super::{Home, check_name, make_folder};
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
-use glassbox_util::files::{is_at, open_own, open_own_with, read_bounded, renew_own};
+use glassbox_util::files::{StandIn, cannot_lock, is_at, open_own, open_own_with, read_bounded, renew_own};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Seek, Write};
@@ -34,9 +36,31 @@ pub struct HostLock {
     home: Home,
     about: RunningHost,
     file: File,
+    /// What stands in for it where files cannot be locked.
+    guard: Option<Guard>,
+}
+
+/// The lock of the settings, until it is dropped.
+pub(super) enum SettingsLock {
+    /// A file that is locked.
+    File {
+        /// It is unlocked when it is closed.
+        _file: File,
+    },
+    /// Where files cannot be locked.
+    StandIn {
+        /// It is removed when this is dropped.
+        _held: StandIn,
+    },
 }
 
 impl HostLock {
+    /// How long until [`Self::renew`] is to be called, whether anything has changed or not; none for never.
+    #[must_use]
+    pub fn time_until_renewal(&self) -> Option<Duration> {
+        self.guard.as_ref().map(Guard::time_until_touch)
+    }
+
     /// See that it is where others look for it, and says what it should: somebody may have removed the file, or written
     /// to it.
     ///
@@ -44,6 +68,12 @@ impl HostLock {
     /// When another host has taken its place, or nothing can be written to it.
     pub fn renew(&mut self) -> Result<()> {
         let path = self.home.lock_file();
+        if let Some(guard) = &mut self.guard {
+            guard.touch();
+            if !guard.is_own() && self.home.root().is_dir() {
+                self.guard = self.home.guard()?;
+            }
+        }
         if is_at(&path, &self.file) {
             return match self.home.running_host() {
                 Some(Ok(about)) if about == self.about => Ok(()),
@@ -78,6 +108,10 @@ impl Home {
     /// Whether a host runs with this home. Where that cannot be found out, one may.
     #[must_use]
     pub fn is_running(&self) -> bool {
+        guard::is_held(self.root(), Duration::ZERO) || self.is_locked()
+    }
+
+    fn is_locked(&self) -> bool {
         // For reading only: the home may be on a disk that cannot be written.
         match open_own_with(&self.lock_file(), File::options().read(true)) {
             Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
@@ -125,22 +159,42 @@ impl Home {
                 locked = lock.try_lock();
             }
         }
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("another glassbox runs with the home {}", self.root().display());
-                return Err(Advised::new(what, "stop it, or choose another home with --home").into());
+        let guard = match locked {
+            // Another host may be where files cannot be locked, on another machine or in a container.
+            Ok(()) if guard::is_held(self.root(), guard::TOUCH * 3) => return Err(self.another_runs()),
+            Ok(()) => {
+                guard::forget(self.root());
+                None
+            }
+            Err(TryLockError::WouldBlock) => return Err(self.another_runs()),
+            Err(TryLockError::Error(error)) if cannot_lock(&error) => {
+                tracing::warn!(
+                    "files cannot be locked in {} ({error}); the file run.pid keeps a second host from it instead",
+                    self.root().display()
+                );
+                self.guard()?
             }
             Err(TryLockError::Error(error)) => return Err(error).context(format!("locking {}", file.display())),
-        }
-        let mut lock = HostLock { home: self.clone(), about: about.clone(), file: lock };
+        };
+        let mut lock = HostLock { home: self.clone(), about: about.clone(), file: lock, guard };
         lock.write()?;
         Ok(lock)
     }
 
-    /// Lock the settings folder, until the returned file is dropped. None where nothing can be made in the folder, so
+    fn guard(&self) -> Result<Option<Guard>> {
+        let taken =
+            Guard::take(self.root()).with_context(|| format!("writing {}", self.root().join("run.pid").display()));
+        taken?.map(Some).ok_or_else(|| self.another_runs())
+    }
+
+    fn another_runs(&self) -> anyhow::Error {
+        let what = format!("another glassbox runs with the home {}", self.root().display());
+        Advised::new(what, "stop it, or choose another home with --home").into()
+    }
+
+    /// Lock the settings folder, until the returned lock is dropped. None where nothing can be made in the folder, so
     /// that there can be no lock, though a settings file in it may be writable.
-    pub(super) fn lock_settings(&self, name: &str) -> Result<Option<File>> {
+    pub(super) fn lock_settings(&self, name: &str) -> Result<Option<SettingsLock>> {
         check_name(name)?;
         make_folder(&self.settings_folder())?;
         let file = self.settings_folder().join(".lock");
@@ -156,17 +210,26 @@ impl Home {
                 }
                 Ok(lock) => lock,
             };
-            match lock.try_lock() {
+            let held = match lock.try_lock() {
                 // Somebody may have put another one in its place before we had it.
-                Ok(()) if is_at(&file, &lock) => return Ok(Some(lock)),
-                Err(TryLockError::Error(error)) => return Err(error).context(format!("locking {}", file.display())),
-                _ if Instant::now() >= end => {
-                    let seconds = SETTINGS_TIMEOUT.as_secs();
-                    let what = format!("another process has kept {} locked for {seconds} s", file.display());
-                    return Err(Advised::new(what, "end that process, a glassbox that hangs, and try again").into());
+                Ok(()) => is_at(&file, &lock).then_some(SettingsLock::File { _file: lock }),
+                Err(TryLockError::WouldBlock) => None,
+                Err(TryLockError::Error(error)) if cannot_lock(&error) => {
+                    let held = StandIn::try_take(&file.with_extension("tmp"));
+                    let held = held.with_context(|| format!("locking {}", file.display()))?;
+                    held.map(|held| SettingsLock::StandIn { _held: held })
                 }
-                _ => sleep(Duration::from_millis(10)),
+                Err(TryLockError::Error(error)) => return Err(error).context(format!("locking {}", file.display())),
+            };
+            if held.is_some() {
+                return Ok(held);
             }
+            if Instant::now() >= end {
+                let seconds = SETTINGS_TIMEOUT.as_secs();
+                let what = format!("another process has kept {} locked for {seconds} s", file.display());
+                return Err(Advised::new(what, "end that process, a glassbox that hangs, and try again").into());
+            }
+            sleep(Duration::from_millis(10));
         }
     }
 }

@@ -4,18 +4,22 @@
 pub mod api_key;
 pub mod config;
 pub mod grants;
+mod guard;
 pub mod identity;
 pub mod import;
 pub mod instance_journal;
 mod layout;
 mod lock;
+pub mod octoprint_values;
 mod plugin_files;
 mod repeated_keys;
 pub mod running;
+mod secret_file;
 pub mod secrets;
 pub mod settings;
 pub mod settings_schema;
 pub mod state;
+mod yaml;
 
 pub use api_key::ApiKey;
 pub use config::{Config, LiveConfig, UNNAMED};

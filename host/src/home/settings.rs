@@ -4,8 +4,8 @@
 use super::{Home, repeated_keys};
 use anyhow::Result;
 use glassbox_sandbox::{Settings, SettingsError, limits};
-use glassbox_util::Advised;
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
+use glassbox_util::{Advised, encoding};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -170,14 +170,10 @@ pub(super) fn text(settings: &Settings) -> Result<String> {
 
 /// The settings document that these bytes are, or why they are none, for people.
 fn parse(bytes: &[u8]) -> Result<Settings, String> {
-    match bytes {
-        [] => return Err("it is empty".into()),
-        [0xef, 0xbb, 0xbf, ..] => return Err("it begins with a byte order mark; save it as UTF-8 without one".into()),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err("it is UTF-16; save it as UTF-8".into()),
-        _ if bytes.iter().all(|byte| *byte == 0) => return Err("there is nothing but zeros in it".into()),
-        _ => {}
+    if bytes.is_empty() {
+        return Err("it is empty".into());
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    let text = encoding::text(bytes)?;
     let settings = Settings::parse(text).map_err(|error| error.to_string())?;
     repeated_keys::check(text)?;
     Ok(settings)

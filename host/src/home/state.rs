@@ -11,17 +11,16 @@ use serde_json::Value;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// The largest file, in bytes: the component's text may be escaped once more, and there are other fields.
-const LARGEST: usize = 2 * limits::HANDOVER + 4096;
+/// The largest file, in bytes: what was heard may be escaped, and there are other fields.
+const LARGEST: usize = 2 * limits::HEARD + 2 * limits::HANDOVER + 4096;
 
-/// The version of the contract for which states are saved: before 2, components were shown paths and ids, and may have
-/// kept them.
-const CONTRACT: u64 = 2;
+/// How states are saved. Before 3, they were the component's own, which may have kept paths and ids.
+const FORMAT: u64 = 3;
 
 /// A state that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
-    /// The component's own text.
+    /// What the room `plugins` wrote, as JSON text.
     pub state: String,
     /// How long ago it was saved. Zero if the wall clock is behind that time, and nothing else tells.
     pub age: Duration,
@@ -34,9 +33,9 @@ pub struct Saved {
 /// The content of a state file.
 #[derive(Deserialize, Serialize)]
 struct StateFile {
-    /// See [`CONTRACT`]; 0 if the file does not say.
+    /// See [`FORMAT`]; 0 if the file does not say.
     #[serde(default)]
-    contract: u64,
+    format: u64,
     /// When it was saved, in milliseconds since 1970. Used only if the machine was restarted since.
     saved_ms: u64,
     /// Identifies the boot of the machine; and how many milliseconds after that it was saved. A wall clock that jumps
@@ -45,7 +44,7 @@ struct StateFile {
     boot_ms: Option<u64>,
     /// Whether OctoPrint's server had started and not stopped.
     server_run: bool,
-    /// The component's own document: an object, or a string if it is not one.
+    /// An object, or a string if it is not one.
     state: Value,
 }
 
@@ -55,7 +54,7 @@ struct StateFile {
 /// When it cannot be written; the state before it is still there.
 pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) -> Result<()> {
     let content = StateFile {
-        contract: CONTRACT,
+        format: FORMAT,
         saved_ms: millis(now.wall),
         boot: now.boot.as_ref().map(|(id, _)| id.clone()),
         boot_ms: now.boot.as_ref().map(|(_, since)| millis(*since)),
@@ -82,7 +81,7 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
             return None;
         }
     };
-    if stored.contract != CONTRACT {
+    if stored.format != FORMAT {
         let file = file.display();
         tracing::info!(about = name, "the plugin starts without {file}, which another version of glassbox wrote");
         return None;
@@ -128,10 +127,10 @@ mod tests {
         write(&home, "p", "no json", false, &now(1, Some(("one", 1)))).unwrap();
         let saved = read(&home, "p", &now(2, Some(("one", 2)))).unwrap();
         assert_eq!((saved.state.as_str(), saved.same_run), ("no json", false));
-        // As version 1 wrote it, which may hold what no component is shown any more.
+        // As it was written before, which may hold what no component is shown any more.
         let file = home.state_file("p");
         let written = std::fs::read_to_string(&file).unwrap();
-        let older = written.replace("\"contract\":2,", "");
+        let older = written.replace("\"format\":3,", "");
         assert_ne!(older, written);
         std::fs::write(&file, older).unwrap();
         assert_eq!(read(&home, "p", &now(2, None)), None);

@@ -1,6 +1,8 @@
 //! The address of an OctoPrint or a broker: its URL, checked once, and the URLs below it. Connecting is done elsewhere.
 
+use super::Login;
 use anyhow::{Result, bail};
+use glassbox_util::Advised;
 use std::fmt;
 use std::net::IpAddr;
 use ureq::http::Uri;
@@ -36,14 +38,6 @@ impl Peer {
             Self::Broker => "give one like mqtt://broker.local or mqtts://broker.local:8883",
         }
     }
-
-    /// What is configured separately from the URL.
-    fn credentials(self) -> &'static str {
-        match self {
-            Self::OctoPrint => "the API key",
-            Self::Broker => "user and password_file",
-        }
-    }
 }
 
 /// The URL of an OctoPrint or a broker, without a slash at its end and without a password.
@@ -53,6 +47,8 @@ pub struct Address {
     host: String,
     port: u16,
     is_tls: bool,
+    /// What a proxy before it asks for.
+    login: Option<Login>,
 }
 
 impl Address {
@@ -62,14 +58,22 @@ impl Address {
     /// When it cannot be the URL of such a peer; the message gives an example, and never repeats a password.
     pub fn parse(url: &str, peer: Peer) -> Result<Self> {
         let (whose, example) = (peer.whose(), peer.example());
-        let base = url.trim().trim_end_matches('/');
-        // There may be a password in it by mistake, which no message may repeat: so this is checked first.
-        if base.contains('@') {
-            bail!(
-                "{whose} must not have a user name or password in it; {example}, and {} separately",
-                peer.credentials()
-            );
-        }
+        let given = url.trim().trim_end_matches('/');
+        // There may be a password in it, which no message may repeat: so it is taken out first.
+        let (base, login) = match (given.contains('@'), peer) {
+            (false, _) => (given.to_string(), None),
+            (true, Peer::Broker) => bail!(
+                "{whose} must not have a user name or password in it; {example}, and user and password_file separately"
+            ),
+            (true, Peer::OctoPrint) => match take_login(given) {
+                Some((base, login)) => (base, Some(login)),
+                None => bail!(
+                    "the user name and password in {whose} cannot be read; write :, /, ?, #, @ and % in them as %3A, \
+                     %2F, %3F, %23, %40 and %25, or give user and password_file in glassbox.toml"
+                ),
+            },
+        };
+        let base = base.as_str();
         let Ok(uri) = base.parse::<Uri>() else { bail!("'{base}' is not a URL; {example}") };
         let schemes = peer.schemes();
         let scheme = uri.scheme_str().and_then(|scheme| schemes.iter().position(|(known, _)| *known == scheme));
@@ -91,7 +95,21 @@ impl Address {
             }
             _ => uri.port_u16().unwrap_or(schemes[scheme].1),
         };
-        Ok(Self { base: base.into(), host, port, is_tls: scheme == 1 })
+        Ok(Self { base: base.into(), host, port, is_tls: scheme == 1, login })
+    }
+
+    /// Read the URL of an OctoPrint that was given on the command line.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`]; or when there is a password in it, which everybody on this machine could read there.
+    pub fn of_command_line(url: &str) -> Result<Self> {
+        let address = Self::parse(url, Peer::OctoPrint)?;
+        if address.login.is_none() {
+            return Ok(address);
+        }
+        let what = "a password on the command line can be read by everybody on this machine, in the list of processes";
+        let advice = "put the URL with it, or user and password_file, into an [[octoprint]] entry of glassbox.toml";
+        Err(Advised::new(what, advice).into())
     }
 
     /// The URL of a path below this one; `path` does not begin with a slash.
@@ -100,11 +118,24 @@ impl Address {
         format!("{}/{path}", self.base)
     }
 
-    /// The URL of an OctoPrint's push API: its raw WebSocket, as OctoPrint's documentation has it (`sockjs/websocket`).
+    /// Host and port as they are in the URL, and the path of something below it: what a request is made of.
     #[must_use]
-    pub fn push(&self) -> String {
-        // http -> ws, https -> wss.
-        format!("ws{}/sockjs/websocket", &self.base["http".len()..])
+    pub fn host_and_path(&self, path: &str) -> (&str, String) {
+        let after = self.base.split_once("://").map_or("", |(_, after)| after);
+        let (host, base) = after.split_at(after.find('/').unwrap_or(after.len()));
+        (host, format!("{base}/{path}"))
+    }
+
+    /// What a proxy before it asks for, if that is known.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
+
+    /// The same address, with what a proxy before it asks for.
+    #[must_use]
+    pub fn with_login(self, login: Login) -> Self {
+        Self { login: Some(login), ..self }
     }
 
     /// The host's name or IP address; an IPv6 address without brackets.
@@ -124,6 +155,18 @@ impl Address {
     pub fn is_tls(&self) -> bool {
         self.is_tls
     }
+}
+
+/// A URL without the user name and password in it, and those; none if they cannot be read.
+fn take_login(url: &str) -> Option<(String, Login)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (login, host) = rest[..end].rsplit_once('@')?;
+    // A second @ may be a part of a password that was not written as it must be.
+    if login.contains('@') || rest[end..].contains('@') {
+        return None;
+    }
+    Some((format!("{scheme}://{host}{}", &rest[end..]), Login::of_url(login)?))
 }
 
 fn has_port(authority: &str) -> bool {
@@ -159,15 +202,15 @@ mod tests {
     #[test]
     fn a_base_path_is_kept() {
         let cases = [
-            ("http://octopi.local", "octopi.local", 80, false, "ws://octopi.local/sockjs/websocket"),
-            ("http://h:5000/", "h", 5000, false, "ws://h:5000/sockjs/websocket"),
-            ("https://h/octoprint/", "h", 443, true, "wss://h/octoprint/sockjs/websocket"),
-            (" https://[::1]:8443/a/b ", "::1", 8443, true, "wss://[::1]:8443/a/b/sockjs/websocket"),
+            ("http://octopi.local", "octopi.local", 80, false, ("octopi.local", "/x/y")),
+            ("http://h:5000/", "h", 5000, false, ("h:5000", "/x/y")),
+            ("https://h/octoprint/", "h", 443, true, ("h", "/octoprint/x/y")),
+            (" https://[::1]:8443/a/b ", "::1", 8443, true, ("[::1]:8443", "/a/b/x/y")),
         ];
-        for (url, host, port, tls, push) in cases {
+        for (url, host, port, tls, (authority, path)) in cases {
             let address = Address::parse(url, Peer::OctoPrint).unwrap();
             assert_eq!((address.host(), address.port(), address.is_tls()), (host, port, tls), "{url}");
-            assert_eq!(address.push(), push);
+            assert_eq!(address.host_and_path("x/y"), (authority, path.to_string()));
         }
         assert_eq!(Address::parse("http://h/o//", Peer::OctoPrint).unwrap().below("api/login"), "http://h/o/api/login");
     }
@@ -180,8 +223,28 @@ mod tests {
             let error = Address::parse(url, Peer::OctoPrint).unwrap_err().to_string();
             assert!(error.contains("give one like http://octopi.local"), "{url}: {error}");
         }
-        let error = Address::parse("http://me:secret@h", Peer::OctoPrint).unwrap_err().to_string();
-        assert!(!error.contains("secret") && error.contains("must not have a user name or password"), "{error}");
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_taken_out_and_never_shown() {
+        let address = Address::parse("https://me:s%2Fecret@h:8443/o/", Peer::OctoPrint).unwrap();
+        assert_eq!(address.login(), Login::new("me", "s/ecret").as_ref());
+        assert_eq!((address.to_string(), address.port()), ("https://h:8443/o".into(), 8443));
+        assert_eq!(format!("{address:?}"), "https://h:8443/o");
+        for url in [
+            "http://me:secret@h:port",
+            "http://me:secret@",
+            "ftp://me:secret@h",
+            "me:secret@h",
+            "http://me:sec/ret@h",
+            "http://me:sec@ret@h",
+            "http://h/me:secret@x",
+            "http://me:secret%@h",
+            "http://me:secret@h?x",
+        ] {
+            let error = Address::parse(url, Peer::OctoPrint).unwrap_err().to_string();
+            assert!(!error.contains("sec") && !error.contains("ret@"), "{url}: {error}");
+        }
     }
 
     #[test]

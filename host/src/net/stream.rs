@@ -1,11 +1,12 @@
 //! The connection below the push API or to a broker: TCP, or TLS over TCP. Setting it up is limited in time;
 //! afterwards it never blocks, and [`super::waker`] waits for it. What is sent over it is not known here.
 
+use super::dial::dial;
 use super::{ConnectError, TlsTrust};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// A TCP socket with a deadline for all that happens on it, however slowly the other side sends.
@@ -13,6 +14,8 @@ pub struct TimedTcp {
     socket: TcpStream,
     /// None once it no longer blocks.
     until: Option<Instant>,
+    /// How long nothing may come before that.
+    silence: Duration,
 }
 
 /// A connection with or without TLS.
@@ -30,11 +33,18 @@ impl Stream {
     /// # Errors
     /// When it cannot be reached, or no certificate can name this host. A bad certificate shows at the first read.
     pub fn connect(to: (&str, u16), is_tls: bool, trust: &TlsTrust, until: Instant) -> Result<Self, ConnectError> {
-        let tcp = TimedTcp { socket: connect_tcp(to, until)?, until: Some(until) };
+        let tcp = TimedTcp { socket: dial(to.0, to.1, until)?, until: Some(until), silence: Duration::MAX };
         if !is_tls {
             return Ok(Self::Plain(tcp));
         }
         Ok(Self::Tls(Box::new(StreamOwned::new(tls_client(to.0, trust)?, tcp))))
+    }
+
+    /// For a slow line: what is done until [`Self::stop_blocking`] may take until then, as long as it is never silent for
+    /// longer than this.
+    pub fn be_patient(&mut self, until: Instant, silence: Duration) {
+        let tcp = self.timed();
+        (tcp.until, tcp.silence) = (Some(until), silence);
     }
 
     /// From now on nothing blocks, and there is no time limit.
@@ -42,12 +52,16 @@ impl Stream {
     /// # Errors
     /// When the system refuses.
     pub fn stop_blocking(&mut self) -> io::Result<()> {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => &mut tls.sock,
-        };
+        let tcp = self.timed();
         tcp.until = None;
         tcp.socket.set_nonblocking(true)
+    }
+
+    fn timed(&mut self) -> &mut TimedTcp {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => &mut tls.sock,
+        }
     }
 
     /// The socket, to wait for.
@@ -69,35 +83,25 @@ impl Stream {
 /// # Errors
 /// When no certificate can name this host, or rustls rejects its own defaults.
 pub fn tls_client(host: &str, trust: &TlsTrust) -> Result<ClientConnection, ConnectError> {
-    let name = ServerName::try_from(host.to_string()).map_err(|_| {
-        ConnectError::wrong(format!("a certificate cannot name the host '{host}'"), "use its DNS name or IP address")
-    })?;
+    let name = server_name(host)?;
     let client = trust.client_config().and_then(|config| ClientConnection::new(config, name));
     client.map_err(|error| ConnectError::away(error.to_string()))
 }
 
-fn connect_tcp(to: (&str, u16), until: Instant) -> Result<TcpStream, ConnectError> {
-    let found = to.to_socket_addrs();
-    let found = found.map_err(|error| ConnectError::away(format!("its name cannot be looked up: {error}")))?;
-    let mut last = ConnectError::away("its name has no address");
-    for one in found {
-        let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(&one, left) {
-            Ok(tcp) => {
-                // Messages are small, and somebody waits for each.
-                let _ = tcp.set_nodelay(true);
-                return Ok(tcp);
-            }
-            Err(error) => last = error.into(),
-        }
-    }
-    Err(last)
+/// The name that a certificate of this host must have.
+///
+/// # Errors
+/// When no certificate can have it.
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, ConnectError> {
+    ServerName::try_from(host.to_string()).map_err(|_| {
+        ConnectError::wrong(format!("a certificate cannot name the host '{host}'"), "use its DNS name or IP address")
+    })
 }
 
 impl TimedTcp {
     fn limit(&self) -> io::Result<()> {
         let Some(until) = self.until else { return Ok(()) };
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(Instant::now()).min(self.silence);
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }

@@ -1,112 +1,127 @@
-//! Which certificate authorities (CAs) are trusted to sign a server's certificate: those that are built in
-//! (Mozilla's), and those in the user's `ca_file`. Connections are made elsewhere.
+//! Whose certificates are trusted: those for which one of the built-in authorities (Mozilla's CAs) or one in the
+//! user's files vouches, and those that are in these files themselves. Connections are made elsewhere.
 
+use super::certificate::public_key;
+use super::pinned::{Looker, PinnedOrKnown};
 use anyhow::{Result, anyhow, bail};
 use glassbox_util::Advised;
 use glassbox_util::files::read_bounded;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, Error, RootCertStore};
+use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-// Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 /// The largest file with certificates, in bytes; those of all usual authorities have about 200 KB.
 const LARGEST: usize = 4 << 20;
 
-/// The CAs that are trusted. Clones share the TLS configurations made from them: a list of CAs takes about 100 KB,
-/// and a farm has hundreds of connections.
-#[derive(Clone, Debug)]
-pub struct TlsTrust {
-    certificates: RootCerts,
-    connector: Arc<DefaultConnector>,
-    client_config: Arc<OnceLock<Arc<ClientConfig>>>,
+/// Whom to trust. Clones share the TLS configuration made from it: a list of CAs takes about 100 KB, and a farm has
+/// hundreds of connections.
+#[derive(Clone, Debug, Default)]
+pub struct TlsTrust(Arc<Trust>);
+
+#[derive(Debug, Default)]
+struct Trust {
+    /// The certificates in the user's files.
+    own: Vec<CertificateDer<'static>>,
+    client_config: OnceLock<Arc<ClientConfig>>,
 }
 
-impl Default for TlsTrust {
-    /// The CAs that are built in: Mozilla's.
-    fn default() -> Self {
-        Self::of(RootCerts::WebPki)
+impl PartialEq for TlsTrust {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.own == other.0.own
     }
 }
 
 impl TlsTrust {
-    fn of(certificates: RootCerts) -> Self {
-        Self { certificates, connector: Arc::default(), client_config: Arc::default() }
+    /// The built-in authorities, and the certificates in two files: the `ca_file` of the configuration, if it names one,
+    /// and the one that `glassbox trust` writes, if there is one.
+    ///
+    /// # Errors
+    /// When a file cannot be read, has no certificate in it, or one that is damaged; the message names the file.
+    pub fn load(ca_file: Option<&Path>, trusted: &Path) -> Result<Self> {
+        let mut own = Vec::new();
+        if let Some(file) = ca_file {
+            own.extend(read(file).map_err(|error| {
+                let what = format!("{}, the ca_file of glassbox.toml", file.display());
+                Advised::new(what, "put your server's or your CA's certificate there as PEM").because(error)
+            })?);
+        }
+        match read(trusted) {
+            Ok(more) => own.extend(more),
+            Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound) => {}
+            Err(error) => {
+                let advice = "remove it, and run 'glassbox trust URL' again";
+                return Err(Advised::new(trusted.display().to_string(), advice).because(error).into());
+            }
+        }
+        Ok(Self(Arc::new(Trust { own, client_config: OnceLock::new() })))
     }
 
-    /// For ureq: which CAs to trust, and the connector that connects accordingly. Use the two together, as the
-    /// connector keeps the TLS configuration that it made first.
-    #[must_use]
-    pub fn for_ureq(&self) -> (TlsConfig, SharedConnector) {
-        let config = TlsConfig::builder().root_certs(self.certificates.clone()).build();
-        (config, SharedConnector(self.connector.clone()))
-    }
-
-    /// For connections that we make ourselves: the same CAs and the same TLS library.
+    /// How the client's side of TLS is set up.
     ///
     /// # Errors
     /// When rustls rejects its own defaults.
-    pub fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        if let Some(config) = self.client_config.get() {
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, Error> {
+        if let Some(config) = self.0.client_config.get() {
             return Ok(config.clone());
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let config = Arc::new(config.with_root_certificates(self.store()).with_no_client_auth());
-        Ok(self.client_config.get_or_init(|| config).clone())
-    }
-
-    /// The same CAs in rustls's own type.
-    fn store(&self) -> RootCertStore {
-        let mut store = RootCertStore::empty();
-        match &self.certificates {
-            RootCerts::Specific(all) => store
-                .add_parsable_certificates(all.iter().map(|certificate| CertificateDer::from_slice(certificate.der()))),
-            _ => store.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned()),
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let config = if self.0.own.is_empty() {
+            builder.with_root_certificates(self.authorities()).with_no_client_auth()
+        } else {
+            let known = WebPkiServerVerifier::builder_with_provider(Arc::new(self.authorities()), provider.clone());
+            let known = known.build().map_err(|error| Error::General(error.to_string()))?;
+            let algorithms = provider.signature_verification_algorithms;
+            let verifier = PinnedOrKnown { pinned: self.0.own.clone(), known, algorithms };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
         };
-        store
+        Ok(self.0.client_config.get_or_init(|| Arc::new(config)).clone())
     }
 
-    /// The CAs that are built in, and all in this PEM file, if one is given.
-    ///
-    /// # Errors
-    /// When the file cannot be read, has no certificate in it, or one that is damaged; the message names the file.
-    pub fn load(ca_file: Option<&Path>) -> Result<Self> {
-        let Some(file) = ca_file else { return Ok(Self::default()) };
-        let own = read(file).map_err(|error| {
-            let what = format!("{}, the ca_file of glassbox.toml", file.display());
-            Advised::new(what, "put your CA's certificate there as PEM").because(error)
-        })?;
-        let own = own.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
-        let built_in = TLS_SERVER_ROOT_CERTS.iter().map(|certificate| Certificate::from_der(certificate));
-        Ok(Self::of(built_in.chain(own).collect::<Vec<_>>().into()))
+    fn authorities(&self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().chain(&self.0.own).cloned());
+        store
     }
 }
 
-/// Connects like ureq's own connector; clones share the TLS configuration that it makes.
-#[derive(Clone, Debug)]
-pub struct SharedConnector(Arc<DefaultConnector>);
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
 
-impl Connector for SharedConnector {
-    type Out = Box<dyn Transport>;
-
-    fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        self.0.connect(details, chained)
-    }
+/// A configuration with which no handshake succeeds, and a function that says which certificate the server showed.
+///
+/// # Errors
+/// When rustls rejects its own defaults.
+pub(super) fn looker() -> Result<(Arc<ClientConfig>, impl Fn() -> Option<CertificateDer<'static>>), Error> {
+    let provider = provider();
+    let algorithms = provider.signature_verification_algorithms;
+    let looker = Arc::new(Looker { seen: Mutex::new(None), algorithms });
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = builder.dangerous().with_custom_certificate_verifier(looker.clone()).with_no_client_auth();
+    Ok((Arc::new(config), move || looker.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()))
 }
 
 fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let text = read_bounded(file, LARGEST)?;
+    let bytes = read_bounded(file, LARGEST)?;
+    // As some editors begin a file.
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    // A certificate as it is, without PEM around it, as browsers export it.
+    if public_key(text).is_some() {
+        return Ok(vec![text.to_vec().into()]);
+    }
     let mut certificates = Vec::new();
-    for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(&text)) {
+    for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(text)) {
         let certificate = certificate.map_err(|error| anyhow!("certificate {number} is damaged: {error}"))?;
-        // ureq would ignore a damaged one without a word.
-        let mut usable = RootCertStore::empty();
-        usable.add(certificate.clone()).map_err(|error| anyhow!("certificate {number} is damaged: {error}"))?;
+        if public_key(&certificate).is_none() {
+            bail!("certificate {number} is damaged: there is no public key in it");
+        }
         certificates.push(certificate);
     }
     if certificates.is_empty() {
@@ -118,14 +133,33 @@ fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
+
+    fn file(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/end_to_end/certificates").join(name)
+    }
 
     #[test]
-    fn those_of_a_file_are_added_to_those_built_in() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/end_to_end/certificates/authority.pem");
-        let RootCerts::Specific(all) = TlsTrust::load(Some(&file)).unwrap().certificates else { panic!("not added") };
-        let own = CertificateDer::from_pem_file(file).unwrap();
-        let expected: Vec<&[u8]> = TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).chain([own.as_ref()]).collect();
-        assert!(expected.len() > 100, "{}", expected.len());
-        assert_eq!(all.iter().map(Certificate::der).collect::<Vec<_>>(), expected);
+    fn those_of_files_are_added_to_those_built_in() {
+        let trust = TlsTrust::load(Some(&file("authority.pem")), &file("self-signed.pem")).unwrap();
+        let (built_in, all) = (TlsTrust::default().authorities().len(), trust.authorities().len());
+        assert!(built_in > 100, "{built_in}");
+        // One that vouches for nobody counts as one that vouches for itself.
+        assert_eq!((all, trust.0.own.len()), (built_in + 2, 2));
+        assert_eq!(TlsTrust::load(None, &file("none.pem")).unwrap(), TlsTrust::default());
+        assert_ne!(trust, TlsTrust::default());
+    }
+
+    #[test]
+    fn a_certificate_is_read_with_and_without_pem() {
+        let pem = std::fs::read(file("good.pem")).unwrap();
+        let der = CertificateDer::from_pem_slice(&pem).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let crlf = String::from_utf8(pem).unwrap().replace('\n', "\r\n");
+        for content in [der.to_vec(), crlf.clone().into_bytes(), ["\u{feff}", &crlf].concat().into_bytes()] {
+            let path = folder.path().join("it");
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(read(&path).unwrap(), std::slice::from_ref(&der));
+        }
     }
 }

@@ -9,14 +9,16 @@ use crate::sending::is_on;
 use crate::sources::octoprint::connection_status::{self, Connection};
 use crate::sources::octoprint::own_tracker::SWITCH;
 use glassbox_util::Advised;
-use glassbox_util::text::printable;
+use glassbox_util::text::shown;
 
 /// The connection to one OctoPrint.
 #[derive(Debug)]
 pub struct ConnectionReport {
     /// The OctoPrint's name, as the running host had it. Somebody may have written anything into it.
     pub octoprint: String,
-    /// Whether events arrive from it, in words.
+    /// Whether events arrive from it now.
+    pub heard: bool,
+    /// The same in words.
     pub summary: String,
     /// What does not arrive, and why: one text each, which may hold anything.
     pub missing: Vec<String>,
@@ -45,6 +47,7 @@ pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<
         }
         let on = is_on(one.map_or(home, |one| &one.home), BUNDLED_NAME);
         Some(ConnectionReport {
+            heard: running && connection.heard,
             summary: summary(&connection, running),
             missing: missing(&connection),
             counted_twice: counted_twice(&connection).filter(|_| on),
@@ -74,9 +77,9 @@ pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
 pub fn summary(connection: &Connection, running: bool) -> String {
     let Connection { url, version, heard, since, reason, .. } = connection;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-    let since = printable(since, usize::MAX);
-    let octoprint = printable(&version, usize::MAX);
-    let reason = reason.as_ref().map(|reason| format!(": {}", printable(reason, usize::MAX))).unwrap_or_default();
+    let since = shown(since);
+    let octoprint = shown(&version);
+    let reason = reason.as_ref().map(|reason| format!(": {}", shown(reason))).unwrap_or_default();
     match (running, heard) {
         (true, true) => format!("OctoPrint{octoprint} at {url} is heard since {since}"),
         (true, false) => format!("OctoPrint{octoprint} at {url} is not heard since {since}{reason}"),

@@ -1,7 +1,8 @@
 //! Granting a plugin what it asks for, and taking that back. Whether it then does anything is decided by
 //! opting in, in `consent`; the files are in [`crate::home::grants`].
 
-use super::octoprints;
+use super::plugins::{LIST, read_known};
+use super::{octoprints, similar};
 use crate::home::Home;
 use crate::home::grants::{self, Standing};
 use crate::home::instance_journal;
@@ -9,6 +10,7 @@ use anyhow::Result;
 use glassbox_journal::{Journal, What};
 use glassbox_sandbox::{Manifest, digest};
 use glassbox_util::Advised;
+use glassbox_util::text::printable;
 
 /// What a plugin asks for, read but not granted yet: it has to be shown before it is granted, since nobody can
 /// accept what they could not read.
@@ -17,6 +19,8 @@ pub struct GrantRequest {
     pub manifest: Manifest,
     /// How it compares with what was granted before. A damaged grant counts as none.
     pub before: Standing,
+    /// What was granted before; none also if that is damaged.
+    pub granted: Option<Manifest>,
     home: Home,
     name: String,
     component: Vec<u8>,
@@ -29,9 +33,10 @@ impl GrantRequest {
     /// When there is no home, or the plugin or its manifest cannot be read.
     pub fn new(home: &Home, name: &str) -> Result<Self> {
         home.must_exist()?;
-        let component = home.read_plugin(name)?;
+        let component = read_known(home, name)?;
         let (manifest, before) = grants::asked(home, name, &component)?;
-        Ok(Self { manifest, before, home: home.clone(), name: name.into(), component })
+        let granted = grants::read(home, name).unwrap_or_default();
+        Ok(Self { manifest, before, granted, home: home.clone(), name: name.into(), component })
     }
 
     /// Grant all of it, to this version and to later ones that ask for no more.
@@ -79,8 +84,9 @@ pub(super) fn must_be_known(home: &Home, name: &str) -> Result<()> {
     home.must_exist()?;
     let files = [home.plugin_file(name), home.settings_file(name), home.grant_file(name)];
     if !glassbox_sandbox::manifest::is_name(name) || !files.iter().any(|file| file.exists()) {
-        let what = format!("there is no plugin '{name}' here, so nothing was changed");
-        return Err(Advised::new(what, "'glassbox list' shows which plugins there are").into());
+        let what = format!("there is no plugin '{}' here, so nothing was changed", printable(name, 80));
+        let names = home.plugin_names().unwrap_or_default();
+        return Err(Advised::new(what, similar::did_you_mean(name, names) + LIST).into());
     }
     Ok(())
 }

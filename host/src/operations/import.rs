@@ -5,9 +5,9 @@ use super::octoprints::{self, KnownOctoPrint};
 use super::settings::SettingsEditor;
 use crate::home::import;
 use crate::home::settings_schema::Key;
-use crate::home::{BUNDLED_NAME, Home};
+use crate::home::{BUNDLED_NAME, Home, octoprint_values};
 use crate::sending::is_on;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::Result;
 use glassbox_sandbox::Settings;
 use glassbox_util::Advised;
 use serde_json::{Map, Value};
@@ -33,8 +33,9 @@ pub struct ImportedSetting {
 pub struct Imported {
     /// The settings that changed; none if all were the same already.
     pub settings: Vec<ImportedSetting>,
-    /// The paths of what OctoPrint sets and our tracker has no setting for. They may hold any characters.
-    pub unknown: Vec<String>,
+    /// What OctoPrint sets and was left out, as it cannot be read or our tracker has no setting for it: each with the
+    /// reason, for people. A path may hold any characters.
+    pub left_out: Vec<String>,
     /// Whether OctoPrint's own tracker is on, as its file says.
     pub theirs_is_on: bool,
     /// Whether ours is.
@@ -66,7 +67,7 @@ type Values = Vec<(String, Value)>;
 /// Take over what is in this file; with `force` also where the user has set something else here.
 ///
 /// # Errors
-/// [`Differs`] where `force` is needed. Others when the file or what is in it cannot be used, it is not clear
+/// [`Differs`] where `force` is needed. Others when the file cannot be used, it is not clear
 /// which OctoPrint is meant, or the plugin does not accept it. Nothing has changed then.
 pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) -> Result<Imported> {
     let mut editor = SettingsEditor::open(home, BUNDLED_NAME)?;
@@ -76,9 +77,7 @@ pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) ->
         return Err(Advised::new("'import' is for one OctoPrint", "name it with --octoprint").into());
     };
     let theirs = import::read(file)?;
-    let wrong = || format!("{} is not taken over, and nothing was changed", file.display());
-    let (values, unknown) = sort(&theirs.tracking, &editor.keys()).with_context(wrong)?;
-    check(&values, &editor.keys()).with_context(wrong)?;
+    let (values, left_out) = sort(&theirs.tracking, &editor.keys());
     let here = home.settings(BUNDLED_NAME).or_empty(&home.settings_file(BUNDLED_NAME))?;
     let mut settings = compare(&values, &here);
     if !settings.is_empty() {
@@ -95,18 +94,27 @@ pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) ->
         })?;
     }
     import::remember(home, BUNDLED_NAME, file)?;
-    Ok(Imported { settings, unknown, theirs_is_on: theirs.is_on, ours_is_on: is_on(home, BUNDLED_NAME) })
+    Ok(Imported { settings, left_out, theirs_is_on: theirs.is_on, ours_is_on: is_on(home, BUNDLED_NAME) })
 }
 
-/// What is set, by the path of each; and the paths that are not settings of ours.
-fn sort(tracking: &Map<String, Value>, keys: &[Key<'_>]) -> Result<(Values, Vec<String>)> {
-    let (mut values, mut unknown) = (Vec::new(), Vec::new());
-    let mut one = |path: String, value: &Value| match keys.iter().any(|key| key.path == path) {
+/// What is set, by the path of each, as OctoPrint reads it; and what is left out, with the reason.
+fn sort(tracking: &Map<String, Value>, keys: &[Key<'_>]) -> (Values, Vec<String>) {
+    let (mut values, mut left_out) = (Vec::new(), Vec::new());
+    let mut one = |path: String, value: &Value| match keys.iter().find(|key| key.path == path) {
         // OctoPrint writes null for what is not set.
         _ if value.is_null() => {}
-        true => values.push((path, value.clone())),
-        false => unknown.push(path),
+        None => left_out.push(format!("{path}, which is not a setting of '{BUNDLED_NAME}'")),
+        Some(key) => {
+            let value = octoprint_values::of_kind(value, key.schema);
+            match key.check(&value) {
+                Ok(()) => values.push((path, value)),
+                Err(wrong) => {
+                    left_out.push(format!("{path}, which{}", wrong.strip_prefix(&*path).unwrap_or_default()));
+                }
+            }
+        }
     };
+    let mut no_groups = Vec::new();
     for (name, value) in tracking.iter().filter(|(name, _)| !NOT_TAKEN.contains(&name.as_str())) {
         let group = format!("{name}.");
         let is_group = keys.iter().any(|key| key.path.starts_with(&group));
@@ -114,21 +122,14 @@ fn sort(tracking: &Map<String, Value>, keys: &[Key<'_>]) -> Result<(Values, Vec<
             Value::Object(members) if is_group => {
                 members.iter().for_each(|(key, value)| one(format!("{group}{key}"), value));
             }
-            value if is_group && !value.is_null() => bail!("plugins.tracking.{name} must be a group of settings"),
+            value if is_group && !value.is_null() => {
+                no_groups.push(format!("{name}, which must be a group of settings"));
+            }
             value => one(name.clone(), value),
         }
     }
-    Ok((values, unknown))
-}
-
-/// Check all of them, before any is taken over.
-fn check(values: &[(String, Value)], keys: &[Key<'_>]) -> Result<()> {
-    for (path, value) in values {
-        if let Some(key) = keys.iter().find(|key| key.path == *path) {
-            key.check(value).map_err(|wrong| anyhow!("plugins.tracking.{wrong}"))?;
-        }
-    }
-    Ok(())
+    left_out.append(&mut no_groups);
+    (values, left_out)
 }
 
 /// Those that are not the same already.

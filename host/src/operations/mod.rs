@@ -11,4 +11,6 @@ pub mod octoprints;
 pub mod plugins;
 pub mod policy;
 pub mod settings;
+pub mod similar;
 pub mod status;
+pub mod trust;

@@ -1,13 +1,22 @@
 //! The plugins of a home: loading one, and listing all.
 
 use super::octoprints::{self, KnownOctoPrint};
+use super::similar::did_you_mean;
 use crate::attest::Vouching;
 use crate::home::grants::{self, Standing};
 use crate::home::{BUNDLED, BUNDLED_NAME, Home};
+use crate::plugins::loader::rehearse;
 use crate::sending::{self, Answer, Sending};
 use anyhow::{Result, bail};
-use glassbox_sandbox::{Plugin, Sandbox, digest, examine};
+use glassbox_contract::{Prepare, examine};
+use glassbox_sandbox::manifest::is_name;
+use glassbox_sandbox::{Plugin, Sandbox, digest};
+use glassbox_util::Advised;
+use glassbox_util::text::printable;
 use std::sync::Arc;
+
+/// What to do about a name that is not a plugin's.
+pub(super) const LIST: &str = "'glassbox list' shows which plugins there are";
 
 /// A plugin of the list.
 #[derive(Debug)]
@@ -62,7 +71,7 @@ fn details(
         // One that waits is not compiled: that takes time, and nobody needs it yet.
         _ => examine(name, &bytes)?.manifest().clone(),
     };
-    let sending = octoprints.iter().map(|one| (one.clone(), Sending::of(&one.home, name))).collect();
+    let sending = octoprints.iter().map(|one| (one.clone(), sends(&one.home, name))).collect();
     Ok(PluginDetails {
         description: manifest.plugin.description,
         size: bytes.len(),
@@ -72,6 +81,26 @@ fn details(
     })
 }
 
+/// Whether a plugin of the home, which is that of the OctoPrint, sends anything: what the rules say, and if no host runs
+/// that could have found out, whether it would start in one.
+#[must_use]
+pub fn sends(home: &Home, name: &str) -> Answer {
+    let mut answer = Sending::of(home, name);
+    if answer.sending.is_given()
+        && !home.is_running()
+        && let Err(error) = starts(home, name)
+    {
+        answer.sending = Sending::Unusable(error);
+    }
+    answer
+}
+
+/// Start a plugin in a sandbox that can touch nothing.
+fn starts(home: &Home, name: &str) -> Result<()> {
+    let sandbox = Sandbox::new(Some(&home.cache()))?;
+    rehearse(home, &Arc::new(sandbox.prepare(name, &home.read_plugin(name)?)?))
+}
+
 /// Load a plugin of the home, if it may run: if it was granted all that it asks for, and as many vouch for it as
 /// the operator requires.
 ///
@@ -79,7 +108,7 @@ fn details(
 /// When there is no home, the plugin may not run, or it cannot be loaded.
 pub fn load_granted(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     home.must_exist()?;
-    let component = home.read_plugin(name)?;
+    let component = read_known(home, name)?;
     if let Some(advice) = sending::vouching(home, name, &component)?.advice(name) {
         bail!("{name}: {advice}");
     }
@@ -90,14 +119,26 @@ pub fn load_granted(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     load(home, name)
 }
 
+/// The component of a plugin of the home. Where there is no such file, the name was mistyped.
+pub(super) fn read_known(home: &Home, name: &str) -> Result<Vec<u8>> {
+    let is_missing = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let folder = home.plugins();
+    if !is_name(name) || std::fs::symlink_metadata(home.plugin_file(name)).is_err_and(is_missing) {
+        let what = format!("there is no plugin '{}' in {}", printable(name, 80), folder.display());
+        let names = home.plugin_names().unwrap_or_default();
+        return Err(Advised::new(what, did_you_mean(name, names) + LIST).into());
+    }
+    Ok(home.read_plugin(name)?)
+}
+
 /// Load a plugin of the home.
 ///
 /// # Errors
 /// When there is no home, or the plugin cannot be loaded.
 pub fn load(home: &Home, name: &str) -> Result<Arc<Plugin>> {
     home.must_exist()?;
-    let sandbox = Sandbox::new(Some(&home.cache()))?;
-    Ok(Arc::new(sandbox.prepare(name, &home.read_plugin(name)?)?))
+    let bytes = read_known(home, name)?;
+    Ok(Arc::new(Sandbox::new(Some(&home.cache()))?.prepare(name, &bytes)?))
 }
 
 /// Load a plugin of the home; the bundled one also where there is no home.

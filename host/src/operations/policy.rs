@@ -1,10 +1,15 @@
-//! What a plugin records, as its manifest declares it. The words for it are in the sandbox, which also shows
-//! them to whoever grants it.
+//! What a plugin records, as its manifest declares it, and what of that `[policy]` denies. The words for it are in the
+//! sandbox, which also shows them to whoever grants it.
 
 use super::plugins::load_or_bundled;
+use super::similar::did_you_mean;
 use crate::home::Home;
+use crate::home::config::audit_policy::AuditPolicy;
 use anyhow::Result;
+use glassbox_contract::examine;
 use glassbox_sandbox::Manifest;
+use glassbox_util::Advised;
+use glassbox_util::text::printable;
 
 /// The manifest of a plugin of the home, or of the bundled one also without a home.
 ///
@@ -12,4 +17,46 @@ use glassbox_sandbox::Manifest;
 /// When there is no home, or the plugin cannot be loaded.
 pub fn policy(home: &Home, name: &str) -> Result<Manifest> {
     Ok(load_or_bundled(home, name)?.policy.manifest().clone())
+}
+
+/// The reports of a manifest that would not leave if `deny` in `[policy]` were these entries: all that may have what they
+/// name.
+///
+/// # Errors
+/// When the manifest has nothing that an entry names.
+pub fn held_back_by(manifest: &Manifest, entries: &[String]) -> Result<Vec<String>> {
+    for entry in entries {
+        if held_back(manifest, std::slice::from_ref(entry)).is_empty() {
+            let what = format!("'{}' has no report and no field '{}'", manifest.plugin.name, printable(entry, 80));
+            let fields = manifest.says.iter().flat_map(|says| &says.fields).map(|field| &field.name);
+            let meant = did_you_mean(entry, manifest.says.iter().map(|says| &says.request).chain(fields));
+            let advice = format!("{meant}'glassbox policy {}' shows which there are", manifest.plugin.name);
+            return Err(Advised::new(what, advice).into());
+        }
+    }
+    Ok(held_back(manifest, entries))
+}
+
+/// The reports of a plugin of the home that do not leave by the `[policy]` that there is; none where either of them cannot be
+/// read.
+#[must_use]
+pub fn held_back_here(home: &Home, name: &str) -> Vec<String> {
+    let deny = home.config().ok().and_then(|config| config.policy).map(|policy| policy.deny).unwrap_or_default();
+    if deny.is_empty() {
+        return Vec::new();
+    }
+    let asked = home.read_plugin(name).and_then(|bytes| examine(name, &bytes));
+    asked.map(|asked| held_back(asked.manifest(), &deny)).unwrap_or_default()
+}
+
+fn held_back(manifest: &Manifest, entries: &[String]) -> Vec<String> {
+    let policy = AuditPolicy { deny: entries.to_vec(), ..AuditPolicy::default() };
+    let mut names = Vec::new();
+    for says in &manifest.says {
+        let fields = says.fields.iter().map(|field| field.name.as_str());
+        if policy.denies(&says.request, fields).is_some() && !names.contains(&says.request) {
+            names.push(says.request.clone());
+        }
+    }
+    names
 }

@@ -3,13 +3,17 @@
 //! The files are in [`crate::home::settings`], the schema in [`crate::home::settings_schema`].
 
 use super::plugins::load_granted;
+use super::similar::did_you_mean;
 use crate::home::settings_schema::{self, Key};
 use crate::home::{Home, grants, identity};
 use anyhow::{Context, Result, anyhow, bail};
+use glassbox_contract::examine;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Instance, Manifest, Settings, examine};
+use glassbox_sandbox::{Instance, Manifest, Memory, Settings};
 use glassbox_util::Advised;
+use glassbox_util::text::printable;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// A setting, with what the plugin or the host says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,13 +39,14 @@ pub struct SettingChange {
     pub value: Value,
 }
 
-/// Whether a setting is `enabled`, or a switch by the manifest of the plugin's file or by that which was granted. No
-/// component is asked: none may stand between a user and a no.
+/// `enabled`, and the switches by the manifest of the plugin's file or by that which was granted. No component is asked:
+/// none may stand between a user and a no.
 #[must_use]
-pub fn is_switch(home: &Home, plugin: &str, path: &str) -> bool {
+pub fn switches(home: &Home, plugin: &str) -> BTreeSet<String> {
     let asked = home.read_plugin(plugin).and_then(|bytes| Ok(examine(plugin, &bytes)?.manifest().clone())).ok();
     let granted = grants::read(home, plugin).ok().flatten();
-    path == "enabled" || asked.iter().chain(&granted).any(|manifest| manifest.switches().any(|switch| switch == path))
+    let switches = asked.iter().chain(&granted).flat_map(Manifest::switches).map(Into::into);
+    switches.chain(["enabled".into()]).collect()
 }
 
 /// Turn these switches off, whatever the plugin's component says of that, or whether there is one. `home` is that of the
@@ -63,6 +68,8 @@ pub struct SettingsEditor {
     plugin: String,
     /// The host's settings, by path.
     own: Vec<(String, Map<String, Value>)>,
+    /// The path of the id; none if it has none.
+    id: Option<String>,
     schema: Value,
     instance: Instance,
 }
@@ -74,9 +81,17 @@ impl SettingsEditor {
     /// When there is no home, the plugin may not run or does not load, or its schema is not one.
     pub fn open(home: &Home, plugin: &str) -> Result<Self> {
         let loaded = load_granted(home, plugin)?;
-        let mut instance = Instance::new(&loaded, Capabilities::deny(), None)?;
+        let mut instance = Instance::new(&loaded, Capabilities::deny(), None, Memory::default())?;
         let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
-        Ok(Self { plugin: plugin.into(), own: own(loaded.policy.manifest()), schema, instance })
+        let manifest = loaded.policy.manifest();
+        let id = manifest.capabilities.http.as_ref().map(|http| http.id_setting.clone());
+        Ok(Self { plugin: plugin.into(), own: own(manifest), id, schema, instance })
+    }
+
+    /// Whether this is the id of the installation, which is shown as it is only to who asks for it.
+    #[must_use]
+    pub fn is_id(&self, path: &str) -> bool {
+        self.id.as_deref() == Some(path)
     }
 
     /// All settings that there are: the host's, and then those of the plugin's schema.
@@ -97,8 +112,9 @@ impl SettingsEditor {
     fn key(&self, path: &str) -> Result<Key<'_>> {
         let name = &self.plugin;
         self.keys().into_iter().find(|key| key.path == path).ok_or_else(|| {
-            let what = format!("'{path}' is not a setting of '{name}'");
-            Advised::new(what, format!("'glassbox settings {name}' lists them")).into()
+            let what = format!("'{}' is not a setting of '{name}'", printable(path, 80));
+            let meant = did_you_mean(path, self.keys().into_iter().map(|key| key.path));
+            Advised::new(what, format!("{meant}'glassbox settings {name}' lists them")).into()
         })
     }
 

@@ -3,9 +3,13 @@
 
 use super::connections::{self, ConnectionReport};
 use super::octoprints::{self, KnownOctoPrint};
+use super::plugins::sends;
+use super::policy::held_back_here;
+use crate::delivery::NO_CONNECTION;
 use crate::home::{BUNDLED_NAME, Home, running};
-use crate::sending::{Answer, Sending};
+use crate::sending::Answer;
 use anyhow::{Error, Result};
+use glassbox_journal::chain::Chained;
 use glassbox_journal::{JournalEntry, Reader, What};
 use glassbox_util::Advised;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +43,8 @@ pub struct PluginStatus {
     pub name: String,
     /// Its instances, in the order of the OctoPrints.
     pub instances: Vec<InstanceStatus>,
+    /// Its reports that do not leave by `[policy]`.
+    pub held_back: Vec<String>,
     /// What the journal says of the plugin as a whole, if that is not the history of one of the instances.
     pub history: Option<History>,
 }
@@ -65,6 +71,12 @@ pub struct History {
     pub dropped: u64,
     /// Requests that the manifest or the user's consent did not allow.
     pub blocked: u64,
+    /// Reports that wait to be sent: queued since the last host started, and nothing has become of them yet.
+    pub waiting: u64,
+    /// When the server accepted the last report, as the journal has times.
+    pub last_sent: Option<String>,
+    /// The reports since then that did not get through; none if all do.
+    pub lost: Option<Lost>,
     /// The last change in the life of the instance: loaded, refused, restarted ...
     pub last: Option<JournalEntry>,
 }
@@ -95,12 +107,13 @@ pub fn status(home: &Home, octoprint: Option<&str>) -> Result<Status> {
         let octoprints = octoprints::shown(home, &name, octoprint)?;
         let instances = octoprints.iter().map(|one| InstanceStatus {
             octoprint: one.clone(),
-            sending: Sending::of(&one.home, &name),
+            sending: sends(&one.home, &name),
             history: histories.remove(&(one.name.clone(), name.clone())),
         });
         let instances = instances.collect();
         let history = if all_have_names { histories.remove(&(None, name.clone())) } else { None };
-        plugins.push(PluginStatus { name, instances, history });
+        let held_back = held_back_here(home, &name);
+        plugins.push(PluginStatus { name, instances, held_back, history });
     }
     Ok(Status {
         home: home.root().into(),
@@ -138,23 +151,63 @@ fn histories(home: &Home) -> Result<BTreeMap<(Option<String>, String), History>>
     Reader::new(home.journal()).read(|line| {
         // 'journal --verify' is what reports lines that are not entries.
         let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) else { return Ok(()) };
-        found.entry((entry.octoprint.clone(), entry.plugin.clone())).or_default().add(entry);
+        if entry.what == What::Started && entry.plugin.is_empty() {
+            // What waited in the host before this one is gone.
+            found.values_mut().for_each(|history: &mut History| history.waiting = 0);
+        }
+        let time = Chained::parse(line).map(|chained| chained.time).unwrap_or_default();
+        found.entry((entry.octoprint.clone(), entry.plugin.clone())).or_default().add(entry, &time);
         Ok(())
     })?;
     Ok(found)
 }
 
+/// Reports that did not get through, since the last that did.
+#[derive(Debug)]
+pub struct Lost {
+    /// When the first of them was given up.
+    pub since: String,
+    /// How many they are.
+    pub count: u64,
+    /// Why the last of them was given up. A server decides what is in it.
+    pub reason: String,
+}
+
 impl History {
-    fn add(&mut self, entry: JournalEntry) {
+    fn add(&mut self, entry: JournalEntry, time: &str) {
         let count = entry.count.unwrap_or(1);
         match entry.what {
-            What::Sent => self.sent += count,
-            What::Failed => self.failed += count,
-            What::Dropped => self.dropped += count,
+            What::Queued => self.waiting += 1,
+            What::Sent | What::Failed | What::Dropped => self.waiting = self.waiting.saturating_sub(1),
+            _ => {}
+        }
+        match entry.what {
+            What::Sent => {
+                self.sent += count;
+                self.last_sent = Some(time.into());
+                self.lost = None;
+            }
+            What::Failed => {
+                self.failed += count;
+                self.lose(&entry, time);
+            }
+            What::Dropped => {
+                self.dropped += count;
+                // What might not leave is no fault of the server.
+                if entry.reason.as_ref().is_some_and(|reason| reason.starts_with(NO_CONNECTION)) {
+                    self.lose(&entry, time);
+                }
+            }
             What::Blocked => self.blocked += count,
             what if LIFECYCLE.contains(&what) => self.last = Some(entry),
             _ => {}
         }
+    }
+
+    fn lose(&mut self, entry: &JournalEntry, time: &str) {
+        let lost = self.lost.get_or_insert_with(|| Lost { since: time.into(), count: 0, reason: String::new() });
+        lost.count += entry.count.unwrap_or(1);
+        lost.reason = entry.reason.clone().unwrap_or_default();
     }
 
     /// Whether there were any reports, or requests for one.

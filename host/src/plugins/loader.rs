@@ -8,13 +8,22 @@ use crate::home::Home;
 use crate::home::config::audit_policy::AuditPolicy;
 use crate::home::grants;
 use crate::home::state;
+use crate::plugins::running_plugin::saved::Saved;
 use crate::system::Now;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use glassbox_contract::{Prepare, examine};
+use glassbox_describe::free;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Instance, Plugin, Sandbox, consent, examine};
+use glassbox_sandbox::{Compiled, Instance, Needed, Plugin, Sandbox, consent, no_thread};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, Sender};
+use std::io::IsTerminal;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+/// Who waits for less is told nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Start the thread, which ends when the returned sender is dropped. `homes` holds each OctoPrint's view of the
 /// home, by index. Answers go to `control`, one for each job.
@@ -23,14 +32,15 @@ use std::sync::{Arc, Weak};
 /// When the system cannot start a thread.
 pub fn start(homes: Vec<Home>, sandbox: Sandbox, control: Sender<Control>) -> Result<Sender<Job>> {
     let (jobs, received) = mpsc::channel::<Job>();
-    std::thread::Builder::new().name("loader".into()).spawn(move || {
+    let thread = std::thread::Builder::new().name("loader".into()).spawn(move || {
         let mut loader = Loader { homes, sandbox, compiled: BTreeMap::new() };
         for job in received {
             if control.send(Control::Loaded(loader.load(job))).is_err() {
                 break;
             }
         }
-    })?;
+    });
+    thread.map_err(|error| anyhow!("loading plugins: {}", no_thread(&error)))?;
     Ok(jobs)
 }
 
@@ -57,8 +67,9 @@ impl Loader {
             (Ok(bytes), Some(digest)) if !octoprints.is_empty() => {
                 self.prepare(&name, &bytes, digest, &octoprints, policy.as_ref()).unwrap_or_else(LoadOutcome::Failed)
             }
-            (Ok(_), Some(digest)) => {
-                let vouching = attest::standing(&self.homes[0], policy.as_ref(), &name, digest);
+            (Ok(bytes), Some(digest)) => {
+                let free = || examine(&name, &bytes).ok().map(|asked| free::all(&asked));
+                let vouching = attest::standing(&self.homes[0], policy.as_ref(), &name, digest, free);
                 LoadOutcome::Known(vouching.advice(&name))
             }
             _ => LoadOutcome::Known(None),
@@ -76,7 +87,7 @@ impl Loader {
     ) -> Result<LoadOutcome> {
         // Checks come before compiling, which takes time in proportion to the file that somebody dropped here.
         let asked = examine(name, bytes)?;
-        let vouching = attest::standing(&self.homes[0], policy, name, digest);
+        let vouching = attest::standing(&self.homes[0], policy, name, digest, || Some(free::all(&asked)));
         if let Some(advice) = vouching.advice(name) {
             return Ok(LoadOutcome::Unvouched(advice, vouching.early));
         }
@@ -88,7 +99,21 @@ impl Loader {
         let compiled = self.compiled.get(name).and_then(Weak::upgrade).filter(|plugin| plugin.digest == digest);
         let plugin = match compiled {
             Some(plugin) => plugin,
-            None => Arc::new(self.sandbox.prepare(name, bytes)?),
+            None => {
+                let plugin = in_sight(name, || self.sandbox.prepare(name, bytes))?;
+                match &plugin.compiled {
+                    Compiled::Apart(Needed { time, memory }) => {
+                        let (seconds, memory) = (time.as_secs_f64(), memory >> 20);
+                        tracing::debug!(plugin = name, "compiling it took {seconds:.1} s and {memory} MiB of memory");
+                    }
+                    Compiled::Here(Some(why)) => tracing::warn!(
+                        plugin = name,
+                        "it was compiled by the host itself, and not by a process of its own: {why}"
+                    ),
+                    Compiled::Earlier | Compiled::Here(None) => {}
+                }
+                Arc::new(plugin)
+            }
         };
         self.compiled.insert(name.into(), Arc::downgrade(&plugin));
         let refused =
@@ -103,15 +128,35 @@ impl Loader {
 /// # Errors
 /// When it traps, its settings file cannot be read or is damaged, or it does not accept its settings.
 pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
-    let mut instance = Instance::new(plugin, Capabilities::deny(), consent::process_veto())?;
+    let saved = state::read(home, &plugin.name, &Now::system());
+    let Saved { memory, state, .. } = saved.map(|saved| Saved::read(&saved.state, 0, 0)).unwrap_or_default();
+    let mut instance = Instance::new(plugin, Capabilities::deny(), consent::process_veto(), memory)?;
     let settings = home.settings(&plugin.name).or_empty(&home.settings_file(&plugin.name))?;
     if let Err(reason) = instance.load(&settings)? {
         return Err(anyhow::anyhow!(reason).context(format!("plugin '{}' does not accept its settings", plugin.name)));
     }
-    if let Some(saved) = state::read(home, &plugin.name, &Now::system()) {
-        // It may reject the state, but it must not trap on it.
-        let _ = instance.restore(&saved.state, 0)?;
-    }
+    // It may reject the state, but it must not trap on it.
+    let heard = instance.heard_again();
+    let _ = instance.restore(&heard, &state, 0)?;
     instance.save()?;
     Ok(())
+}
+
+/// Compile a plugin. If that takes long, whoever sits before a terminal is told what is being done.
+fn in_sight<T>(name: &str, compile: impl FnOnce() -> T) -> T {
+    let (done, waits) = mpsc::channel::<()>();
+    let name = name.to_string();
+    let tell = move || {
+        if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::info!(plugin = name, "it is being compiled, which takes a while the first time");
+        }
+    };
+    // Without a thread nobody is told, and it is compiled all the same.
+    let teller = std::io::stderr().is_terminal().then(|| thread::Builder::new().name("progress".into()).spawn(tell));
+    let compiled = compile();
+    drop(done);
+    if let Some(Ok(teller)) = teller {
+        let _ = teller.join();
+    }
+    compiled
 }

@@ -3,9 +3,9 @@
 
 use crate::net::Address;
 use crate::net::address::is_loopback;
-use crate::system::{SystemHardware, VcGenCmd};
+use crate::system::{CommandLine, SystemHardware, VcGenCmd};
 use glassbox_sandbox::capabilities::{Deny, Hardware, Throttle};
-use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where an OctoPrint runs, seen from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,32 @@ impl Locality {
         if self == Self::Elsewhere { Box::new(Deny) } else { Box::new(SystemHardware::new("/")) }
     }
 
-    /// The capability that tells plugins about throttling; it knows nothing of another machine.
+    /// The throttle query, by this program; it knows nothing of another machine.
     #[must_use]
-    pub fn throttle(self, vcgencmd: &Path) -> Box<dyn Throttle> {
-        if self == Self::Elsewhere { Box::new(Deny) } else { Box::new(VcGenCmd::new(vcgencmd)) }
+    pub fn throttle(self, vcgencmd: &CommandLine) -> ThrottleQuery {
+        let query = (self != Self::Elsewhere).then(|| VcGenCmd::new(vcgencmd.clone()));
+        ThrottleQuery(Arc::new(Mutex::new(query)))
+    }
+}
+
+/// The throttle query that a plugin's instances and the host itself share, so that what is wrong with it is said once.
+#[derive(Clone, Debug)]
+pub struct ThrottleQuery(Arc<Mutex<Option<VcGenCmd>>>);
+
+impl ThrottleQuery {
+    /// Use this program from now on.
+    pub fn use_program(&self, vcgencmd: &CommandLine) {
+        if let Some(query) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+            && query.command() != vcgencmd
+        {
+            *query = VcGenCmd::new(vcgencmd.clone());
+        }
+    }
+}
+
+impl Throttle for ThrottleQuery {
+    fn query(&self) -> Option<u32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.query()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What another version would have sent, had it run in place of the one that was recorded.
 //!
 //! It is given the same events at the same times, with the same settings. Everything else is its own: it continues from
-//! its own state, gets ticks when it asked for them, and is restarted when it fails, as by a host. What it asks of the
+//! its own state and with what it has heard, gets ticks when it asked for them or a report of its own is due, and is
+//! restarted when it fails, as by a host. What it asks of the
 //! host is answered by [`super::script`]. The comparison as people read it is in [`super::report`].
 
-use super::crossing::{Call, HostCall, Moment, RecordedCall, Returned, SHOWN, SentRequest, Start};
+use super::crossing::{Call, HostCall, Moment, RecordedCall, Restore, Returned, SHOWN, SentRequest, Start};
 use super::reader::Recording;
 use super::report::Comparison;
 use super::scenario::Scenarios;
@@ -27,7 +28,7 @@ const TICKS: usize = 10_000;
 pub fn compare(recording: &Recording, other: &Arc<Plugin>) -> Comparison {
     let starts = recording.starts();
     let ours = |instance_id: &u64| starts.get(instance_id).filter(|start| start.plugin == other.name).copied();
-    let mut scenarios = Scenarios::default();
+    let mut scenarios = Scenarios::of_another_version();
     scenarios.look_ahead(recording.calls.iter().map(|(_, recorded)| recorded));
     let report = Comparison { other: other.digest.clone(), ..Comparison::default() };
     let mut run = Run { other, scenarios, pairs: BTreeMap::new(), report };
@@ -61,6 +62,8 @@ struct VersionPair {
     saved: (Option<String>, Option<String>),
     /// When the other version wants a tick.
     tick: Option<u64>,
+    /// The number of its instance.
+    instance_id: u64,
     /// Requests of an event and the ticks after it: of the recorded version, each with its line, and of the other.
     sent: (Vec<(usize, Request)>, Vec<Request>),
     /// The event's line and name.
@@ -73,21 +76,22 @@ impl Run<'_> {
         let clock = recorded.moment.clock;
         match &recorded.call {
             Call::Start(_) => {
+                // No ticks are made until now: it may be that none ran since the last call, as tracking was off.
                 pair.begin(line, "start", &mut self.report);
                 pair.start = Some(recorded.clone());
                 let started = self.perform(&mut pair, recorded);
                 self.note_failure(line, started.as_ref());
             }
             Call::Load(_) => {
-                self.make_ticks(&mut pair, recorded);
                 pair.begin(line, "settings.load", &mut self.report);
                 pair.load = Some(recorded.clone());
                 self.perform(&mut pair, recorded);
                 pair.tick = Some(clock);
             }
-            Call::Restore { state, age } => {
-                let own = pair.saved.1.clone().filter(|_| pair.saved.0.as_ref() == Some(state));
-                let call = Call::Restore { state: own.unwrap_or_else(|| state.clone()), age: *age };
+            Call::Restore(restore) => {
+                let own = pair.saved.1.clone().filter(|_| pair.saved.0.as_ref() == Some(&restore.state));
+                let state = own.unwrap_or_else(|| restore.state.clone());
+                let call = Call::Restore(Restore { state, ..restore.clone() });
                 self.perform(&mut pair, &RecordedCall { call, ..recorded.clone() });
             }
             Call::Event { name, .. } => {
@@ -97,33 +101,44 @@ impl Run<'_> {
                 self.report.events += 1;
                 self.dispatch(&mut pair, recorded);
             }
-            Call::Tick => {
+            Call::Heard { .. } => {
+                self.make_ticks(&mut pair, recorded);
+                self.perform(&mut pair, recorded);
+            }
+            Call::Tick { .. } => {
                 self.report.ticks.0 += 1;
                 pair.recorded(line, recorded);
-                if pair.tick.is_some_and(|at| at <= clock) {
+                if self.next_tick(&pair).is_some_and(|at| at <= clock) {
                     self.dispatch(&mut pair, recorded);
                 }
             }
             Call::Save => {
-                if let Returned::Saved(state) = &recorded.returned {
-                    pair.saved.0 = Some(state.clone());
+                if let Returned::Saved(handover) = &recorded.returned {
+                    pair.saved.0 = Some(handover.state.clone());
                 }
             }
         }
+        pair.instance_id = recorded.instance_id;
         self.pairs.insert(start.octoprint.clone(), pair);
+    }
+
+    /// When the other version is to have its next tick: when it wants one, or a report is due.
+    fn next_tick(&self, pair: &VersionPair) -> Option<u64> {
+        pair.tick.into_iter().chain(self.scenarios.next_due(pair.instance_id)).min()
     }
 
     /// Make the ticks that the other version asked for and the recorded one did not have.
     fn make_ticks(&mut self, pair: &mut VersionPair, next: &RecordedCall) {
         for _ in 0..TICKS {
-            let Some(at) = pair.tick.filter(|at| at.saturating_add(LATE) <= next.moment.clock) else { return };
+            let at = self.next_tick(pair).filter(|at| at.saturating_add(LATE) <= next.moment.clock);
+            let Some(at) = at else { return };
             let moment = Moment { clock: at, made_up: true, ..next.moment };
             let tick = RecordedCall {
                 moment,
-                call: Call::Tick,
+                call: Call::Tick { due: Vec::new() },
                 asked: Vec::new(),
                 returned: Returned::Started,
-                instance_id: next.instance_id,
+                instance_id: pair.instance_id,
                 fuel: None,
             };
             self.dispatch(pair, &tick);
@@ -134,10 +149,13 @@ impl Run<'_> {
 
     /// Make the call of an event or a tick, and do what a host does after it.
     fn dispatch(&mut self, pair: &mut VersionPair, recorded: &RecordedCall) {
-        if matches!(recorded.call, Call::Tick) {
+        let mut recorded = recorded.clone();
+        if let Call::Tick { due } = &mut recorded.call {
             self.report.ticks.1 += 1;
             pair.tick = None;
+            *due = self.scenarios.due(recorded.instance_id, &recorded.moment);
         }
+        let recorded = &recorded;
         let Some(made) = self.perform(pair, recorded) else { return };
         match &made.returned {
             Returned::Done { message, next_tick } => {
@@ -149,14 +167,14 @@ impl Run<'_> {
         }
         let save = RecordedCall { call: Call::Save, asked: Vec::new(), ..recorded.clone() };
         match self.perform(pair, &save) {
-            Some(RecordedCall { returned: Returned::Saved(state), .. }) => pair.saved.1 = Some(state),
+            Some(RecordedCall { returned: Returned::Saved(handover), .. }) => pair.saved.1 = Some(handover.state),
             Some(failed) => return self.restart(pair, recorded, &failed),
             None => {}
         }
         for asked in made.asked {
             match asked {
                 HostCall::Send(SentRequest { request, refused: None, .. }) => pair.sent.1.push(request),
-                HostCall::Send(SentRequest { request, refused: Some((_, why)), .. }) => {
+                HostCall::Send(SentRequest { request, refused: Some(why), .. }) => {
                     let name = printable(&request.name, SHOWN);
                     *self.report.refused.entry((name, why)).or_default() += 1;
                 }
@@ -172,9 +190,10 @@ impl Run<'_> {
         let again = [pair.start.clone(), pair.load.clone()].into_iter().flatten();
         let mut again: Vec<_> =
             again.map(|call| RecordedCall { moment, instance_id: recorded.instance_id, ..call }).collect();
-        let restore = |state: &String| Call::Restore { state: state.clone(), age: 0 };
-        let call = pair.saved.1.as_ref().map(restore);
-        again.extend(call.map(|call| RecordedCall { moment, call, asked: Vec::new(), ..recorded.clone() }));
+        // What it has heard, it carries on with.
+        let state = pair.saved.1.clone().unwrap_or_else(|| "{}".into());
+        let call = Call::Restore(Restore { state, ..Restore::default() });
+        again.push(RecordedCall { moment, call, asked: Vec::new(), ..recorded.clone() });
         for call in &again {
             self.perform(pair, call);
         }

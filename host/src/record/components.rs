@@ -3,7 +3,8 @@
 
 use crate::home::{BUNDLED, Home, read_component};
 use anyhow::{Context, Result};
-use glassbox_sandbox::{Manifest, Plugin, Sandbox, digest, inspect, printable};
+use glassbox_contract::{Prepare, inspect};
+use glassbox_sandbox::{Manifest, Plugin, Purpose, Sandbox, digest, printable};
 use glassbox_util::Advised;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,8 +74,7 @@ impl Components {
 /// # Errors
 /// When wasmtime does not work on this machine.
 pub fn sandbox(cache: Option<&Path>, metered: bool) -> Result<Sandbox, glassbox_sandbox::Error> {
-    let mut config = glassbox_sandbox::config();
-    Sandbox::with(config.consume_fuel(metered), cache)
+    Sandbox::made_for(if metered { Purpose::Record } else { Purpose::Run }, cache)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 //! a recording is in [`super::format`].
 
 use glassbox_sandbox::capabilities::Machine;
-use glassbox_sandbox::{Method, Policy, Request, Settings, printable};
+use glassbox_sandbox::{Handover, HeardAgain, Method, Policy, Request, Settings, printable};
 use std::fmt;
 
 /// One call into an instance, with all that the component asked of the host during it.
@@ -27,7 +27,7 @@ pub struct RecordedCall {
 pub struct Moment {
     /// Microseconds since the recording began.
     pub t: u64,
-    /// What the instance's clock showed, in nanoseconds.
+    /// What the instance's clock showed, in nanoseconds. It is read once in a call.
     pub clock: u64,
     /// True for a call that was never made, but that a replay needs in order to begin in the middle.
     pub made_up: bool,
@@ -39,9 +39,18 @@ pub struct Moment {
 pub enum Call {
     Start(Start),
     Load(Load),
-    Restore { state: String, age: u64 },
-    Event { name: String, payload: String },
-    Tick,
+    Restore(Restore),
+    Event {
+        name: String,
+        payload: String,
+    },
+    /// No call: the host heard an event that was not shown. Nothing crossed, but when reports are due depends on it.
+    Heard {
+        name: String,
+    },
+    Tick {
+        due: Vec<String>,
+    },
     Save,
 }
 
@@ -59,8 +68,22 @@ impl Load {
     #[must_use]
     pub fn new(policy: &Policy, settings: &Settings) -> Self {
         let shown = settings.only(&policy.manifest().settings.shows);
+        // Not indented, as they are shown, so that they stay on one line.
         Self { document: settings.to_value().to_string(), shown: shown.to_value().to_string() }
     }
+}
+
+/// What a fresh instance is shown again, and what the one before it handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restore {
+    /// The events that it is shown again, as they are shown now.
+    pub heard: Vec<HeardAgain>,
+    /// What was handed over, as JSON text.
+    pub state: String,
+    /// Milliseconds since that.
+    pub age_ms: u64,
+    /// When what is due, as JSON text. That is not shown, but the gate goes by it. None where it is not known.
+    pub due: Option<String>,
 }
 
 /// The start of a new instance.
@@ -87,16 +110,14 @@ impl Start {
     }
 }
 
-/// What the component asked of the host, and the answer.
+/// What was asked of the host during a call, and the answer.
 #[derive(Clone, Debug)]
 pub enum HostCall {
     /// `http.send`.
     Send(SentRequest),
-    /// `clock.now`.
-    Now(u64),
-    /// `hardware.probe`, with only those fields that the manifest lists.
+    /// `hardware.probe`, with only those fields that the component is told. The host asks too, for what it makes itself.
     Probe(Box<Machine>),
-    /// `throttle.query`.
+    /// `throttle.query`. The host asks too.
     Query(Option<u32>),
     /// This many more, which were too many to keep.
     Lost(u64),
@@ -109,10 +130,8 @@ pub struct SentRequest {
     pub request: Request,
     /// How many requests the send queue had room for, if the gate checked that.
     pub room: Option<u64>,
-    /// The time, in nanoseconds, by which the gate checked the rate limit, if it did.
-    pub now: Option<u64>,
-    /// Why it was refused, if it was: the contract's word for it, and the reason.
-    pub refused: Option<(String, String)>,
+    /// Why it was refused, if it was. The component does not learn that.
+    pub refused: Option<String>,
 }
 
 /// How a call ended.
@@ -131,33 +150,40 @@ pub enum Returned {
         /// The component's message for the log.
         message: Option<String>,
     },
-    /// The state that was saved.
-    Saved(String),
+    /// What it hands over.
+    Saved(Handover),
+    /// What was not shown was heard.
+    Heard,
     /// It trapped, or broke a limit.
     Failed(String),
 }
 
 impl Call {
-    /// The name of the export that is called, as in the contract; `start` for a start.
+    /// The name of the export that is called, as in the contract; `start` for a start, and `heard` where none is.
     #[must_use]
     pub fn export(&self) -> &'static str {
         match self {
             Self::Start(_) => "start",
             Self::Load(_) => "settings.load",
-            Self::Restore { .. } => "handover.restore",
+            Self::Restore(_) => "handover.restore",
             Self::Event { .. } => "on-event",
-            Self::Tick => "on-tick",
+            Self::Heard { .. } => "heard",
+            Self::Tick { .. } => "on-tick",
             Self::Save => "handover.save",
         }
     }
 
-    /// The text that it passes; empty if it passes none.
-    fn text(&self) -> &str {
+    /// About how much memory its texts take.
+    fn size(&self) -> usize {
         match self {
-            Self::Load(Load { shown: text, .. })
-            | Self::Restore { state: text, .. }
-            | Self::Event { payload: text, .. } => text,
-            Self::Start(_) | Self::Tick | Self::Save => "",
+            Self::Load(Load { document, shown }) => document.len() + shown.len(),
+            Self::Restore(Restore { heard, state, due, .. }) => {
+                let heard = heard.iter().map(|event| size_of::<HeardAgain>() + event.name.len() + event.payload.len());
+                heard.sum::<usize>() + state.len() + due.as_ref().map_or(0, String::len)
+            }
+            Self::Event { payload, .. } => payload.len(),
+            Self::Tick { due } => due.iter().map(|name| size_of::<String>() + name.len()).sum(),
+            Self::Start(_) | Self::Heard { .. } | Self::Save => 0,
         }
     }
 }
@@ -179,13 +205,11 @@ impl RecordedCall {
     /// About how much memory it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let returned = if let Returned::Saved(text) | Returned::Failed(text) = &self.returned { text.len() } else { 0 };
-        let document = if let Call::Load(Load { document, .. }) = &self.call { document.len() } else { 0 };
-        size_of::<Self>()
-            + self.call.text().len()
-            + document
-            + returned
-            + self.asked.iter().map(HostCall::size).sum::<usize>()
+        let returned = match &self.returned {
+            Returned::Saved(Handover { state: text, .. }) | Returned::Failed(text) => text.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + self.call.size() + returned + self.asked.iter().map(HostCall::size).sum::<usize>()
     }
 }
 
@@ -198,8 +222,16 @@ impl fmt::Display for Call {
         match self {
             Self::Start(start) => write!(f, "start {} {}", start.who(), shown(&start.digest)),
             Self::Event { name, payload } => write!(f, "on-event {} {}", shown(name), shown(payload)),
-            Self::Restore { state, age } => write!(f, "handover.restore {} age {age} ns", shown(state)),
-            call => write!(f, "{} {}", call.export(), shown(call.text())),
+            Self::Restore(Restore { heard, state, age_ms, .. }) => {
+                write!(f, "handover.restore {} of {age_ms} ms ago", shown(state))?;
+                heard.iter().try_for_each(|HeardAgain { name, payload, age_ms }| {
+                    write!(f, ", {} {} of {age_ms} ms ago", shown(name), shown(payload))
+                })
+            }
+            Self::Load(Load { shown: text, .. }) => write!(f, "settings.load {}", shown(text)),
+            Self::Heard { name } => write!(f, "heard {}", shown(name)),
+            Self::Tick { due } if !due.is_empty() => write!(f, "on-tick with {} due", shown(&due.join(", "))),
+            Self::Tick { .. } | Self::Save => write!(f, "{}", self.export()),
         }
     }
 }
@@ -208,7 +240,6 @@ impl fmt::Display for HostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send(sent) => write!(f, "http.send {sent}"),
-            Self::Now(now) => write!(f, "clock.now = {now}"),
             Self::Probe(machine) => write!(f, "hardware.probe = {}", printable(&format!("{machine:?}"), SHOWN)),
             Self::Query(Some(mask)) => write!(f, "throttle.query = {mask:#x}"),
             Self::Query(None) => write!(f, "throttle.query = none"),
@@ -226,7 +257,7 @@ impl fmt::Display for SentRequest {
         }
         write!(f, " ({})", printable(user_agent, SHOWN))?;
         match &self.refused {
-            Some((word, reason)) => write!(f, ": {}, {}", printable(word, SHOWN), printable(reason, SHOWN)),
+            Some(reason) => write!(f, ": refused, {}", printable(reason, SHOWN)),
             None => Ok(()),
         }
     }
@@ -237,6 +268,7 @@ impl fmt::Display for Returned {
         let shown = |text: &str| printable(text, SHOWN);
         match self {
             Self::Started => write!(f, "it started"),
+            Self::Heard => write!(f, "heard"),
             Self::Loaded(Ok(())) | Self::Restored(Ok(())) => write!(f, "accepted"),
             Self::Loaded(Err(reason)) | Self::Restored(Err(reason)) => write!(f, "not accepted: {}", shown(reason)),
             Self::Done { next_tick, message } => {
@@ -244,7 +276,10 @@ impl fmt::Display for Returned {
                 let message = message.as_ref().map(|message| format!(", and says: {}", shown(message)));
                 write!(f, "it wants {tick}{}", message.unwrap_or_default())
             }
-            Self::Saved(state) => write!(f, "saved {}", shown(state)),
+            Self::Saved(Handover { state, dropped: 0 }) => write!(f, "saved {}", shown(state)),
+            Self::Saved(Handover { state, dropped }) => {
+                write!(f, "saved {} and {dropped} more, which were dropped", shown(state))
+            }
             Self::Failed(reason) => write!(f, "failed: {}", shown(reason)),
         }
     }

@@ -2,13 +2,16 @@
 //! embedded as such if that loses nothing, so that people can read them. Which lines form a call, and how a recording
 //! may end, is checked in [`super::reader`].
 
-use super::crossing::{Call, HostCall, Load, Moment, RecordedCall, Returned, SentRequest, Start, method};
-use glassbox_sandbox::Request;
+use super::crossing::{Call, HostCall, Load, Moment, RecordedCall, Restore, Returned, SentRequest, Start, method};
 use glassbox_sandbox::capabilities::Machine;
+use glassbox_sandbox::{Handover, HeardAgain, Request};
+use glassbox_util::json::repaired;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-/// The version of the format. In the first one, events were written as OctoPrint sent them.
-pub const VERSION: u64 = 2;
+/// The version of the format. In the first one, events were written as OctoPrint sent them; in the second one, trackers
+/// kept what they had heard and their times themselves.
+pub const VERSION: u64 = 3;
 
 /// The first line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,17 +95,25 @@ fn call_value(instance_id: u64, moment: &Moment, call: &Call) -> Value {
             value["shown"] = embed(shown);
             value["document"] = embed(document);
         }
-        Call::Restore { state, age } => {
-            value["age_ns"] = (*age).into();
+        Call::Restore(Restore { heard, state, age_ms, due }) => {
+            value["heard"] = heard.iter().map(heard_value).collect();
             value["state"] = embed(state);
+            value["age_ms"] = (*age_ms).into();
+            put(&mut value, "due", due.as_deref().map(embed));
         }
         Call::Event { name, payload } => {
             value["name"] = name.as_str().into();
             value["payload"] = embed(payload);
         }
-        Call::Tick | Call::Save => {}
+        Call::Heard { name } => value["name"] = name.as_str().into(),
+        Call::Tick { due } => value["due"] = due.as_slice().into(),
+        Call::Save => {}
     }
     value
+}
+
+fn heard_value(HeardAgain { name, payload, age_ms }: &HeardAgain) -> Value {
+    json!({"name": name, "payload": embed(payload), "age_ms": age_ms})
 }
 
 /// The line for something that was asked of the host, with the answer.
@@ -110,7 +121,6 @@ fn call_value(instance_id: u64, moment: &Moment, call: &Call) -> Value {
 pub fn asked_value(instance_id: u64, asked: &HostCall) -> Value {
     let (what, answer) = match asked {
         HostCall::Send(sent) => return sent_value(instance_id, sent),
-        HostCall::Now(now) => ("clock.now", json!(now)),
         HostCall::Probe(machine) => ("hardware.probe", machine_value(machine)),
         HostCall::Query(mask) => ("throttle.query", json!(mask)),
         HostCall::Lost(count) => ("too much to keep", json!(count)),
@@ -123,12 +133,7 @@ fn sent_value(instance_id: u64, sent: &SentRequest) -> Value {
     let mut value = json!({"n": instance_id, "asks": "http.send", "method": method.to_string(), "name": name,
         "fields": fields, "user_agent": user_agent});
     put(&mut value, "room", sent.room);
-    put(&mut value, "now", sent.now);
-    value["answer"] = "queued".into();
-    if let Some((word, why)) = &sent.refused {
-        value["answer"] = word.as_str().into();
-        value["why"] = why.as_str().into();
-    }
+    put(&mut value, "refused", sent.refused.as_deref());
     value
 }
 
@@ -137,13 +142,16 @@ fn sent_value(instance_id: u64, sent: &SentRequest) -> Value {
 pub fn returned_value(instance_id: u64, returned: &Returned, export: &str) -> Value {
     let mut value = json!({"n": instance_id, "returns": export});
     match returned {
-        Returned::Started | Returned::Loaded(Ok(())) | Returned::Restored(Ok(())) => {}
+        Returned::Started | Returned::Heard | Returned::Loaded(Ok(())) | Returned::Restored(Ok(())) => {}
         Returned::Loaded(Err(reason)) | Returned::Restored(Err(reason)) => value["refuses"] = reason.as_str().into(),
         Returned::Done { next_tick, message } => {
             put(&mut value, "next_tick", *next_tick);
             put(&mut value, "message", message.as_deref());
         }
-        Returned::Saved(state) => value["state"] = embed(state),
+        Returned::Saved(Handover { state, dropped }) => {
+            value["state"] = embed(state);
+            put(&mut value, "dropped", Some(*dropped).filter(|dropped| *dropped > 0));
+        }
         Returned::Failed(reason) => value["fails"] = reason.as_str().into(),
     }
     value
@@ -157,9 +165,11 @@ fn put(value: &mut Value, key: &str, what: Option<impl Into<Value>>) {
 
 /// A text as JSON, if writing that JSON gives exactly the same text; else as a string.
 fn embed(text: &str) -> Value {
-    // One level deeper, as in its line: JSON that is nested too deep could not be read back.
-    let parsed = serde_json::from_str::<[Value; 1]>(&format!("[{text}]")).ok();
-    let written = parsed.map(|[value]| (value.to_string(), value));
+    // A reader repairs the whole line: what would not stay as it is there, as it is nested too deep, remains a text.
+    let in_line = format!("[[[[[[{text}]]]]]]");
+    let stays = matches!(repaired(in_line.as_bytes()), Cow::Borrowed(_));
+    let parsed = stays.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
+    let written = parsed.map(|value| (value.to_string(), value));
     let same = written.filter(|(written, value)| !value.is_string() && written == text);
     same.map_or_else(|| text.into(), |(_, value)| value)
 }
@@ -189,7 +199,8 @@ fn machine_value(machine: &Machine) -> Value {
 /// # Errors
 /// When it is not a line of a recording. The text says what is wrong, for people; the caller adds the line's number.
 pub fn parse(text: &str) -> Result<RecordLine, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let value: Value =
+        serde_json::from_str(&repaired(text.as_bytes())).map_err(|error| format!("it is not JSON: {error}"))?;
     let Value::Object(object) = value else { return Err("it is not a JSON object".into()) };
     let fields = Fields(&object);
     if let Some(version) = object.get("glassbox_recording") {
@@ -238,11 +249,29 @@ fn read_call(fields: &Fields) -> Result<Call, String> {
         "settings.load" => {
             Call::Load(Load { document: fields.embedded("document")?, shown: fields.embedded("shown")? })
         }
-        "handover.restore" => Call::Restore { state: fields.embedded("state")?, age: fields.number("age_ns")? },
+        "handover.restore" => Call::Restore(Restore {
+            heard: fields.list("heard")?.iter().map(read_heard).collect::<Result<_, _>>()?,
+            state: fields.embedded("state")?,
+            age_ms: fields.number("age_ms")?,
+            due: fields.optional("due", Fields::embedded)?,
+        }),
         "on-event" => Call::Event { name: fields.text("name")?, payload: fields.embedded("payload")? },
-        "on-tick" => Call::Tick,
+        "heard" => Call::Heard { name: fields.text("name")? },
+        "on-tick" => {
+            let names = fields.list("due")?.iter().map(|name| name.as_str().map(Into::into));
+            Call::Tick { due: names.collect::<Option<_>>().ok_or("'due' is not a list of names")? }
+        }
         "handover.save" => Call::Save,
         _ => return Err("its 'call' is not known".into()),
+    })
+}
+
+fn read_heard(value: &Value) -> Result<HeardAgain, String> {
+    let fields = Fields(value.as_object().ok_or("'heard' is not a list of events")?);
+    Ok(HeardAgain {
+        name: fields.text("name")?,
+        payload: fields.embedded("payload")?,
+        age_ms: fields.number("age_ms")?,
     })
 }
 
@@ -250,7 +279,6 @@ fn read_asked(fields: &Fields) -> Result<HostCall, String> {
     let answer = fields.0.get("answer").filter(|answer| !answer.is_null());
     Ok(match fields.text("asks")?.as_str() {
         "http.send" => HostCall::Send(read_sent(fields)?),
-        "clock.now" => HostCall::Now(fields.number("answer")?),
         "hardware.probe" => HostCall::Probe(Box::new(read_machine(answer)?)),
         "throttle.query" => {
             let number = answer.map(|_| fields.number("answer")).transpose()?;
@@ -269,12 +297,8 @@ fn read_sent(fields: &Fields) -> Result<SentRequest, String> {
         fields: pairs.map_err(|_| "'fields' is not a list of names and values")?,
         user_agent: fields.text("user_agent")?,
     };
-    let refused = match fields.text("answer")? {
-        queued if queued == "queued" => None,
-        word => Some((word, fields.text("why")?)),
-    };
-    let optional = |key| fields.optional(key, Fields::number);
-    Ok(SentRequest { request, room: optional("room")?, now: optional("now")?, refused })
+    let room = fields.optional("room", Fields::number)?;
+    Ok(SentRequest { request, room, refused: fields.optional("refused", Fields::text)? })
 }
 
 fn read_machine(value: Option<&Value>) -> Result<Machine, String> {
@@ -306,6 +330,7 @@ fn read_back(fields: &Fields) -> Result<Returned, String> {
     let refuses = fields.optional("refuses", Fields::text)?;
     Ok(match (fields.text("returns")?.as_str(), refuses) {
         ("start", None) => Returned::Started,
+        ("heard", None) => Returned::Heard,
         ("settings.load", None) => Returned::Loaded(Ok(())),
         ("settings.load", Some(reason)) => Returned::Loaded(Err(reason)),
         ("handover.restore", None) => Returned::Restored(Ok(())),
@@ -314,7 +339,11 @@ fn read_back(fields: &Fields) -> Result<Returned, String> {
             next_tick: fields.optional("next_tick", Fields::number)?,
             message: fields.optional("message", Fields::text)?,
         },
-        ("handover.save", None) => Returned::Saved(fields.embedded("state")?),
+        ("handover.save", None) => {
+            let dropped = fields.optional("dropped", Fields::number)?.unwrap_or_default();
+            let dropped = usize::try_from(dropped).map_err(|_| "'dropped' is too large")?;
+            Returned::Saved(Handover { state: fields.embedded("state")?, dropped })
+        }
         _ => return Err("its 'returns' is not known".into()),
     })
 }
@@ -333,6 +362,10 @@ impl Fields<'_> {
 
     fn number(&self, key: &str) -> Result<u64, String> {
         self.get(key)?.as_u64().ok_or_else(|| format!("'{key}' is not a number from 0"))
+    }
+
+    fn list(&self, key: &str) -> Result<&[Value], String> {
+        self.get(key)?.as_array().map(Vec::as_slice).ok_or_else(|| format!("'{key}' is not a list"))
     }
 
     fn embedded(&self, key: &str) -> Result<String, String> {

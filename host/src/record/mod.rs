@@ -24,7 +24,7 @@ mod sink;
 mod tape;
 
 pub use components::{Components, sandbox};
-pub use crossing::{Call, HostCall, Load, Moment, RecordedCall, Returned, SentRequest, Start};
+pub use crossing::{Call, HostCall, Load, Moment, RecordedCall, Restore, Returned, SentRequest, Start};
 pub use format::{Header, RecordLine, end, header, lines, parse};
 pub use reader::{Ending, Recording};
 pub use recorded_instance::RecordedInstance;

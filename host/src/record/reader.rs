@@ -151,9 +151,10 @@ impl Reading {
 fn fits(call: &Call, returned: &Returned) -> bool {
     match returned {
         Returned::Started => matches!(call, Call::Start(_)),
+        Returned::Heard => matches!(call, Call::Heard { .. }),
         Returned::Loaded(_) => matches!(call, Call::Load(_)),
-        Returned::Restored(_) => matches!(call, Call::Restore { .. }),
-        Returned::Done { .. } => matches!(call, Call::Event { .. } | Call::Tick),
+        Returned::Restored(_) => matches!(call, Call::Restore(_)),
+        Returned::Done { .. } => matches!(call, Call::Event { .. } | Call::Tick { .. }),
         Returned::Saved(_) => matches!(call, Call::Save),
         Returned::Failed(_) => true,
     }

@@ -1,16 +1,20 @@
 //! An instance whose calls are recorded, if there is a recorder. It is used like an [`Instance`].
 
-use super::crossing::{Call, Load, Moment, RecordedCall, Returned, Start};
+use super::crossing::{Call, Load, Moment, RecordedCall, Restore, Returned, Start};
 use super::recorder::Recorder;
 use super::ring::Ring;
 use super::tape::Tape;
+use crate::system::ProcessorTime;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Error, Instance, Outcome, Plugin, RateLimit, Rejected, Settings};
+use glassbox_sandbox::{Consent, Error, Handover, Instance, Memory, Outcome, Plugin, RateLimit, Rejected, Settings};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An instance, with its recorder if it has one.
 pub struct RecordedInstance {
     instance: Instance,
+    /// What calls took of the processor, since [`Self::take_processor_time`].
+    processor_time: ProcessorTime,
     recording: Option<Recording>,
 }
 
@@ -18,8 +22,6 @@ pub struct RecordedInstance {
 struct Recording {
     plugin: Arc<Plugin>,
     recorder: Recorder,
-    /// With what its paths are hashed.
-    salt: String,
     tape: Tape,
     instance_id: u64,
     ring: Ring,
@@ -27,7 +29,7 @@ struct Recording {
 
 impl RecordedInstance {
     /// Start a component, like [`Instance::new`]. `before` is [`rate`](Self::rate) of the instance before this one, so that
-    /// a restart does not let it send more.
+    /// a restart does not let it send more; `memory` is that instance's.
     ///
     /// # Errors
     /// As [`Instance::new`].
@@ -37,24 +39,23 @@ impl RecordedInstance {
         veto: Option<&'static str>,
         before: Option<(RateLimit, Option<u64>)>,
         recorder: Option<&Recorder>,
+        memory: Memory,
     ) -> Result<Self, Error> {
         let (rate, after) = before.unzip();
         let Some(recorder) = recorder else {
-            let mut instance = Instance::new(plugin, capabilities, veto)?;
+            let mut instance = Instance::new(plugin, capabilities, veto, memory)?;
             rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
-            return Ok(Self { instance, recording: None });
+            return Ok(Self { instance, processor_time: ProcessorTime::default(), recording: None });
         };
-        let salt = capabilities.salt.clone();
-        let (tape, capabilities) = Tape::tap(capabilities, &plugin.policy);
+        let (tape, capabilities) = Tape::tap(capabilities);
         let mut recording = Recording {
             plugin: plugin.clone(),
             recorder: recorder.clone(),
-            salt,
             tape,
             instance_id: recorder.next_instance_id(),
-            ring: Ring::default(),
+            ring: Ring::new(&plugin.policy),
         };
-        let moment = recording.moment();
+        let t = recorder.elapsed();
         let start = Start {
             plugin: plugin.name.clone(),
             octoprint: recorder.octoprint(),
@@ -62,12 +63,12 @@ impl RecordedInstance {
             veto: veto.map(Into::into),
             after: after.flatten(),
         };
-        let made = Instance::new(plugin, capabilities, veto);
+        let made = Instance::new(plugin, capabilities, veto, memory);
         let returned = made.as_ref().map_or_else(failed, |_| Returned::Started);
-        recording.keep(moment, Call::Start(start), returned, None);
+        recording.keep(t, Call::Start(start), returned, None);
         let mut instance = made?;
         rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
-        Ok(Self { instance, recording: Some(recording) })
+        Ok(Self { instance, processor_time: ProcessorTime::default(), recording: Some(recording) })
     }
 
     /// How much it has sent, and its number in a recording, for the instance that follows.
@@ -84,47 +85,98 @@ impl RecordedInstance {
         let policy = self.recording.as_ref().map(|recording| recording.plugin.policy.clone());
         let call = || Call::Load(policy.map(|policy| Load::new(&policy, settings)).unwrap_or_default());
         let returned = |loaded: &Result<(), Rejected>| Returned::Loaded(loaded.clone().map_err(|reason| reason.0));
-        self.record(call, |instance| instance.load(settings), |loaded| Some(returned(loaded)))
+        self.record(call, |instance| instance.load(settings), returned)
     }
 
-    /// Like [`Instance::restore`].
+    /// Like [`Instance::restore`], with what it is to be shown [again](Instance::heard_again).
     ///
     /// # Errors
     /// As [`Instance::restore`].
-    pub fn restore(&mut self, state: &str, age: u64) -> Result<Result<(), Rejected>, Error> {
-        let call = || Call::Restore { state: state.into(), age };
+    pub fn restore(&mut self, state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
+        let heard = self.instance.heard_again();
+        let known = self.recording.as_ref().map(|recording| {
+            let state = recording.plugin.policy.kept(state).state;
+            Restore { heard: heard.clone(), state, age_ms, due: Some(self.instance.due_times().to_string()) }
+        });
+        let call = || Call::Restore(known.unwrap_or_default());
         let returned =
             |restored: &Result<(), Rejected>| Returned::Restored(restored.clone().map_err(|reason| reason.0));
-        self.record(call, |instance| instance.restore(state, age), |restored| Some(returned(restored)))
+        self.record(call, |instance| instance.restore(&heard, state, age_ms), returned)
     }
 
-    /// Like [`Instance::dispatch`].
+    /// Like [`Instance::on_event`], but what was sent waits for [`Self::release`].
     ///
     /// # Errors
-    /// As [`Instance::dispatch`].
+    /// As [`Instance::on_event`].
     pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let recording = self.recording.as_ref();
-        let entered = recording.map(|recording| recording.plugin.policy.enter(name, payload, &recording.salt));
-        // Where nothing enters, nothing crosses the boundary.
-        let Some(Ok(Some(entered))) = entered else { return self.instance.dispatch(name, payload) };
-        let call = || Call::Event { name: name.into(), payload: entered.clone() };
-        self.record(call, |instance| instance.show(name, &entered), |outcome| Some(done(outcome))).map(Some)
+        let shown = match self.instance.hear(name, payload) {
+            Ok(Some(shown)) => shown,
+            Ok(None) => {
+                self.recording.iter().for_each(|recording| recording.heard(name));
+                return Ok(None);
+            }
+            Err(reason) => return Ok(Some(Outcome { undelivered: Some(reason), ..Outcome::default() })),
+        };
+        let call = || Call::Event { name: name.into(), payload: shown.clone() };
+        self.record(call, |instance| instance.show(name, &shown), done).map(Some)
     }
 
-    /// Like [`Instance::dispatch_tick`].
+    /// Like [`Instance::on_tick`], but what was sent waits for [`Self::release`].
     ///
     /// # Errors
-    /// As [`Instance::dispatch_tick`].
+    /// As [`Instance::on_tick`].
     pub fn dispatch_tick(&mut self) -> Result<Outcome, Error> {
-        self.record(|| Call::Tick, Instance::dispatch_tick, |outcome| Some(done(outcome)))
+        let due = self.instance.due();
+        self.record(|| Call::Tick { due: due.clone() }, |instance| instance.tick(&due), done)
     }
 
     /// Like [`Instance::save`].
     ///
     /// # Errors
     /// As [`Instance::save`].
-    pub fn save(&mut self) -> Result<String, Error> {
-        self.record(|| Call::Save, Instance::save, |state| Some(Returned::Saved(state.clone())))
+    pub fn save(&mut self) -> Result<Handover, Error> {
+        self.record(|| Call::Save, Instance::save, |handover| Returned::Saved(handover.clone()))
+    }
+
+    /// How much of the processor's time all calls since the last one of these took.
+    pub fn take_processor_time(&mut self) -> Duration {
+        self.processor_time.take()
+    }
+
+    /// Like [`Instance::memory`].
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        self.instance.memory()
+    }
+
+    /// Like [`Instance::into_memory`].
+    #[must_use]
+    pub fn into_memory(self) -> Memory {
+        self.instance.into_memory()
+    }
+
+    /// Like [`Instance::next_due`].
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.instance.next_due()
+    }
+
+    /// Like [`Instance::is_shown`].
+    #[must_use]
+    pub fn is_shown(&self, event: &str) -> bool {
+        self.instance.is_shown(event)
+    }
+
+    /// Like [`Instance::consent`].
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        self.instance.consent()
+    }
+
+    /// Like [`Instance::is_late`].
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.instance.is_late()
     }
 
     /// Like [`Instance::release`].
@@ -132,29 +184,39 @@ impl RecordedInstance {
         self.instance.release(outcome);
     }
 
-    /// Make a call, and record it; not if nothing crossed the boundary.
+    /// Make a call, take its time, and record it.
     fn record<T>(
         &mut self,
         call: impl FnOnce() -> Call,
         make: impl FnOnce(&mut Instance) -> Result<T, Error>,
-        returned: impl FnOnce(&T) -> Option<Returned>,
+        returned: impl FnOnce(&T) -> Returned,
     ) -> Result<T, Error> {
-        let Some(recording) = &mut self.recording else { return make(&mut self.instance) };
-        let moment = recording.moment();
+        let t = self.recording.as_ref().map(|recording| recording.recorder.elapsed());
+        let began = self.processor_time.begin();
         let made = make(&mut self.instance);
-        if let Some(returned) = made.as_ref().map_or_else(|error| Some(failed(error)), returned) {
-            recording.keep(moment, call(), returned, self.instance.fuel());
-        }
+        self.processor_time.end(began);
+        let (Some(recording), Some(t)) = (&mut self.recording, t) else { return made };
+        let returned = made.as_ref().map_or_else(failed, returned);
+        recording.keep(t, call(), returned, self.instance.fuel());
         made
     }
 }
 
 impl Recording {
-    fn moment(&self) -> Moment {
-        Moment { t: self.recorder.elapsed(), clock: self.tape.clock(), made_up: false }
+    /// Keep the name of an event that was heard and not shown, if it matters: nothing of it crossed the boundary.
+    fn heard(&self, name: &str) {
+        if self.plugin.policy.goes_by(name) {
+            let moment = Moment { t: self.recorder.elapsed(), clock: self.tape.clock(), made_up: false };
+            let call = Call::Heard { name: name.into() };
+            let (instance_id, returned) = (self.instance_id, Returned::Heard);
+            let recorded = RecordedCall { instance_id, moment, call, asked: Vec::new(), returned, fuel: None };
+            self.recorder.keep(&self.plugin, &recorded);
+        }
     }
 
-    fn keep(&mut self, moment: Moment, call: Call, returned: Returned, fuel: Option<u64>) {
+    /// Keep a call that began `t` microseconds after the recording did.
+    fn keep(&mut self, t: u64, call: Call, returned: Returned, fuel: Option<u64>) {
+        let moment = Moment { t, clock: self.tape.clock(), made_up: false };
         let trapped = matches!(returned, Returned::Failed(_));
         let recorded =
             RecordedCall { instance_id: self.instance_id, moment, call, asked: self.tape.take(), returned, fuel };

@@ -5,7 +5,7 @@
 //! The same text has the same stand-in throughout; it is derived from a counter, not from the text. What stays as it is:
 //! names of events and of keys, numbers, times, texts that the manifest lists, and the length of texts.
 
-use super::crossing::{Call, HostCall, Load, RecordedCall, Returned};
+use super::crossing::{Call, HostCall, Load, RecordedCall, Restore, Returned};
 use super::reader::Recording;
 use super::scenario::Scenarios;
 use glassbox_sandbox::capabilities::Machine;
@@ -22,8 +22,6 @@ pub struct Redactor {
     generated: u64,
     /// Texts that a plugin's manifest lists, by the component's digest.
     listed: BTreeMap<String, BTreeSet<String>>,
-    /// The last state of each instance, as it was and with stand-ins.
-    states: BTreeMap<u64, (String, String)>,
     /// Whether it was logged that a call failed with stand-ins only, or only without.
     warned: bool,
 }
@@ -42,12 +40,14 @@ impl Redactor {
         let mut disguised = recorded.clone();
         match &mut disguised.call {
             Call::Start(start) => start.octoprint = start.octoprint.as_ref().map(|name| self.text(plugin, name)),
-            Call::Tick | Call::Save => {}
+            // Names that the manifest lists.
+            Call::Heard { .. } | Call::Tick { .. } | Call::Save => {}
             // What is shown of it comes from the run with stand-ins.
             Call::Load(Load { document, .. }) => *document = self.settings(plugin, document),
-            Call::Restore { state, .. } => {
-                let known = self.states.values().find(|(was, _)| was == state).map(|(_, is)| is.clone());
-                *state = known.unwrap_or_else(|| self.json(plugin, state));
+            Call::Restore(Restore { heard, state, .. }) => {
+                heard.iter_mut().for_each(|event| event.payload = self.json(plugin, &event.payload));
+                // There are no texts in it, as in times.
+                *state = plugin.policy.kept(state).state;
             }
             Call::Event { payload, .. } => *payload = self.json(plugin, payload),
         }
@@ -65,9 +65,6 @@ impl Redactor {
                 ..disguised
             };
         };
-        if let (Returned::Saved(was), Returned::Saved(is)) = (&recorded.returned, &said.returned) {
-            self.states.insert(recorded.instance_id, (was.clone(), is.clone()));
-        }
         let failed = |recorded: &RecordedCall| matches!(recorded.returned, Returned::Failed(_));
         if failed(recorded) != failed(&said) && !std::mem::replace(&mut self.warned, true) {
             tracing::warn!(

@@ -1,11 +1,19 @@
 //! The last calls of one instance, in memory: enough to repeat them from the last known state before them. The memory
 //! is bounded, as hundreds of instances may run.
 
-use super::crossing::{Call, Load, Moment, RecordedCall, Returned, Start};
-use std::collections::VecDeque;
+use super::crossing::{Call, Load, Moment, RecordedCall, Restore, Returned, Start};
+use glassbox_sandbox::{Handover, HeardAgain, Policy};
+use serde_json::{Map, Value};
+use std::collections::{BTreeSet, VecDeque};
 
 /// About how many bytes are kept; the last event or tick is kept whatever its size.
 const MOST: usize = 8 << 10;
+
+/// OctoPrint's environment: it is heard in parts, and outlives a run.
+const ENVIRONMENT: &str = "environment";
+
+/// A run ends with this event, and what was heard in it is forgotten.
+const STOPPING: &str = "octoprint_stopping";
 
 /// The last calls, and a start that leads to them.
 #[derive(Default)]
@@ -13,6 +21,8 @@ pub struct Ring {
     calls: VecDeque<(usize, RecordedCall)>,
     size: usize,
     before: Option<Before>,
+    /// The events of which a fresh instance is shown the last again.
+    remembered: BTreeSet<String>,
 }
 
 /// The situation before the first call that is kept, if that is not the start.
@@ -20,10 +30,19 @@ struct Before {
     start: Start,
     settings: Option<Load>,
     state: Option<String>,
+    /// What it was shown last of those events; their ages are those at `moment`.
+    heard: Vec<HeardAgain>,
     moment: Moment,
 }
 
 impl Ring {
+    /// For an instance with this policy.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Self {
+        let seen = policy.manifest().sees.iter().map(|sees| &sees.event);
+        Self { remembered: seen.filter(|event| policy.remembers(event)).cloned().collect(), ..Self::default() }
+    }
+
     /// Keep a call, and forget the oldest.
     pub fn push(&mut self, recorded: RecordedCall) {
         let size = recorded.size();
@@ -53,15 +72,21 @@ impl Ring {
     fn remember(&mut self, recorded: RecordedCall) {
         let moment = Moment { made_up: true, ..recorded.moment };
         match (recorded.call, recorded.returned) {
-            (Call::Start(start), _) => self.before = Some(Before { start, settings: None, state: None, moment }),
+            (Call::Start(start), _) => {
+                self.before = Some(Before { start, settings: None, state: None, heard: Vec::new(), moment });
+            }
             (call, returned) => {
                 let Some(before) = &mut self.before else { return };
-                before.moment = moment;
+                before.pass(moment);
                 match (call, returned) {
                     (Call::Load(load), Returned::Loaded(Ok(()))) => before.settings = Some(load),
-                    (Call::Restore { state, .. }, Returned::Restored(Ok(()))) | (_, Returned::Saved(state)) => {
-                        before.state = Some(state);
+                    (Call::Restore(Restore { heard, state, .. }), Returned::Restored(Ok(()))) => {
+                        (before.heard, before.state) = (heard, Some(state));
                     }
+                    (Call::Event { name, payload }, _) if name == STOPPING || self.remembered.contains(&name) => {
+                        before.hear(name, payload);
+                    }
+                    (_, Returned::Saved(Handover { state, .. })) => before.state = Some(state),
                     _ => {}
                 }
             }
@@ -77,6 +102,30 @@ impl Ring {
 }
 
 impl Before {
+    /// What was heard has become older.
+    fn pass(&mut self, moment: Moment) {
+        let ms = |moment: &Moment| moment.clock / 1_000_000;
+        let passed = ms(&moment).saturating_sub(ms(&self.moment));
+        self.heard.iter_mut().for_each(|event| event.age_ms = event.age_ms.saturating_add(passed));
+        self.moment = moment;
+    }
+
+    /// Remember an event, as the host does.
+    fn hear(&mut self, name: String, payload: String) {
+        if name == STOPPING {
+            return self.heard.retain(|event| event.name == ENVIRONMENT);
+        }
+        let at = self.heard.iter().position(|event| event.name == name);
+        let last = at.map(|at| self.heard.remove(at));
+        let payload = match last.filter(|last| last.name == ENVIRONMENT) {
+            Some(last) => merged(&last.payload, &payload).unwrap_or(payload),
+            None => payload,
+        };
+        // That comes first, and the others in their order.
+        let at = if name == ENVIRONMENT { 0 } else { self.heard.len() };
+        self.heard.insert(at, HeardAgain { name, payload, age_ms: 0 });
+    }
+
     fn calls(&self, instance_id: u64) -> Vec<RecordedCall> {
         let recorded = |call, returned| RecordedCall {
             instance_id,
@@ -90,12 +139,21 @@ impl Before {
         let mut calls = vec![recorded(Call::Start(start), Returned::Started)];
         let load = |load: &Load| recorded(Call::Load(load.clone()), Returned::Loaded(Ok(())));
         calls.extend(self.settings.as_ref().map(load));
-        let restore = |state: &String| Call::Restore { state: state.clone(), age: 0 };
-        calls.extend(self.state.as_ref().map(|state| recorded(restore(state), Returned::Restored(Ok(())))));
+        let state = self.state.clone().unwrap_or_else(|| "{}".into());
+        let restore = Restore { heard: self.heard.clone(), state, age_ms: 0, due: None };
+        calls.push(recorded(Call::Restore(restore), Returned::Restored(Ok(()))));
         calls
     }
 }
 
+/// The parts of an environment, where a later one has replaced some.
+fn merged(before: &str, later: &str) -> Option<String> {
+    let parse = |text| serde_json::from_str::<Map<String, Value>>(text).ok();
+    let mut parts = parse(before)?;
+    parts.extend(parse(later)?);
+    Some(Value::Object(parts).to_string())
+}
+
 fn begins(recorded: &RecordedCall) -> bool {
-    matches!(recorded.call, Call::Event { .. } | Call::Tick)
+    matches!(recorded.call, Call::Event { .. } | Call::Tick { .. })
 }

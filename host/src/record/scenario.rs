@@ -1,12 +1,12 @@
 //! Instances to which the calls of a recording are made again. The host's answers come from the recording
 //! ([`super::script`]), and what the instances ask is recorded again.
 
-use super::crossing::{Call, HostCall, Load, RecordedCall, Returned, Start};
+use super::crossing::{Call, HostCall, Load, Moment, RecordedCall, Restore, Returned, Start};
 use super::recorded_instance::{done, failed};
 use super::script::Script;
 use super::tape::Tape;
-use glassbox_sandbox::{Instance, Manifest, Plugin, RateLimit, Settings, consent};
-use serde_json::{Map, Value};
+use glassbox_sandbox::{Error, HeardAgain, Instance, Memory, Outcome, Plugin, RateLimit, Settings, consent};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use std::sync::Arc;
 pub struct Scenarios {
     all: BTreeMap<u64, Scenario>,
     scripts: BTreeMap<u64, Script>,
+    /// Whether they are of another version than the one that was recorded: then each is shown what its own manifest lists,
+    /// and carries on with what the one before it had heard and had due.
+    others: bool,
 }
 
 struct Scenario {
@@ -22,12 +25,22 @@ struct Scenario {
     /// None once it has failed.
     instance: Option<Instance>,
     rate: RateLimit,
+    /// What it had heard and had due when it failed.
+    memory: Memory,
+    /// Whether it began with the memory of another.
+    carries_on: bool,
     tape: Tape,
     /// How much work the last call was.
     fuel: Option<u64>,
 }
 
 impl Scenarios {
+    /// Of another version than the one that was recorded.
+    #[must_use]
+    pub fn of_another_version() -> Self {
+        Self { others: true, ..Self::default() }
+    }
+
     /// Look ahead, so that instances which ask about hardware or throttling earlier than was recorded get the first
     /// answer that was recorded.
     pub fn look_ahead<'a>(&mut self, calls: impl Iterator<Item = &'a RecordedCall>) {
@@ -54,18 +67,36 @@ impl Scenarios {
         script.expect(moment, asked);
         let returned = match call {
             Call::Start(start) => {
-                let rate = start.after.and_then(|before| self.all.get(&before)).map(Scenario::rate);
-                let (scenario, returned) = Scenario::start(plugin, start, rate, script);
+                let before = start.after.and_then(|before| self.all.get(&before));
+                // One that has failed is started again under its number.
+                let memory = self.all.get(instance_id).or(before).filter(|_| self.others).map(Scenario::memory);
+                let rate = before.map(Scenario::rate);
+                let (scenario, returned) = Scenario::start(plugin, start, rate, memory, script);
                 self.all.insert(*instance_id, scenario);
                 returned
             }
-            call => self.all.get_mut(instance_id).map_or_else(never_started, |scenario| scenario.make(call))?,
+            call => {
+                self.all.get_mut(instance_id).map_or_else(never_started, |scenario| scenario.make(call, self.others))?
+            }
         };
         let scenario = self.all.get(instance_id);
         let asked = scenario.map(|scenario| scenario.tape.take()).unwrap_or_default();
         let fuel = scenario.and_then(|scenario| scenario.fuel);
         let call = shown(plugin, call);
         Some(RecordedCall { instance_id: *instance_id, moment: *moment, call, asked, returned, fuel })
+    }
+
+    /// The reports that are due at that moment.
+    pub fn due(&mut self, instance_id: u64, moment: &Moment) -> Vec<String> {
+        self.scripts.entry(instance_id).or_default().expect(moment, &[]);
+        let instance = self.all.get_mut(&instance_id).and_then(|scenario| scenario.instance.as_mut());
+        instance.map(Instance::due).unwrap_or_default()
+    }
+
+    /// When the next report is due, in nanoseconds of the instance's clock.
+    #[must_use]
+    pub fn next_due(&self, instance_id: u64) -> Option<u64> {
+        self.all.get(&instance_id)?.instance.as_ref()?.next_due()
     }
 }
 
@@ -80,24 +111,36 @@ fn never_started() -> Option<Returned> {
 }
 
 impl Scenario {
-    fn start(plugin: &Arc<Plugin>, start: &Start, rate: Option<RateLimit>, script: &Script) -> (Self, Returned) {
+    fn start(
+        plugin: &Arc<Plugin>,
+        start: &Start,
+        rate: Option<RateLimit>,
+        memory: Option<Memory>,
+        script: &Script,
+    ) -> (Self, Returned) {
         let veto = start.veto.as_deref().and_then(|veto| consent::VARIABLES.into_iter().find(|name| *name == veto));
-        let (tape, capabilities) = Tape::tap(script.capabilities(), &plugin.policy);
-        let (instance, returned) = match Instance::new(plugin, capabilities, veto) {
+        let (tape, capabilities) = Tape::tap(script.capabilities());
+        let carries_on = memory.is_some();
+        let (instance, returned) = match Instance::new(plugin, capabilities, veto, memory.unwrap_or_default()) {
             Ok(mut instance) => {
                 rate.into_iter().for_each(|rate| instance.resume_rate_limit(rate));
                 (Some(instance), Returned::Started)
             }
             Err(error) => (None, failed(&error)),
         };
-        (Self { plugin: plugin.clone(), instance, rate: rate.unwrap_or(RateLimit::new(0)), tape, fuel: None }, returned)
+        let (plugin, rate) = (plugin.clone(), rate.unwrap_or(RateLimit::new(0)));
+        (Self { plugin, instance, rate, memory: Memory::default(), carries_on, tape, fuel: None }, returned)
     }
 
     fn rate(&self) -> RateLimit {
         self.instance.as_ref().map_or(self.rate, Instance::rate_limit)
     }
 
-    fn make(&mut self, call: &Call) -> Option<Returned> {
+    fn memory(&self) -> Memory {
+        self.instance.as_ref().map_or_else(|| self.memory.clone(), |instance| instance.memory().clone())
+    }
+
+    fn make(&mut self, call: &Call, other: bool) -> Option<Returned> {
         let Some(instance) = &mut self.instance else {
             return Some(Returned::Failed("it has failed before".into()));
         };
@@ -112,47 +155,59 @@ impl Scenario {
                     Ok(Some(Returned::Loaded(Err(reason))))
                 }
             },
-            Call::Restore { state, age } => instance
-                .restore(state, *age)
-                .map(|restored| Some(Returned::Restored(restored.map_err(|reason| reason.0)))),
-            Call::Event { name, payload } => match seen(self.plugin.policy.manifest(), name, payload) {
-                Some(seen) => instance.show(name, &seen).map(|outcome| Some(done(&outcome))),
-                None => Ok(None),
-            },
-            Call::Tick => instance.dispatch_tick().map(|outcome| Some(done(&outcome))),
-            Call::Save => instance.save().map(|state| Some(Returned::Saved(state))),
+            Call::Restore(Restore { heard, state, age_ms, due }) => {
+                let before = self.carries_on.then(|| instance.due_times());
+                instance.remember(heard);
+                let due = due.as_ref().and_then(|due| serde_json::from_str(due).ok());
+                if let Some(due) = with_own(before, due) {
+                    instance.remember_due(&due);
+                }
+                let own = other.then(|| instance.heard_again());
+                let restored = instance.restore(own.as_ref().unwrap_or(heard), state, *age_ms);
+                restored.map(|restored| Some(Returned::Restored(restored.map_err(|reason| reason.0))))
+            }
+            Call::Heard { name } => {
+                instance.hear_unshown(name);
+                self.fuel = None;
+                return Some(Returned::Heard);
+            }
+            Call::Event { name, .. } if !self.plugin.policy.sees(name) => Ok(None),
+            Call::Event { name, payload } => event(instance, name, payload, other),
+            Call::Tick { due } => {
+                // The clock is read; nothing more is heard.
+                instance.remember(&[]);
+                instance.tick(due).map(|outcome| Some(done(&outcome)))
+            }
+            Call::Save => instance.save().map(|handover| Some(Returned::Saved(handover))),
         };
         self.fuel = instance.fuel();
         made.unwrap_or_else(|error| {
-            self.rate = self.rate();
+            (self.rate, self.memory) = (self.rate(), self.memory());
             self.instance = None;
             Some(failed(&error))
         })
     }
 }
 
-/// Of a payload that has entered, what this manifest lists; none if it does not list the event. For the version that was
-/// recorded that is all of it; another one sees no field that is not its own, and in no other form than was recorded.
-fn seen(manifest: &Manifest, event: &str, payload: &str) -> Option<String> {
-    let fields = &manifest.sees.iter().find(|sees| sees.event == event)?.fields;
-    let Ok(Value::Object(mut entered)) = serde_json::from_str(payload) else { return Some(payload.into()) };
-    keep(&mut entered, &fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>());
-    Some(Value::Object(entered).to_string())
+/// When what is due, by the recording; of reports that it does not name, when the version itself has them due.
+fn with_own(own: Option<Value>, recorded: Option<Value>) -> Option<Value> {
+    let (Some(Value::Object(mut times)), Some(recorded)) = (own.clone(), &recorded) else { return own.or(recorded) };
+    for (kind, times) in &mut times {
+        if let (Some(times), Some(recorded)) = (times.as_object_mut(), recorded[kind.as_str()].as_object()) {
+            times.extend(recorded.clone());
+        }
+    }
+    Some(times.into())
 }
 
-fn keep(object: &mut Map<String, Value>, paths: &[&str]) {
-    object.retain(|key, value| {
-        let is_listed = paths.contains(&key.as_str());
-        let rest: Vec<_> = paths
-            .iter()
-            .filter_map(|path| path.split_once('.'))
-            .filter(|(first, _)| first == key)
-            .map(|(_, rest)| rest)
-            .collect();
-        match value {
-            Value::Object(inner) if !is_listed => keep(inner, &rest),
-            _ => {}
-        }
-        is_listed || !rest.is_empty()
-    });
+/// Show it an event as it was shown when it was recorded, or to another version, what that is shown of it.
+fn event(instance: &mut Instance, name: &str, payload: &str, other: bool) -> Result<Option<Returned>, Error> {
+    let shown = if other {
+        instance.hear_again(name, payload)
+    } else {
+        instance.remember(&[HeardAgain { name: name.into(), payload: payload.into(), age_ms: 0 }]);
+        Some(payload.into())
+    };
+    let outcome: Option<Outcome> = shown.map(|shown| instance.show(name, &shown)).transpose()?;
+    Ok(outcome.as_ref().map(done))
 }

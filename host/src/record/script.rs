@@ -2,13 +2,14 @@
 //!
 //! Answers are given by kind. As long as the component asks what it asked when it was recorded, it gets them in the
 //! recorded order. One that asks something else gets the next recorded answer of that kind in this call. After the last
-//! one, the clock stands still, and hardware, throttling and the send queue's room are as last known.
+//! one, hardware, throttling and the send queue's room are as last known. The clock is at the call's moment.
 
 use super::crossing::{HostCall, Moment};
 use glassbox_sandbox::Outgoing;
 use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Throttle};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What the host will answer. Clones share it.
 #[derive(Clone, Default)]
@@ -16,7 +17,7 @@ pub struct Script(Arc<Mutex<Answers>>);
 
 #[derive(Default)]
 struct Answers {
-    clock: Answer<u64>,
+    clock: u64,
     room: Answer<usize>,
     machine: Answer<Machine>,
     throttle: Answer<Option<u32>>,
@@ -47,16 +48,14 @@ impl Script {
     pub fn expect(&self, moment: &Moment, asked: &[HostCall]) {
         let mut answers = self.answers();
         let answers = &mut *answers;
-        answers.clock.last = Some(answers.clock.last.unwrap_or_default().max(moment.clock));
-        answers.clock.next.clear();
+        // It never goes back.
+        answers.clock = answers.clock.max(moment.clock);
         answers.room.next.clear();
         answers.machine.next.clear();
         answers.throttle.next.clear();
         for asked in asked {
             match asked {
-                HostCall::Now(now) => answers.clock.next.push_back(*now),
                 HostCall::Send(sent) => {
-                    answers.clock.next.extend(sent.now);
                     answers.room.next.extend(sent.room.map(|room| usize::try_from(room).unwrap_or(usize::MAX)));
                 }
                 HostCall::Probe(machine) => answers.machine.next.push_back((**machine).clone()),
@@ -91,12 +90,12 @@ impl Http for Script {
     fn room(&self) -> usize {
         self.answers().room.give().unwrap_or(glassbox_sandbox::limits::QUEUE)
     }
-    fn queue(&mut self, _: Vec<Outgoing>) {}
+    fn queue(&mut self, _: Vec<Outgoing>, _: Instant) {}
 }
 
 impl Clock for Script {
     fn now(&self) -> u64 {
-        self.answers().clock.give().unwrap_or_default()
+        self.answers().clock
     }
 }
 

@@ -1,10 +1,11 @@
-//! Taps the capabilities of an instance: records what the component asks of the host during a call, and the answers, in
-//! order. What is done with that is up to [`super::recorded_instance`] and [`super::scenario`].
+//! Taps the capabilities of an instance: records what is asked of the host during a call, by the component or for what the
+//! host makes itself, and the answers, in order. What is done with that is up to [`super::recorded_instance`] and [`super::scenario`].
 
 use super::crossing::{HostCall, SentRequest};
 use glassbox_sandbox::capabilities::{Capabilities, Clock, Hardware, Http, Machine, Throttle};
-use glassbox_sandbox::{Blocked, Outgoing, Policy, Request};
+use glassbox_sandbox::{Blocked, Outgoing, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// About how many bytes are kept of one call: a component that asks in a loop asks millions of times.
 const MOST: usize = 1 << 20;
@@ -15,6 +16,8 @@ pub struct Tape(Arc<Mutex<TapeState>>);
 
 struct TapeState {
     clock: Box<dyn Clock>,
+    /// What the clock showed when it was read last.
+    now: u64,
     asked: Vec<HostCall>,
     size: usize,
     lost: u64,
@@ -23,15 +26,16 @@ struct TapeState {
 }
 
 impl Tape {
-    /// Tap the capabilities of an instance. The policy says which of the machine's fields it is told.
+    /// Tap the capabilities of an instance.
     #[must_use]
-    pub fn tap(capabilities: Capabilities, policy: &Arc<Policy>) -> (Self, Capabilities) {
+    pub fn tap(capabilities: Capabilities) -> (Self, Capabilities) {
         let Capabilities { http, clock, hardware, throttle, salt } = capabilities;
-        let tape = Self(Arc::new(Mutex::new(TapeState { clock, asked: Vec::new(), size: 0, lost: 0, sending: None })));
+        let state = TapeState { clock, now: 0, asked: Vec::new(), size: 0, lost: 0, sending: None };
+        let tape = Self(Arc::new(Mutex::new(state)));
         let tapped = Capabilities {
             http: Box::new(Tap(http, tape.clone())),
             clock: Box::new(tape.clone()),
-            hardware: Box::new(HardwareTap(Tap(hardware, tape.clone()), policy.clone())),
+            hardware: Box::new(Tap(hardware, tape.clone())),
             throttle: Box::new(Tap(throttle, tape.clone())),
             salt,
         };
@@ -42,10 +46,10 @@ impl Tape {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the instance's clock shows.
+    /// What the instance's clock showed when it was read last: for the current call, or the one that has just ended.
     #[must_use]
     pub fn clock(&self) -> u64 {
-        self.state().clock.now()
+        self.state().now
     }
 
     /// What was asked since this was last called.
@@ -75,13 +79,8 @@ impl TapeState {
 impl Clock for Tape {
     fn now(&self) -> u64 {
         let mut state = self.state();
-        let now = state.clock.now();
-        match &mut state.sending {
-            // The gate is checking the rate limit.
-            Some(sent) => sent.now = Some(now),
-            None => state.push(HostCall::Now(now)),
-        }
-        now
+        state.now = state.clock.now();
+        state.now
     }
 }
 
@@ -96,32 +95,31 @@ impl Http for Tap<dyn Http> {
         room
     }
 
-    fn queue(&mut self, requests: Vec<Outgoing>) {
-        self.0.queue(requests);
+    fn queue(&mut self, requests: Vec<Outgoing>, not_before: Instant) {
+        self.0.queue(requests, not_before);
     }
 
     fn asked(&self, request: &Request) {
-        self.1.state().sending = Some(SentRequest { request: request.clone(), room: None, now: None, refused: None });
+        self.1.state().sending = Some(SentRequest { request: request.clone(), room: None, refused: None });
     }
 
-    fn answered(&self, refused: Option<(&Blocked, &str)>) {
+    fn answered(&self, refused: Option<&Blocked>) {
         let mut state = self.1.state();
         if let Some(mut sent) = state.sending.take() {
-            sent.refused = refused.map(|(blocked, word)| (word.into(), blocked.reason.clone()));
+            sent.refused = refused.map(|blocked| blocked.reason.clone());
             state.push(HostCall::Send(sent));
         }
     }
 }
 
-struct HardwareTap(Tap<dyn Hardware>, Arc<Policy>);
-
-impl Hardware for HardwareTap {
+impl Hardware for Tap<dyn Hardware> {
     fn probe(&self) -> Machine {
-        let Self(Tap(hardware, tape), policy) = self;
-        // The other fields do not cross the boundary.
-        let machine = policy.blank(hardware.probe());
-        tape.state().push(HostCall::Probe(Box::new(machine.clone())));
-        machine
+        self.0.probe()
+    }
+
+    // The other fields do not cross the boundary.
+    fn told(&self, machine: &Machine) {
+        self.1.state().push(HostCall::Probe(Box::new(machine.clone())));
     }
 }
 

@@ -7,11 +7,13 @@ mod permission;
 pub use permission::{Component, Permission};
 
 use crate::attest::{self, Vouching};
-use crate::home::Home;
 use crate::home::grants::{self, Standing};
 use crate::home::running::{self, Running};
+use crate::home::{Home, identity};
 use anyhow::{Error, Result};
-use glassbox_sandbox::{Consent, consent, digest, examine};
+use glassbox_contract::examine;
+use glassbox_describe::free;
+use glassbox_sandbox::{Consent, Manifest, Settings, consent, digest};
 use glassbox_util::files::is_denied;
 use std::path::PathBuf;
 
@@ -28,15 +30,15 @@ pub enum Sending {
     },
     /// The user has decided, or has not yet; or a variable of the environment has.
     Decided(Consent),
-    /// The plugin, its grant or the configuration cannot be read or used.
+    /// The plugin, its grant, its salt or the configuration cannot be read or used.
     Unusable(Error),
-    /// Too few auditors vouch for the component.
+    /// Too few auditors vouch for the component, or the operator refuses what it leaves free.
     Unvouched(Vouching),
     /// The operator has not granted all that the plugin asks for: never [`Standing::Granted`].
     Ungranted(Standing),
     /// The running host has stopped it, or has not been able to start it: why.
     Stopped(String),
-    /// A host runs, and what it reads cannot be read by whoever asks: it is not known what it does.
+    /// A host runs, and it is not known what it does: what it reads cannot be read by whoever asks, or it could not say.
     Unknown(String),
 }
 
@@ -56,6 +58,12 @@ impl Sending {
     #[must_use]
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Decided(Consent::Given))
+    }
+
+    /// Whether it is not known if reports are sent.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
     }
 
     /// Whether that is a doubt: what the user or the operator wants cannot be read.
@@ -86,7 +94,7 @@ impl Sending {
         let bytes = home.read_plugin(name);
         let file = bytes.as_ref().ok().map(|bytes| digest(bytes));
         let (sending, waiting) = match running {
-            Some(Running { stopped: Some(reason), .. }) => match of_file(&permission, name, bytes) {
+            Some(Running { stopped: Some(reason), .. }) => match of_file(home, &permission, name, bytes) {
                 Self::Decided(Consent::Given) => (Self::Stopped(reason), None),
                 no => (no, None),
             },
@@ -94,10 +102,21 @@ impl Sending {
                 let sending = permission.decide(&Component { digest: Some(&digest), manifest: None }).0;
                 (sending, Some(file_of_another_version(home, &permission, name, bytes)))
             }
-            Some(_) => (of_file(&permission, name, bytes), None),
+            Some(_) => (of_file(home, &permission, name, bytes), None),
             // Which version runs is not known: only what holds for any of them is a no.
-            None if by_host => (permission.decide(&Component { digest: None, manifest: None }).0, None),
-            None => (of_file(&permission, name, bytes), None),
+            None if by_host => {
+                let (sending, settings) = permission.decide(&Component { digest: None, manifest: None });
+                let asked = bytes.and_then(|bytes| examine(name, &bytes)).ok();
+                let known = asked.map_or(Ok(()), |asked| must_know_itself(home, name, asked.manifest(), &settings));
+                match known {
+                    // It may have started before that was so; or not at all, without being able to say so.
+                    Err(error) if sending.is_given() => {
+                        (Self::Unknown(format!("what the host runs is not known, and {error:#}")), None)
+                    }
+                    _ => (sending, None),
+                }
+            }
+            None => (of_next_start(home, &permission, name, bytes), None),
         };
         Answer { sending, by_host, waiting }
     }
@@ -154,12 +173,57 @@ fn unreadable(home: &Home, name: &str, permission: &Permission) -> Option<String
     Some(format!("{} cannot be read here; ask as the user that the host runs as", file.display()))
 }
 
-/// The rule for the version in `plugins/`.
-fn of_file(permission: &Permission, name: &str, bytes: Result<Vec<u8>, glassbox_sandbox::Error>) -> Sending {
+/// The rule for the version in `plugins/`, while a host runs it: that has a salt, whatever has become of its file, but takes
+/// no id that cannot be one.
+fn of_file(
+    home: &Home,
+    permission: &Permission,
+    name: &str,
+    bytes: Result<Vec<u8>, glassbox_sandbox::Error>,
+) -> Sending {
+    of_file_if(permission, name, bytes, |manifest, settings| match &manifest.capabilities.http {
+        Some(http) => identity::check_id(home, name, settings, &http.id_setting),
+        None => Ok(()),
+    })
+}
+
+/// The same for a host that starts now: it has to know who it is. One that runs knows that already, whatever has become
+/// of the file.
+fn of_next_start(
+    home: &Home,
+    permission: &Permission,
+    name: &str,
+    bytes: Result<Vec<u8>, glassbox_sandbox::Error>,
+) -> Sending {
+    of_file_if(permission, name, bytes, |manifest, settings| must_know_itself(home, name, manifest, settings))
+}
+
+/// Check that a host that starts now would know who it is: that there are an id and a salt, or they can be made.
+fn must_know_itself(home: &Home, name: &str, manifest: &Manifest, settings: &Settings) -> Result<()> {
+    match &manifest.capabilities.http {
+        Some(http) => identity::look(home, name, settings, &http.id_setting).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The rule for the version in `plugins/`; where that is a yes, whatever else there must be decides.
+fn of_file_if(
+    permission: &Permission,
+    name: &str,
+    bytes: Result<Vec<u8>, glassbox_sandbox::Error>,
+    check: impl Fn(&Manifest, &Settings) -> Result<()>,
+) -> Sending {
     let examined = bytes.and_then(|bytes| Ok((digest(&bytes), examine(name, &bytes)?)));
     match examined {
         Ok((digest, asked)) => {
-            permission.decide(&Component { digest: Some(&digest), manifest: Some(asked.manifest()) }).0
+            let component = Component { digest: Some(&digest), manifest: Some(asked.manifest()) };
+            let (sending, settings) = permission.decide(&component);
+            match sending {
+                Sending::Decided(Consent::Given) => {
+                    check(asked.manifest(), &settings).map_or_else(Sending::Unusable, |()| sending)
+                }
+                no => no,
+            }
         }
         Err(error) => permission.of_user_or(Sending::Unusable(error.into())),
     }
@@ -173,7 +237,7 @@ fn file_of_another_version(
     bytes: Result<Vec<u8>, glassbox_sandbox::Error>,
 ) -> String {
     let file = home.plugin_file(name);
-    let why = match of_file(permission, name, bytes) {
+    let why = match of_file(home, permission, name, bytes) {
         Sending::Unusable(error) => format!("{error:#}"),
         Sending::Unvouched(vouching) => vouching.advice(name).unwrap_or_default(),
         Sending::Ungranted(standing) => standing.advice(name).unwrap_or_default(),
@@ -202,5 +266,6 @@ pub fn standing(home: &Home, name: &str, bytes: &[u8]) -> Result<Result<Standing
 /// # Errors
 /// When `glassbox.toml` cannot be used.
 pub fn vouching(home: &Home, name: &str, bytes: &[u8]) -> Result<Vouching> {
-    Ok(attest::standing(home, home.config()?.policy.as_ref(), name, &digest(bytes)))
+    let free = || examine(name, bytes).ok().map(|asked| free::all(&asked));
+    Ok(attest::standing(home, home.config()?.policy.as_ref(), name, &digest(bytes), free))
 }

@@ -8,7 +8,10 @@ use crate::home::config::audit_policy::AuditPolicy;
 use crate::home::grants::{self, Standing};
 use crate::home::settings::Stored;
 use anyhow::Result;
-use glassbox_sandbox::{Consent, Manifest, Outgoing, Plugin, Request, Settings, pass};
+use glassbox_describe::free;
+use glassbox_sandbox::{Consent, Manifest, Outgoing, Plugin, Policy, Request, Settings, pass_again};
+use glassbox_util::kept_once;
+use glassbox_util::text::shown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Decides for one plugin and one OctoPrint.
@@ -42,9 +45,11 @@ impl<'a> Component<'a> {
 #[derive(Debug, Default)]
 struct Parsed {
     settings: Last<Arc<Settings>>,
-    policy: Last<Option<AuditPolicy>>,
+    policy: Last<Option<Arc<AuditPolicy>>>,
     /// The digest of a component, and how its manifest compares with the grant.
     standing: Last<(String, Standing)>,
+    /// The digest of a component, and what its manifest leaves free.
+    free: Option<(String, Vec<String>)>,
     /// The request that passed the gate last, of which component, and with which settings: the second time that it is
     /// asked for an attempt, all are the same.
     passed: Option<(Outgoing, String, Arc<Settings>)>,
@@ -52,7 +57,7 @@ struct Parsed {
 
 /// The result for the bytes that were parsed last.
 #[derive(Debug)]
-struct Last<T>(Option<(Vec<u8>, T)>);
+struct Last<T>(Option<(Arc<[u8]>, T)>);
 
 impl<T> Default for Last<T> {
     fn default() -> Self {
@@ -64,13 +69,18 @@ impl<T: Clone> Last<T> {
     /// The result for these bytes, if they are the same as last time and `fits` says that it is what is asked for.
     fn get(&self, bytes: &[u8], fits: impl Fn(&T) -> bool) -> Option<T> {
         let (last, result) = self.0.as_ref()?;
-        (last == bytes && fits(result)).then(|| result.clone())
+        (**last == *bytes && fits(result)).then(|| result.clone())
     }
 
-    fn put(&mut self, bytes: Vec<u8>, result: T) -> T {
-        self.0 = Some((bytes, result.clone()));
+    fn put(&mut self, bytes: &[u8], result: T) -> T {
+        self.0 = Some((kept_once(bytes), result.clone()));
         result
     }
+}
+
+/// Why a report does not leave that `[policy]` denies with this entry.
+fn by_policy(entry: &str) -> String {
+    format!("[policy] in glassbox.toml denies '{}'", shown(entry))
 }
 
 impl Permission {
@@ -84,12 +94,21 @@ impl Permission {
     /// The rule that decides, by the files as they are now; and the settings, which are empty where they cannot be read.
     #[must_use]
     pub fn decide(&self, component: &Component<'_>) -> (Sending, Arc<Settings>) {
+        let (sending, settings, _) = self.decide_with_policy(component);
+        (sending, settings)
+    }
+
+    /// The same with `[policy]`, if it is a yes.
+    fn decide_with_policy(&self, component: &Component<'_>) -> (Sending, Arc<Settings>, Option<Arc<AuditPolicy>>) {
         let (user, settings) = self.of_user();
         if !user.is_given() {
-            return (user, settings);
+            return (user, settings, None);
         }
-        let operator = self.of_operator(component).unwrap_or_else(|error| Some(Sending::Unusable(error)));
-        (operator.unwrap_or(user), settings)
+        let operator = self.policy().and_then(|policy| Ok((self.of_operator(component, policy.as_deref())?, policy)));
+        match operator {
+            Ok((no, policy)) => (no.unwrap_or(user), settings, policy),
+            Err(error) => (Sending::Unusable(error), settings, None),
+        }
     }
 
     /// The same as far as the user decides it: by variables and settings.
@@ -113,7 +132,7 @@ impl Permission {
             return Ok(settings);
         }
         match Stored::of(&bytes) {
-            Stored::Good(settings) => Ok(parsed.settings.put(bytes, settings.into())),
+            Stored::Good(settings) => Ok(parsed.settings.put(&bytes, settings.into())),
             unusable => Err(unusable),
         }
     }
@@ -126,9 +145,12 @@ impl Permission {
     }
 
     /// The rule of the operator that says no: `[policy]` or the grant; none if neither does.
-    fn of_operator(&self, component: &Component<'_>) -> Result<Option<Sending>> {
-        let vouching = match (self.policy()?, component.digest) {
-            (Some(policy), Some(digest)) => attest::standing(&self.home, Some(&policy), &self.name, digest),
+    fn of_operator(&self, component: &Component<'_>, policy: Option<&AuditPolicy>) -> Result<Option<Sending>> {
+        let vouching = match (policy, component.digest) {
+            (Some(policy), Some(digest)) => {
+                let free = || self.free(digest, component.manifest);
+                attest::standing(&self.home, Some(policy), &self.name, digest, free)
+            }
             _ => Vouching::default(),
         };
         if !vouching.is_enough() {
@@ -138,14 +160,24 @@ impl Permission {
         Ok((standing != Standing::Granted).then_some(Sending::Ungranted(standing)))
     }
 
-    fn policy(&self) -> Result<Option<AuditPolicy>> {
+    /// What the version with this digest leaves free. Of one whose manifest is not known, since its file is gone, nothing
+    /// is held against it here: the host would have stopped it.
+    fn free(&self, digest: &str, manifest: Option<&Manifest>) -> Option<Vec<String>> {
+        let Some(manifest) = manifest else { return Some(Vec::new()) };
+        let known = self.parsed().free.clone().filter(|(of, _)| of == digest);
+        let (_, free) = known.or_else(|| Some((digest.into(), free::all(&Policy::new(manifest.clone()).ok()?))))?;
+        self.parsed().free = Some((digest.into(), free.clone()));
+        Some(free)
+    }
+
+    fn policy(&self) -> Result<Option<Arc<AuditPolicy>>> {
         let bytes = self.home.config_bytes()?;
         let mut parsed = self.parsed();
         if let Some(policy) = parsed.policy.get(&bytes, |_| true) {
             return Ok(policy);
         }
-        let policy = self.home.parse_config(&bytes)?.policy;
-        Ok(parsed.policy.put(bytes, policy))
+        let policy = self.home.parse_config(&bytes)?.policy.map(Arc::new);
+        Ok(parsed.policy.put(&bytes, policy))
     }
 
     fn standing(&self, component: &Component<'_>) -> Result<Standing> {
@@ -161,7 +193,7 @@ impl Permission {
             Some(asked) => grants::standing(asked, Some(&granted)),
             None => Standing::Granted,
         };
-        Ok(parsed.standing.put(bytes, (component.digest.unwrap_or_default().into(), standing)).1)
+        Ok(parsed.standing.put(&bytes, (component.digest.unwrap_or_default().into(), standing)).1)
     }
 
     /// Whether a request that this version of the plugin has queued may still leave, as it is.
@@ -169,9 +201,13 @@ impl Permission {
     /// # Errors
     /// Why not, for people. It names settings, and no values.
     pub fn may_leave(&self, request: &Outgoing, plugin: &Plugin) -> Result<(), String> {
-        let (sending, settings) = self.decide(&Component::of(plugin));
+        let (sending, settings, policy) = self.decide_with_policy(&Component::of(plugin));
         if !sending.is_given() {
             return Err(sending.sentence(&self.name));
+        }
+        let fields = request.fields.iter().map(|(name, _)| name.as_str());
+        if let Some(entry) = policy.and_then(|policy| policy.denies(&request.name, fields).map(by_policy)) {
+            return Err(entry);
         }
         let is_same = |(last, digest, then): &(Outgoing, String, Arc<Settings>)| {
             Arc::ptr_eq(then, &settings) && digest == &plugin.digest && last == request
@@ -185,7 +221,7 @@ impl Permission {
             fields: request.fields.clone(),
             user_agent: request.user_agent.clone(),
         };
-        match pass(again, &plugin.policy, &settings, Consent::Given) {
+        match pass_again(again, &plugin.policy, &settings, Consent::Given) {
             Ok(again) if again == *request => {
                 self.parsed().passed = Some((again, plugin.digest.clone(), settings));
                 Ok(())

@@ -3,7 +3,7 @@
 
 use crate::net::ConnectError;
 use glassbox_util::Backoff;
-use glassbox_util::text::printable;
+use glassbox_util::text::shown;
 use std::time::{Duration, Instant};
 
 /// The outages of one server, as the log shows them: one warning for each, and one more in the same outage when it
@@ -32,7 +32,7 @@ impl Outages {
     /// An attempt failed, or the connection was lost. Returns whether that is news: then it was logged as a warning.
     pub(super) fn failed(&mut self, error: &ConnectError) -> bool {
         let octoprint = self.octoprint.as_deref();
-        let reason = printable(&error.to_string(), usize::MAX);
+        let reason = shown(&error.to_string());
         let is_news = self.current.as_ref().is_none_or(|outage| error.is_wrong() && !outage.wrong);
         if !is_news {
             tracing::debug!(octoprint, "{}: {reason}", self.server);

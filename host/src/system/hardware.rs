@@ -45,8 +45,8 @@ impl SystemHardware {
             cores: cores(cpuinfo.as_deref()),
             frequency_mhz: self.frequency(cpuinfo.as_deref()),
             memory_bytes: self.memory(),
-            // Other boards have such a file too, which OctoPrint's Pi support ignores, and so do we.
-            pi_model: self.line("proc/device-tree/model").filter(|model| model.to_lowercase().contains("raspberry pi")),
+            // Other boards have a name too, which OctoPrint's Pi support ignores, and so do we.
+            pi_model: self.board(cpuinfo.as_deref()).filter(|board| is_pi(board)),
             octopi_version: self.line("etc/octopi_version"),
             octopiuptodate_build: self.line("etc/octopiuptodate_build"),
         }
@@ -67,6 +67,27 @@ impl SystemHardware {
     /// The file's first line.
     fn line(&self, name: &str) -> Option<String> {
         clean(self.read(name, FILE)?.split(['\n', '\r']).next()?)
+    }
+
+    /// The name of the board: the device tree's, or where that is hidden, as it is in a container, the one that the kernel
+    /// of a Raspberry Pi gives with the processor's.
+    fn board(&self, cpuinfo: Option<&str>) -> Option<String> {
+        self.line("proc/device-tree/model").or_else(|| {
+            let mut lines = cpuinfo?.lines().filter_map(|line| line.split_once(':'));
+            clean(lines.rfind(|(key, _)| key.trim_end() == "Model")?.1)
+        })
+    }
+
+    /// Whether this is a Raspberry Pi; none if that cannot be seen.
+    #[must_use]
+    pub fn is_raspberry_pi(&self) -> Option<bool> {
+        let cpuinfo = self.read("proc/cpuinfo", CPUINFO);
+        if let Some(board) = self.board(cpuinfo.as_deref()) {
+            return Some(is_pi(&board));
+        }
+        // An ARM processor is described by who made it: without the board's name it may be anything.
+        let has = |key: &str| cpuinfo.as_ref().is_some_and(|text| text.lines().any(|line| line.starts_with(key)));
+        (has("processor") && !has("CPU implementer")).then_some(false)
     }
 
     /// What Python's `platform.platform()` gives on Linux; elsewhere the system's name for itself.
@@ -133,6 +154,10 @@ impl Hardware for SystemHardware {
     fn probe(&self) -> Machine {
         self.machine.get_or_init(|| self.look()).clone()
     }
+}
+
+fn is_pi(board: &str) -> bool {
+    board.to_lowercase().contains("raspberry pi")
 }
 
 /// psutil's `cpu_count()`: the number of logical processors. A list that was cut off is not counted.
@@ -225,6 +250,29 @@ mod tests {
         let folder = pi4();
         folder.file("proc/device-tree/model", "Xunlong Orange Pi PC\0");
         assert_eq!(probe(&folder).pi_model, None);
+    }
+
+    #[test]
+    fn where_the_device_tree_is_hidden_the_processor_names_the_board() {
+        let folder = pi4();
+        let is_pi = |folder: &TestFolder| SystemHardware::new(folder.path()).is_raspberry_pi();
+        assert_eq!(is_pi(&folder), Some(true));
+        // As Docker does it: the folder is there, and empty.
+        fs::remove_file(folder.path().join("proc/device-tree/model")).unwrap();
+        assert_eq!(probe(&folder).pi_model.as_deref(), Some("Raspberry Pi 4 Model B Rev 1.4"));
+        assert_eq!(is_pi(&folder), Some(true));
+        for (cpuinfo, expected) in [
+            ("processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) N100\n", Some(false)),
+            ("processor\t: 0\nCPU implementer\t: 0x41\n\nHardware\t: BCM2835\n", None),
+            ("processor\t: 0\nCPU implementer\t: 0x41\n\nModel\t\t: Xunlong Orange Pi PC\n", Some(false)),
+            ("", None),
+        ] {
+            folder.file("proc/cpuinfo", cpuinfo);
+            assert_eq!((is_pi(&folder), probe(&folder).pi_model), (expected, None), "{cpuinfo}");
+        }
+        assert_eq!(is_pi(&TestFolder::new()), None);
+        folder.file("proc/device-tree/model", "Xunlong Orange Pi PC\0");
+        assert_eq!(is_pi(&folder), Some(false));
     }
 
     #[test]

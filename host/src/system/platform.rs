@@ -12,7 +12,7 @@ const GETCONF: Limits = Limits { time: Duration::from_secs(1), bytes: 1024 };
 /// The version of the C library, for example `2.36`; none if it is not glibc.
 pub(super) fn glibc() -> Option<String> {
     let output = run(Path::new("getconf"), &["GNU_LIBC_VERSION"], GETCONF).ok()?;
-    clean(String::from_utf8_lossy(&output).trim().strip_prefix("glibc ")?)
+    clean(String::from_utf8_lossy(&output.out).trim().strip_prefix("glibc ")?)
 }
 
 /// The name, from the kernel's release, the processor's name and glibc's version: joined by `-`, without characters that

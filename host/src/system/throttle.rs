@@ -1,21 +1,27 @@
 //! The Raspberry Pi's throttle state, from its own tool: `vcgencmd get_throttled`. What the bits mean, and when to ask,
 //! is decided by the tracker.
 
-use super::process::{Limits, RunError, run};
+use super::command_line::CommandLine;
+use super::process::{Limits, RunError, Written, run};
 use glassbox_sandbox::capabilities::Throttle;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use subprocess::Process;
 
-/// It answers within milliseconds, with 20 bytes; what exceeds this is broken.
-const LIMITS: Limits = Limits { time: Duration::from_secs(1), bytes: 1024 };
+/// It answers within milliseconds, with 20 bytes, and the system may have something to say of its libraries; what exceeds
+/// this is broken.
+const LIMITS: Limits = Limits { time: Duration::from_secs(1), bytes: 4096 };
 
 /// How long a program that was missing is not looked for again.
 const RETRY: Duration = Duration::from_secs(5 * 60);
 
-/// How much of unexpected output is shown in the log, in characters.
+/// How much of unexpected output is shown in the log, in characters; and of what goes to standard error, which tells the
+/// reason.
 const SHOWN: usize = 80;
+const SHOWN_ERROR: usize = 200;
+
+/// What it is asked.
+const QUERY: &str = "get_throttled";
 
 /// Read what `vcgencmd get_throttled` prints (raspberrypi/utils, and the Raspberry Pi documentation), for example
 /// `throttled=0x50005`: exactly that, with one to eight hexadecimal digits of either case. ASCII white space around it
@@ -37,7 +43,7 @@ pub fn parse(output: &str) -> Option<u32> {
 /// first time. A query starts one process and waits for it.
 #[derive(Debug)]
 pub struct VcGenCmd {
-    program: PathBuf,
+    command: CommandLine,
     retry: Duration,
     state: Mutex<State>,
 }
@@ -52,10 +58,16 @@ struct State {
 }
 
 impl VcGenCmd {
-    /// Use this program: a path, or a bare name that is looked up in `PATH`.
+    /// Use this program: a path, or a bare name that is looked up in `PATH`; with arguments if it needs any.
     #[must_use]
-    pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), retry: RETRY, state: Mutex::default() }
+    pub fn new(command: CommandLine) -> Self {
+        Self { command, retry: RETRY, state: Mutex::default() }
+    }
+
+    /// The program that is asked.
+    #[must_use]
+    pub fn command(&self) -> &CommandLine {
+        &self.command
     }
 }
 
@@ -65,11 +77,11 @@ impl Throttle for VcGenCmd {
         if state.hopeless(self.retry) {
             return None;
         }
-        match ask(&self.program) {
+        match ask(&self.command) {
             Ok(None) => state.missing = Some(Instant::now()),
             Ok(mask) => return mask,
             Err(error) => {
-                state.warn(&self.program, &error);
+                state.warn(&self.command, &error);
                 if let ThrottleError(Problem::Run(RunError::Stuck(process))) = error {
                     state.stuck = Some(process);
                 }
@@ -89,21 +101,45 @@ enum Problem {
     #[error("{}", described(.0))]
     Run(RunError),
     #[error("it printed {}", shown(.0))]
-    Printed(Vec<u8>),
+    Printed(Written),
 }
 
 /// Ask this program once: the mask, or none where there is no such program.
 ///
 /// # Errors
 /// When it fails, prints something else, or takes longer than a second.
-pub fn ask(program: &Path) -> Result<Option<u32>, ThrottleError> {
-    match run(program, &["get_throttled"], LIMITS) {
-        Ok(output) => match parse(&String::from_utf8_lossy(&output)) {
-            None => Err(Problem::Printed(output).into()),
+pub fn ask(command: &CommandLine) -> Result<Option<u32>, ThrottleError> {
+    let (program, arguments) = command.with(QUERY);
+    match run(program, &arguments, LIMITS) {
+        Ok(written) => match parse(&String::from_utf8_lossy(&written.out)) {
+            None => Err(Problem::Printed(written).into()),
             mask => Ok(mask),
         },
         Err(RunError::Missing) => Ok(None),
         Err(error) => Err(Problem::Run(error).into()),
+    }
+}
+
+/// The whole command line, for people.
+#[must_use]
+pub fn query(command: &CommandLine) -> String {
+    let (program, arguments) = command.with(QUERY);
+    format!("{} {}", program.display(), arguments.join(" "))
+}
+
+impl ThrottleError {
+    /// What to do about it, as an instruction.
+    #[must_use]
+    pub fn advice(&self, command: &CommandLine) -> String {
+        let by_hand = format!("run '{}' by hand as the user that glassbox runs as", query(command));
+        let (Problem::Run(RunError::Exit(_, written)) | Problem::Printed(written)) = &self.0 else {
+            return by_hand;
+        };
+        // As glibc's loader of programs says it, and musl's.
+        if String::from_utf8_lossy(&written.err).contains("shared librar") {
+            return "set LD_LIBRARY_PATH for glassbox to the folder of its libraries, such as /opt/vc/lib".into();
+        }
+        format!("{by_hand}; that user may have to be in the group 'video'")
     }
 }
 
@@ -120,13 +156,13 @@ impl State {
     }
 
     /// Log it, once: a query every half minute must not fill the log.
-    fn warn(&mut self, program: &Path, error: &ThrottleError) {
+    fn warn(&mut self, command: &CommandLine, error: &ThrottleError) {
         if !std::mem::replace(&mut self.warned, true) {
             tracing::warn!(
-                "no throttle state from `{} get_throttled`: {error}. Run it by hand as the user that glassbox \
-                 runs as; it should print something like throttled=0x0, and that user may have to be in the group \
-                 `video`. Until it answers, throttling is not reported. This is logged only once.",
-                program.display()
+                "no throttle state from `{}`: {error}; {}. It should print something like throttled=0x0. Until it \
+                 answers, throttling is not reported. This is logged only once.",
+                query(command),
+                error.advice(command)
             );
         }
     }
@@ -143,11 +179,18 @@ fn described(error: &RunError) -> String {
     }
 }
 
-/// Output in quotes, with control characters escaped, and not more than a line of it.
-fn shown(output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(output);
-    let start: String = text.trim_ascii().chars().take(SHOWN).collect();
-    if start.is_empty() { "nothing".into() } else { format!("{start:?}") }
+/// Output in quotes, with control characters escaped, and not more than a line of it; and what went to standard error.
+fn shown(written: &Written) -> String {
+    let start = |output: &[u8], most| {
+        let text = String::from_utf8_lossy(output);
+        let start: String = text.trim_ascii().chars().take(most).collect();
+        (!start.is_empty()).then(|| format!("{start:?}"))
+    };
+    let out = start(&written.out, SHOWN).unwrap_or_else(|| "nothing".into());
+    match start(&written.err, SHOWN_ERROR) {
+        Some(err) => format!("{out}, and as an error {err}"),
+        None => out,
+    }
 }
 
 #[cfg(test)]
@@ -200,157 +243,5 @@ mod tests {
 }
 
 #[cfg(all(test, unix))]
-mod process_tests {
-    use super::super::test_folder::TestFolder;
-    use super::*;
-    use std::fs;
-    use std::sync::Arc;
-    use subprocess::Exec;
-    use tracing::field::{Field, Visit};
-    use tracing::{Event, Level, Metadata, Subscriber, span};
-
-    /// Everything that is logged, as text.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<(Level, String)>>>);
-
-    impl Subscriber for Log {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-            span::Id::from_u64(1)
-        }
-        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-        fn event(&self, event: &Event<'_>) {
-            struct Text(String);
-            impl Visit for Text {
-                fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
-                    self.0 = format!("{value:?}");
-                }
-            }
-            let mut text = Text(String::new());
-            event.record(&mut text);
-            self.0.lock().unwrap().push((*event.metadata().level(), text.0));
-        }
-        fn enter(&self, _: &span::Id) {}
-        fn exit(&self, _: &span::Id) {}
-    }
-
-    /// The answers to two queries of a script of those lines, and what was logged.
-    fn twice(lines: &str) -> ([Option<u32>; 2], Vec<(Level, String)>) {
-        let folder = TestFolder::new();
-        let throttle = VcGenCmd::new(folder.script(lines));
-        let log = Log::default();
-        let answers = tracing::subscriber::with_default(log.clone(), || [throttle.query(), throttle.query()]);
-        let logged = log.0.lock().unwrap().clone();
-        (answers, logged)
-    }
-
-    #[test]
-    fn answers_and_asks_as_the_tool_wants_to_be_asked() {
-        let (answers, log) = twice(r#"[ "$*" = get_throttled ] && echo throttled=0x50005"#);
-        assert_eq!((answers, log), ([Some(0x50005); 2], vec![]));
-    }
-
-    #[test]
-    fn answers_though_a_background_child_keeps_the_output_open() {
-        let start = Instant::now();
-        assert_eq!(twice("sleep 5 & echo throttled=0x1"), ([Some(1); 2], vec![]));
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    }
-
-    #[test]
-    fn warns_once_whatever_is_wrong() {
-        for (lines, what) in [
-            ("printf 'VCHI initialization\\033 failed\\n'", r#"it printed "VCHI initialization\u{1b} failed""#),
-            ("printf '\\377\\376'", "it printed \"\u{fffd}\u{fffd}\""),
-            ("true", "it printed nothing"),
-            ("echo throttled=0x0; exit 1", r#"it ended with exit code 1 and printed "throttled=0x0""#),
-            ("kill -9 $$", "it ended with signal 9 and printed nothing"),
-            // What the tool itself says where it may not ask, or the firmware does not know.
-            (
-                r#"echo "Can't open device file: /dev/vcio"; exit 255"#,
-                r#"it ended with exit code 255 and printed "Can't open device file: /dev/vcio""#,
-            ),
-            (
-                r#"echo 'error=1 error_msg="Command not registered"'"#,
-                r#"it printed "error=1 error_msg=\"Command not registered\"""#,
-            ),
-            ("while :; do printf .; sleep 0.1; done", "it took longer than a second"),
-            ("exec sleep 10", "it took longer than a second"),
-            ("while :; do echo throttled=0x0; done", "it printed more than 1024 bytes"),
-        ] {
-            let start = Instant::now();
-            let (answers, log) = twice(lines);
-            assert!(start.elapsed() < Duration::from_secs(9), "{lines}");
-            assert_eq!(answers, [None; 2], "{lines}");
-            assert_eq!(log.len(), 1, "{lines}: {log:?}");
-            let (level, text) = &log[0];
-            assert_eq!(*level, Level::WARN);
-            assert!(text.contains("program get_throttled`: ") && text.contains(what), "{lines}: {text}");
-            assert!(text.contains("group `video`"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_program_that_cannot_be_run_is_named() {
-        let folder = TestFolder::new();
-        folder.file("program", "no script");
-        let log = Log::default();
-        let throttle = VcGenCmd::new(folder.path().join("program"));
-        tracing::subscriber::with_default(log.clone(), || assert_eq!(throttle.query(), None));
-        let said = log.0.lock().unwrap();
-        assert_eq!(said.len(), 1);
-        assert!(said[0].1.contains("it could not be run (Permission denied"), "{said:?}");
-    }
-
-    #[test]
-    fn long_output_is_cut_in_the_log() {
-        let (_, log) = twice("printf '%01000d' 0");
-        assert!(log[0].1.contains(&format!("printed {:?}.", "0".repeat(SHOWN))), "{log:?}");
-    }
-
-    #[test]
-    fn recovers_when_the_program_does() {
-        let folder = TestFolder::new();
-        let throttle = VcGenCmd::new(folder.script("cat \"${0%/*}/answer\""));
-        folder.file("answer", "garbage");
-        assert_eq!(throttle.query(), None);
-        folder.file("answer", "throttled=0x4\n");
-        assert_eq!(throttle.query(), Some(4));
-    }
-
-    #[test]
-    fn a_missing_program_is_silent_and_not_looked_for_again_until_later() {
-        let folder = TestFolder::new();
-        let log = Log::default();
-        let mut throttle = VcGenCmd::new(folder.path().join("program"));
-        tracing::subscriber::with_default(log.clone(), || {
-            assert_eq!(throttle.query(), None);
-            folder.script("echo throttled=0x2");
-            assert_eq!(throttle.query(), None);
-            assert_eq!(throttle.retry, Duration::from_secs(300));
-            throttle.retry = Duration::ZERO;
-            assert_eq!(throttle.query(), Some(2));
-        });
-        assert!(log.0.lock().unwrap().is_empty());
-    }
-
-    #[test]
-    fn starts_nothing_while_one_that_cannot_be_killed_is_there() {
-        let folder = TestFolder::new();
-        let throttle = VcGenCmd::new(folder.script("touch \"$0.ran\"; echo throttled=0x2"));
-        // Stands in for a process that hangs in the kernel, which no test can make.
-        throttle.state.lock().unwrap().stuck = Some(Exec::cmd("sleep").arg("30").start().unwrap().processes.remove(0));
-        assert_eq!(throttle.query(), None);
-        assert!(!fs::exists(folder.path().join("program.ran")).unwrap());
-
-        let state = throttle.state.lock().unwrap();
-        let stuck = state.stuck.as_ref().unwrap();
-        stuck.kill().unwrap();
-        stuck.wait().unwrap();
-        drop(state);
-        assert_eq!(throttle.query(), Some(2));
-    }
-}
+#[path = "throttle_test.rs"]
+mod process_tests;

@@ -3,7 +3,8 @@
 //! does not belong here, however small it is.
 //!
 //! ```
-//! use glassbox_util::files::{must_be_private, read_bounded, write_atomically};
+//! use glassbox_util::Advised;
+//! use glassbox_util::files::{read_bounded, write_atomically};
 //! use glassbox_util::text::printable;
 //!
 //! let folder = tempfile::tempdir()?;
@@ -14,24 +15,23 @@
 //! let name = String::from_utf8(read_bounded(&file, 100)?)?;
 //! assert_eq!(printable(&name, 80), "Ada\\u{202e}");
 //! // What went wrong is an error, and says what to do.
-//! # #[cfg(unix)]
-//! # std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-//! # #[cfg(unix)]
-//! assert!(must_be_private(&file, "the name").unwrap_err().to_string().contains("run 'chmod 600 "));
+//! let error = Advised::new("others can read it", "run 'chmod 600 name'");
+//! assert_eq!(error.to_string(), "others can read it; run 'chmod 600 name'");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod advised;
 pub mod backoff;
+pub mod encoding;
 pub mod files;
+pub mod json;
+mod kept_once;
 pub mod once;
 pub mod rate_limit;
-// The one escaping function of the whole program is in the trusted core. That must not depend on this crate, nor this
-// crate on it, so both include the file.
-#[path = "../../contract/src/text.rs"]
 pub mod text;
 
 pub use advised::Advised;
 pub use backoff::{Backoff, random_part};
+pub use kept_once::kept_once;
 pub use once::Once;
 pub use rate_limit::PerMinute;

@@ -27,6 +27,8 @@ keyUsage = critical,keyCertSign
 [here]
 basicConstraints = critical,CA:FALSE
 subjectAltName = IP:127.0.0.1,DNS:localhost
+[own]
+basicConstraints = critical,CA:TRUE
 [elsewhere]
 basicConstraints = critical,CA:FALSE
 subjectAltName = DNS:elsewhere.invalid
@@ -48,3 +50,11 @@ certificate good "Glassbox test server" server.key here 22000101000000Z $by_auth
 certificate expired "Glassbox test server" server.key here 20210101000000Z $by_authority
 certificate other-name "Glassbox test server" server.key elsewhere 22000101000000Z $by_authority
 certificate self-signed "Glassbox test server" server.key here 22000101000000Z -selfsign -keyfile server.key
+# As home servers have them: one that says it is an authority, and names no host but in its common name; the same, expired;
+# and one of X.509 version 1, which has no extensions at all.
+itself="-selfsign -keyfile server.key"
+certificate own octopi server.key own 22000101000000Z $itself
+certificate own-expired octopi server.key own 20210101000000Z $itself
+openssl req -new -config /dev/null -key server.key -subj /CN=octopi -out "$work/request"
+openssl ca -batch -notext -config "$work/ca.cnf" -name ca -startdate 20200101000000Z -enddate 22000101000000Z \
+    -in "$work/request" -out version-1.pem $itself

@@ -109,7 +109,7 @@ pub fn files(folder: &Path) -> BTreeMap<String, u64> {
 fn a_set_up_that_is_well() {
     let set_up = SetUp::new();
     let host = set_up.home.command(&["run"]).start();
-    host.wait_for_log("listening to OctoPrint");
+    host.wait_for_log("hears OctoPrint");
     // With the first reading of the throttle state.
     let reported = names(&set_up.receiver.wait_for(4, LONG));
     // Whether changes are notified depends on where temporary files are.
@@ -129,6 +129,7 @@ fn a_set_up_that_is_well() {
 ok       config: glassbox.toml can be used
 ok       grant tracking: everything that it asks for was granted
 ok       plugin tracking: it loads, starts and accepts its settings
+ok       identity tracking: id and salt are known, and only their owner can read {}
 ok       sending tracking: reports are sent while the host runs: the setting 'enabled' is true
 ok       host: a host runs with this home
 {heard}
@@ -144,6 +145,7 @@ ok       throttle: '{} get_throttled' says 0x50000
 all is well
 ",
         root.display(),
+        set_up.home.identity_file().display(),
         set_up.home.0.path("vcgencmd").display()
     );
     assert_eq!(out, expected);

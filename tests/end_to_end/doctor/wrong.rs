@@ -28,7 +28,7 @@ fn what_is_wrong_with_a_home() {
     set_up.is("warn", "home", "can read ", "chmod -R go= ");
     set_up.chmod("home/settings/tracking.json", 0o600);
     set_up.configure(&set_up.server.url(), "ca_file = \"none.pem\"");
-    set_up.is("fail", "config", "none.pem", "put your CA's certificate there as PEM");
+    set_up.is("fail", "config", "none.pem", "put your server's or your CA's certificate there as PEM");
     set_up.home.0.write("home/glassbox.toml", "colour = 3");
     set_up.is("fail", "config", "glassbox.toml, line 1: unknown field `colour`", "fix it, or remove the file");
 
@@ -80,6 +80,50 @@ fn what_is_wrong_with_plugins() {
         );
         assert!(out.contains(&expected), "{out}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_an_identity() {
+    let set_up = SetUp::new();
+    let (home, file) = (&set_up.home, set_up.home.identity_file());
+    let chmod = format!("chmod 600 {}", file.display());
+    let says = |line: &str| {
+        let out = set_up.doctor().good();
+        assert!(out.contains(line), "{line}: {out}");
+    };
+    says("ok       identity tracking: id and salt are made when a host starts\n");
+    home.command(&["run", "--events", "-"]).run().good();
+    says("ok       identity tracking: id and salt are known, and only their owner can read ");
+    let (settings, identity) = (home.settings(), fs::read(&file).unwrap());
+    set_up.chmod("home/state/tracking.identity.json", 0o640);
+    set_up.is("warn", "identity tracking", "others can read ", &chmod);
+    set_up.chmod("home/state/tracking.identity.json", 0o602);
+    set_up.is("fail", "identity tracking", "others can write to the salt's file", &chmod);
+    fs::write(&file, &identity[1..]).unwrap();
+    set_up.chmod("home/state/tracking.identity.json", 0o600);
+    set_up.is("warn", "identity tracking", "a new salt is made when a host starts: its file was damaged", "back if");
+    fs::remove_file(&file).unwrap();
+    let lost =
+        "there is none for this id: its file was lost, or the host never had one, as for an id that was imported";
+    set_up.is("warn", "identity tracking", lost, "there is nothing to do otherwise");
+    fs::create_dir(&file).unwrap();
+    set_up.is("fail", "identity tracking", "it is not a regular file", "move it away: a new one is made");
+    says_no(&set_up, "is not a regular file");
+    home.write_settings(json!({"enabled": false, "server": settings["server"]}).to_string());
+    says("skipped  identity tracking: no id and no salt are needed while it is switched off\n");
+    fs::remove_dir(&file).unwrap();
+    home.write_settings(json!({"enabled": true, "server": settings["server"], "unique_id": "a/b"}).to_string());
+    let id = format!("unique_id in {} must be 1 to 64 letters", home.settings_file().display());
+    set_up.is("fail", "identity tracking", &id, "remove it from there, and a new one is made");
+    says_no(&set_up, &id);
+}
+
+/// It is said that nothing is sent, and why; so nobody has to connect to the server.
+fn says_no(set_up: &SetUp, why: &str) {
+    let out = set_up.doctor().out;
+    let line = out.lines().find(|line| line.contains(" sending tracking: ")).unwrap();
+    assert!(line.starts_with("skipped  sending tracking: nothing is sent: ") && line.contains(why), "{out}");
+    assert!(out.contains(": nothing is sent there, and connecting would tell"), "{out}");
 }
 
 #[test]
@@ -186,7 +230,7 @@ fn a_tracking_server_that_cannot_be_reached() {
         "fail",
         &format!("server {url}"),
         "its certificate is not signed by a trusted CA",
-        "name your CA's certificate as ca_file in glassbox.toml",
+        "run 'glassbox trust URL'",
     );
     fs::copy(certificate_file("authority.pem"), set_up.home.root().join("mine.pem")).unwrap();
     set_up.configure(&set_up.server.url(), "ca_file = \"mine.pem\"");
@@ -199,12 +243,12 @@ fn a_tracking_server_that_cannot_be_reached() {
     assert_eq!(server.seen(), Vec::<String>::new());
     for (certificate, says) in [
         ("expired.pem", "its certificate has expired, if this machine's clock is right"),
-        ("other-name.pem", "not valid for name"),
+        ("other-name.pem", "its certificate is for elsewhere.invalid, and not for 127.0.0.1"),
     ] {
         let server = tls(certificate);
         let url = server.url().replace("http:", "https:");
         to(&url);
-        set_up.is("fail", &format!("server {url}"), says, "clock");
+        set_up.is("fail", &format!("server {url}"), says, "run 'glassbox trust URL'");
     }
 }
 

@@ -132,6 +132,15 @@ fn module(kind: &str, size: usize) -> String {
             let one = format!("loop {}", again(1));
             format!("(module (func (param i32) (local {}) {}))", "i32 ".repeat(1000), one.repeat(size))
         }
+        "heavy-loops" => {
+            let one = |i: usize| {
+                let [a, b, c] = [1, 7, 13].map(|step| i * step % 60 + 1);
+                let branch = format!("local.get {a} if local.get {b} local.get {c} i32.add local.set {a} end");
+                format!("{} {branch} {}", "loop ".repeat(32), again(32))
+            };
+            let all: String = (0..size).map(one).collect();
+            format!("(module (func (param i32) (local {}) {all}))", "i32 ".repeat(60))
+        }
         "long-function" => format!("(module (func (param i32) (result i32) local.get 0 {}))", "i32.clz ".repeat(size)),
         "much-code" => {
             let function = format!("(func (param i32) (result i32) local.get 0 {})", "i32.clz ".repeat(60_000));
@@ -154,6 +163,7 @@ fn manifest(kind: &str, size: usize) -> String {
     };
     text += &match kind {
         "long" => format!("# {}\n", "x".repeat(size)),
+        "fields" => fields(&|i| format!("  {{ name = \"f{i}\", max_length = 1 }},\n")),
         "patterns" => fields(&|i| field(i, &format!("a{i}"))),
         "big-patterns" => fields(&|i| field(i, &format!("(?:\\w{{1000}}){{{}}}", i + 1))),
         "deep-path" => format!("[[sees]]\nevent = \"PrintStarted\"\nfields = [\"{}a\"]\n", "a.".repeat(size)),

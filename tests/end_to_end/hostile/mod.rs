@@ -87,6 +87,7 @@ cases! {
     manifest_with_a_deep_key
     manifest_with_a_deep_path
     manifest_with_a_path
+    many_fields
     many_functions
     many_instances
     many_patterns
@@ -94,6 +95,7 @@ cases! {
     many_types
     memory_bomb_in_load
     memory_bomb_in_on_event
+    memory_for_compiling
     memory_too_large
     missing_exports
     misspelt_manifest
@@ -231,7 +233,16 @@ fn listed(case: &Case, home: &Home) {
     let out = home.run(&["list"]).good();
     assert!(out.contains("tracking  OctoPrint's anonymous usage tracking\n"), "{out}");
     match case.stage {
-        Stage::Read | Stage::Check | Stage::Compile => says(case, &out),
+        // It is indented below its name.
+        Stage::Read | Stage::Check | Stage::Compile => {
+            let plain = |text: &str| text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+            assert!(
+                plain(&out).contains(&plain(&case.expected)),
+                "{}: expected\n{}\nin\n{out}",
+                case.about,
+                case.expected
+            );
+        }
         _ => assert!(out.contains("    reports are sent while the host runs: "), "{out}"),
     }
 }
@@ -331,4 +342,13 @@ fn left(case: &Case, requests: &[RecordedRequest]) {
     }
     assert_eq!(tracked, ["ping", "pong", "startup", "print_started", "print_started", "shutdown"]);
     assert_eq!(others, case.leaves, "{}", case.about);
+}
+
+/// A home with the component of a case, which was granted what it asks for.
+pub fn home_with(name: &str) -> Home {
+    let (case, home) = (Case::read(name), Home::new());
+    place::place(&case, &home);
+    home.run(&["opt-in", case.plugin()]);
+    let _ = fs::remove_dir_all(home.root().join("cache"));
+    home
 }

@@ -4,6 +4,7 @@
 #[path = "../../../host/src/sources/jsonl/lines.rs"]
 mod lines;
 
+use glassbox_util::json::repaired;
 use libfuzzer_sys::fuzz_target;
 use lines::{JsonLine, LINE, Lines, parse};
 use serde_json::Value;
@@ -54,7 +55,8 @@ fuzz_target!(|data: &[u8]| {
 
 /// What was read is what is in the line, and can be read on.
 fn is_in(line: &[u8], event: &str, payload: &str) {
-    let text = std::str::from_utf8(line).expect("an event is text");
+    let text = repaired(line);
+    assert!(text.len() <= 6 * line.len(), "it costs no more than itself, some times over");
     assert!(payload == "null" || text.contains(payload), "the payload is as it was written");
     assert_eq!(payload.trim(), payload);
     assert!(!payload.contains('\n'), "it stays one line");
@@ -65,7 +67,7 @@ fn is_in(line: &[u8], event: &str, payload: &str) {
 /// Another reader of JSON says the same, as far as it goes: it knows no depth beyond 128, and takes
 /// the last of keys that are there twice.
 fn agrees(line: &[u8]) {
-    let whole = serde_json::from_slice::<Value>(line);
+    let whole = serde_json::from_str::<Value>(&repaired(line));
     match (parse(line), whole) {
         (Ok((event, payload)), Ok(whole)) => {
             assert_eq!(whole.get("event").and_then(Value::as_str), Some(event.as_str()));
@@ -73,9 +75,7 @@ fn agrees(line: &[u8]) {
             assert_eq!(whole.get("payload").unwrap_or(&Value::Null), &payload);
         }
         (Ok(_), Err(error)) => {
-            let why = error.to_string();
-            let known = ["recursion limit", "number out of range", "lone leading surrogate", "unexpected end of hex"];
-            assert!(known.iter().any(|known| why.contains(known)), "{why}");
+            assert!(error.to_string().contains("recursion limit"), "{error}");
         }
         (Err(reason), Ok(whole)) => {
             let event = whole.get("event").is_some_and(Value::is_string);

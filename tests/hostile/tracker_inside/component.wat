@@ -37,11 +37,11 @@
         (i32.const 64))
 
       (func (export "on-event") (param i32 i32 i32 i32) (result i32) (call $no-tick))
-      (func (export "on-tick") (result i32) (call $no-tick))
+      (func (export "on-tick") (param i32 i32) (result i32) (call $no-tick))
       (func (export "schema") (result i32) (call $text))
       (func (export "load") (param i32 i32) (result i32) (call $ok))
       (func (export "save") (result i32) (call $state))
-      (func (export "restore") (param i32 i32 i64) (result i32) (call $ok)))
+      (func (export "restore") (param i32 i32 i32 i32 i64) (result i32) (call $ok)))
 
     ;; imports
 
@@ -53,7 +53,7 @@
       (canon lift (core func $i "on-event") (memory $memory) (realloc $realloc)))
     (export "on-event" (func $on-event))
 
-    (func $on-tick (result (result (option u64) (error string)))
+    (func $on-tick (param "due" (list string)) (result (result (option u64) (error string)))
       (canon lift (core func $i "on-tick") (memory $memory) (realloc $realloc)))
     (export "on-tick" (func $on-tick))
 
@@ -64,7 +64,10 @@
     (export "glassbox:tracker/settings@2.0.0" (instance $settings))
 
     (func $save (result string) (canon lift (core func $i "save") (memory $memory)))
-    (func $restore (param "state" string) (param "age-ns" u64) (result (result (error string)))
+    (type $heard (record (field "name" string) (field "payload" string) (field "age-ms" u64)))
+    (func $restore
+      (param "heard" (list $heard)) (param "state" string) (param "age-ms" u64) (result (result (error string)))
       (canon lift (core func $i "restore") (memory $memory) (realloc $realloc)))
-    (instance $handover (export "save" (func $save)) (export "restore" (func $restore)))
+    (instance $handover
+      (export "heard" (type $heard)) (export "save" (func $save)) (export "restore" (func $restore)))
     (export "glassbox:tracker/handover@2.0.0" (instance $handover))))

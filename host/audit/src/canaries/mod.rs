@@ -15,6 +15,8 @@ pub use needles::Form;
 
 use super::inputs::Inputs;
 use super::scenario::{Trace, run};
+use glassbox_sandbox::manifest::Says;
+use glassbox_sandbox::printable;
 use needles::Needles;
 use planting::{Everywhere, Secret, everywhere, plant};
 use serde::Serialize;
@@ -29,12 +31,18 @@ pub struct Canaries {
     pub secrets: usize,
     /// The runs that were searched.
     pub runs: usize,
+    /// Those in which it was handed the state of another version, made up here.
+    pub runs_with_foreign_state: usize,
     /// The requests in those runs.
     pub requests: usize,
     /// Every secret that turned up, the worst first.
     pub finds: Vec<Finding>,
     /// What the component tried to send although its manifest does not declare it, and how often.
     pub undeclared: BTreeMap<String, usize>,
+    /// Why it refused settings or a state, or did not start, and how often.
+    pub refused: BTreeMap<String, usize>,
+    /// Runs that did not begin for that.
+    pub not_begun: usize,
     /// Why the search stopped before all secrets had been planted, if it did.
     pub ended_early: Option<String>,
 }
@@ -176,10 +184,24 @@ pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
             all.ended_early = Some(format!("{} seconds had passed", longest.as_secs()));
             break;
         }
-        let Ok(Some(run)) = run(inputs.plugin, &planted.scenario) else { continue };
+        let mut refused = |reason: &str| *all.refused.entry(printable(reason, 200)).or_default() += 1;
+        let run = match run(inputs.plugin, &planted.scenario) {
+            Ok(Ok(run)) => run,
+            other => {
+                refused(&other.map_or_else(
+                    |error| error.reasons.join("; "),
+                    |refused| format!("settings: {}", refused.err().unwrap_or_default()),
+                ));
+                all.not_begun += 1;
+                continue;
+            }
+        };
+        run.refused.iter().for_each(|reason| refused(reason));
         all.runs += 1;
         all.requests += run.all().map(|call| call.sent.len()).sum::<usize>();
-        for what in run.all().flat_map(super::scenario::Call::undeclared) {
+        let own_state = !planted.scenario.has_foreign_state();
+        all.runs_with_foreign_state += usize::from(!own_state);
+        for what in run.all().flat_map(super::scenario::Call::undeclared).filter(|_| own_state) {
             *all.undeclared.entry(what).or_default() += 1;
         }
         let own = needles(&planted.secrets, &everywhere);
@@ -210,21 +232,26 @@ fn needles(secrets: &[Secret], everywhere: &Everywhere) -> Needles {
 /// Search everything that a run gave out. Found secrets are numbered as in `needles`.
 fn look(run: &Trace, inputs: &Inputs, needles: &Needles, everywhere: &Everywhere) -> BTreeSet<(usize, Place, Form)> {
     let mut found = BTreeSet::new();
-    let mut search = |place: Place, text: &str| {
+    let search = |place: Place, text: &str, found: &mut BTreeSet<_>| {
         found.extend(needles.search(text).into_iter().map(|(number, form)| (number, place.clone(), form)));
     };
     for call in run.all() {
         for sent in &call.sent {
             let request = declared(&sent.name, inputs);
             for (field, value) in &sent.fields {
-                search(Place::Field { request: request.clone(), field: field.clone() }, value);
+                let place = Place::Field { request: request.clone(), field: field.clone() };
+                // The host itself has made what is pinned, in the form that the manifest says: no other is looked for.
+                let made = is_made(&request, field, inputs);
+                let counts = |form: Form| !made || matches!(form, Form::Plain | Form::SaltedHash);
+                let searched = needles.search(value).into_iter().filter(|(_, form)| counts(*form));
+                found.extend(searched.map(|(number, form)| (number, place.clone(), form)));
             }
-            search(Place::UserAgent { request: request.clone() }, &sent.user_agent);
-            search(Place::Name { request: request.clone() }, &sent.name);
+            search(Place::UserAgent { request: request.clone() }, &sent.user_agent, &mut found);
+            search(Place::Name { request: request.clone() }, &sent.name, &mut found);
             // The host puts the id, the server and the name there; that is not the component's doing.
             let address =
                 everywhere.host.iter().chain([&sent.name]).fold(sent.url.clone(), |url, own| url.replace(own, ""));
-            search(Place::Address { request }, &address);
+            search(Place::Address { request }, &address, &mut found);
         }
         let refused = call.blocked.iter().map(|blocked| blocked.request.as_str());
         call.message
@@ -232,13 +259,21 @@ fn look(run: &Trace, inputs: &Inputs, needles: &Needles, everywhere: &Everywhere
             .chain(&call.failed)
             .map(String::as_str)
             .chain(refused)
-            .for_each(|text| search(Place::Log, text));
+            .for_each(|text| search(Place::Log, text, &mut found));
     }
     // Its state after the event, and at the end.
     for call in run.calls.first().into_iter().chain(run.calls.last()) {
-        search(Place::Handover, &call.saved);
+        search(Place::Handover, &call.saved, &mut found);
     }
     found
+}
+
+/// Whether the host makes this field itself.
+fn is_made(request: &str, field: &str, inputs: &Inputs) -> bool {
+    let mut entries = inputs.plugin.policy.manifest().says.iter().filter(|says| says.request == request).peekable();
+    let is_made =
+        |says: &Says| says.fields.iter().all(|one| one.name != field || !glassbox_describe::free::is_field(one, says));
+    entries.peek().is_some() && entries.all(|says| says.is_pinned() && is_made(says))
 }
 
 fn declared(name: &str, inputs: &Inputs) -> String {

@@ -20,6 +20,9 @@ pub struct Case {
     pub throttled: Option<String>,
     /// What happened, in order.
     pub events: Vec<RecordedEvent>,
+    /// How many seconds after the last event still belong to it, with what is due in them.
+    #[serde(default)]
+    pub after: u64,
     /// What OctoPrint sent because of the last event.
     pub expect: Vec<RecordedRequest>,
     /// Whether a component must send the same bytes.

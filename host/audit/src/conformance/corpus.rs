@@ -3,6 +3,7 @@
 use super::case::Case;
 use anyhow::{Context, Result, bail};
 use glassbox_util::files::open_regular;
+use glassbox_util::json::repaired;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Corpus {
     /// The file that they were read from.
     pub file: PathBuf,
+    /// The SHA-256 of its bytes, in lower-case hexadecimal digits.
+    pub sha256: String,
     /// The cases, at least one, in the order of the file.
     pub cases: Vec<Case>,
 }
@@ -33,12 +36,12 @@ pub fn read(file: &Path) -> Result<Corpus> {
         .with_context(|| format!("reading the corpus {}", file.display()))?;
     let mut cases = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let case: Case = serde_json::from_str(line)
+        let case: Case = serde_json::from_str(&repaired(line.as_bytes()))
             .with_context(|| format!("{}, line {}: this is not a recorded case", file.display(), i + 1))?;
         cases.push(case);
     }
     if cases.is_empty() {
         bail!("{} has no cases", file.display());
     }
-    Ok(Corpus { file: file.into(), cases })
+    Ok(Corpus { file: file.into(), sha256: glassbox_sandbox::digest(text.as_bytes()), cases })
 }

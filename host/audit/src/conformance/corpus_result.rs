@@ -16,6 +16,8 @@ const IN_FULL: usize = 5;
 pub struct CorpusResult {
     /// The corpus's file.
     pub file: PathBuf,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
     /// The results, by family.
     pub families: BTreeMap<String, FamilyResult>,
     /// The first five failed cases, in full.
@@ -50,7 +52,8 @@ pub struct FailedCase {
 
 /// Run all cases of a corpus through a component.
 pub fn run(plugin: &Arc<Plugin>, recorded: &Corpus) -> CorpusResult {
-    let mut corpus = CorpusResult { file: recorded.file.clone(), ..CorpusResult::default() };
+    let mut corpus =
+        CorpusResult { file: recorded.file.clone(), sha256: recorded.sha256.clone(), ..CorpusResult::default() };
     for case in &recorded.cases {
         let run = replay::run(plugin, case);
         let family = corpus.families.entry(case.family().into()).or_default();

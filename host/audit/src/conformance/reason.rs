@@ -1,9 +1,14 @@
 //! The closed list of reasons why a tracker may send something else than OctoPrint did. Each has a condition that the
 //! case, OctoPrint's requests and ours must meet; a difference without such a reason is a failure.
 
+mod facts;
+
 use super::case::Case;
 use super::recorded_request::{RecordedRequest, decode};
-use glassbox_sandbox::enter;
+use facts::{
+    at, entered, is_float, is_uuid, is_warning, is_word, malformed, odd_reason, pairwise, same_but_fields, sources,
+    text, without,
+};
 use glassbox_sandbox::manifest::Enters;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,6 +52,8 @@ pub enum Reason {
     PortKind,
     /// Of an error's text, no path, address or number of a machine is said.
     ErrorText,
+    /// OctoPrint 2.0 makes up a name for a file that is not named.
+    PathIsMissing,
     /// OctoPrint from 1.12 on forgets to cancel the timer of a connection that is gone.
     OrphanedTimer,
 }
@@ -69,6 +76,7 @@ impl Reason {
             "throttle-query-broken" => Self::ThrottleQueryBroken,
             "lifecycle-comes-as-events" => Self::LifecycleComesAsEvents,
             "id-is-minted" => Self::IdIsMinted,
+            "path-is-missing" => Self::PathIsMissing,
             _ => return None,
         })
     }
@@ -78,7 +86,9 @@ impl Reason {
     pub fn text(self) -> &'static str {
         match self {
             Self::Null => "null is 'not known' and left out; OctoPrint sends the word None",
-            Self::NotAScalar => "a list or an object is not a value and left out",
+            Self::NotAScalar => {
+                "a list or an object is not a value: left out, or 'not known' where there is a word for that"
+            }
             Self::NanOrInfinity => "JSON has no NaN and no infinity: not known, left out",
             Self::WrongType => "the throttle mask must be a number",
             Self::OddValue => "no OctoPrint produces this value; the manifest does not allow it",
@@ -94,6 +104,7 @@ impl Reason {
             Self::OrphanedTimer => "OctoPrint reports a connection once more, on a timer that it did not cancel",
             Self::PortKind => "of a port only its kind is said; OctoPrint sends its name",
             Self::ErrorText => "paths, addresses and numbers of machines are taken out of an error's text",
+            Self::PathIsMissing => "a print whose file is not named is not reported; OctoPrint 2.0 calls that file n/a",
             Self::LostConnection => "OctoPrint 2.1 reports nothing when the connection is lost in a print",
         }
     }
@@ -144,6 +155,10 @@ impl Reason {
                     && ours.iter().all(has_id)
                     && (theirs.is_empty() || pairwise(theirs, ours, |their, our| rest(their) == rest(our)))
             }
+            Self::PathIsMissing => {
+                let print = case.last_event().starts_with("Print") && case.last_payload().is_object();
+                print && case.last_payload().get("path").is_none() && theirs.len() == 1 && ours.is_empty()
+            }
             // These are about sequences of events: see [`super::session`].
             Self::ErrorFiredTwice | Self::LostConnection | Self::OrphanedTimer => false,
             Self::PortKind => entered("printer_port", Enters::PortKind, theirs, ours),
@@ -151,26 +166,50 @@ impl Reason {
         }
     }
 
-    /// Whether ours are the same as theirs, except that fields which the reason is about are missing.
+    /// Whether ours are the same as theirs, except that fields which the reason is about are missing, or have the word for
+    /// what is not known.
     fn left_out(self, case: &Case, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
         let about = |name: &str, value: &str| self.is_about(sources(name), value, case);
-        // Where OctoPrint has a default for a missing key, null gets it too.
-        let default = |value: &str| self == Self::Null && value == "unknown";
+        let is_unknown = |value: &str| {
+            matches!(self, Self::Null | Self::NotAScalar) && ["unknown", "OFFLINE", "CLOSED"].contains(&value)
+        };
         pairwise(theirs, ours, |their, our| {
-            let mut left = our.fields().into_iter().peekable();
-            let explained = their.fields().into_iter().all(|(name, value)| match left.peek() {
-                Some(own) if *own == (name, value) => left.next().is_some(),
-                Some((own, text)) if *own == name && default(text) && about(name, value) => left.next().is_some(),
+            let fields = their.fields();
+            // OctoPrint leaves out an empty list, and a connector that is 0 or false.
+            let own = |(name, value): &(&str, &str)| {
+                let empty = is_unknown(value) || self == Self::OddValue && ["0", "False"].contains(value);
+                !fields.iter().any(|(field, _)| field == name) && empty && about(name, value)
+            };
+            let mut left = our.fields().into_iter().filter(|field| !own(field)).peekable();
+            let explained = fields.iter().all(|(name, value)| match left.peek() {
+                Some(field) if field == &(*name, *value) => left.next().is_some(),
+                Some((field, text)) if field == name && is_unknown(text) && about(name, value) => left.next().is_some(),
+                Some((field, text)) if field == name && self.is_version(value, text, case) => left.next().is_some(),
                 _ => about(name, value),
             });
-            same_but_fields(their, our) && explained && left.next().is_none()
+            // An issue that is no value is none, so that the report is the other one.
+            let issue = self == Self::NotAScalar && about("throttled_now", "");
+            let throttled = ["system_throttled", "system_unthrottled"];
+            let other = issue && their.kind() == throttled[0] && our.kind() == throttled[1];
+            let renamed = RecordedRequest { path: their.path.replace(throttled[0], throttled[1]), ..their.clone() };
+            let same = same_but_fields(their, our) || other && same_but_fields(&renamed, our);
+            same && explained && left.next().is_none()
         })
+    }
+
+    /// A plugin's version that is the number 0, which OctoPrint takes for none.
+    fn is_version(self, their: &str, our: &str, case: &Case) -> bool {
+        let zero = |plugin: &Value| plugin.get("version") == Some(&Value::from(0));
+        let plugins = case.events.iter().find_map(|event| event.payload.get("third_party_plugins")?.as_array());
+        self == Self::OddValue
+            && plugins.is_some_and(|plugins| plugins.iter().any(zero))
+            && decode(their).replace(":?", ":0") == decode(our)
     }
 
     /// Ours is not sent at all, since a field that it cannot do without is one that the reason is
     /// about.
     fn refused(self, case: &Case, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
-        let needed = ["system_throttled", "system_unthrottled", "webui_load"];
+        let needed = ["system_throttled", "system_unthrottled", "webui_load", "ping"];
         let about = |their: &RecordedRequest| {
             let fields = their.fields();
             needed.contains(&their.kind())
@@ -184,7 +223,7 @@ impl Reason {
         let null = Value::Null;
         // The payload that the field was made from: for a connection, that of an earlier event.
         let mut events = case.events.iter().rev();
-        let source = events.find_map(|event| sources.iter().find_map(|key| event.payload.get(key))).unwrap_or(&null);
+        let source = events.find_map(|event| sources.iter().find_map(|key| at(&event.payload, key))).unwrap_or(&null);
         let flag = sources.iter().any(|key| key.starts_with("current_") || key.starts_with("past_"));
         match self {
             Self::Null => source.is_null() && value == "None",
@@ -202,7 +241,10 @@ impl Reason {
                 let odd_mask = sources == ["raw_value"] && source.as_u64().is_none_or(|mask| mask >= 10_000_000_000);
                 let large = source.as_f64().is_some_and(|number| number.abs() >= 1e16);
                 let long = source.as_str().is_some_and(|text| text.chars().count() > 256);
-                odd_time || odd_mask || large || long
+                let counts = ["os.bits", "hardware.cores", "hardware.ram"];
+                let odd_count = sources.iter().any(|key| counts.contains(key)) && !source.is_u64();
+                let odd_frequency = sources == ["hardware.freq"] && !source.is_f64();
+                odd_time || odd_mask || odd_count || odd_frequency || large || long
             }
             _ => false,
         }
@@ -213,143 +255,4 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())
     }
-}
-
-/// The payload keys that a field is made from.
-fn sources(field: &str) -> &'static [&'static str] {
-    match field {
-        "commerror_text" => &["error"],
-        "elapsed" => &["time"],
-        "printer_connector" => &["connector"],
-        "plugin" => &["id"],
-        "plugin_version" => &["version"],
-        "firmware_name" => &["name"],
-        "printer_port" => &["port"],
-        "printer_baudrate" => &["baudrate"],
-        "printer_safety_warning_type" => &["warning_type"],
-        "printer_safety_check_name" => &["check_name"],
-        "achievement" => &["key"],
-        "reason" => &["reason"],
-        "origin" => &["origin"],
-        "slicer" => &["slicer"],
-        "throttled_mask" => &["raw_value"],
-        "throttled_now" => &["current_issue"],
-        "throttled_past" => &["past_issue"],
-        "throttled_voltage_now" => &["current_undervoltage"],
-        "throttled_voltage_past" => &["past_undervoltage"],
-        "throttled_overheat_now" => &["current_overheat"],
-        "throttled_overheat_past" => &["past_overheat"],
-        "browser_name" => &["browser_name"],
-        "browser_version" => &["browser_version"],
-        "os_name" => &["os_name"],
-        "os_version" => &["os_version"],
-        "target" => &["target"],
-        "from_version" => &["from_version"],
-        "to_version" => &["to_version"],
-        _ => &[],
-    }
-}
-
-/// Whether ours are theirs, with this field in the form in which it enters the box.
-fn entered(field: &str, how: Enters, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
-    pairwise(theirs, ours, |their, our| {
-        let form = |(name, value): (&str, &str)| {
-            let entered = || enter(how, &decode(value).into(), "")?.as_str().map(Into::into);
-            let value = if name == field { entered().unwrap_or_default() } else { decode(value) };
-            (name.to_string(), value)
-        };
-        let ours: Vec<_> = our.fields().into_iter().map(|(name, value)| (name.to_string(), decode(value))).collect();
-        same_but_fields(their, our) && their.fields().into_iter().map(form).collect::<Vec<_>>() == ours
-    })
-}
-
-fn same_but_fields(their: &RecordedRequest, our: &RecordedRequest) -> bool {
-    their.method == our.method && their.path == our.path && their.user_agent == our.user_agent
-}
-
-fn without(request: &RecordedRequest, leave_out: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
-    request.fields().into_iter().filter(|(name, value)| !leave_out(name, value)).collect()
-}
-
-fn pairwise(
-    theirs: &[RecordedRequest],
-    ours: &[RecordedRequest],
-    same: impl Fn(&RecordedRequest, &RecordedRequest) -> bool,
-) -> bool {
-    theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(their, our)| same(their, our))
-}
-
-/// An error whose reason cannot stand in a path is not reported.
-fn odd_reason(case: &Case, ours: &[RecordedRequest]) -> bool {
-    case.last_event() == "Error" && ours.is_empty() && !is_word(case.last_payload().get("reason"))
-}
-
-/// A scalar as it is reported.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(true) => Some("True".into()),
-        Value::Bool(false) => Some("False".into()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null => Some("unknown".into()),
-        _ => None,
-    }
-}
-
-/// One word of letters, digits, `_`, `.`, `-`.
-fn is_word(value: Option<&Value>) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    value.and_then(Value::as_str).is_some_and(|text| (1..=64).contains(&text.len()) && text.chars().all(plain))
-}
-
-fn is_float(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key("$float"))
-}
-
-fn is_uuid(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let lengths = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]);
-    let hex = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    lengths && hex && parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b', 'A', 'B'])
-}
-
-/// Whether an event of the case lacks what OctoPrint's handler takes for granted.
-fn malformed(case: &Case) -> bool {
-    case.events.iter().any(|event| {
-        let required: &[&str] = match event.event.as_str() {
-            "PrintStarted" | "PrintDone" | "PrintFailed" | "PrintCancelled" => &["path", "origin"],
-            "Connected" => &["port", "baudrate"],
-            "FirmwareData" => &["name"],
-            "plugin_pi_support_throttle_state" => &[
-                "raw_value",
-                "current_issue",
-                "past_issue",
-                "current_undervoltage",
-                "past_undervoltage",
-                "current_overheat",
-                "past_overheat",
-            ],
-            _ => &[],
-        };
-        let payload = &event.payload;
-        let path = payload.get("path").is_some_and(|path| !path.is_string());
-        let infinite = payload.get("time").is_some_and(is_float);
-        let missing = required.iter().any(|key| payload.get(key).is_none_or(Value::is_null));
-        !payload.is_object() || path || infinite || missing
-    })
-}
-
-fn is_warning(case: &Case, ours: &[RecordedRequest]) -> bool {
-    let [our] = ours else { return false };
-    let expected = |key: &str| {
-        let value = case.last_payload().get(key).and_then(Value::as_str);
-        value.unwrap_or("unknown").to_string()
-    };
-    let fields: Vec<_> = our.fields().into_iter().map(|(name, value)| (name, decode(value))).collect();
-    our.kind() == "printer_safety_warning"
-        && fields
-            == [
-                ("printer_safety_warning_type", expected("warning_type")),
-                ("printer_safety_check_name", expected("check_name")),
-            ]
 }

@@ -1,6 +1,7 @@
 //! A request as it was on the wire, in the form in which recordings hold it.
 
 use glassbox_sandbox::Outgoing;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -68,22 +69,5 @@ impl fmt::Display for RecordedRequest {
 /// Undo percent-encoding. `+` stays as it is; bytes that are not UTF-8 are replaced.
 #[must_use]
 pub fn decode(text: &str) -> String {
-    let hex = |byte: u8| char::from(byte).to_digit(16);
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        let pair = bytes.get(i + 1).copied().and_then(hex).zip(bytes.get(i + 2).copied().and_then(hex));
-        match pair {
-            Some((high, low)) if bytes[i] == b'%' => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                i += 3;
-            }
-            _ => {
-                out.push(bytes[i]);
-                i += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

@@ -6,6 +6,7 @@ use super::reason::Reason;
 use super::recorded_request::RecordedRequest;
 use anyhow::{Context, Result, bail};
 use glassbox_util::files::open_regular;
+use glassbox_util::json::repaired;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ fn lines<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Vec<(usize, T)>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
-            let parsed = serde_json::from_str(line);
+            let parsed = serde_json::from_str(&repaired(line.as_bytes()));
             Ok((i + 1, parsed.with_context(|| format!("{}, line {}", file.display(), i + 1))?))
         })
         .collect()
@@ -214,6 +215,7 @@ fn as_case(our: &CausedRequest) -> Option<Case> {
         env: Map::new(),
         throttled: None,
         events: vec![RecordedEvent { event, payload }],
+        after: 0,
         expect: Vec::new(),
         exact: false,
         why: None,

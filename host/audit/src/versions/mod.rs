@@ -11,6 +11,8 @@ pub use influence::Influences;
 use crate::conformance::Corpus;
 use crate::{Report, flow};
 use anyhow::Result;
+use glassbox_contract::Prepare;
+use glassbox_grant::Exceeds;
 use glassbox_sandbox::{Manifest, Sandbox};
 use serde::Serialize;
 use std::path::Path;

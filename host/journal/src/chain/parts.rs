@@ -117,6 +117,13 @@ impl Name {
         Self { date: self.date.clone(), number: self.number.saturating_add(1) }
     }
 
+    /// Whether this can be the name of a file whose first line is of this date, where the file before it is gone: the
+    /// first of that day, or a further one of that day or, if the clock went back, of a later one.
+    #[must_use]
+    pub fn may_follow(&self, date: &str) -> bool {
+        if self.number == 1 { self.date == date } else { !self.is_before(date) }
+    }
+
     /// Whether its day is before this date.
     #[must_use]
     pub fn is_before(&self, date: &str) -> bool {

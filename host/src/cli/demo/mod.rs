@@ -4,6 +4,7 @@
 
 mod player;
 
+use super::output;
 use anyhow::{Context, Result, bail};
 use glassbox::delivery::send_queue::SendQueue;
 use glassbox::home::identity::Identified;
@@ -13,10 +14,12 @@ use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox_audit::conformance::RecordedRequest;
 use glassbox_audit::conformance::receiver::Receiver;
 use glassbox_audit::conformance::session::{self, CausedRequest, EVENTS, KindComparison};
+use glassbox_audit::fake::{ManualClock, ManualThrottle};
+use glassbox_contract::Prepare;
 use glassbox_sandbox::capabilities::{Capabilities, Deny};
-use glassbox_sandbox::fake::{ManualClock, ManualThrottle};
 use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
 use glassbox_util::files::write_privately;
+use glassbox_util::text::{printable, shown, shown_lines};
 use player::{Moment, Player};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -53,8 +56,8 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     let receiver = Receiver::start(port)?;
     let ours = format!("http://{}/", receiver.address());
     let screen = Screen::new(script.last().map_or(0.0, |entry| entry.t));
-    screen.line(&format!("home      {}", home.root().display()))?;
-    screen.line(&format!("component {}", installed.display()))?;
+    screen.line(&format!("home      {}", output::path(home.root())))?;
+    screen.line(&format!("component {}", output::path(&installed)))?;
     screen.line(&format!("receiver  {}", receiver.url()))?;
     let sandbox = Sandbox::new(Some(&home.cache()))?;
     let plugin = Arc::new(sandbox.prepare(BUNDLED_NAME, &home.read_plugin(BUNDLED_NAME)?)?);
@@ -143,12 +146,13 @@ fn start(plugin: Arc<Plugin>, home: &Home, player: &Player, send_queue: &SendQue
     });
     // The salt with which the session was recorded.
     let identify = Box::new(|_: &Arc<Plugin>, settings: &Settings| {
-        Ok(Identified { settings: settings.clone(), salt: RECORDED_ID.into(), renewed: None })
+        Ok(Identified { settings: settings.clone(), salt: RECORDED_ID.into(), is_new: false, renewed: None })
     });
     let save_state = Box::new(|_: &str| ());
     // No veto: CI and the like forbid reports that leave the machine, and these go to our own receiver.
     let veto = None;
-    let setup = Setup { plugin, settings, veto, identify, make_capabilities, save_state, saved: None };
+    let throttle = Box::new(player.throttle.clone());
+    let setup = Setup { plugin, settings, veto, identify, make_capabilities, throttle, save_state, saved: None };
     RunningPlugin::start(setup, 0)
 }
 
@@ -170,7 +174,7 @@ fn attribute(
 }
 
 fn report(kinds: &BTreeMap<String, KindComparison>, screen: &Screen) -> Result<bool> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::out();
     writeln!(out, "\n{:24} {:>5} {:>9} {:>10}  why it differs", "report", "here", "OctoPrint", "same bytes")?;
     let (mut here, mut there, mut same, mut unexplained) = (0, 0, 0, 0);
     for (name, kind) in kinds {
@@ -178,6 +182,7 @@ fn report(kinds: &BTreeMap<String, KindComparison>, screen: &Screen) -> Result<b
         if !kind.unexplained.is_empty() {
             reasons.push(screen.red(&format!("{}: NO REASON", kind.unexplained.len())));
         }
+        let name = shown(name);
         writeln!(out, "{name:24} {:>5} {:>9} {:>10}  {}", kind.here, kind.there, kind.same, reasons.join("; "))?;
         (here, there, same) = (here + kind.here, there + kind.there, same + kind.same);
         unexplained += kind.unexplained.len();
@@ -185,7 +190,7 @@ fn report(kinds: &BTreeMap<String, KindComparison>, screen: &Screen) -> Result<b
     writeln!(out, "{:24} {here:>5} {there:>9} {same:>10}", "all")?;
     for (name, kind) in kinds {
         for difference in &kind.unexplained {
-            writeln!(out, "\n{name}\n{difference}")?;
+            writeln!(out, "\n{}\n  {}", shown(name), shown_lines(&difference.to_string(), 2))?;
         }
     }
     let verdict = match unexplained {
@@ -230,25 +235,25 @@ impl Screen {
     }
 
     fn line(&self, text: &str) -> io::Result<()> {
-        let clear = if self.terminal { "\r\x1b[K" } else { "" };
-        writeln!(io::stdout(), "{clear}{text}")
+        self.done()?;
+        writeln!(output::out(), "{text}")
     }
 
     fn moment(&self, moment: &Moment) -> io::Result<()> {
         let time = format!("{:8.3} s", moment.t);
         if !moment.sent.is_empty() || moment.what.starts_with("settings") {
-            self.line(&format!("{time}  {}", self.paint("1", moment.what)))?;
+            self.line(&format!("{time}  {}", self.paint("1", &shown(moment.what))))?;
         }
         for request in moment.sent {
-            self.line(&format!("            -> {} {}", self.paint("32", &request.name), fields(request)))?;
+            self.line(&format!("            -> {} {}", self.paint("32", &shown(&request.name)), fields(request)))?;
         }
         for note in moment.notes {
-            self.line(&format!("{time}  {}", self.red(note)))?;
+            self.line(&format!("{time}  {}", self.red(&shown(note))))?;
         }
         if self.terminal {
             let done = (moment.t / self.end).clamp(0.0, 1.0);
             let bar = "#".repeat((done * 30.0) as usize);
-            write!(io::stdout(), "\r\x1b[K[{bar:30}] {time}  {}", moment.what.chars().take(40).collect::<String>())?;
+            write!(io::stdout(), "\r\x1b[K[{bar:30}] {time}  {}", printable(moment.what, 40))?;
             io::stdout().flush()?;
         }
         Ok(())
@@ -261,5 +266,5 @@ impl Screen {
 
 fn fields(request: &Outgoing) -> String {
     let fields: Vec<_> = request.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    fields.join(" ")
+    shown(&fields.join(" "))
 }

@@ -4,10 +4,13 @@ mod since;
 mod table;
 mod verify;
 
+use super::Ended;
+use super::output::{self, Out};
 use anyhow::Result;
 use clap::Args;
 use glassbox::home::Home;
 use glassbox::home::UNNAMED;
+use glassbox::operations::similar::did_you_mean;
 use glassbox_journal::Reader;
 use jiff::Timestamp;
 use std::io::{BufWriter, Stdout, Write};
@@ -34,7 +37,11 @@ What is in the journal:
             restarted, rolled-back, quarantined
   the host  started, stopped, and gap where entries are missing
 
-Exit status: 0 all is well, 1 the journal is broken (with --verify), 2 an error.")]
+Exit status: 0 all is well, 2 an error; with --verify also
+  1 the journal is broken
+  3 it was not cleanly closed, and no host runs that would be writing: lines or a part of one
+    follow after the last line that its head records. That is what a killed host leaves, and
+    what somebody leaves who appends a line; the next host that starts takes them over.")]
 pub struct Options {
     /// Show new entries as they are written, until Ctrl-C or until nobody reads the output.
     #[arg(short, long)]
@@ -56,8 +63,8 @@ pub struct Options {
     verify: bool,
 }
 
-/// Show the journal, or verify it; false if it is broken.
-pub fn journal(home: &Home, options: &Options) -> Result<bool> {
+/// Show the journal, or verify it.
+pub fn journal(home: &Home, options: &Options) -> Result<Ended> {
     home.must_exist()?;
     if options.verify {
         return verify::verify(&home.journal());
@@ -77,13 +84,20 @@ pub fn journal(home: &Home, options: &Options) -> Result<bool> {
             true => "no entry matches",
             false => "there is no journal yet; 'glassbox run' writes it",
         };
-        writeln!(printer.out, "{what} ({})", folder.display())?;
+        let known = |plugin: &String| home.plugin_file(plugin).exists();
+        let meant = options
+            .plugin
+            .as_ref()
+            .filter(|plugin| !known(plugin))
+            .map(|plugin| did_you_mean(plugin, home.plugin_names().unwrap_or_default()));
+        let meant = meant.filter(|meant| !meant.is_empty()).map(|meant| format!("; {}", meant.trim_end()));
+        writeln!(printer.out, "{what} ({}){}", output::path(&folder), meant.unwrap_or_default())?;
         printer.out.flush()?;
     }
     while options.follow && !is_output_closed(POLL) {
         read(&mut reader, &mut printer)?;
     }
-    Ok(true)
+    Ok(Ended::Well)
 }
 
 /// Wait at most this long. True as soon as nobody reads our output any more.
@@ -105,7 +119,7 @@ fn is_output_closed(longest: Duration) -> bool {
 
 /// Prints the lines that the options ask for.
 struct Printer {
-    out: BufWriter<Stdout>,
+    out: Out<BufWriter<Stdout>>,
     /// None if lines are printed as they are.
     table: Option<Table>,
     /// Written as in the journal, so that the texts can be compared.
@@ -117,11 +131,11 @@ struct Printer {
 
 impl Printer {
     fn new(options: &Options) -> Self {
-        let out = std::io::stdout();
+        let out = if options.json { output::json() } else { output::much() };
         let table = (!options.json).then(|| Table::new(super::colours()));
         let since = options.since.map(|since| format!("{since:.3}"));
         let (plugin, octoprint) = (options.plugin.clone(), options.octoprint.clone());
-        Self { out: BufWriter::new(out), table, since, plugin, octoprint, any: false }
+        Self { out, table, since, plugin, octoprint, any: false }
     }
 
     fn line(&mut self, bytes: &[u8]) -> Result<()> {

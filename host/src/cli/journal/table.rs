@@ -102,7 +102,7 @@ fn colour(what: &str) -> &'static str {
         "sent" => "\x1b[32m",
         "queued" => "\x1b[2m",
         "blocked" | "failed" | "dropped" | "refused" | "waiting" | "restarted" | "rolled-back" | "quarantined"
-        | "gap" => "\x1b[31m",
+        | "gap" | "unsent" | "slow" => "\x1b[31m",
         _ => "",
     }
 }

@@ -1,5 +1,6 @@
 //! `journal --verify`: what was checked, what was found, and what no check of these files can show.
 
+use crate::cli::{Ended, out, output};
 use anyhow::Result;
 use glassbox_journal::broken_folders;
 use glassbox_journal::chain::Verified;
@@ -11,10 +12,10 @@ const LIMITS: &str = "\
 What this cannot show: whoever owns this machine can rewrite all lines and the head, or remove the whole
 journal. If you keep the number and the SHA-256 of the last line elsewhere, you can later compare that line.";
 
-/// Verify it and print the result; false if it is broken.
-pub fn verify(folder: &Path) -> Result<bool> {
+/// Verify it and print the result.
+pub fn verify(folder: &Path) -> Result<Ended> {
     let found = glassbox_journal::verify(folder)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     match &found {
         Ok(found) if found.last.is_none() => {
             writeln!(out, "the journal is empty: nothing was ever written to it, or all of it is gone")?;
@@ -26,15 +27,19 @@ pub fn verify(folder: &Path) -> Result<bool> {
                 out,
                 "Keep a copy of {} if you want to find out why.\n\
                  The next host that starts moves these files into a folder broken-N there, and begins a new journal.",
-                folder.display()
+                output::path(folder)
             )?;
         }
     }
     for (_, aside) in if folder.is_dir() { broken_folders(folder)? } else { Vec::new() } {
-        writeln!(out, "An earlier journal was broken, and is kept in {}", aside.display())?;
+        writeln!(out, "An earlier journal was broken, and is kept in {}", output::path(&aside))?;
     }
     writeln!(out, "\n{LIMITS}")?;
-    Ok(found.is_ok())
+    Ok(match &found {
+        Ok(found) if found.is_clean() => Ended::Well,
+        Ok(_) => Ended::Unclean,
+        Err(_) => Ended::Failed,
+    })
 }
 
 fn sound(out: &mut impl Write, found: &Verified) -> Result<()> {
@@ -52,12 +57,12 @@ fn sound(out: &mut impl Write, found: &Verified) -> Result<()> {
     if *first > 1 {
         writeln!(out, "Lines before number {first} were removed by the host: the journal has a largest size.")?;
     }
-    if found.behind > 0 || found.incomplete > 0 {
+    if !found.is_clean() {
         writeln!(
             out,
-            "Not cleanly closed: {} after what the head knows, {} of an incomplete line. That happens while a\n\
-             host writes or after it was killed, and the next one fixes it. What the head does not know yet can\n\
-             be cut off without a trace.",
+            "Not cleanly closed: {} after what the head knows, {} of an incomplete line. A host that was killed\n\
+             leaves that, and the next one takes it over. But so does somebody who appends a line: what the head\n\
+             does not know may have been written by anybody, and can be cut off without a trace.",
             counted(found.behind, "line"),
             counted(found.incomplete as u64, "byte")
         )?;

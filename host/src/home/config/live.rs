@@ -3,7 +3,7 @@
 use super::Config;
 use super::audit_policy::AuditPolicy;
 use crate::net::TlsTrust;
-use std::path::PathBuf;
+use crate::system::CommandLine;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The configuration, and the certificates that it trusts. Clones share it.
@@ -31,14 +31,15 @@ impl LiveConfig {
 
     /// The program that reports the throttle state now.
     #[must_use]
-    pub fn vcgencmd(&self) -> PathBuf {
+    pub fn vcgencmd(&self) -> CommandLine {
         self.lock().0.vcgencmd.clone()
     }
 
-    /// Use this configuration from now on. Returns the one before, or none if nothing changed.
+    /// Use this configuration, and trust these certificates, from now on. Returns the configuration before; none if nothing
+    /// changed, neither in it nor in the files with certificates.
     pub fn replace(&self, config: Config, trust: TlsTrust) -> Option<Config> {
         let mut now = self.lock();
-        if now.0 == config {
+        if now.0 == config && now.1 == trust {
             return None;
         }
         Some(std::mem::replace(&mut *now, (config, trust)).0)

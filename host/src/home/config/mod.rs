@@ -8,10 +8,12 @@ pub mod octoprint;
 pub use live::LiveConfig;
 
 use super::Home;
-use anyhow::{Context, Result, bail};
+use crate::net::TlsTrust;
+use crate::system::CommandLine;
+use anyhow::{Context, Result, anyhow, bail};
 use audit_policy::{AuditPolicy, KEYS};
-use glassbox_util::Advised;
 use glassbox_util::files::read_bounded;
+use glassbox_util::{Advised, encoding};
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,12 +27,13 @@ const LARGEST: usize = 1 << 20;
 /// The configuration of a new home.
 pub(crate) const INITIAL: &str = "\
 # Glassbox's configuration. Everything here is optional.
+# The path of a file is meant from this folder, unless it begins with / or ~/.
 
-# The program that reports a Raspberry Pi's throttle state.
+# The program that reports a Raspberry Pi's throttle state, with arguments if need be: \"sudo -n vcgencmd\"
 # vcgencmd = \"vcgencmd\"
 
-# Certificates to trust besides those of the usual authorities, for a tracking server of your own: a PEM file.
-# Unless it begins with a /, it is in this folder.
+# Certificates to trust besides those of the usual authorities: a PEM file with your own CA's, or with the very one that
+# your server shows. 'glassbox trust URL' does without this.
 # ca_file = \"authority.pem\"
 
 # The OctoPrint that 'glassbox run' follows. Nobody but you should be able to read the API key (chmod 600).
@@ -38,11 +41,23 @@ pub(crate) const INITIAL: &str = "\
 # [[octoprint]]
 # url = \"http://octopi.local\"
 # api_key_file = \"octoprint-api-key\"
+# If a proxy before it asks for a user name and a password (HTTP basic auth):
+# user = \"pi\"
+# password_file = \"octoprint-password\"
 
 # Auditors, one of whom must vouch for a component before it is loaded: files with their public keys, as written
-# by 'openssl pkey -pubout', in this folder unless they begin with a /. To require two of them: require = 2
+# by 'openssl pkey -pubout'. To require two of them: require = 2
 # [policy]
 # require_audit_by = [\"keys/alice.pub\", \"keys/bob.pub\"]
+# Their audits must be full ones, with 200 trials of each input, unless this says: full = false
+# And they must have more trials than that, and these claims, if you like:
+# trials = 1000
+# claims = [\"works\", \"conforms\"]
+# by_construction = [\"enters\", \"says\"]
+# And whether a component is refused that decides itself some of what it says, instead of having it granted.
+# free = \"refuse\"
+# And what does not leave, whoever says it: reports or fields, by name ('glassbox policy tracking --deny-field file').
+# deny = [\"file\"]
 
 # An MQTT broker to which OctoPrints publish with the plugin OctoPrint-MQTT, and their base topics.
 # [[mqtt]]
@@ -55,10 +70,10 @@ pub(crate) const INITIAL: &str = "\
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The program that is asked for the throttle state.
-    pub vcgencmd: PathBuf,
-    /// A PEM file with authorities to trust besides those that are built in.
+    pub vcgencmd: CommandLine,
+    /// A PEM file with certificates to trust, of authorities or of servers, besides the authorities that are built in.
     pub ca_file: Option<PathBuf>,
-    /// Who must vouch for a component before it is loaded; nobody if there is none.
+    /// Who must vouch for a component before it is loaded, and what it may ask for; nobody and anything if there is none.
     pub policy: Option<AuditPolicy>,
     /// The OctoPrints to follow.
     pub octoprint: Vec<octoprint::OctoPrintEntry>,
@@ -115,6 +130,20 @@ impl Home {
         self.parse_config(&self.config_bytes()?)
     }
 
+    /// The file with the certificates that `glassbox trust` was told to trust.
+    #[must_use]
+    pub fn trusted_file(&self) -> PathBuf {
+        self.root().join("trusted.pem")
+    }
+
+    /// Whose certificates are trusted with this configuration.
+    ///
+    /// # Errors
+    /// When a file with certificates cannot be used; the message names it.
+    pub fn trust(&self, config: &Config) -> Result<TlsTrust> {
+        TlsTrust::load(config.ca_file.as_deref(), &self.trusted_file())
+    }
+
     /// The configuration as it is in its file; nothing if there is no file, which is the default configuration.
     ///
     /// # Errors
@@ -134,7 +163,7 @@ impl Home {
     /// When it is not valid; the message names the line, with advice.
     pub fn parse_config(&self, bytes: &[u8]) -> Result<Config> {
         let file = self.config_file();
-        let text = std::str::from_utf8(bytes).with_context(|| format!("reading {}", file.display()))?;
+        let text = encoding::text(bytes).map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
         let config: Config = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let what = format!("{}, line {line}: {}", file.display(), error.message());
@@ -143,6 +172,6 @@ impl Home {
         if config.policy.as_ref().is_some_and(|policy| policy.require_audit_by.len() > KEYS) {
             bail!("{}: require_audit_by has more than {KEYS} keys, the most that are tried", file.display());
         }
-        Ok(Config { ca_file: config.ca_file.map(|file| self.root().join(file)), ..config })
+        Ok(Config { ca_file: config.ca_file.map(|file| self.path(&file)), ..config })
     }
 }

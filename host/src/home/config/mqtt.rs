@@ -1,9 +1,9 @@
 //! `[[mqtt]]` in `glassbox.toml`: brokers to which OctoPrints publish. Connecting to them is up to the room `sources`.
 
+use crate::home::{Home, secret_file};
 use crate::net::{Address, Peer};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use glassbox_util::Advised;
-use glassbox_util::files::{must_be_private, read_bounded};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,6 @@ const BASE: &str = "octoPrint/";
 
 /// The longest user name, password and topic, in bytes. MQTT allows more, but nobody uses that.
 const LONGEST: usize = 1024;
-/// The largest file with a password, in bytes.
-const LARGEST_FILE: usize = 4096;
 
 /// An entry: a broker, and the OctoPrints that publish to it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,7 +23,7 @@ pub struct MqttEntry {
     pub url: Address,
     /// The user name to log in with.
     pub user: Option<String>,
-    /// The file with the password, relative to the home.
+    /// The file with the password; where it is, [`Home::path`] says. A user may have none.
     pub password_file: Option<PathBuf>,
     /// Each OctoPrint's name with its base topic; if absent, one OctoPrint without a name, at the default topic.
     pub octoprints: Option<BTreeMap<String, String>>,
@@ -40,33 +38,36 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
 pub struct Broker {
     /// Its address.
     pub address: Address,
-    /// User name and password. Never printed.
-    pub login: Option<(String, String)>,
-    /// The OctoPrints by name, with their base topics, each of which ends with a /.
+    /// User name, and password if there is one: some brokers take a token as the user's name. Never printed.
+    pub login: Option<(String, Option<String>)>,
+    /// The OctoPrints by name, with their base topics: prefixes, which need not end with a /.
     pub octoprints: Vec<(Option<String>, String)>,
 }
 
 impl MqttEntry {
     /// The OctoPrints by name, with their base topics.
     fn octoprints(&self) -> Vec<(Option<String>, String)> {
-        let with_slash = |base: &str| if base.ends_with('/') { base.to_string() } else { format!("{base}/") };
         match &self.octoprints {
-            Some(named) => named.iter().map(|(name, base)| (Some(name.clone()), with_slash(base))).collect(),
+            // As OctoPrint-MQTT itself puts them before its topics: as they are written.
+            Some(named) => named.iter().map(|(name, base)| (Some(name.clone()), base.clone())).collect(),
             None => vec![(None, BASE.into())],
         }
     }
 
-    /// The broker, with its password read. `home` is the home folder, `place` the configuration's file.
-    fn broker(&self, home: &Path, place: &Path) -> Result<Broker> {
+    /// The broker, with its password read. `home` is the home, `place` the configuration's file.
+    fn broker(&self, home: &Home, place: &Path) -> Result<Broker> {
+        let read = |file: &PathBuf| password(&home.path(file));
         let login = match (&self.user, &self.password_file) {
             (None, None) => None,
-            (Some(user), Some(file)) if user.len() <= LONGEST => Some((user.clone(), password(&home.join(file))?)),
-            (Some(_), Some(_)) => bail!("{}: the user of {} is too long", place.display(), self.url),
-            _ => bail!(
-                "{}: the [[mqtt]] entry of {} needs user and password_file, or neither",
-                place.display(),
-                self.url
-            ),
+            (Some(user), _) if user.len() > LONGEST => {
+                bail!("{}: the user of {} is too long", place.display(), self.url)
+            }
+            (Some(user), file) => Some((user.clone(), file.as_ref().map(read).transpose()?)),
+            (None, Some(_)) => {
+                let what =
+                    format!("{}: the [[mqtt]] entry of {} has a password, but no user", place.display(), self.url);
+                return Err(Advised::new(what, "add 'user', or leave password_file out").into());
+            }
         };
         Ok(Broker { address: self.url.clone(), login, octoprints: self.octoprints() })
     }
@@ -86,7 +87,7 @@ pub fn names(entries: &[MqttEntry], file: &Path) -> Result<Vec<Option<String>>> 
             return Err(Advised::new(what, format!("leave 'octoprints' out for one at {BASE}")).into());
         }
         for (name, base) in entry.octoprints() {
-            let wrong = base.len() > LONGEST || base == "/" || base.contains(['+', '#', '\0']);
+            let wrong = base.len() > LONGEST || base.contains(['+', '#', '\0']);
             if wrong || base.starts_with('$') {
                 let advice = format!("give what OctoPrint-MQTT's settings say, like {BASE}");
                 return Err(Advised::new(format!("{place}: '{base}' is not a base topic"), advice).into());
@@ -103,21 +104,20 @@ pub fn names(entries: &[MqttEntry], file: &Path) -> Result<Vec<Option<String>>> 
     Ok(names)
 }
 
-/// The brokers that the configuration names. `home` is the home folder, `file` where the entries were read.
+/// The brokers that the configuration names. `home` is the home, `file` where the entries were read.
 ///
 /// # Errors
-/// When one has a user without a password or the reverse, or the password cannot be read; with advice.
-pub fn brokers(entries: &[MqttEntry], home: &Path, file: &Path) -> Result<Vec<Broker>> {
+/// When one has a password without a user, or the password cannot be read; with advice.
+pub fn brokers(entries: &[MqttEntry], home: &Home, file: &Path) -> Result<Vec<Broker>> {
     entries.iter().map(|entry| entry.broker(home, file)).collect()
 }
 
 fn password(file: &Path) -> Result<String> {
     let what = "the broker's password";
-    must_be_private(file, what)?;
     let place = || format!("{what} in {}", file.display());
-    let text = String::from_utf8(read_bounded(file, LARGEST_FILE).with_context(place)?).with_context(place)?;
+    let text = secret_file::read(file, what)?;
     let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() || text.len() > LONGEST {
+    if text.len() > LONGEST {
         bail!("{}: a password is one line of at most {LONGEST} bytes", place());
     }
     Ok(text.into())
@@ -141,15 +141,51 @@ mod tests {
         let one = entries("[[mqtt]]\nurl = \"mqtt://b\"");
         assert_eq!(names(&one, file).unwrap(), [None]);
         assert_eq!(one[0].octoprints(), [(None, "octoPrint/".into())]);
-        let two = entries("[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = { mk4 = \"farm/mk4\", mk3 = \"octoPrint/\" }");
+        let two = entries("[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = { mk4 = \"farm/mk4/\", mk3 = \"AuroraA4\" }");
         assert_eq!(names(&two, file).unwrap(), [Some("mk3".into()), Some("mk4".into())]);
-        assert_eq!(two[0].octoprints()[1].1, "farm/mk4/");
-        for base in ["", "a/+", "#", "$SYS/"] {
+        let bases: Vec<_> = two[0].octoprints().into_iter().map(|(_, base)| base).collect();
+        assert_eq!(bases, ["AuroraA4", "farm/mk4/"], "as they are written");
+        let least =
+            entries("[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = { a = \"\", b = \"/\", c = \"x\", d = \"x/\" }");
+        assert_eq!(names(&least, file).unwrap().len(), 4);
+        for base in ["a/+", "#", "$SYS/"] {
             let wrong = format!("[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = {{ a = \"{base}\" }}");
             let error = names(&entries(&wrong), file).unwrap_err().to_string();
             assert!(error.contains("is not a base topic"), "{base}: {error}");
         }
-        let same = "[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = { a = \"x\", b = \"x/\" }";
+        let same = "[[mqtt]]\nurl = \"mqtt://b\"\noctoprints = { a = \"x/\", b = \"x/\" }";
         assert!(names(&entries(same), file).unwrap_err().to_string().contains("a and b have the same base topic, x/"));
+    }
+    #[test]
+    fn a_user_may_have_no_password_or_an_empty_one() {
+        let home = std::env::temp_dir().join(format!("glassbox-mqtt-{}", std::process::id()));
+        let (folder, place) = (home.as_path(), Path::new("glassbox.toml"));
+        let login = |keys: &str| {
+            let entries = entries(&format!("[[mqtt]]\nurl = \"mqtt://b\"\n{keys}"));
+            brokers(&entries, &Home::at(folder), place).map(|mut brokers| brokers.remove(0).login)
+        };
+        std::fs::create_dir_all(folder).unwrap();
+        for (name, password) in [
+            ("empty", ""),
+            ("line", "\n"),
+            ("secret", "a b \r\n"),
+            ("windows", "\u{feff}a b\r\n"),
+            ("long", &"x".repeat(LONGEST + 1)),
+        ] {
+            let file = folder.join(name);
+            std::fs::write(&file, password).unwrap();
+            #[cfg(unix)]
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        }
+        let user = |password: Option<&str>| Some(("me".into(), password.map(Into::into)));
+        assert_eq!(login("").unwrap(), None);
+        assert_eq!(login("user = \"me\"").unwrap(), user(None));
+        assert_eq!(login("user = \"me\"\npassword_file = \"empty\"").unwrap(), user(Some("")));
+        assert_eq!(login("user = \"me\"\npassword_file = \"line\"").unwrap(), user(Some("")));
+        assert_eq!(login("user = \"me\"\npassword_file = \"secret\"").unwrap(), user(Some("a b ")));
+        assert_eq!(login("user = \"me\"\npassword_file = \"windows\"").unwrap(), user(Some("a b")));
+        assert!(login("user = \"me\"\npassword_file = \"long\"").unwrap_err().to_string().contains("at most"));
+        assert!(login("password_file = \"empty\"").unwrap_err().to_string().contains("but no user"));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

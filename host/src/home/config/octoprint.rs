@@ -2,7 +2,8 @@
 
 use super::UNNAMED;
 use crate::home::api_key::{self, ApiKey};
-use crate::net::{Address, Peer};
+use crate::home::{Home, secret_file};
+use crate::net::{Address, Login, Peer};
 use anyhow::{Context, Result, bail};
 use glassbox_sandbox::manifest;
 use glassbox_util::Advised;
@@ -22,11 +23,15 @@ pub struct OctoPrintEntry {
     /// Its URL.
     #[serde(deserialize_with = "address")]
     pub url: Address,
-    /// The file with its API key, relative to the home.
+    /// The file with its API key; where it is, [`Home::path`] says.
     pub api_key_file: Option<PathBuf>,
     /// The API key itself.
     #[serde(default, deserialize_with = "secret")]
     pub api_key: Option<ApiKey>,
+    /// The user name that a proxy before it asks for.
+    pub user: Option<String>,
+    /// The file with the password to that, relative to the home.
+    pub password_file: Option<PathBuf>,
 }
 
 /// An OctoPrint to connect to.
@@ -34,7 +39,7 @@ pub struct OctoPrintEntry {
 pub struct Target {
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// Its address.
+    /// Its address, with what a proxy before it asks for.
     pub address: Address,
     /// The API key.
     pub key: ApiKey,
@@ -102,7 +107,7 @@ pub fn names(entries: &[OctoPrintEntry], file: &Path) -> Result<Vec<Option<Strin
     }
     for (number, entry) in entries.iter().enumerate() {
         // All of its reports would be sent twice.
-        if entries[..number].iter().any(|other| other.url == entry.url) {
+        if entries[..number].iter().any(|other| other.url.to_string() == entry.url.to_string()) {
             let what = format!("{place}: two [[octoprint]] entries have the url {}", entry.url);
             return Err(Advised::new(what, "remove one").into());
         }
@@ -110,11 +115,11 @@ pub fn names(entries: &[OctoPrintEntry], file: &Path) -> Result<Vec<Option<Strin
     Ok(entries.iter().map(|entry| entry.name.clone()).collect())
 }
 
-/// The OctoPrints of these entries, with their keys read. `home` is the home folder, `file` where the entries were read.
+/// The OctoPrints of these entries, with their keys read. `home` is the home, `file` where the entries were read.
 ///
 /// # Errors
 /// When there is none, two cannot be told apart, or a key cannot be read; with advice.
-pub fn targets(entries: &[OctoPrintEntry], home: &Path, file: &Path) -> Result<Vec<Target>> {
+pub fn targets(entries: &[OctoPrintEntry], home: &Home, file: &Path) -> Result<Vec<Target>> {
     if entries.is_empty() {
         bail!(
             "where do the events come from? Give --octoprint URL, or --events FILE, or put an [[octoprint]] entry with \
@@ -126,7 +131,7 @@ pub fn targets(entries: &[OctoPrintEntry], home: &Path, file: &Path) -> Result<V
     entries.iter().zip(names).map(|(entry, name)| target(entry, name, home, file)).collect()
 }
 
-fn target(entry: &OctoPrintEntry, name: Option<String>, home: &Path, file: &Path) -> Result<Target> {
+fn target(entry: &OctoPrintEntry, name: Option<String>, home: &Home, file: &Path) -> Result<Target> {
     let key = match (&entry.api_key, &entry.api_key_file) {
         (Some(_), Some(_)) => {
             let what = format!("{}: api_key and api_key_file are two places for one key", file.display());
@@ -136,10 +141,37 @@ fn target(entry: &OctoPrintEntry, name: Option<String>, home: &Path, file: &Path
             api_key::must_be_private(file)?;
             found.clone()
         }
-        (None, given) => ApiKey::find(given.as_ref().map(|given| home.join(given)).as_deref()).with_context(|| {
+        (None, given) => ApiKey::find(given.as_ref().map(|given| home.path(given)).as_deref()).with_context(|| {
             let called = name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
             format!("the [[octoprint]] entry{called} of {}", file.display())
         })?,
     };
-    Ok(Target { name, address: entry.url.clone(), key })
+    let address = with_login(entry, home, file)?;
+    Ok(Target { name, address, key })
+}
+
+/// The address of an entry, with what a proxy before it asks for: from the URL, or from the file that it names.
+fn with_login(entry: &OctoPrintEntry, home: &Home, file: &Path) -> Result<Address> {
+    let (place, url) = (file.display(), &entry.url);
+    let (user, password_file) = match (&entry.user, &entry.password_file) {
+        (None, None) => {
+            if url.login().is_some() {
+                secret_file::check(file, "the password in a url")?;
+            }
+            return Ok(url.clone());
+        }
+        (Some(user), Some(password_file)) => (user, home.path(password_file)),
+        _ => bail!("{place}: the [[octoprint]] entry of {url} needs user and password_file, or neither"),
+    };
+    if url.login().is_some() {
+        let what = format!("{place}: the [[octoprint]] entry of {url} has a user name and password in two places");
+        return Err(Advised::new(what, "remove those in its url, or user and password_file").into());
+    }
+    let what = "the password of OctoPrint's proxy";
+    let password = secret_file::read(&password_file, what)?;
+    // Editors end a file with a line.
+    let login = Login::new(user, password.trim_end_matches(['\r', '\n'])).with_context(|| {
+        format!("{what} in {}: a user name has no colon in it, and a password is one line", password_file.display())
+    })?;
+    Ok(url.clone().with_login(login))
 }

@@ -1,9 +1,12 @@
 //! One finding: what was checked, how it came out, and what to do about it; as text and as JSON.
 
 use glassbox_util::Advised;
-use glassbox_util::text::printable;
+use glassbox_util::text::{shown, shown_lines};
 use serde_json::{Value, json};
 use std::fmt;
+
+/// The most lines of a text that are shown.
+const LINES: usize = 32;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,8 @@ impl Finding {
 
     /// As JSON: `check`, `verdict` (ok, warn, fail or skipped), `says`, and `do`, which may be null.
     pub fn to_json(&self) -> Value {
-        json!({"check": self.check, "verdict": self.severity.word(), "says": self.says, "do": self.advice})
+        let advice = self.advice.as_deref().map(one_line);
+        json!({"check": shown(&self.check), "verdict": self.severity.word(), "says": one_line(&self.says), "do": advice})
     }
 }
 
@@ -77,17 +81,15 @@ impl Severity {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = |text: &str| text.lines().map(|line| printable(line.trim(), usize::MAX)).collect::<Vec<_>>();
-        writeln!(
-            f,
-            "{:<8} {}: {}",
-            self.severity.word(),
-            printable(&self.check, usize::MAX),
-            lines(&self.says).join(" ")
-        )?;
+        writeln!(f, "{:<8} {}: {}", self.severity.word(), shown(&self.check), one_line(&self.says))?;
         match &self.advice {
-            Some(advice) => writeln!(f, "         do: {}", lines(advice).join(" ")),
+            Some(advice) => writeln!(f, "         do: {}", one_line(advice)),
             None => Ok(()),
         }
     }
+}
+
+/// A text on one line, and not longer than is useful.
+fn one_line(text: &str) -> String {
+    shown_lines(text, 0).lines().take(LINES).map(str::trim).collect::<Vec<_>>().join(" ")
 }

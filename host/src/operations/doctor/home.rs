@@ -37,7 +37,7 @@ pub fn check(home: &Home, findings: &mut Vec<Finding>) -> (Config, TlsTrust, boo
     }
     let named = |config: Config| config.names(&home.config_file()).map(|_| config);
     let config = home.config().and_then(named);
-    let trust = config.as_ref().map(|config| TlsTrust::load(config.ca_file.as_deref()));
+    let trust = config.as_ref().map(|config| home.trust(config));
     match &trust {
         Ok(Ok(_)) if !home.config_file().exists() => {
             findings.push(Finding::ok("config", "there is no glassbox.toml: the defaults apply"));

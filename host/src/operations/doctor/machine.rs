@@ -6,7 +6,6 @@ use crate::plugins::locality::Locality;
 use crate::system::{SystemHardware, throttle};
 use glassbox_journal::Reader;
 use glassbox_journal::chain::Chained;
-use glassbox_sandbox::capabilities::Hardware;
 use jiff::{SignedDuration, Timestamp};
 
 /// A clock that shows an earlier time is wrong: this program did not exist then.
@@ -65,21 +64,27 @@ fn throttled(examined: &Examined<'_>) -> Finding {
     if servers.peek().is_some() && servers.all(|server| server == Locality::Elsewhere) {
         return Finding::skipped("throttle", "OctoPrint runs on another machine, so this one is not asked");
     }
-    let program = examined.config.vcgencmd.display();
-    let hint = format!(
-        "run '{program} get_throttled' as the user that glassbox runs as; that user may have to be in the group 'video'"
-    );
-    match throttle::ask(&examined.config.vcgencmd) {
-        Ok(Some(mask)) => Finding::ok("throttle", format!("'{program} get_throttled' says 0x{mask:x}")),
-        Ok(None) if SystemHardware::new("/").probe().pi_model.is_none() => {
+    let program = &examined.config.vcgencmd;
+    let query = throttle::query(program);
+    match throttle::ask(program) {
+        Ok(Some(mask)) => Finding::ok("throttle", format!("'{query}' says 0x{mask:x}")),
+        Ok(None) => no_tool(&program.to_string(), SystemHardware::new("/").is_raspberry_pi()),
+        Err(reason) => {
+            let advice = reason.advice(program);
+            Finding::warn("throttle", format!("no answer from '{query}': {reason}"), advice)
+        }
+    }
+}
+
+/// There is no such program, on what may be a Raspberry Pi.
+fn no_tool(program: &str, is_pi: Option<bool>) -> Finding {
+    let says = format!("there is no {program}, so throttling is not reported");
+    match is_pi {
+        Some(true) => Finding::warn("throttle", says, "install it, or name it as vcgencmd in glassbox.toml"),
+        Some(false) => {
             Finding::ok("throttle", format!("there is no {program}: nothing to ask, as this is not a Raspberry Pi"))
         }
-        Ok(None) => Finding::warn(
-            "throttle",
-            format!("there is no {program}, so throttling is not reported"),
-            "install it, or name it as vcgencmd in glassbox.toml",
-        ),
-        Err(reason) => Finding::warn("throttle", format!("no answer from '{program} get_throttled': {reason}"), hint),
+        None => Finding::ok("throttle", format!("{says}; whether this is a Raspberry Pi cannot be seen from here")),
     }
 }
 
@@ -87,6 +92,14 @@ fn throttled(examined: &Examined<'_>) -> Finding {
 mod tests {
     use super::super::finding::Severity;
     use super::*;
+
+    #[test]
+    fn that_this_is_no_raspberry_pi_is_said_where_it_is_known() {
+        let said = |is_pi| no_tool("vcgencmd", is_pi).to_string();
+        assert!(said(Some(false)).contains("as this is not a Raspberry Pi"));
+        assert!(said(None).starts_with("ok ") && said(None).contains("whether this is a Raspberry Pi cannot be seen"));
+        assert!(said(Some(true)).starts_with("warn ") && said(Some(true)).contains("do: install it"));
+    }
 
     #[test]
     fn a_clock_that_is_wrong_or_jumped_is_seen() {

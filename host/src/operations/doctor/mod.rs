@@ -4,6 +4,7 @@
 pub mod finding;
 mod home;
 mod host;
+mod identity;
 mod machine;
 mod mqtt;
 mod octoprint;

@@ -6,7 +6,7 @@ use crate::home::UNNAMED;
 use crate::home::config::mqtt::{self, Broker};
 use crate::net::{ConnectError, Timeouts};
 use crate::sources::mqtt::client::Client;
-use crate::sources::mqtt::topics::{Presence, Topic};
+use crate::sources::mqtt::topics::{Presence, Topic, slash_hint};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     if examined.options.octoprint.is_some() {
         return;
     }
-    let (root, file) = (examined.home.root(), examined.home.config_file());
+    let (home, file) = (examined.home, examined.home.config_file());
     for entry in &examined.config.mqtt {
         let check = format!("broker {}", entry.url);
-        match mqtt::brokers(std::slice::from_ref(entry), root, &file) {
+        match mqtt::brokers(std::slice::from_ref(entry), home, &file) {
             Ok(brokers) => brokers.iter().for_each(|broker| one(examined, broker, &check, findings)),
             Err(error) => findings.push(Finding::error(check, &error, SEE)),
         }
@@ -51,7 +51,9 @@ fn one(examined: &Examined<'_>, broker: &Broker, check: &str, findings: &mut Vec
                 Finding::warn(check, format!("it was at the broker, under {base}, and has gone"), advice)
             }
             None => {
-                let advice = format!("compare {base} with the base topic in the settings of its plugin OctoPrint-MQTT");
+                let slash = slash_hint(base);
+                let advice =
+                    format!("compare {base} with the base topic in the settings of its plugin OctoPrint-MQTT{slash}");
                 Finding::warn(check, format!("nothing says that one publishes under {base}"), advice)
             }
         });
@@ -64,9 +66,9 @@ fn retained(client: &mut Client, broker: &Broker) -> Result<BTreeMap<String, Pre
     let until = Instant::now() + RETAINED;
     while presences.len() < broker.octoprints.len() && Instant::now() < until {
         let Some(message) = client.next(Some(until))? else { continue };
-        if let Some(Topic::Presence { base }) = Topic::of(&message.topic)
+        let is_base = |base: &str| broker.octoprints.iter().any(|(_, ours)| ours == base);
+        if let Some(Topic::Presence { base }) = Topic::of(&message.topic, is_base)
             && let Some(presence) = Presence::of(&message.payload)
-            && broker.octoprints.iter().any(|(_, ours)| ours == base)
         {
             presences.insert(base.to_string(), presence);
         }

@@ -7,7 +7,7 @@ use crate::home::BUNDLED_NAME;
 use crate::home::config::octoprint::{self, Target};
 use crate::home::{ApiKey, UNNAMED};
 use crate::net::reach;
-use crate::net::{Address, ConnectError, Peer};
+use crate::net::{Address, ConnectError};
 use crate::operations::connections;
 use crate::sending::is_on;
 use crate::sources::octoprint::own_tracker::SWITCH;
@@ -41,17 +41,17 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
 fn targets(examined: &Examined<'_>) -> Vec<(String, Result<Target>)> {
     if let Some(url) = &examined.options.octoprint {
         let target = || {
-            let address = Address::parse(url, Peer::OctoPrint)?;
+            let address = Address::of_command_line(url)?;
             let key = ApiKey::find(examined.options.api_key_file.as_deref())?;
             Ok(Target { name: None, address, key })
         };
         return vec![("octoprint".into(), target())];
     }
-    let (root, file) = (examined.home.root(), examined.home.config_file());
+    let (home, file) = (examined.home, examined.home.config_file());
     let entries = examined.config.octoprint.iter();
     let named = entries.map(|entry| {
         let name = entry.name.clone().unwrap_or_else(|| UNNAMED.into());
-        let found = octoprint::targets(std::slice::from_ref(entry), root, &file);
+        let found = octoprint::targets(std::slice::from_ref(entry), home, &file);
         (name, found.and_then(|found| found.into_iter().next().context("there is none")))
     });
     named.collect()

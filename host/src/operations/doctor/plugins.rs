@@ -3,11 +3,14 @@
 
 use super::Examined;
 use super::finding::Finding;
+use super::identity;
 use crate::home::grants::Standing;
 use crate::operations::octoprints::KnownOctoPrint;
+use crate::operations::plugins;
 use crate::plugins::context::label;
 use crate::plugins::loader;
-use crate::sending::{Sending, standing};
+use crate::sending::{Sending, is_on, standing, vouching};
+use glassbox_contract::Prepare;
 use glassbox_sandbox::{Consent, Sandbox};
 use std::sync::Arc;
 
@@ -35,7 +38,10 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
 fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
     loads(examined, sandbox, name, findings);
     let label = |one: &KnownOctoPrint| label(one.name.as_deref(), name);
-    findings.extend(examined.octoprints.iter().map(|one| sends(one, name, &label(one))));
+    for one in &examined.octoprints {
+        findings.extend(identity::check(&one.home, name, &label(one)));
+        findings.push(sends(one, name, &label(one)));
+    }
 }
 
 /// Whether it loads, and was granted what it asks for.
@@ -68,6 +74,28 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
             return findings.push(Finding::warn(check("grant"), says, format!("'glassbox grant {name}' accepts that")));
         }
     }
+    // What may not run is not started here either.
+    match vouching(home, name, &bytes) {
+        // Another check says what is wrong with it.
+        Err(_) if home.config().is_err() => {
+            return findings.push(Finding::skipped(check("policy"), "glassbox.toml cannot be used"));
+        }
+        Err(error) => return findings.push(Finding::error(check("policy"), &error, "fix it")),
+        Ok(vouching) => {
+            if let Some(advice) = vouching.advice(name) {
+                let says = format!("it does not run: {advice}");
+                let do_it = match vouching.refused {
+                    Some(_) => "get a version of it without, or change [policy]",
+                    None => "get their attestations, or change [policy]",
+                };
+                let wanted = examined.octoprints.iter().any(|one| is_on(&one.home, name));
+                return findings.push(match wanted {
+                    true => Finding::fail(check("policy"), says, do_it),
+                    false => Finding::warn(check("policy"), says, do_it),
+                });
+            }
+        }
+    }
     let plugin = match sandbox.prepare(name, &bytes) {
         Ok(plugin) => Arc::new(plugin),
         Err(error) => return findings.push(Finding::error(check("plugin"), &error.into(), again)),
@@ -87,7 +115,7 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
 /// Which rule decides whether anything is sent.
 fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Finding {
     let check = format!("sending {label}");
-    let answer = Sending::of(&one.home, name);
+    let answer = plugins::sends(&one.home, name);
     let sentence = answer.sending.sentence(name);
     match &answer.sending {
         Sending::Decided(Consent::Given | Consent::Refused) => Finding::ok(check, sentence),
@@ -99,11 +127,12 @@ fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Finding {
             Finding::warn(check, sentence, advice)
         }
         // Other checks have found that, with what to do about it.
-        Sending::DamagedSettings { .. } | Sending::Unusable(_) | Sending::Ungranted(_) => {
+        Sending::DamagedSettings { .. } | Sending::Unusable(_) | Sending::Ungranted(_) | Sending::Unvouched(_) => {
             Finding::skipped(check, sentence)
         }
-        Sending::Unvouched(_) => Finding::warn(check, sentence, "get their attestations, or change [policy]"),
-        Sending::Unknown(_) => Finding::warn(check, sentence, "run doctor as the user that the host runs as"),
+        Sending::Unknown(_) => {
+            Finding::warn(check, sentence, "run doctor as the user that the host runs as; or start the host again")
+        }
         Sending::Stopped(_) => Finding::warn(check, sentence, "the journal says more: glassbox journal"),
     }
 }

@@ -3,13 +3,14 @@
 
 use super::Examined;
 use super::finding::Finding;
+use crate::delivery::RULE;
 use crate::home::Home;
 use crate::home::settings::Stored;
 use crate::net::proxy::proxy_for;
 use crate::net::reach;
 use crate::net::{Address, Peer};
-use crate::sending::Sending;
-use glassbox_sandbox::examine;
+use crate::operations::plugins::sends;
+use glassbox_contract::examine;
 use glassbox_util::text::without_credentials;
 use std::collections::BTreeMap;
 
@@ -20,19 +21,21 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
     for name in &names {
         for one in &examined.octoprints {
             if let Some(server) = server(&one.home, name) {
-                *servers.entry(server).or_default() |= Sending::of(&one.home, name).sending.is_given();
+                *servers.entry(server).or_default() |= sends(&one.home, name).sending.is_given();
             }
         }
     }
     for (server, wanted) in servers {
         let check = format!("server {}", without_credentials(&server));
-        findings.push(match Address::parse(&server, Peer::OctoPrint) {
-            Err(_) => Finding::fail(check, "it is not a URL", "give one like https://stats.example/{id}/{event}/"),
-            Ok(_) if !wanted && !examined.options.reach_server => Finding::skipped(
+        // A tracking server's URL may have no user and password in it, other than an OctoPrint's.
+        let address = Address::parse(&server, Peer::OctoPrint).ok().filter(|_| !server.contains('@'));
+        findings.push(match address {
+            None => Finding::fail(check, "it is not a URL", "give one like https://stats.example/{id}/{event}/"),
+            Some(_) if !wanted && !examined.options.reach_server => Finding::skipped(
                 check,
                 "nothing is sent there, and connecting would tell it your address; --reach-server connects anyway",
             ),
-            Ok(address) => reach(examined, check, &address),
+            Some(address) => reach(examined, check, &address),
         });
     }
 }
@@ -55,7 +58,8 @@ fn server(home: &Home, name: &str) -> Option<String> {
 }
 
 fn reach(examined: &Examined<'_>, check: String, address: &Address) -> Finding {
-    let advice = "check this machine's network, name service (DNS) and clock; until then reports are dropped, not kept";
+    let advice =
+        &format!("check this machine's network, name service (DNS) and clock; until it can be reached, {RULE}");
     if let Some(proxy) = address.to_string().parse().ok().as_ref().and_then(proxy_for) {
         let place = format!("{}:{}", proxy.host(), proxy.port());
         return match reach::connect(proxy.host(), proxy.port()) {

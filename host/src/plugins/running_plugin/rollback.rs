@@ -1,5 +1,5 @@
 //! What happens when a call fails: back to the version before; or a pause, and then a new instance that continues
-//! from the last good state; or quarantine.
+//! from the last good state; or quarantine, also of a plugin that is beyond its budget.
 
 use super::{Call, LifecycleEvent, Previous, RunningPlugin, Step};
 use crate::home::short_digest;
@@ -17,7 +17,7 @@ const REMEMBERED: u64 = 600 * SECOND;
 impl RunningPlugin {
     /// A call failed. After a rollback, `call` is made again with the other version.
     pub(super) fn failed(&mut self, error: &Error, call: Call, now: u64, step: &mut Step) {
-        self.rate = self.instance.take().map(|instance| instance.rate()).or(self.rate);
+        self.end_instance();
         step.notes.push(error.to_string());
         let reason = error.reasons.join("; ");
         let failed = self.plugin.digest.clone();
@@ -28,10 +28,15 @@ impl RunningPlugin {
             let repeated = self.step(call, now);
             step.sent.extend(repeated.sent);
             step.blocked.extend(repeated.blocked);
+            step.unsent.extend(repeated.unsent);
             step.notes.extend(repeated.notes);
+            step.said.extend(repeated.said);
             step.lifecycle.extend(repeated.lifecycle);
             step.saved |= repeated.saved;
             return;
+        }
+        if let Call::Event(name, _) = call {
+            self.memory.handled(name);
         }
         self.pause(reason, now, step);
     }
@@ -41,13 +46,8 @@ impl RunningPlugin {
         self.failures.retain(|at| now.saturating_sub(*at) < REMEMBERED);
         self.failures.push(now);
         let Some(pause) = PAUSES.get(self.failures.len() - 1) else {
-            self.resumes = None;
-            step.lifecycle.push(LifecycleEvent::Quarantined(reason));
-            step.notes.push(format!(
-                "it failed {} times and is quarantined: another version of its file, or a change of its settings, starts it again",
-                self.failures.len()
-            ));
-            return;
+            step.notes.push(format!("it failed {} times", self.failures.len()));
+            return self.quarantine(reason, step);
         };
         step.lifecycle.push(LifecycleEvent::Failed(reason));
         self.resumes = Some(now + pause);
@@ -56,12 +56,18 @@ impl RunningPlugin {
         }
     }
 
+    /// It is not started again by itself. It has no instance any more.
+    pub(super) fn quarantine(&mut self, reason: String, step: &mut Step) {
+        self.resumes = None;
+        step.lifecycle.push(LifecycleEvent::Quarantined(reason));
+    }
+
     /// The pause is over: a new instance continues from the last good state.
     pub(super) fn resume(&mut self, now: u64, step: &mut Step) {
         self.resumes = None;
         let settings = self.settings.clone();
-        match self.instantiate(&settings, now) {
-            Ok((instance, _)) => {
+        match self.instantiate(&settings, now, false) {
+            Ok(instance) => {
                 self.instance = Some(instance);
                 // Not at once, as the tick itself may be what made it fail.
                 self.next_tick = Some(now + SECOND);
@@ -81,20 +87,17 @@ impl RunningPlugin {
     fn roll_back(&mut self, previous: Previous, now: u64, step: &mut Step) -> bool {
         let failed = std::mem::replace(&mut self.plugin, previous.plugin);
         let settings = self.settings.clone();
-        // With the state that the new version saved last, if it accepts that; else with its own last state.
-        let newest = self.state.clone();
-        let mut started = self.instantiate(&settings, now);
-        if !matches!(started, Ok((_, true))) {
-            self.state = previous.state;
-            started = self.instantiate(&settings, now);
+        match self.instantiate(&settings, now, false) {
+            Ok(instance) => {
+                self.instance = Some(instance);
+                self.next_tick = Some(now);
+                step.notes.push(format!("it was rolled back to version {}", short_digest(&self.plugin.digest)));
+                true
+            }
+            Err(_) => {
+                self.plugin = failed;
+                false
+            }
         }
-        if let Ok((instance, _)) = started {
-            self.instance = Some(instance);
-            self.next_tick = Some(now);
-            step.notes.push(format!("it was rolled back to version {}", short_digest(&self.plugin.digest)));
-            return true;
-        }
-        (self.plugin, self.state) = (failed, newest);
-        false
     }
 }

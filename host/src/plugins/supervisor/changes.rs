@@ -2,7 +2,6 @@
 
 use super::Supervisor;
 use crate::home::grants;
-use crate::net::tls_trust::TlsTrust;
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::{Control, Order};
 use glassbox_journal::What;
@@ -76,7 +75,7 @@ impl Supervisor {
     /// `glassbox.toml`, or something else in the home itself, changed.
     pub(super) fn config_changed(&mut self) {
         self.renew_lock();
-        let read = self.host.home.config().and_then(|config| Ok((TlsTrust::load(config.ca_file.as_deref())?, config)));
+        let read = self.host.home.config().and_then(|config| Ok((self.host.home.trust(&config)?, config)));
         let (trust, config) = match read {
             Ok(read) => read,
             Err(error) => {

@@ -109,8 +109,9 @@ impl Supervisor {
     pub fn time_until_due(&self) -> Option<Duration> {
         let suspects = self.slots.values().filter_map(|slot| slot.suspect.as_ref().and_then(|(_, at)| *at));
         let rechecks = self.slots.values().filter_map(|slot| slot.recheck);
-        let next = suspects.chain(rechecks).chain(self.scan_due.map(|(at, _)| at)).min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = suspects.chain(rechecks).chain(self.scan_due.map(|(at, _)| at)).min();
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        next.into_iter().chain(self.lock.time_until_renewal()).min()
     }
 
     /// Something changed in a folder; if an OctoPrint is named, only in its part of it.
@@ -133,6 +134,9 @@ impl Supervisor {
 
     /// Do what was put off until now: scan the plugin folder, and load files again.
     pub fn run_due(&mut self) {
+        if self.lock.time_until_renewal().is_some_and(|left| left.is_zero()) {
+            self.renew_lock();
+        }
         let now = Instant::now();
         if self.scan_due.is_some_and(|(at, _)| at <= now) {
             self.scan_due = None;

@@ -30,6 +30,7 @@ impl Fingerprints {
                 Folder::Grants | Folder::Keys => folder_of(&path, 0, &mut hasher, &content),
                 Folder::Root => {
                     content(&home.config_file(), &mut hasher);
+                    content(&home.trusted_file(), &mut hasher);
                     let authority = home.config().ok().and_then(|config| config.ca_file);
                     policy_files(home).iter().chain(&authority).for_each(|file| content(file, &mut hasher));
                 }

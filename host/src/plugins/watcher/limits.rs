@@ -1,7 +1,9 @@
 //! The limits on notifications that other programs of the same user may have used up: which one it is, and how it is
 //! raised.
 
+use glassbox_sandbox::no_thread;
 use std::fmt;
+use std::io::ErrorKind;
 
 /// Why there are no notifications, or not for all folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,12 @@ impl Trouble {
     pub(super) fn new(error: &notify::Error) -> Self {
         let number = match &error.kind {
             notify::ErrorKind::MaxFilesWatch => return Self::limit("max_user_watches", 524_288),
+            notify::ErrorKind::Io(error) if error.kind() == ErrorKind::WouldBlock => {
+                if let Err(refused) = std::thread::Builder::new().spawn(|| {}) {
+                    return Self::no_thread(&refused);
+                }
+                error.raw_os_error()
+            }
             notify::ErrorKind::Io(error) => error.raw_os_error(),
             _ => None,
         };
@@ -32,6 +40,13 @@ impl Trouble {
                 advice: "make the folders in the home readable for the user that glassbox runs as".into(),
             },
         }
+    }
+
+    /// The watcher was given no thread.
+    fn no_thread(error: &std::io::Error) -> Self {
+        let words = no_thread(error);
+        let (what, advice) = words.split_once("; ").unwrap_or((&words, "lift that limit"));
+        Self { what: format!("the system does not notify this program of changes: {what}"), advice: advice.into() }
     }
 
     /// This limit of inotify is used up; it should be `enough` at least.

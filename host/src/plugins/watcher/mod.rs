@@ -14,8 +14,9 @@ mod way;
 
 use super::messages::{Control, Folder};
 use crate::home::Home;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use fingerprint::Fingerprints;
+use glassbox_sandbox::no_thread;
 use glassbox_util::Once;
 use glassbox_util::files::make_folder;
 use limits::Trouble;
@@ -74,8 +75,10 @@ impl HomeWatcher {
         watcher.look();
         let thread = |name: &str| std::thread::Builder::new().name(name.into()).stack_size(STACK);
         let on_change = wake.clone();
-        thread("watcher: way").spawn(move || way.wait(|| on_change.send(Wake::Look).is_ok()))?;
-        thread("watcher").spawn(move || watcher.run(&woken))?;
+        thread("watcher: way")
+            .spawn(move || way.wait(|| on_change.send(Wake::Look).is_ok()))
+            .and_then(|_| thread("watcher").spawn(move || watcher.run(&woken)))
+            .map_err(|error| anyhow!("watching the home's files: {}", no_thread(&error)))?;
         Ok(Self(wake))
     }
 }

@@ -6,8 +6,10 @@ use super::{FOLDERS, Wake};
 use crate::home::Home;
 use crate::plugins::messages::{Control, Folder};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 /// Notifications for all folders of a home.
 pub(super) struct Notifications {
@@ -86,7 +88,7 @@ impl Notifications {
 
     fn make(&self) -> notify::Result<RecommendedWatcher> {
         let (home, control, wake) = (self.home.clone(), self.control.clone(), self.wake.clone());
-        notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading is not a change, and our own reading would wake us forever.
             if event.as_ref().is_ok_and(|event| event.kind.is_access()) {
                 return;
@@ -104,8 +106,29 @@ impl Notifications {
             if is_change {
                 let _ = wake.send(Wake::Look);
             }
-        })
+        })?;
+        if cfg!(target_os = "linux") && !is_heard() {
+            // Even dropping it would panic.
+            std::mem::forget(watcher);
+            return Err(notify::Error::io(ErrorKind::WouldBlock.into()));
+        }
+        Ok(watcher)
     }
+}
+
+/// Whether the watcher has its thread. It does not say when it was given none, and then panics at the first folder.
+fn is_heard() -> bool {
+    // As much of its name as Linux keeps; it gives it to itself when it begins.
+    const NAME: &str = "notify-rs inoti";
+    (0..100).any(|_| {
+        let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return true };
+        let mut names = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        let found = names.any(|name| name.trim_end() == NAME);
+        if !found {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        found
+    })
 }
 
 /// In which folders something changed, and for settings whose.

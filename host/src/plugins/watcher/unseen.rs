@@ -115,7 +115,7 @@ fn why_file(path: &Path) -> Option<Unseen> {
 pub(super) fn policy_files(home: &Home) -> Vec<PathBuf> {
     let policy = home.config().ok().and_then(|config| config.policy);
     let names = policy.into_iter().flat_map(|policy| policy.require_audit_by);
-    names.filter(|name| !PublicKey::is_text(name)).map(|name| home.root().join(name)).collect()
+    names.filter(|name| !PublicKey::is_text(name)).map(|name| home.path(Path::new(&name))).collect()
 }
 
 /// File systems on which all that happens goes through this machine's kernel, which tells of it: their numbers in

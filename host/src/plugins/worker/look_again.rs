@@ -41,8 +41,13 @@ impl WorkerThread {
 
     fn take_settings(&mut self, settings: Settings, now: u64) {
         let was_stopped = self.refused || self.running.is_stopped();
+        let was_off = !self.running.consent().given();
         let changed = self.running.change_settings(settings, now);
         self.refused = changed.is_err();
+        if was_off && self.running.consent().given() {
+            // It is told what was not remembered for it.
+            self.octoprint.router.printer_state().iter().for_each(|event| self.event(event));
+        }
         match changed {
             Ok(()) if was_stopped => {
                 let digest = self.running.plugin().digest.clone();

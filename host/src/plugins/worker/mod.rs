@@ -11,8 +11,8 @@ use crate::home::instance_journal::InstanceJournal;
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::{Control, Order};
 use crate::sending::Permission;
-use anyhow::Result;
-use glassbox_sandbox::{Plugin, consent, limits};
+use anyhow::{Result, anyhow};
+use glassbox_sandbox::{Plugin, consent, limits, no_thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -96,6 +96,7 @@ pub fn start(plugin: Arc<Plugin>, octoprint: &Arc<OctoPrint>) -> Result<Worker> 
                 Tally::default()
             }
         }
-    })?;
+    });
+    let thread = thread.map_err(|error| anyhow!("it is not started: {}", no_thread(&error)))?;
     Ok(Worker { event_queue, permission, look_again, send_queue, thread })
 }

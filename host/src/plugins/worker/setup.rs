@@ -5,6 +5,7 @@ use crate::home::identity::identify as identify_in;
 use crate::home::instance_journal::InstanceJournal;
 use crate::home::state;
 use crate::plugins::context::OctoPrint;
+use crate::plugins::locality::ThrottleQuery;
 use crate::plugins::running_plugin::{Identify, MakeCapabilities, SaveState};
 use crate::plugins::worker::LookAgain;
 use crate::sending::Permission;
@@ -20,10 +21,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) fn make_capabilities(
     octoprint: &OctoPrint,
     (send_queue, permission, look_again): (&SendQueue, &Arc<Permission>, &LookAgain),
+    throttle: &ThrottleQuery,
     journal: &InstanceJournal,
     clock: MonotonicClock,
 ) -> MakeCapabilities {
-    let (config, locality) = (octoprint.host.config.clone(), octoprint.locality);
+    let (config, locality, throttle) = (octoprint.host.config.clone(), octoprint.locality, throttle.clone());
     let (queue, journal) = (send_queue.clone(), journal.clone());
     let (permission, look_again) = (permission.clone(), look_again.clone());
     let may_leave = move |plugin: &Arc<Plugin>| -> MayLeave {
@@ -34,12 +36,12 @@ pub(super) fn make_capabilities(
     Box::new(move |plugin| {
         // Whatever is sent from here on, this version asked for it.
         journal.component(&plugin.digest);
-        let vcgencmd = config.vcgencmd();
+        throttle.use_program(&config.vcgencmd());
         Capabilities {
             http: Box::new(queue.of_instance(may_leave(plugin))),
             clock: Box::new(clock),
             hardware: locality.hardware(),
-            throttle: locality.throttle(&vcgencmd),
+            throttle: Box::new(throttle.clone()),
             salt: String::new(),
         }
     })

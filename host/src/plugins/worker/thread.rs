@@ -7,7 +7,7 @@ use crate::delivery::send_queue::{SendQueue, Tally};
 use crate::events::Event;
 use crate::events::event::{STARTED, STOPPING};
 use crate::events::event_queue::{EventQueue, QueueItem};
-use crate::home::instance_journal::{InstanceJournal, declared};
+use crate::home::instance_journal::InstanceJournal;
 use crate::home::short_digest;
 use crate::home::{running, state};
 use crate::plugins::context::OctoPrint;
@@ -24,6 +24,7 @@ use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Clock;
 use glassbox_sandbox::{Blocked, Plugin, consent};
 use glassbox_util::Once;
+use glassbox_util::text::printable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -81,6 +82,8 @@ pub(super) struct WorkerThread {
     /// Whether it had started before this host did, so that the plugin knows: a startup event that a source makes up
     /// for plugins that missed the real one is not for it.
     resumed: bool,
+    /// Whether it had a state that cannot be used: such an event may have been reported before.
+    forgot: bool,
     /// Since when there is a state that is not stored.
     unsaved_since: Option<Instant>,
     latency: LatencyHistogram,
@@ -101,7 +104,9 @@ impl WorkerThread {
         let (home, name) = (&octoprint.home, plugin.name.clone());
         let label = octoprint.label(&name);
         let clock = MonotonicClock::default();
+        let had_state = home.state_file(&name).exists();
         let saved = state::read(home, &name, &Now::system());
+        let forgot = had_state && saved.is_none();
         // If the server has started or stopped since, this is not the run that the state was saved in.
         let same_run = saved.as_ref().is_some_and(|saved| {
             // If the server outlives the host, the source finds out whether it has stopped meanwhile.
@@ -113,11 +118,19 @@ impl WorkerThread {
         if !matches!(sending, Sending::Decided(_)) {
             bail!(sending.sentence(&name));
         }
+        let throttle = octoprint.locality.throttle(&octoprint.host.config.vcgencmd());
         let setup = Setup {
             settings: (*settings).clone(),
             veto: consent::process_veto(),
             identify: identify(&octoprint, &name, &journal),
-            make_capabilities: make_capabilities(&octoprint, (&send_queue, &permission, &look_again), &journal, clock),
+            make_capabilities: make_capabilities(
+                &octoprint,
+                (&send_queue, &permission, &look_again),
+                &throttle,
+                &journal,
+                clock,
+            ),
+            throttle: Box::new(throttle),
             save_state: save_state(&octoprint, &name, &server_run),
             saved: saved.map(|saved| (saved.state, u64::try_from(saved.age.as_nanos()).unwrap_or(u64::MAX))),
             plugin: plugin.clone(),
@@ -152,6 +165,7 @@ impl WorkerThread {
             no,
             server_run,
             resumed: same_run,
+            forgot,
             unsaved_since: None,
             latency: LatencyHistogram::default(),
             log_limit,
@@ -220,7 +234,7 @@ impl WorkerThread {
         }
     }
 
-    fn event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event) {
         if event.name == STARTED && event.made_up && self.resumed {
             return;
         }
@@ -228,6 +242,12 @@ impl WorkerThread {
             STARTED => self.server_run.store(true, Ordering::SeqCst),
             STOPPING => self.server_run.store(false, Ordering::SeqCst),
             _ => {}
+        }
+        if event.name == STARTED && event.made_up && self.forgot {
+            if let Err(error) = self.running.run_goes_on(&event.payload, self.clock.now()) {
+                tracing::warn!(plugin = self.label, "{error:#}");
+            }
+            return;
         }
         self.journal.because_of(&event.name);
         let step = self.running.event(&event.name, &event.payload, self.clock.now());
@@ -311,14 +331,30 @@ impl WorkerThread {
         let plugin = self.running.plugin().clone();
         for blocked in &step.blocked {
             let reason = self.no.as_ref().unwrap_or(&blocked.reason).clone();
-            self.journal.blocked(&Blocked { reason, ..blocked.clone() }, &plugin);
+            self.journal.blocked(&Blocked { reason, ..blocked.clone() });
             if blocked.undeclared {
-                let name = declared(&plugin, &blocked.request);
+                let name = &blocked.request;
                 self.log_limit.say(&format!("{name} was blocked: {}", blocked.reason));
             }
         }
+        for name in &step.unsent {
+            self.journal.unsent(name);
+        }
+        if step.slow {
+            let reason = "calls took longer than a quarter of a second, so what they sent leaves late";
+            self.journal.lifecycle(What::Slow, &plugin.digest, Some(reason.into()));
+        }
         for note in &step.notes {
             self.log_limit.say(&self.journal.redacted(note));
+        }
+        for words in &step.said {
+            if self.log_limit.say("it says that something is wrong; with -v, the log has its own words") {
+                tracing::debug!(
+                    plugin = self.label,
+                    "it says: {}",
+                    printable(&self.journal.redacted(words), usize::MAX)
+                );
+            }
         }
         for event in &step.lifecycle {
             self.report_lifecycle(event, &plugin);
@@ -337,7 +373,13 @@ impl WorkerThread {
             }
             LifecycleEvent::Quarantined(reason) => {
                 self.journal.lifecycle(What::Quarantined, &plugin.digest, Some(reason.clone()));
-                self.say_running(Some(format!("it is quarantined: {reason}")));
+                // Whatever is left of its share of the log, which it may have used up.
+                let reason = printable(&self.journal.redacted(&format!("it is quarantined: {reason}")), usize::MAX);
+                tracing::warn!(
+                    plugin = self.label,
+                    "{reason}; another version of its file, or a change of its settings, starts it again"
+                );
+                self.say_running(Some(reason));
             }
             LifecycleEvent::RolledBack(reason, failed) => {
                 self.event_queue.now_sees(plugin.policy.clone());
@@ -352,7 +394,7 @@ impl WorkerThread {
 
     fn save_state(&mut self) {
         if self.unsaved_since.take().is_some() {
-            self.running.save_state();
+            self.running.save_state(self.clock.now());
         }
     }
 

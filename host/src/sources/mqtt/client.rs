@@ -1,7 +1,11 @@
 //! A connection to a broker: set up within a time limit, then read without blocking for longer than the caller
 //! wants. A broker that no longer answers pings is noticed. What the messages mean is not known here.
+//!
+//! A broker decides neither how much memory this takes, nor how much time: what waits is bounded, and what comes faster
+//! than [`super::pace`] allows is left to the broker.
 
-use super::packet::{self, DISCONNECT, Message, PINGREQ, Packet, PacketReader};
+use super::pace::Pace;
+use super::packet::{self, DISCONNECT, Fault, Message, PINGREQ, Packet, PacketReader};
 use super::topics::TOPICS;
 use crate::home::config::mqtt::Broker;
 use crate::net::stream::Stream;
@@ -19,12 +23,24 @@ const KEEP_ALIVE: u16 = 60;
 /// The code in a SUBACK for a topic that was refused (MQTT 3.1.1, section 3.9.3).
 const REFUSED: u8 = 0x80;
 
+/// How many bytes of messages are kept until the broker says that we are subscribed: room for the presence of ten thousand
+/// OctoPrints.
+const EARLY: usize = 1 << 20;
+
+/// What a message takes besides its bytes.
+const MESSAGE: usize = 100;
+
 /// A connection that is subscribed to all that its OctoPrints publish.
 pub struct Client {
     stream: Stream,
     reader: PacketReader,
     /// What was published while the connection was being set up.
     early: VecDeque<Message>,
+    /// How many bytes these take.
+    early_bytes: usize,
+    pace: Pace,
+    /// What the broker did wrong.
+    fault: Option<Fault>,
     timeouts: Timeouts,
     /// When we last sent a packet: that is what keeps the connection alive.
     sent: Instant,
@@ -49,6 +65,9 @@ impl Client {
             stream,
             reader: PacketReader::default(),
             early: VecDeque::new(),
+            early_bytes: 0,
+            pace: Pace::new(Instant::now()),
+            fault: None,
             timeouts,
             sent: Instant::now(),
             pinged: None,
@@ -64,7 +83,7 @@ impl Client {
     fn log_in(&mut self, broker: &Broker) -> Result<(), ConnectError> {
         // Several of us may be connected to one broker, and a broker drops the older of two with the same id.
         let id = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
-        let login = broker.login.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
+        let login = broker.login.as_ref().map(|(user, password)| (user.as_str(), password.as_deref()));
         self.send(&packet::connect(&format!("glassbox{:012x}", id >> 16), login, KEEP_ALIVE))?;
         match self.answer()? {
             Packet::Connack(0) => Ok(()),
@@ -78,15 +97,13 @@ impl Client {
         let topics: Vec<_> = bases.flat_map(|base| TOPICS.map(|topic| format!("{base}{topic}"))).collect();
         self.send(&packet::subscribe(topics.iter().map(String::as_str)))?;
         match self.answer()? {
-            Packet::Suback(codes) if codes.len() == topics.len() => {
-                match codes.iter().zip(&topics).find(|(code, _)| **code == REFUSED) {
-                    Some((_, topic)) => Err(ConnectError::wrong(
-                        format!("the broker at {} does not let us subscribe to {topic}", broker.address),
-                        "allow its user to read that topic",
-                    )),
-                    None => Ok(()),
-                }
-            }
+            Packet::Suback(codes) => match codes.iter().zip(&topics).find(|(code, _)| **code == REFUSED) {
+                Some((_, topic)) => Err(ConnectError::wrong(
+                    format!("the broker at {} does not let us subscribe to {topic}", broker.address),
+                    "allow its user to read that topic",
+                )),
+                None => Ok(()),
+            },
             _ => Err(ConnectError::away("it does not say whether it lets us subscribe")),
         }
     }
@@ -96,11 +113,22 @@ impl Client {
         Ok(self.stream.write_all(packet).and_then(|()| self.stream.flush())?)
     }
 
-    /// During set-up: the next packet that is not a message. Messages that come before it are kept.
+    /// During set-up: the next packet that is not a message. Messages that come before it are kept, as far as there is
+    /// room.
     fn answer(&mut self) -> Result<Packet, ConnectError> {
         loop {
+            self.pace.rest(Instant::now()).into_iter().for_each(std::thread::sleep);
             match self.next_packet()? {
-                Some(Packet::Publish(message)) => self.early.push_back(message),
+                Some(Packet::Publish(message, reply)) => {
+                    reply.map_or(Ok(()), |reply| self.send(&reply))?;
+                    self.early_bytes += MESSAGE + message.topic.len() + message.payload.len();
+                    match self.early_bytes <= EARLY {
+                        true => self.early.push_back(message),
+                        false => self.fault = Some(Fault::TooEarly),
+                    }
+                }
+                Some(Packet::Asks(reply)) => self.send(&reply)?,
+                Some(Packet::Faulty(fault)) => self.fault = Some(fault),
                 Some(packet) => return Ok(packet),
                 None => drop(self.read()?),
             }
@@ -108,7 +136,9 @@ impl Client {
     }
 
     fn next_packet(&mut self) -> Result<Option<Packet>, ConnectError> {
-        self.reader.next_packet().map_err(|error| ConnectError::away(error.to_string()))
+        let packet = self.reader.next_packet().map_err(|error| ConnectError::away(error.to_string()))?;
+        packet.iter().for_each(|_| self.pace.packet());
+        Ok(packet)
     }
 
     /// Whether anything came.
@@ -118,6 +148,7 @@ impl Client {
             Ok(0) => Err(ConnectError::away("it closed the connection")),
             Ok(count) => {
                 self.reader.add(&bytes[..count]);
+                self.pace.bytes(count);
                 Ok(true)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
@@ -136,10 +167,14 @@ impl Client {
         }
         let mut waited = false;
         loop {
+            let now = Instant::now();
+            self.keep_alive(now)?;
+            if let Some(rest) = self.pace.rest(now) {
+                std::thread::sleep(rest);
+                return Ok(None);
+            }
             match self.next_packet()? {
-                Some(Packet::Publish(message)) => return Ok(Some(message)),
-                Some(Packet::Pingresp) => self.pinged = None,
-                Some(_) => return Err(ConnectError::away("it answers what was not asked")),
+                Some(packet) => return self.take(packet),
                 None if self.read()? => {}
                 None if waited => return Ok(None),
                 None => {
@@ -150,8 +185,29 @@ impl Client {
         }
     }
 
-    fn wait(&mut self, until: Option<Instant>) -> Result<(), ConnectError> {
-        let now = Instant::now();
+    /// The message in a packet, if it has one.
+    fn take(&mut self, packet: Packet) -> Result<Option<Message>, ConnectError> {
+        match packet {
+            Packet::Publish(message, reply) => {
+                reply.map_or(Ok(()), |reply| self.send(&reply))?;
+                return Ok(Some(message));
+            }
+            Packet::Asks(reply) => self.send(&reply)?,
+            Packet::Pingresp => self.pinged = None,
+            Packet::Faulty(fault) => self.fault = Some(fault),
+            Packet::Connack(_) => self.fault = Some(Fault::Unasked(0x20)),
+            Packet::Suback(_) => self.fault = Some(Fault::Unasked(0x90)),
+        }
+        Ok(None)
+    }
+
+    /// What the broker did wrong since this was last asked: that packet was passed over.
+    pub fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    /// Send a ping if it is time to, and see whether the last one was answered.
+    fn keep_alive(&mut self, now: Instant) -> Result<(), ConnectError> {
         if self.pinged.is_some_and(|pinged| now >= pinged + self.timeouts.answer) {
             return Err(ConnectError::away("it no longer answers"));
         }
@@ -159,6 +215,11 @@ impl Client {
             self.send(&PINGREQ)?;
             self.pinged.get_or_insert(now);
         }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), ConnectError> {
+        let now = Instant::now();
         let due = self.pinged.map(|pinged| pinged + self.timeouts.answer);
         let due = due.into_iter().chain(until).fold(self.sent + self.timeouts.quiet, Instant::min);
         let longest = due.saturating_duration_since(now).max(Duration::from_millis(1));

@@ -3,9 +3,9 @@
 //! `published_octoprint.rs`.
 
 use super::client::Client;
-use super::packet::Message;
+use super::packet::{Fault, Message};
 use super::published_octoprint::PublishedOctoPrint;
-use super::topics::{Presence, Topic};
+use super::topics::{Presence, Topic, slash_hint};
 use crate::events::Feed;
 use crate::home::config::mqtt::Broker;
 use crate::net::tls_trust::TlsTrust;
@@ -47,6 +47,8 @@ struct Follower<'a> {
     outages: Outages,
     /// When to check whether anything was published for each OctoPrint.
     check_silence_at: Option<Instant>,
+    /// Whether the log says already that the broker does something wrong.
+    said_fault: bool,
 }
 
 impl<'a> Follower<'a> {
@@ -56,7 +58,7 @@ impl<'a> Follower<'a> {
         };
         let octoprints = broker.octoprints.iter().zip(feeds).map(octoprint).collect();
         let outages = Outages::new(None, format!("the broker at {}", broker.address));
-        Self { broker, octoprints, outages, check_silence_at: None }
+        Self { broker, octoprints, outages, check_silence_at: None, said_fault: false }
     }
 
     /// One connection, from the login to its loss. Returns why it failed or was lost.
@@ -73,11 +75,22 @@ impl<'a> Follower<'a> {
                 Ok(None) => {}
                 Err(error) => return error,
             }
+            client.take_fault().into_iter().for_each(|fault| self.passed_over(fault));
             self.do_what_is_due(Instant::now());
         }
     }
 
+    fn passed_over(&mut self, fault: Fault) {
+        let at = &self.broker.address;
+        if std::mem::replace(&mut self.said_fault, true) {
+            tracing::debug!("passing over {fault} from the broker at {at}");
+        } else {
+            tracing::warn!("passing over what the broker at {at} should not send, and more of that kind: {fault}");
+        }
+    }
+
     fn connected(&mut self) {
+        self.octoprints.values_mut().for_each(PublishedOctoPrint::broker_connected);
         if !self.outages.connected_before() {
             self.check_silence_at = Some(Instant::now() + SILENT);
         }
@@ -93,7 +106,7 @@ impl<'a> Follower<'a> {
 
     fn hand_on(&mut self, message: &Message) {
         let Message { topic, payload, retained } = message;
-        let Some(topic) = Topic::of(topic) else { return };
+        let Some(topic) = Topic::of(topic, |base| self.octoprints.contains_key(base)) else { return };
         let (Topic::Event { base, .. } | Topic::Presence { base }) = topic;
         let Some(octoprint) = self.octoprints.get_mut(base) else { return };
         match topic {
@@ -105,14 +118,15 @@ impl<'a> Follower<'a> {
     }
 
     fn do_what_is_due(&mut self, now: Instant) {
-        self.octoprints.values_mut().for_each(|octoprint| octoprint.give_up(now));
+        self.octoprints.values_mut().for_each(|octoprint| octoprint.do_what_is_due(now));
         if self.check_silence_at.take_if(|at| *at <= now).is_none() {
             return;
         }
         for (base, octoprint) in self.octoprints.iter().filter(|(_, octoprint)| !octoprint.has_published) {
+            let slash = slash_hint(base);
             tracing::warn!(
                 octoprint = octoprint.called(),
-                "nothing was published under {base} yet; compare that with the base topic in OctoPrint-MQTT's settings"
+                "nothing was published under {base} yet; compare that with the base topic in OctoPrint-MQTT's settings{slash}"
             );
         }
     }

@@ -8,15 +8,14 @@
 //!
 //! Source: observed with OctoPrint-MQTT 0.8.16 and OctoPrint 1.11.8.
 
+use super::counted::Counted;
+use super::freshness::{Age, Freshness};
+use super::payload::Payload;
 use super::topics::Presence;
 use crate::events::event::{ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD};
 use crate::events::{Event, Feed};
-use crate::sources::jsonl::LINE;
 use crate::sources::server_run::{RunChange, ServerRun};
 use glassbox_util::text::printable;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// An OctoPrint that is away for as long as this has stopped; a restart takes less.
@@ -31,9 +30,8 @@ const LEFT: Duration = Duration::from_secs(3);
 const STARTUP: &str = "Startup";
 const SHUTDOWN: &str = "Shutdown";
 
-/// The fields that the plugin adds to each payload.
-const NAME: &str = "_event";
-const TIME: &str = "_timestamp";
+/// How much of what is wrong with an event is logged, in characters.
+const SHOWN: usize = 200;
 
 pub(super) struct PublishedOctoPrint {
     feed: Feed,
@@ -53,6 +51,11 @@ pub(super) struct PublishedOctoPrint {
     pub(super) has_published: bool,
     /// Whether a malformed event was logged.
     warned: bool,
+    freshness: Freshness,
+    /// Events from before we listened, which are not passed on.
+    old: Counted,
+    /// Events that are news though the broker says that it had kept them.
+    new_with_flag: Counted,
 }
 
 impl PublishedOctoPrint {
@@ -68,7 +71,15 @@ impl PublishedOctoPrint {
             left: false,
             has_published: false,
             warned: false,
+            freshness: Freshness::default(),
+            old: Counted::default(),
+            new_with_flag: Counted::default(),
         }
+    }
+
+    /// There is a connection to the broker.
+    pub(super) fn broker_connected(&mut self) {
+        self.freshness.connected();
     }
 
     pub(super) fn called(&self) -> &str {
@@ -77,11 +88,15 @@ impl PublishedOctoPrint {
 
     /// The plugin connected or disconnected; `retained` if that was before we subscribed.
     pub(super) fn presence(&mut self, presence: Presence, retained: bool) {
+        if retained {
+            self.freshness.flag();
+        }
         match presence {
             Presence::Connected => self.has_begun = !self.runs(false) && !retained,
             Presence::Disconnected => {
                 self.has_published = true;
                 self.has_begun = false;
+                self.freshness.left();
                 self.left = self.away.is_some();
                 if self.away.is_none() && self.before.is_some() {
                     tracing::info!(octoprint = self.called(), "OctoPrint is disconnected from the broker");
@@ -91,23 +106,28 @@ impl PublishedOctoPrint {
         }
     }
 
-    /// An event of OctoPrint's, as the plugin published it.
-    pub(super) fn event(&mut self, name: &str, payload: &[u8], retained: bool) {
-        // A retained event (FirmwareData is one) may be old; and nobody else may send the events that we make ourselves.
-        if retained || [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD].contains(&name) {
+    /// An event of OctoPrint's, as the plugin published it; `retained` if the broker says that it had kept it.
+    pub(super) fn event(&mut self, name: &str, published: &[u8], retained: bool) {
+        // Nobody else may send the events that we make ourselves; and a message without content removes one that was kept.
+        if published.is_empty() || [ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD].contains(&name) {
             return;
         }
-        let payload = match bus_payload(name, payload) {
+        let payload = match Payload::read(name, published) {
             Ok(payload) => payload,
             Err(reason) => {
                 if !std::mem::replace(&mut self.warned, true) {
-                    let reason = printable(&reason, usize::MAX);
+                    let reason = printable(&reason, SHOWN);
                     let octoprint = self.called();
                     tracing::warn!(octoprint, "ignoring a malformed event, and more of that kind: {reason}");
                 }
                 return;
             }
         };
+        match self.freshness.age(retained, payload.time) {
+            Age::News => {}
+            Age::NewsWithFlag => self.new_with_flag.add(&printable(name, SHOWN)),
+            Age::Old => return self.old.add(&printable(name, SHOWN)),
+        }
         match name {
             STARTUP => {
                 let known = std::mem::take(&mut self.has_begun);
@@ -117,7 +137,7 @@ impl PublishedOctoPrint {
             // What it publishes while it stops does not begin a new run.
             _ if self.told || self.before.is_some() || !self.is_closing(name) => {
                 self.runs(false);
-                self.deliver(name, payload, false);
+                self.deliver(name, payload.json, false);
             }
             _ => {}
         }
@@ -148,7 +168,7 @@ impl PublishedOctoPrint {
         let octoprint = self.called();
         now.keep(&self.feed.home, octoprint);
         let restarted = if change == RunChange::New { "; its server was restarted" } else { "" };
-        tracing::info!(octoprint, "listening to OctoPrint at {}{restarted}", self.place);
+        tracing::info!(octoprint, "hears OctoPrint at {}{restarted}", self.place);
         self.before = Some(now);
         self.told = true;
         false
@@ -171,43 +191,41 @@ impl PublishedOctoPrint {
         (self.away, self.has_begun) = (None, false);
     }
 
-    /// After a long absence its run is over: otherwise pings would go on for ever.
-    pub(super) fn give_up(&mut self, now: Instant) {
-        if self.due().is_some_and(|due| now >= due) {
+    /// Do what is due: after a long absence its run is over, as otherwise pings would go on for ever; and say what was
+    /// counted.
+    pub(super) fn do_what_is_due(&mut self, now: Instant) {
+        if self.gone().is_some_and(|gone| now >= gone) {
             // When it comes back, that is a new run.
             self.ended();
         }
+        let octoprint = self.feed.called();
+        if let Some((count, first)) = self.old.say(now) {
+            tracing::info!(
+                octoprint,
+                "passing over what the broker had kept from before we listened, so far {count}, the first a {first}"
+            );
+        }
+        if let Some((count, first)) = self.new_with_flag.say(now) {
+            tracing::info!(
+                octoprint,
+                "the broker says that it had kept what is new, so far {count}, the first a {first}; it is reported"
+            );
+        }
     }
 
-    /// When [`Self::give_up`] has to be called again.
+    /// When [`Self::do_what_is_due`] has to be called again.
     pub(super) fn due(&self) -> Option<Instant> {
+        [self.gone(), self.old.due(), self.new_with_flag.due()].into_iter().flatten().min()
+    }
+
+    /// When it has been away for so long that its run is over.
+    fn gone(&self) -> Option<Instant> {
         self.away.map(|since| since + if self.left { LEFT } else { GONE })
     }
 
     fn deliver(&self, name: &str, payload: String, made_up: bool) {
         self.feed.router.deliver(Event { name: name.into(), payload, made_up });
     }
-}
-
-/// The payload as it was on OctoPrint's bus: without the fields that the plugin adds, and the others as they were
-/// written. The plugin makes an empty object of an event without a payload, so an empty object becomes `null` again.
-fn bus_payload(name: &str, payload: &[u8]) -> Result<String, String> {
-    if payload.len() > LINE {
-        return Err(format!("it has more than {LINE} bytes"));
-    }
-    let text = std::str::from_utf8(payload).map_err(|error| error.to_string())?;
-    let mut fields: BTreeMap<Cow<'_, str>, &RawValue> =
-        serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {error}"))?;
-    if let Some(said) = fields.remove(NAME)
-        && serde_json::from_str(said.get()).ok() != Some(Cow::<str>::from(name))
-    {
-        return Err(format!("{} was published as {name}", said.get()));
-    }
-    fields.remove(TIME);
-    if fields.is_empty() {
-        return Ok("null".into());
-    }
-    serde_json::to_string(&fields).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -218,24 +236,6 @@ mod tests {
     use crate::home::{Home, LiveConfig};
     use crate::net::TlsTrust;
     use std::sync::Arc;
-
-    #[test]
-    fn a_payload_is_what_it_was_on_the_bus() {
-        for (published, on_the_bus) in [
-            (r#"{"path": "a", "time": 1.50, "_event": "E", "_timestamp": 17}"#, r#"{"path":"a","time":1.50}"#),
-            (r#"{"n":12345678901234567890123,"o":{"_event":1}}"#, r#"{"n":12345678901234567890123,"o":{"_event":1}}"#),
-            (r#"{"\u0061":"\u00e9"}"#, r#"{"a":"\u00e9"}"#),
-            (r#"{"_event":"E","_timestamp":1}"#, "null"),
-            ("{}", "null"),
-        ] {
-            assert_eq!(bus_payload("E", published.as_bytes()), Ok(on_the_bus.into()), "{published}");
-        }
-        let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(LINE));
-        for wrong in ["", "[1]", "null", "connected", r#"{"a":NaN}"#, r#"{"_event":"F"}"#, r#"{"_event":1}"#, &huge] {
-            assert!(bus_payload("E", wrong.as_bytes()).is_err(), "{wrong}");
-        }
-        assert!(bus_payload("E", b"\xff").is_err());
-    }
 
     /// An OctoPrint in a home of its own, and a plugin's queue.
     struct Scenario {
@@ -324,18 +324,18 @@ mod tests {
         scenario.octoprint.presence(Presence::Disconnected, false);
         let now = Instant::now();
         assert!(scenario.octoprint.due().is_some_and(|due| due > now + GONE / 2));
-        scenario.octoprint.give_up(now + GONE / 2);
+        scenario.octoprint.do_what_is_due(now + GONE / 2);
         assert_eq!(scenario.told(), "");
-        scenario.octoprint.give_up(now + GONE + GONE);
+        scenario.octoprint.do_what_is_due(now + GONE + GONE);
         assert_eq!((scenario.told().as_str(), scenario.octoprint.due()), ("-", None));
         scenario.octoprint.presence(Presence::Connected, false);
         assert_eq!(scenario.told(), "+");
         // It disconnects on purpose, its last will comes too, but its Shutdown does not.
         scenario.octoprint.presence(Presence::Disconnected, false);
         scenario.octoprint.presence(Presence::Disconnected, false);
-        scenario.octoprint.give_up(Instant::now() + LEFT / 2);
+        scenario.octoprint.do_what_is_due(Instant::now() + LEFT / 2);
         assert_eq!(scenario.told(), "", "its settings may have been changed");
-        scenario.octoprint.give_up(Instant::now() + LEFT);
+        scenario.octoprint.do_what_is_due(Instant::now() + LEFT);
         assert_eq!(scenario.told(), "-");
         scenario.event("Disconnected");
         scenario.octoprint.presence(Presence::Connected, false);
@@ -346,13 +346,13 @@ mod tests {
             scenario.octoprint.presence(Presence::Connected, false);
         }
         scenario.octoprint.presence(Presence::Disconnected, false);
-        scenario.octoprint.give_up(Instant::now() + GONE / 2);
+        scenario.octoprint.do_what_is_due(Instant::now() + GONE / 2);
         assert_eq!(scenario.told(), "");
         scenario.octoprint.presence(Presence::Connected, false);
         // While there is no connection to the broker, nobody knows.
         scenario.octoprint.presence(Presence::Disconnected, false);
         scenario.octoprint.broker_lost();
-        scenario.octoprint.give_up(now + 4 * GONE);
+        scenario.octoprint.do_what_is_due(now + 4 * GONE);
         assert_eq!(scenario.told(), "");
     }
 

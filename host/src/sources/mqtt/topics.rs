@@ -25,15 +25,24 @@ pub enum Topic<'a> {
 }
 
 impl<'a> Topic<'a> {
-    /// Take a topic apart; none for one that we did not subscribe to.
+    /// Take a topic apart, given which base topics there are; none for one that we did not subscribe to. Base topics are
+    /// prefixes as they are written: below `farm` there are `farmevent/..` and `farmmqtt`.
     #[must_use]
-    pub fn of(topic: &'a str) -> Option<Self> {
-        let (above, last) = topic.rsplit_once('/')?;
-        match above.strip_suffix("event") {
-            Some(base) => Some(Self::Event { base, name: last }),
-            None => (last == "mqtt").then(|| Self::Presence { base: &topic[..=above.len()] }),
+    pub fn of(topic: &'a str, is_base: impl Fn(&str) -> bool) -> Option<Self> {
+        let event = topic.rsplit_once('/').and_then(|(above, name)| Some((above.strip_suffix("event")?, name)));
+        match (event, topic.strip_suffix("mqtt")) {
+            (Some((base, name)), _) if is_base(base) => Some(Self::Event { base, name }),
+            (_, Some(base)) if is_base(base) => Some(Self::Presence { base }),
+            _ => None,
         }
     }
+}
+
+/// What to add to the advice to compare a base topic with OctoPrint-MQTT's: most end with a slash, which is easily forgotten.
+#[must_use]
+pub fn slash_hint(base: &str) -> String {
+    let is_odd = !base.is_empty() && !base.ends_with('/');
+    if is_odd { format!("; if there is a slash at its end, write {base}/ here too") } else { String::new() }
 }
 
 /// Whether the plugin is connected to the broker.
@@ -63,12 +72,21 @@ mod tests {
 
     #[test]
     fn takes_topics_apart() {
+        let bases = ["octoPrint/", "farm/event/mk4/", "farm/mk4/", "AuroraA4", "x/event/", ""];
+        let of = |topic| Topic::of(topic, |base| bases.contains(&base));
         let event = |base, name| Some(Topic::Event { base, name });
-        assert_eq!(Topic::of("octoPrint/event/PrintDone"), event("octoPrint/", "PrintDone"));
-        assert_eq!(Topic::of("farm/event/mk4/event/mqtt"), event("farm/event/mk4/", "mqtt"));
-        assert_eq!(Topic::of("farm/mk4/mqtt"), Some(Topic::Presence { base: "farm/mk4/" }));
-        for other in ["", "mqtt", "event", "octoPrint/mqtt/x", "octoPrint/event", "octoPrint/temperature/bed"] {
-            assert_eq!(Topic::of(other), None, "{other}");
+        let presence = |base| Some(Topic::Presence { base });
+        assert_eq!(of("octoPrint/event/PrintDone"), event("octoPrint/", "PrintDone"));
+        assert_eq!(of("farm/event/mk4/event/mqtt"), event("farm/event/mk4/", "mqtt"));
+        assert_eq!(of("farm/mk4/mqtt"), presence("farm/mk4/"));
+        // As they are written, with or without a slash.
+        assert_eq!(of("AuroraA4event/PrintDone"), event("AuroraA4", "PrintDone"));
+        assert_eq!(of("AuroraA4mqtt"), presence("AuroraA4"));
+        assert_eq!((of("event/PrintDone"), of("mqtt")), (event("", "PrintDone"), presence("")));
+        assert_eq!(of("x/event/mqtt"), presence("x/event/"), "there is no x/");
+        for other in ["", "event", "octoPrint/mqtt/x", "octoPrint/event", "octoPrint/temperature/bed", "farm/mk5/mqtt"]
+        {
+            assert_eq!(of(other), None, "{other}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `state/NAME.connection.json`. There is no secret in it, and a running host never reads it. How it is shown is not
 //! decided here.
 
+use super::SHOWN;
 use super::permissions::Missing;
 use crate::home::Home;
 use crate::home::config::octoprint::Target;
@@ -19,6 +20,9 @@ const ENDING: &str = ".connection.json";
 
 /// A larger file, in bytes, is not ours.
 const LARGEST: usize = 64 << 10;
+
+/// The longest reason that is kept, in characters.
+const REASON: usize = 1000;
 
 /// The state of the connection to one OctoPrint, as it is in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -67,7 +71,7 @@ impl StatusFile {
     pub fn connected(&mut self, version: &str, missing: &[Missing], own_tracker: Option<bool>) {
         self.status = Connection {
             url: std::mem::take(&mut self.status.url),
-            version: Some(printable(version, usize::MAX)),
+            version: Some(printable(version, SHOWN)),
             heard: true,
             since: now(),
             reason: None,
@@ -90,7 +94,7 @@ impl StatusFile {
         if std::mem::take(&mut self.status.heard) {
             self.status.since = now();
         }
-        self.status.reason = Some(printable(&error.to_string(), usize::MAX));
+        self.status.reason = Some(printable(&error.to_string(), REASON));
         self.write();
     }
 

@@ -5,6 +5,7 @@ use super::announce::Announcer;
 use super::connection_status::StatusFile;
 use super::permissions::Missing;
 use super::session::{Found, Session};
+use super::{SHOWN, refusal};
 use crate::events::Feed;
 use crate::home::config::octoprint::Target;
 use crate::net::ConnectError;
@@ -67,11 +68,13 @@ struct Follower<'a> {
 impl Follower<'_> {
     /// One connection, from the login to its loss. Returns why it failed or was lost.
     fn connect(&mut self, trust: &TlsTrust) -> ConnectError {
-        let (mut session, found) = match Session::open(self.target, trust, &self.feed.router, self.waiter) {
-            Ok(opened) => opened,
+        let opened = Session::open(self.target, trust, &self.feed.router, self.waiter);
+        let mut session = match opened.and_then(|session| self.taken(session)) {
+            Ok(session) => session,
             Err(error) => return error,
         };
-        self.status.connected(&found.version, &found.info.missing, found.own_tracker);
+        let found = session.find();
+        self.status.connected(&printable(&found.version, SHOWN), &found.info.missing, found.own_tracker);
         self.connected(found);
         session.hand_on_early();
         loop {
@@ -81,6 +84,15 @@ impl Follower<'_> {
         }
     }
 
+    /// Wait until OctoPrint has taken what we subscribed to. Until it shows that, nobody is told that it is heard; and as
+    /// an event would show it, none is lost by waiting.
+    fn taken<'b>(&mut self, mut session: Session<'b>) -> Result<Session<'b>, ConnectError> {
+        while !session.is_taken()? {
+            self.lost(&refusal::silent());
+        }
+        Ok(session)
+    }
+
     /// There is a connection: tell the plugins how things are, and the log.
     fn connected(&mut self, found: Found) {
         let Found { version, info, printer, .. } = found;
@@ -88,12 +100,12 @@ impl Follower<'_> {
         let change = self.announcer.connected(info, printer, !self.outages.connected_before());
         let (octoprint, address) = (self.target.called(), &self.target.address);
         let restarted = if change == RunChange::New { "; its server was restarted" } else { "" };
-        let version = printable(&version, usize::MAX);
+        let version = printable(&version, SHOWN);
         match self.outages.over() {
             Some(away) => {
-                tracing::info!(octoprint, "listening to OctoPrint again after {} s{restarted}", away.as_secs());
+                tracing::info!(octoprint, "hears OctoPrint again after {} s{restarted}", away.as_secs());
             }
-            None => tracing::info!(octoprint, "listening to OctoPrint {version} at {address}{restarted}"),
+            None => tracing::info!(octoprint, "hears OctoPrint {version} at {address}{restarted}"),
         }
         if self.missing.as_ref() != Some(&missing) {
             for what in &missing {

@@ -8,9 +8,12 @@ pub mod own_tracker;
 pub mod permissions;
 pub mod probe;
 pub mod push;
+mod refusal;
 pub mod rest;
 pub mod server_info;
 mod session;
+mod subscription;
+pub mod version;
 
 use crate::net::{Address, ConnectError};
 use glassbox_util::text::printable;
@@ -18,19 +21,19 @@ use glassbox_util::text::printable;
 /// The oldest OctoPrint whose push API lets clients subscribe to single events (`subscribe`, new in 1.8.0).
 pub const OLDEST: (u64, u64) = (1, 8);
 
-/// How much of a version is shown, in characters: whoever answers may send anything.
-const VERSION: usize = 80;
+/// How much of what somebody sends is shown, in characters: whoever answers may send anything.
+const SHOWN: usize = 80;
 
-/// Check that this version of OctoPrint can be listened to.
+/// Check that this version of OctoPrint can be listened to. One that nobody knows may be new enough, and is listened to.
 ///
 /// # Errors
-/// When it is too old.
+/// When it is known to be too old.
 pub fn must_be_new_enough(address: &Address, version: &str) -> Result<(), ConnectError> {
-    if server_info::release(version) >= OLDEST {
+    if version::release(version).is_none_or(|release| release >= OLDEST) {
         return Ok(());
     }
     let (major, minor) = OLDEST;
-    let version = printable(version, VERSION);
+    let version = printable(version, SHOWN);
     let what = format!("{address} is OctoPrint {version}, which is too old");
     Err(ConnectError::wrong(what, format!("update it to {major}.{minor} or later")))
 }

@@ -2,6 +2,7 @@
 //! done about that is not decided here.
 
 use super::rest::{Login, RestClient};
+use crate::home::octoprint_values;
 use serde_json::Value;
 
 /// OctoPrint's event for changed settings.
@@ -34,10 +35,12 @@ pub fn is_on(rest: &RestClient, login: &Login) -> Option<bool> {
     None
 }
 
-/// From the answer of `api/settings`: it is on only if `enabled` is `true`; a disabled plugin has no settings.
+/// From the answer of `api/settings`: it is on only if OctoPrint reads `enabled` as true; a disabled plugin has no
+/// settings.
 fn in_settings(answer: &Value) -> Option<bool> {
     let plugins = answer.get("plugins")?.as_object()?;
-    Some(plugins.get("tracking").is_some_and(|tracking| tracking.get("enabled") == Some(&Value::Bool(true))))
+    let enabled = plugins.get("tracking").and_then(|tracking| tracking.get("enabled"));
+    Some(enabled.and_then(octoprint_values::boolean).unwrap_or_default())
 }
 
 /// From the list of enabled plugins: if its plugin is not in it, it is off; otherwise that cannot be known.
@@ -57,6 +60,9 @@ mod tests {
             (json!({"plugins": {"tracking": {"enabled": true}}}), Some(true)),
             (json!({"plugins": {"tracking": {"enabled": false}}}), Some(false)),
             (json!({"plugins": {"tracking": {"enabled": null}}}), Some(false)),
+            (json!({"plugins": {"tracking": {"enabled": "true"}}}), Some(true)),
+            (json!({"plugins": {"tracking": {"enabled": 1}}}), Some(true)),
+            (json!({"plugins": {"tracking": {"enabled": "false"}}}), Some(false)),
             (json!({"plugins": {}}), Some(false)),
             (json!({"plugins": 3}), None),
             (json!([]), None),

@@ -1,35 +1,41 @@
-//! OctoPrint's push API: a WebSocket with one JSON document in each frame. Frames are read and sorted here, and an
+//! OctoPrint's push API: a WebSocket with one JSON document in each message. Messages are read and sorted here, and an
 //! OctoPrint that no longer answers pings is noticed. What to subscribe to, and what is done with events, is not decided
 //! here.
 //!
 //! The messages are those of the chapter "Push updates" of OctoPrint's documentation: `connected`, `event` and
 //! `reauthRequired` from the server, `auth` and `subscribe` (since 1.8) from us.
 
-use crate::net::stream::Stream;
+use super::refusal;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::waker::Waiter;
+use crate::net::websocket::{Incoming, Next, WebSocket};
 use crate::net::{Address, ConnectError, Timeouts};
 use crate::sources::jsonl::LINE;
+use glassbox_util::json::repaired;
 use glassbox_util::text::printable;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::io::ErrorKind;
 use std::time::Instant;
-use tungstenite::client::IntoClientRequest;
-use tungstenite::error::ProtocolError;
-use tungstenite::handshake::HandshakeError;
-use tungstenite::protocol::WebSocketConfig;
-use tungstenite::{Bytes, Error, Message, WebSocket};
 
-/// The largest message that is read, in bytes; the connection is closed for a larger one. OctoPrint's largest,
-/// `history`, has about 100 KB.
-const LARGEST: usize = 4 << 20;
+/// Where it is, below OctoPrint's URL: its raw WebSocket, as OctoPrint's documentation has it.
+pub(super) const PATH: &str = "sockjs/websocket";
 
-/// The read buffer of each connection, in bytes: most messages are small.
-const BUFFER: usize = 2 << 10;
+/// The largest message that is kept, in bytes: an event of the largest size that any source may bring. Of a larger one,
+/// and of what we never asked for (`history`, which may have any size), no more than the beginning is kept.
+const LARGEST: usize = LINE + 1024;
+
+/// OctoPrint's event for a client that has said who it is. We ask for it because OctoPrint sends it to us when it has
+/// taken both what we subscribe to and who we are.
+const RECEIPT: &str = "ClientAuthed";
+
+/// What OctoPrint sends only to those who may see events, besides the events.
+const FOR_LISTENERS: [&str; 5] = ["history", "current", "timelapse", "slicingProgress", "renderProgress"];
+
+/// Of what is said to be wrong with a message, this many characters are shown.
+const WRONG: usize = 200;
 
 /// What came over the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub enum PushMessage {
     Connected(String),
     /// An event, and its payload as JSON text.
     Event(String, String),
+    /// Something that shows that OctoPrint takes us for somebody who may see events.
+    Listening,
     /// We have to log in again.
     Reauth,
     /// The answer to a ping: OctoPrint has read all that we sent before that.
@@ -48,16 +56,10 @@ pub enum PushMessage {
 
 /// A connection.
 pub struct Push {
-    socket: WebSocket<Stream>,
+    socket: WebSocket,
     timeouts: Timeouts,
-    /// When something last came.
-    received: Instant,
     /// When we sent a ping that is not answered yet.
     pinged: Option<Instant>,
-    /// Whether tungstenite keeps something that the socket did not take yet.
-    unsent: bool,
-    /// A message that was larger than the buffer, and how many bytes came after it.
-    large: Option<(Message, usize)>,
     /// Whether a malformed message was logged.
     warned: bool,
 }
@@ -91,27 +93,10 @@ impl Push {
     /// # Errors
     /// When it cannot be reached, or there is no push API.
     pub fn connect(address: &Address, trust: &TlsTrust, timeouts: Timeouts) -> Result<Self, ConnectError> {
-        let stream = Stream::connect(
-            (address.host(), address.port()),
-            address.is_tls(),
-            trust,
-            Instant::now() + timeouts.setup,
-        )?;
-        let url = address.push();
-        let request = url.as_str().into_client_request();
-        let request = request.map_err(|error| ConnectError::wrong(format!("{url}: {error}"), "check the URL"))?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(0)
-            .max_message_size(Some(LARGEST))
-            .max_frame_size(Some(LARGEST));
-        let (mut socket, _) = match tungstenite::client::client_with_config(request, stream, Some(config)) {
-            Ok(done) => done,
-            Err(HandshakeError::Failure(error)) => return Err(refused(address, error)),
-            Err(HandshakeError::Interrupted(_)) => return Err(ConnectError::away("there was no answer in time")),
-        };
-        socket.get_mut().stop_blocking()?;
-        Ok(Self { socket, timeouts, received: Instant::now(), pinged: None, unsent: false, large: None, warned: false })
+        match WebSocket::connect((address, PATH), trust, timeouts, LARGEST, is_wanted)? {
+            Ok(socket) => Ok(Self { socket, timeouts, pinged: None, warned: false }),
+            Err(head) => Err(refusal::no_websocket(address, &head)),
+        }
     }
 
     /// Authenticate, with the session of a login.
@@ -119,17 +104,17 @@ impl Push {
     /// # Errors
     /// When the connection is lost.
     pub fn auth(&mut self, name: &str, session: &str) -> Result<(), ConnectError> {
-        self.send(Message::text(json!({"auth": format!("{name}:{session}")}).to_string()))
+        self.socket.send(&json!({"auth": format!("{name}:{session}")}).to_string())
     }
 
-    /// Subscribe to these events, and to nothing else.
+    /// Subscribe to these events, and to nothing else. Where that comes before [`Self::auth`], OctoPrint sends no history.
     ///
     /// # Errors
     /// When the connection is lost.
     pub fn subscribe<'a>(&mut self, events: impl IntoIterator<Item = &'a String>) -> Result<(), ConnectError> {
-        let events: Vec<_> = events.into_iter().collect();
+        let events: Vec<_> = events.into_iter().map(String::as_str).chain([RECEIPT]).collect();
         let wanted = json!({"subscribe": {"state": false, "plugins": false, "events": events}});
-        self.send(Message::text(wanted.to_string()))
+        self.socket.send(&wanted.to_string())
     }
 
     /// Send a ping.
@@ -138,7 +123,13 @@ impl Push {
     /// When the connection is lost.
     pub fn ping(&mut self) -> Result<(), ConnectError> {
         self.pinged = Some(Instant::now());
-        self.send(Message::Ping(Bytes::new()))
+        self.socket.ping()
+    }
+
+    /// When something last came, be it a part of a message.
+    #[must_use]
+    pub fn received(&self) -> Instant {
+        self.socket.received()
     }
 
     /// The next message; `Nothing` at the latest at `until`, and whenever the waiter is woken.
@@ -148,47 +139,32 @@ impl Push {
     pub fn next(&mut self, waiter: &Waiter, until: Option<Instant>) -> Result<PushMessage, ConnectError> {
         let mut waited = false;
         loop {
-            match self.socket.read() {
-                Ok(message) => {
-                    self.received = Instant::now();
-                    let found = self.sort(&message)?;
-                    self.keep_if_large(message);
-                    if let Some(found) = found {
+            match self.socket.read()? {
+                Next::Came(incoming) => {
+                    if let Some(found) = self.sort(incoming) {
                         return Ok(found);
                     }
                 }
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                    if waited {
-                        return Ok(PushMessage::Nothing);
-                    }
+                Next::Nothing if waited => return Ok(PushMessage::Nothing),
+                Next::Nothing => {
                     self.wait(waiter, until)?;
                     waited = true;
                 }
-                Err(Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(lost(error)),
+                Next::More => {}
+            }
+            // Also while a message comes that has no end.
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(PushMessage::Nothing);
             }
         }
     }
 
-    /// tungstenite's read buffer grows to the size of its largest message and then keeps that memory, if the message is
-    /// dropped before the buffer is full again: `history`, the first message, would make each connection take a hundred
-    /// times what it needs. So a large message is kept until tungstenite has had to allocate another buffer.
-    fn keep_if_large(&mut self, message: Message) {
-        let size = message.len();
-        match &mut self.large {
-            _ if size > BUFFER => self.large = Some((message, 0)),
-            Some((_, after)) if *after + size > BUFFER => self.large = None,
-            Some((_, after)) => *after += size,
-            None => {}
-        }
-    }
-
     fn wait(&mut self, waiter: &Waiter, until: Option<Instant>) -> Result<(), ConnectError> {
-        let sent = self.socket.flush();
-        self.sent(sent)?;
+        // On a slow line the answer to a ping waits behind what was sent before it: as long as something comes, somebody
+        // is there.
         let due = match self.pinged {
-            Some(pinged) => pinged + self.timeouts.answer,
-            None => self.received + self.timeouts.quiet,
+            Some(pinged) => pinged.max(self.received()) + self.timeouts.answer,
+            None => self.received() + self.timeouts.quiet,
         };
         let now = Instant::now();
         if due <= now {
@@ -198,55 +174,59 @@ impl Push {
             return self.ping();
         }
         let longest = until.map_or(due, |until| until.min(due)).saturating_duration_since(now);
-        let stream = self.socket.get_ref();
-        let write = self.unsent || stream.wants_write();
-        Ok(waiter.wait(stream.tcp(), write, longest)?)
+        self.socket.wait(waiter, longest)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), ConnectError> {
-        let sent = self.socket.send(message);
-        self.sent(sent)
-    }
-
-    /// tungstenite keeps what the socket does not take yet.
-    fn sent(&mut self, sent: tungstenite::Result<()>) -> Result<(), ConnectError> {
-        self.unsent = match sent {
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
-            Err(error) => return Err(lost(error)),
-            Ok(()) => false,
-        };
-        Ok(())
-    }
-
-    fn sort(&mut self, message: &Message) -> Result<Option<PushMessage>, ConnectError> {
-        match message {
-            Message::Text(text) => match sort(text) {
-                Ok(found) => Ok(found),
-                Err(reason) => {
-                    if !std::mem::replace(&mut self.warned, true) {
-                        let reason = printable(&reason, usize::MAX);
-                        tracing::warn!("ignoring a malformed message from OctoPrint, and more of that kind: {reason}");
-                    }
-                    Ok(None)
-                }
-            },
-            Message::Pong(_) => {
+    /// What a message is to us; most are nothing.
+    fn sort(&mut self, incoming: Incoming) -> Option<PushMessage> {
+        let sorted = match incoming {
+            Incoming::Pong => {
                 self.pinged = None;
-                Ok(Some(PushMessage::Pong))
+                return Some(PushMessage::Pong);
             }
-            Message::Close(_) => Err(ConnectError::away("it closed the connection")),
-            _ => Ok(None),
-        }
+            Incoming::Message(message) => sort(&message),
+            Incoming::PassedOver(beginning) => passed_over(&beginning),
+        };
+        sorted.unwrap_or_else(|reason| {
+            if !std::mem::replace(&mut self.warned, true) {
+                let reason = printable(&reason, WRONG);
+                tracing::warn!("ignoring a malformed message from OctoPrint, and more of that kind: {reason}");
+            }
+            None
+        })
     }
 }
 
-/// The message in a frame; most frames have none for us.
-fn sort(text: &str) -> Result<Option<PushMessage>, String> {
+/// The key of the one entry that a message has; none if it does not begin like a message.
+fn key(beginning: &[u8]) -> Option<&str> {
+    let after = beginning.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
+    let end = after.iter().position(|byte| *byte == b'"')?;
+    std::str::from_utf8(&after[..end]).ok()
+}
+
+/// Whether a message that begins like this has to be read as a whole.
+fn is_wanted(beginning: &[u8]) -> bool {
+    // What does not look like a message is kept, to say what is wrong with it.
+    key(beginning).is_none_or(|key| ["connected", "event", "reauthRequired"].contains(&key))
+}
+
+/// What a message that was passed over is to us.
+fn passed_over(beginning: &[u8]) -> Result<Option<PushMessage>, String> {
+    match key(beginning) {
+        Some(key) if FOR_LISTENERS.contains(&key) => Ok(Some(PushMessage::Listening)),
+        Some(_) if !is_wanted(beginning) => Ok(None),
+        _ => Err(format!("it has more than {} KiB", LARGEST >> 10)),
+    }
+}
+
+/// The message in these bytes; most messages have nothing for us.
+fn sort(message: &[u8]) -> Result<Option<PushMessage>, String> {
     // Serde would also accept a list of the fields' values.
-    if !text.trim_start().starts_with('{') {
+    if !message.trim_ascii_start().starts_with(b"{") {
         return Err("it is not a JSON object".into());
     }
-    let frame: Frame = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let text = repaired(message);
+    let frame: Frame = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     if let Some(Event { name, payload }) = frame.event {
         let payload = payload.map_or("null", RawValue::get);
         if payload.len() > LINE {
@@ -257,42 +237,8 @@ fn sort(text: &str) -> Result<Option<PushMessage>, String> {
     Ok(match frame {
         Frame { connected: Some(connected), .. } => Some(PushMessage::Connected(connected.version)),
         Frame { reauth: Some(_), .. } => Some(PushMessage::Reauth),
-        _ => None,
+        _ => key(message).filter(|key| FOR_LISTENERS.contains(key)).map(|_| PushMessage::Listening),
     })
-}
-
-/// Why there was no WebSocket.
-fn refused(address: &Address, error: Error) -> ConnectError {
-    match error {
-        Error::Http(answer) => {
-            let status = answer.status().as_u16();
-            let at = address.below("sockjs/websocket");
-            match status {
-                500..=599 => ConnectError::Away {
-                    down: super::rest::is_down(status),
-                    what: format!("it answered {status}"),
-                    advice: None,
-                },
-                _ => ConnectError::wrong(
-                    format!("{at} answered {status} instead of opening a WebSocket"),
-                    "let the proxy in front of OctoPrint pass WebSockets on",
-                ),
-            }
-        }
-        Error::Io(error) => error.into(),
-        error => ConnectError::away(error.to_string()),
-    }
-}
-
-/// Why a connection was lost.
-fn lost(error: Error) -> ConnectError {
-    match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => ConnectError::away("it closed the connection"),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => ConnectError::away("it closed the connection"),
-        Error::Protocol(error) => ConnectError::away(format!("what it sends is not a WebSocket message: {error}")),
-        Error::Capacity(_) => ConnectError::away(format!("it sent a message of more than {} MiB", LARGEST >> 20)),
-        error => ConnectError::away(error.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -307,19 +253,43 @@ mod tests {
             (r#"{"event":{"type":"A","payload":{"x":1.0}}}"#, event("A", r#"{"x":1.0}"#)),
             (r#"{"event":{"payload":null,"type":"B"}}"#, event("B", "null")),
             (r#"{"event":{"type":"C"}}"#, event("C", "null")),
+            (r#"{"event":{"type":"D","payload":["\ud800",NaN]}}"#, event("D", "[\"\u{fffd}\",null]")),
+            (r#"{"event":{"type":"D","payload":["\ud800",NaN]}}"#, event("D", "[\"\u{fffd}\",null]")),
             (
                 r#"{"connected":{"version":"1.11.8","permissions":[]}}"#,
                 Ok(Some(PushMessage::Connected("1.11.8".into()))),
             ),
             (r#"{"reauthRequired":{"reason":"stale"}}"#, Ok(Some(PushMessage::Reauth))),
-            (r#"{"timelapse":null}"#, Ok(None)),
-            (r#"{"current":{"state":{}}}"#, Ok(None)),
+            // Without a timelapse there is none to tell of; but OctoPrint tells only listeners.
+            (r#"{"timelapse":null}"#, Ok(Some(PushMessage::Listening))),
+            (r#" { "current" : {"state":{}}}"#, Ok(Some(PushMessage::Listening))),
+            (r#"{"plugin":{"plugin":"x","data":{}}}"#, Ok(None)),
         ];
         for (text, expected) in cases {
-            assert_eq!(sort(text), expected, "{text}");
+            assert_eq!(sort(text.as_bytes()), expected, "{text}");
         }
-        for text in ["", "[1]", "o", "{", r#"{"event":3}"#, r#"{"event":{"type":"A","payload":NaN}}"#, &huge] {
-            assert!(sort(text).is_err(), "{text}");
+        for text in ["", "[1]", "o", "{", r#"{"event":3}"#, r#"{"event":{"type":"A","payload":nan}}"#, &huge] {
+            assert!(sort(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn of_what_was_not_asked_for_only_the_beginning_is_looked_at() {
+        let long = |beginning: &str| beginning.to_string() + &"x".repeat(200);
+        for (beginning, wanted) in [
+            (r#"{"history": {"temps": ["#, false),
+            (r#"{"current":{"#, false),
+            (r#"{"plugin": {"#, false),
+            (r#"{"event": {"type": "#, true),
+            (r#"{"connected": {"#, true),
+            (r#"{"reauthRequired": {"#, true),
+            ("<html>", true),
+        ] {
+            assert_eq!(is_wanted(long(beginning).as_bytes()), wanted, "{beginning}");
+        }
+        assert_eq!(passed_over(br#"{"history": {"temps": ["#), Ok(Some(PushMessage::Listening)));
+        assert_eq!(passed_over(br#"{"plugin": {"#), Ok(None));
+        assert!(passed_over(br#"{"event": {"type": "#).unwrap_err().contains("more than 1025 KiB"));
+        assert!(passed_over(b"<html>").is_err());
     }
 }

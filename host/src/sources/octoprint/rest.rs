@@ -3,9 +3,13 @@
 //! `api/login`, its answer, and the header `x-api-key` are in the chapter "REST API" of OctoPrint's documentation.
 
 use super::permissions::STATUS;
+use super::{SHOWN, refusal};
 use crate::home::ApiKey;
+use crate::net::http_connector::{HEAD, HttpConnector, INPUT};
+use crate::net::resolver::NameResolver;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::{Address, ConnectError};
+use glassbox_util::json::repaired;
 use glassbox_util::text::printable;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,8 +17,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use ureq::http::Response;
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, Error, RequestBuilder};
 
 /// The time limit for one request, to the end of its answer. A Pi that is starting is slow.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -22,11 +25,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The largest answer that is read, in bytes. A long list of plugins has about 100 KB.
 const ANSWER: u64 = 4 << 20;
 
-/// The read and the write buffer, in bytes; the headers must fit.
-const BUFFER: usize = 8 << 10;
+/// The most values in an answer, by the marks before them: a value takes some hundred times as much memory as its text,
+/// and whoever answers must not decide how much. A long list of plugins has about 5,000.
+const VALUES: usize = 100_000;
 
-/// What to do about a key that is not accepted.
-const MAKE_A_KEY: &str = "make one in OctoPrint, in Settings > Application Keys, or for a user of its own";
+/// The write buffer, in bytes; our own headers must fit.
+const OUTPUT: usize = 16 << 10;
 
 /// Sends requests to one OctoPrint, each with the API key.
 pub struct RestClient {
@@ -62,8 +66,8 @@ impl Login {
 
 #[derive(Deserialize)]
 struct Answer {
-    name: String,
-    session: String,
+    name: Option<String>,
+    session: Option<String>,
     #[serde(default)]
     needs: Needs,
 }
@@ -78,7 +82,6 @@ impl RestClient {
     /// A client without a connection.
     #[must_use]
     pub fn new(address: &Address, key: &ApiKey, trust: &TlsTrust) -> Self {
-        let (tls, connector) = trust.for_ureq();
         let config = Agent::config_builder()
             .timeout_global(Some(LIMIT))
             .http_status_as_error(false)
@@ -88,12 +91,12 @@ impl RestClient {
             .proxy(None)
             // Requests come a few at a time, and then not for days.
             .max_idle_connections(0)
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
+            .input_buffer_size(INPUT)
+            .max_response_header_size(HEAD)
+            .output_buffer_size(OUTPUT)
             .user_agent(concat!("Glassbox/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
             .build();
-        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        let agent = Agent::with_parts(config, HttpConnector::new(trust), NameResolver);
         Self { agent, address: address.clone(), key: key.clone() }
     }
 
@@ -103,39 +106,63 @@ impl RestClient {
     /// When it cannot be reached, is not an OctoPrint, or does not know the key.
     pub fn login(&self) -> Result<Login, ConnectError> {
         let request = self.agent.post(self.address.below("api/login")).content_type("application/json");
-        let answer = request.header("x-api-key", self.key.reveal()).send(r#"{"passive": true}"#);
-        let mut answer = answer.map_err(failed)?;
+        let mut answer = self.known(request).send(r#"{"passive": true}"#).map_err(failed)?;
         let address = &self.address;
-        match answer.status().as_u16() {
-            200 => {}
-            // OctoPrint 1.11 answers 400 to a request with an unknown key.
-            status @ (400 | 401 | 403) => {
-                let what = format!("{address} does not accept the API key (it answered {status})");
-                return Err(ConnectError::wrong(what, MAKE_A_KEY));
-            }
-            status @ 300..=399 => return Err(redirected(address, status, &answer)),
-            status @ (429 | 500..=599) => {
+        let status = answer.status().as_u16();
+        let header =
+            |name: &str| answer.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        match (status, header("www-authenticate")) {
+            (200, _) => {}
+            // OctoPrint itself never asks like this.
+            (401, Some(wanted)) => return Err(refusal::wants_login(address, &wanted)),
+            (300..=399, _) => return Err(refusal::redirected(address, status, header("location").as_deref())),
+            (429 | 500..=599, _) => {
                 return Err(ConnectError::Away {
-                    down: is_down(status),
+                    down: refusal::is_down(status),
                     what: format!("it answered {status}: it is starting, or a proxy in front of it cannot reach it"),
                     advice: None,
                 });
             }
-            status => return Err(not_octoprint(address, &format!("api/login answered {status}"))),
+            // OctoPrint 1.11 answers 400 to a request with an unknown key.
+            (400 | 401 | 403, _) => {
+                let body = read(&mut answer)?;
+                if status == 400 && String::from_utf8_lossy(&body).contains("HTTPS port") {
+                    let what = format!("{address} speaks TLS at this port");
+                    return Err(ConnectError::wrong(what, "begin the URL with https://"));
+                }
+                return Err(match self.other_than_octoprint() {
+                    Some(name) => refusal::not_octoprint(address, &format!("api/login answered {status}"), Some(&name)),
+                    None => refusal::key(address, status),
+                });
+            }
+            _ => {
+                let what = format!("api/login answered {status}");
+                return Err(refusal::not_octoprint(address, &what, self.other_than_octoprint().as_deref()));
+            }
         }
         let body = read(&mut answer)?;
         // The answer has the key in it, and serde's message may show a part of the answer.
-        let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
-            let json: Result<Value, _> = serde_json::from_slice(&body);
-            return Err(match json {
-                // The key has no user.
-                Ok(Value::Object(_)) => {
-                    ConnectError::wrong(format!("{address} does not know whose API key this is"), MAKE_A_KEY)
-                }
-                _ => not_octoprint(address, "the answer of api/login is not JSON"),
-            });
+        let Ok(answer) = serde_json::from_str::<Answer>(&repaired(&body)) else {
+            if refusal::is_web_page(&body) {
+                return Err(refusal::web_page(address, status, &body));
+            }
+            let what = "what api/login answers is not OctoPrint's answer";
+            return Err(refusal::not_octoprint(address, what, self.other_than_octoprint().as_deref()));
         };
-        Ok(Login { name: answer.name, session: answer.session, may: answer.needs.role })
+        match answer {
+            Answer { name: Some(name), session: Some(session), needs } => Ok(Login { name, session, may: needs.role }),
+            Answer { name, .. } => Err(match self.other_than_octoprint() {
+                Some(other) => refusal::not_octoprint(address, "api/login gives no session", Some(&other)),
+                None => refusal::no_session(address, name.as_deref()),
+            }),
+        }
+    }
+
+    /// What something calls itself that answers like OctoPrint and is none; nothing if it does not say.
+    fn other_than_octoprint(&self) -> Option<String> {
+        let version = self.get("api/version").ok()?;
+        let text = version.get("text")?.as_str()?;
+        (!refusal::is_octoprint(text)).then(|| text.into())
     }
 
     /// Read the JSON document at this path, which does not begin with a slash.
@@ -143,18 +170,31 @@ impl RestClient {
     /// # Errors
     /// When there is no answer, or it is an error, too large, or not JSON.
     pub fn get(&self, path: &str) -> Result<Value, ConnectError> {
-        let request = self.agent.get(self.address.below(path)).header("x-api-key", self.key.reveal());
-        let mut answer = request.call().map_err(failed)?;
+        let mut answer = self.known(self.agent.get(self.address.below(path))).call().map_err(failed)?;
         if answer.status() != 200 {
             return Err(ConnectError::away(format!("it answered {}", answer.status().as_u16())));
         }
         let body = read(&mut answer)?;
-        serde_json::from_slice(&body).map_err(|error| ConnectError::away(format!("its answer is not JSON: {error}")))
+        serde_json::from_str(&repaired(&body))
+            .map_err(|error| ConnectError::away(format!("its answer is not JSON: {error}")))
+    }
+
+    /// The request, with the key, and with what a proxy asks for.
+    fn known<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = request.header("x-api-key", self.key.reveal());
+        match self.address.login() {
+            Some(login) => request.header("authorization", login.header()),
+            None => request,
+        }
     }
 }
 
 fn read(answer: &mut Response<Body>) -> Result<Vec<u8>, ConnectError> {
-    answer.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(failed)
+    let body = answer.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(failed)?;
+    if body.iter().filter(|byte| b",[{".contains(byte)).count() > VALUES {
+        return Err(ConnectError::away(format!("its answer has more than {VALUES} values")));
+    }
+    Ok(body)
 }
 
 /// Why there is no answer.
@@ -162,27 +202,15 @@ fn failed(error: Error) -> ConnectError {
     match error {
         Error::Timeout(_) => ConnectError::away("there was no answer in time"),
         Error::BodyExceedsLimit(_) => ConnectError::away(format!("its answer has more than {} MiB", ANSWER >> 20)),
+        Error::LargeResponseHeader(..) => {
+            ConnectError::away(format!("its answer has more than {} KiB of headers", HEAD >> 10))
+        }
+        Error::Protocol(error) => ConnectError::Away {
+            down: false,
+            what: format!("what it answers is not HTTP ({})", printable(&error.to_string(), SHOWN)),
+            advice: Some("if it speaks TLS, begin the URL with https://; otherwise check its host and port".into()),
+        },
         Error::Io(error) => error.into(),
         error => ConnectError::away(error.to_string()),
     }
-}
-
-/// Whether this is an answer in place of a server that is not running: from a proxy, or from OctoPrint's placeholder
-/// while it starts (503).
-pub fn is_down(status: u16) -> bool {
-    matches!(status, 501..=504)
-}
-
-fn redirected(address: &Address, status: u16, answer: &Response<Body>) -> ConnectError {
-    let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-    let to = printable(to.strip_suffix("api/login").unwrap_or(to), usize::MAX);
-    ConnectError::wrong(
-        format!("{address} redirects elsewhere ({status} to {to})"),
-        "give the URL that it redirects to",
-    )
-}
-
-fn not_octoprint(address: &Address, what: &str) -> ConnectError {
-    let what = format!("there is no OctoPrint at {address}: {what}");
-    ConnectError::wrong(what, "check the URL, and the path that a proxy may add to it")
 }

@@ -6,6 +6,7 @@
 
 use super::permissions::{ACHIEVEMENTS, Missing, PLUGINS, Permission, STATUS, SYSTEM};
 use super::rest::{Login, RestClient};
+use super::version::release;
 use crate::sources::server_run::Starts;
 use serde_json::{Map, Value, json};
 
@@ -159,21 +160,17 @@ fn starts(answer: &Value) -> Option<Starts> {
 }
 
 fn printer(answer: &Value, version: &str) -> Option<Value> {
-    let text = answer.get("current")?.get("state")?.as_str()?;
+    let current = answer.get("current")?;
+    let text = current.get("state")?.as_str()?;
+    // Where the version is not known, its answer shows whether it has printer connectors.
+    let is_2 = release(version).map_or_else(|| current.get("connector").is_some(), |release| release >= (2, 0));
     let named = STATES.into_iter().find(|(words, _)| text.starts_with(words)).map(|(_, name)| name);
-    let name = named.or_else(|| match text {
-        "Offline" | "Closed" if release(version) >= (2, 0) => Some("CLOSED"),
+    let name = named.or(match text {
+        "Offline" | "Closed" if is_2 => Some("CLOSED"),
         "Offline" | "Closed" => Some("OFFLINE"),
         _ => None,
     })?;
     Some(json!({"state_id": name, "state_string": text}))
-}
-
-/// The first two numbers of a version; 0 for a part that is not a number.
-#[must_use]
-pub fn release(version: &str) -> (u64, u64) {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -246,6 +243,8 @@ mod tests {
         }
         assert_eq!(state("Offline", "2.0.0").as_deref(), Some("CLOSED"));
         assert_eq!(state("Dancing", "1.11.8"), None);
-        assert_eq!((release("1.11.8"), release("2.1.0.dev3"), release("x")), ((1, 11), (2, 1), (0, 0)));
+        assert_eq!(state("Offline", "0+unknown").as_deref(), Some("OFFLINE"));
+        let newer = json!({"current": {"state": "Offline", "connector": null}});
+        assert_eq!(printer(&newer, "0+unknown").unwrap()["state_id"], "CLOSED");
     }
 }

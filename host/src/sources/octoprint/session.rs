@@ -3,18 +3,19 @@
 
 use super::announce::CONNECTED;
 use super::connection_status::StatusFile;
-use super::push::{Push, PushMessage};
+use super::own_tracker;
+use super::push::PushMessage;
 use super::rest::{Login, RestClient};
 use super::server_info::{self, ServerInfo};
-use super::{must_be_new_enough, own_tracker};
+use super::subscription::Subscription;
 use crate::events::event::{ENVIRONMENT, STARTED, STOPPING, WEBUI_LOAD};
 use crate::events::{Event, Router};
 use crate::home::config::octoprint::Target;
+use crate::net::ConnectError;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::waker::Waiter;
-use crate::net::{ConnectError, Timeouts};
 use serde_json::Value;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How often OctoPrint may ask us to log in again while nothing else comes.
@@ -31,19 +32,19 @@ const PLUGIN_EVENTS: [&str; 4] = [
     "plugin_pluginmanager_uninstall_plugin",
 ];
 
-/// A connection that is set up.
+/// A connection over which we subscribed.
 pub(super) struct Session<'a> {
     target: &'a Target,
     router: &'a Router,
     waiter: &'a Waiter,
-    push: Push,
+    subscription: Subscription,
     rest: RestClient,
     login: Login,
     subscribed: BTreeSet<String>,
     /// The router's, when we subscribed to those.
     generation: u64,
-    /// Events that came while the connection was being set up: name and payload.
-    early: VecDeque<(String, String)>,
+    /// The payload of `Connected` for a printer that was connected before we subscribed.
+    printer: Option<Value>,
     reauths: u32,
     /// When to read the list of plugins.
     read_plugins_at: Option<Instant>,
@@ -63,7 +64,7 @@ pub(super) struct Found {
 }
 
 impl<'a> Session<'a> {
-    /// Log in, subscribe, and read how things are.
+    /// Log in, and subscribe. Whether OctoPrint has taken that is not known yet.
     ///
     /// # Errors
     /// When OctoPrint cannot be reached, is too old, or does not accept the key.
@@ -72,70 +73,58 @@ impl<'a> Session<'a> {
         trust: &TlsTrust,
         router: &'a Router,
         waiter: &'a Waiter,
-    ) -> Result<(Self, Found), ConnectError> {
+    ) -> Result<Self, ConnectError> {
         let Target { address, key, .. } = target;
-        let timeouts = Timeouts::default();
         let rest = RestClient::new(address, key, trust);
         let login = rest.login()?;
         login.must_see_events(address)?;
         let (generation, subscribed) = wanted(router, &login);
         // Read before we are subscribed: a printer that is connected later comes as an event.
         let printer = subscribed.contains(CONNECTED).then(|| server_info::connected_printer(&rest)).flatten();
-        let push = Push::connect(address, trust, timeouts)?;
-        let mut session = Self {
+        let subscription = Subscription::open(address, trust, &login, &subscribed, waiter)?;
+        Ok(Self {
             target,
             router,
             waiter,
-            push,
+            subscription,
             rest,
             login,
             subscribed,
             generation,
-            early: VecDeque::new(),
+            printer,
             reauths: 0,
             read_plugins_at: None,
             check_tracker_at: None,
-        };
-        let version = session.subscribe_first(Instant::now() + timeouts.setup)?;
-        // Read after we are subscribed: what changes meanwhile comes as an event after it.
-        let info = ServerInfo::read(&session.rest, &session.login, &version);
-        let own_tracker = own_tracker::is_on(&session.rest, &session.login);
-        let printer = printer.filter(|_| session.early.iter().all(|(name, _)| name != CONNECTED));
-        Ok((session, Found { version, info, printer, own_tracker }))
+        })
     }
 
-    /// Authenticate and subscribe, and wait until that is done. Returns OctoPrint's version.
-    fn subscribe_first(&mut self, until: Instant) -> Result<String, ConnectError> {
-        let mut version = None;
-        loop {
-            if Instant::now() >= until {
-                return Err(ConnectError::away("it does not say what it is"));
-            }
-            match self.push.next(self.waiter, Some(until))? {
-                PushMessage::Connected(said) if version.is_none() => {
-                    must_be_new_enough(&self.target.address, &said)?;
-                    version = Some(said);
-                    self.push.auth(&self.login.name, &self.login.session)?;
-                    self.push.subscribe(&self.subscribed)?;
-                    self.push.ping()?;
-                }
-                PushMessage::Pong => {
-                    if let Some(version) = version {
-                        return Ok(version);
-                    }
-                }
-                PushMessage::Reauth => {
-                    return Err(ConnectError::away("it did not accept the session that it had just given us"));
-                }
-                PushMessage::Event(name, payload) => self.early.push_back((name, payload)),
-                PushMessage::Connected(_) | PushMessage::Nothing => {}
-            }
+    /// Wait until OctoPrint has taken the subscription; false if it does not show that for some time. It may still do so,
+    /// or send an event, so this can be called again, and now and then tells OctoPrint anew who we are.
+    ///
+    /// # Errors
+    /// When the connection is lost, or OctoPrint cannot take it.
+    pub(super) fn is_taken(&mut self) -> Result<bool, ConnectError> {
+        let taken = self.subscription.is_taken(self.waiter)?;
+        if !taken && self.subscription.is_time_to_say_again() {
+            self.login = self.rest.login()?;
+            self.login.must_see_events(&self.target.address)?;
+            self.subscription.push.auth(&self.login.name, &self.login.session)?;
         }
+        Ok(taken)
+    }
+
+    /// Read how things are. What changes meanwhile comes as an event after it, which waits.
+    pub(super) fn find(&mut self) -> Found {
+        let version = self.subscription.version.clone();
+        let info = ServerInfo::read(&self.rest, &self.login, &version);
+        let own_tracker = own_tracker::is_on(&self.rest, &self.login);
+        let printer = self.printer.take().filter(|_| !self.subscription.came_early(CONNECTED));
+        Found { version, info, printer, own_tracker }
     }
 
     /// Hand on the events that came while the connection was being set up.
     pub(super) fn hand_on_early(&mut self) {
-        while let Some((name, payload)) = self.early.pop_front() {
+        for (name, payload) in self.subscription.early() {
             self.hand_on(name, payload);
         }
     }
@@ -146,19 +135,20 @@ impl<'a> Session<'a> {
     /// When the connection is lost.
     pub(super) fn next(&mut self, status: &mut StatusFile) -> Result<(), ConnectError> {
         let due = self.read_plugins_at.into_iter().chain(self.check_tracker_at).min();
-        match self.push.next(self.waiter, due)? {
+        match self.subscription.push.next(self.waiter, due)? {
             PushMessage::Event(name, payload) => {
                 self.reauths = 0;
                 self.hand_on(name, payload);
             }
             PushMessage::Reauth => self.log_in_again()?,
+            PushMessage::Listening => self.reauths = 0,
             PushMessage::Connected(_) | PushMessage::Pong | PushMessage::Nothing => {}
         }
         if self.generation != self.router.generation() {
             let (generation, wanted) = wanted(self.router, &self.login);
             self.generation = generation;
             if wanted != self.subscribed {
-                self.push.subscribe(&wanted)?;
+                self.subscription.push.subscribe(&wanted)?;
                 self.subscribed = wanted;
             }
         }
@@ -182,7 +172,8 @@ impl<'a> Session<'a> {
         }
         tracing::debug!(octoprint = self.target.called(), "OctoPrint asks us to log in again");
         self.login = self.rest.login()?;
-        self.push.auth(&self.login.name, &self.login.session)
+        self.login.must_see_events(&self.target.address)?;
+        self.subscription.push.auth(&self.login.name, &self.login.session)
     }
 
     fn hand_on(&mut self, name: String, payload: String) {

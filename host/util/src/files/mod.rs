@@ -1,15 +1,19 @@
 //! Files that somebody else may use at the same time, or may have put there: reading without being held up
 //! ([`open_regular`], [`read_bounded`]), writing so that a reader sees the old content or the new and a crash loses
-//! neither, files that only we are to use ([`open_own`]), and where a path leads through ([`steps`]). Which files there
+//! neither, files that only we are to use ([`open_own`]), locks where there are none ([`StandIn`]), and where a path leads through ([`steps`]). Which files there
 //! are, and what is in them, is not known here.
 
 mod own;
+mod private;
 mod read;
+mod stand_in;
 mod way;
 mod write;
 
 pub use own::{is_at, make_private_folder, open_own, open_own_with, renew_own};
-pub use read::{is_denied, must_be_private, open_regular, read_bounded};
+pub use private::must_be_private;
+pub use read::{is_denied, open_regular, read_bounded};
+pub use stand_in::{StandIn, cannot_lock};
 pub use way::{links, steps};
 pub use write::{move_aside, write_atomically, write_own, write_own_with_sync, write_privately, write_privately_over};
 

@@ -1,8 +1,6 @@
 //! Reading what somebody else may have put there: it may be anything, of any size.
 
-use crate::Advised;
-use anyhow::{Context, Result, ensure};
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -92,31 +90,9 @@ fn is_removed(metadata: &Metadata) -> bool {
     return false;
 }
 
-/// Check that only its owner can read a file that holds a secret. `what` names the secret in messages: `the API key`.
-///
-/// # Errors
-/// When others can read it (an [`Advised`] with the command that changes that), it is not a regular file, or there is
-/// none. The message names the file.
-pub fn must_be_private(file: &Path, what: &str) -> Result<()> {
-    let metadata = fs::metadata(file).with_context(|| format!("{what} in {}", file.display()))?;
-    #[cfg(unix)]
-    if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
-        let file = file.display();
-        let advice = format!(
-            "run 'chmod 600 {file}'; where that is not possible, as for a container's secret or on a FAT disk, mount it \
-             with the mode 0400 (Compose: 'mode: 0400', Kubernetes: 'defaultMode: 0400', FAT: 'fmask=0177')"
-        );
-        return Err(Advised::new(format!("others can read {what} in {file}"), advice).into());
-    }
-    ensure!(metadata.is_file(), "{what} in {}: it is not a regular file", file.display());
-    Ok(())
-}
-
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::{remove, write_atomically, write_privately};
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn what_is_not_a_regular_file_is_refused_at_once() {
@@ -130,23 +106,5 @@ mod tests {
             let error = read_bounded(file, 10).unwrap_err().to_string();
             assert!(error.contains("not a regular file"), "{}: {error}", file.display());
         }
-        assert!(must_be_private(folder.path(), "the key").is_err());
-    }
-
-    #[test]
-    fn a_secret_must_be_its_owners_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("key");
-        write_atomically(&file, b"secret").unwrap();
-        let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        mode(0o640);
-        let error = must_be_private(&file, "the key").unwrap_err().to_string();
-        assert!(error.contains("chmod 600") && error.contains("mode: 0400"), "{error}");
-        mode(0o600);
-        must_be_private(&file, "the key").unwrap();
-        mode(0o644);
-        write_privately(&file, b"secret").unwrap();
-        must_be_private(&file, "the key").unwrap();
-        assert!(remove(&file).unwrap() && !remove(&file).unwrap());
     }
 }

@@ -3,7 +3,8 @@
 
 mod sections;
 
-use glassbox_contract::{Error, Inspection, NotAComponent, Stage, compile_cost, inspect};
+use glassbox_contract::{Inspection, NotAComponent, compare};
+use glassbox_sandbox::{Error, Stage, compile_cost};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::TypesRef;
@@ -12,7 +13,7 @@ use wasmparser::{Parser, Validator};
 fuzz_target!(|data: &[u8]| {
     let whole = Validator::new().validate_all(data);
     let is_component = Parser::is_component(data);
-    match inspect(data) {
+    match compare(data) {
         Err(reason) => {
             // The validator takes the end of the file for that of a nested component, and has no such limits.
             use NotAComponent::{CutOff, InterfaceTooLarge, TooDeep};
@@ -58,7 +59,7 @@ fn is_in(data: &[u8], found: &Inspection) {
 
 /// One more section that is nobody's changes nothing; one more manifest is one too many, or the first.
 fn appended(data: &[u8], found: &Inspection) {
-    let more = |name: &str| inspect(&[data, &sections::custom(name, b"m")].concat()).expect("it was a component");
+    let more = |name: &str| compare(&[data, &sections::custom(name, b"m")].concat()).expect("it was a component");
     assert_eq!(*found, more("glassbox:nothing"));
     let other = more("glassbox:manifest");
     if found.manifest.is_some() {

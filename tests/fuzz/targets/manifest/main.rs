@@ -6,7 +6,8 @@ mod model;
 mod payload;
 mod requests;
 
-use glassbox_sandbox::{Manifest, Policy, describe, printable};
+use glassbox_grant::Exceeds;
+use glassbox_sandbox::{Manifest, Policy, printable};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -15,9 +16,9 @@ fuzz_target!(|data: &[u8]| {
     let mut part = || parts.next().unwrap_or_default();
     let (text, granted, payload, value) = (part(), part(), part(), part());
     let Ok(manifest) = Manifest::parse(text) else { return };
-    let _ = (describe::in_words(&manifest), describe::as_markdown(&manifest));
+    let _ = glassbox_describe::in_words(&manifest);
     let Ok(policy) = Policy::new(manifest.clone()) else { return };
-    can_be_shown(&describe::in_words(&manifest));
+    can_be_shown(&glassbox_describe::in_words(&manifest));
     assert_eq!(manifest.exceeds(&manifest), [""; 0], "it asks for more than itself");
 
     let granted = Manifest::parse(granted).ok().filter(|granted| {

@@ -1,14 +1,31 @@
 //! What a manifest means, written as plainly as it can be, and slow: a request may leave if one can say
 //! of each of its parts where the manifest has it.
 
-use glassbox_sandbox::manifest::{Rule, Says};
+use glassbox_sandbox::manifest::{Rule, Says, UserAgent};
 use glassbox_sandbox::{Manifest, Request, limits};
 use regex::Regex;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// Whether the request may leave by this manifest.
-pub fn may_leave(manifest: &Manifest, request: &Request) -> bool {
+/// Whether the request may leave by this manifest. None for one that the host makes itself: what that is, this model does
+/// not know.
+pub fn may_leave(manifest: &Manifest, request: &Request) -> Option<bool> {
+    let decides = decides(manifest, &request.name);
+    if decides.is_some_and(Says::is_pinned) {
+        return None;
+    }
+    Some(may_leave_freely(manifest, decides, request))
+}
+
+/// Whether this is a user agent of the manifest, while nothing was heard of OctoPrint.
+pub fn is_agent(manifest: &Manifest, agent: &str) -> bool {
+    match &manifest.capabilities.user_agent {
+        UserAgent::Pattern(pattern) => whole(pattern, agent),
+        UserAgent::Pinned(pinned) => pinned.text.replace("{}", &pinned.unknown) == agent,
+    }
+}
+
+fn may_leave_freely(manifest: &Manifest, decides: Option<&Says>, request: &Request) -> bool {
     let lengths = request.fields.iter().map(|(name, value)| name.len() + value.len());
     let within = request.name.len() <= limits::NAME
         && request.user_agent.len() <= limits::NAME
@@ -19,9 +36,8 @@ pub fn may_leave(manifest: &Manifest, request: &Request) -> bool {
     within
         && named
         && manifest.capabilities.http.is_some()
-        && whole(&manifest.capabilities.user_agent, &request.user_agent)
-        && decides(manifest, &request.name)
-            .is_some_and(|says| says.method == request.method && in_order(says, &request.fields))
+        && is_agent(manifest, &request.user_agent)
+        && decides.is_some_and(|says| says.method == request.method && in_order(says, &request.fields))
 }
 
 /// Which entry a request goes by: that of just its name, or the first whose variable takes it.
@@ -33,7 +49,7 @@ fn decides<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a Says> {
 /// Whether each part of a request that left has its like in what was granted; its order and what is
 /// missing are the new manifest's affair.
 pub fn was_granted(granted: &Manifest, request: &Request) -> bool {
-    whole(&granted.capabilities.user_agent, &request.user_agent)
+    is_agent(granted, &request.user_agent)
         && decides(granted, &request.name).is_some_and(|says| {
             says.method == request.method
                 && request.fields.iter().all(|(name, value)| {
@@ -89,7 +105,7 @@ fn is_name_of(says: &Says, name: &str) -> bool {
     name.len() >= before.len() + after.len()
         && name.starts_with(before)
         && name.ends_with(after)
-        && fits(rule, &name[before.len()..name.len() - after.len()])
+        && fits(&rule.rule, &name[before.len()..name.len() - after.len()])
 }
 
 /// Each declared field, in order, is there or may be missing; nothing else is there.

@@ -1,0 +1,54 @@
+//! `import`: take what another server has logged.
+
+use super::arguments::Place;
+use anyhow::{Context, Result};
+use glassbox_collector::door::Door;
+use glassbox_collector::geo::Locator;
+use glassbox_collector::import::{Imported, Importer};
+use glassbox_collector::store::Store;
+use glassbox_util::files;
+use glassbox_util::text::shown;
+use jiff::Timestamp;
+use std::fmt::Write;
+use std::io::{BufRead, BufReader, stdin};
+use std::path::{Path, PathBuf};
+
+pub(super) fn run(place: &Place, logs: &[PathBuf], merge: bool) -> Result<()> {
+    let config = place.read()?;
+    let store = Store::open(&config.data)?;
+    let door = Door::read(config.manifest.as_deref())?;
+    let locator = Locator::new(config.geo_database.as_deref(), config.coordinates);
+    let mut importer = Importer::new(&store, door, locator, merge, Timestamp::now());
+    for log in logs {
+        let (bytes, all): (Box<dyn BufRead>, _) = if log == Path::new("-") {
+            (Box::new(stdin().lock()), None)
+        } else {
+            let file = files::open_regular(log).with_context(|| format!("opening {}", log.display()))?;
+            let length = file.metadata().map(|metadata| metadata.len()).ok();
+            (Box::new(BufReader::with_capacity(1 << 20, file)), length)
+        };
+        let progress = |read: u64| {
+            let part = all.filter(|all| *all > 0).map_or(String::new(), |all| format!(", {} %", 100 * read / all));
+            super::progress(&format!("{} MB{part}", read >> 20));
+        };
+        let imported = importer.take(bytes, progress).with_context(|| log.display().to_string())?;
+        super::print(&told(log, &imported))?;
+    }
+    Ok(())
+}
+
+fn told(log: &Path, imported: &Imported) -> String {
+    let reports: u64 = imported.reports.values().sum();
+    let mut out = format!("{}: {reports} reports\n", shown(&log.to_string_lossy()));
+    // Writing to a string does not fail.
+    for (event, count) in &imported.reports {
+        let _ = writeln!(out, "  {count:9} {}", if event.is_empty() { "of a name that no rule knows" } else { event });
+    }
+    for (why, count) in &imported.others {
+        let _ = writeln!(out, "  {count:9} lines are no reports: {why}");
+    }
+    if imported.before > 0 {
+        let _ = writeln!(out, "  {:9} were taken before", imported.before);
+    }
+    out
+}

@@ -1,0 +1,57 @@
+//! A small HTTP client, with which the program talks to itself: a connection for each request, as OctoPrint makes one.
+
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// Longer than the server takes for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest answer that is read: the exports are read from their files.
+const LONGEST: u64 = 1 << 20;
+
+/// A request. Its target is sent as it is.
+pub struct Sent<'a> {
+    /// `GET` or `POST`.
+    pub method: &'a str,
+    /// Path and query, encoded.
+    pub target: &'a str,
+    /// Names and values.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Empty if there is none.
+    pub body: &'a str,
+}
+
+/// Send a request, and wait for the status of its answer.
+///
+/// # Errors
+/// When nobody listens there, or what answers is no HTTP.
+pub fn send(address: SocketAddr, sent: &Sent) -> Result<u16> {
+    let mut stream =
+        TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("connecting to {address}"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut head = format!("{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n", sent.method, sent.target);
+    for (name, value) in sent.headers {
+        write!(head, "{name}: {value}\r\n")?;
+    }
+    if !sent.body.is_empty() {
+        write!(head, "Content-Length: {}\r\n", sent.body.len())?;
+    }
+    stream.write_all(format!("{head}\r\n{}", sent.body).as_bytes()).context("sending a request")?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut answer).context("reading an answer")?;
+    let line = String::from_utf8_lossy(&answer);
+    let code = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    code.with_context(|| format!("what {address} answers is no HTTP"))
+}
+
+/// Whether anybody listens at a Unix socket.
+#[must_use]
+pub fn listens(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok()
+}

@@ -1,0 +1,158 @@
+//! What a request is answered with. Below `/track/` everything that could be a report is answered 204, whether it is kept
+//! or not: clients ignore it, and nobody can try out what is taken.
+
+use super::limits;
+use super::privacy::{self, Privacy, Wish};
+use super::published::Published;
+use crate::address::{Peer, Trust};
+use crate::door::{Door, Incoming, Refusal};
+use crate::geo::Locator;
+use crate::store::keeper::Keeper;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub(super) type Body = Full<Bytes>;
+
+/// What all connections share.
+pub(super) struct Service {
+    pub(super) door: RwLock<Arc<Door>>,
+    pub(super) trust: Trust,
+    pub(super) locator: Arc<Locator>,
+    pub(super) keeper: Keeper,
+    pub(super) published: Published,
+    pub(super) privacy: Privacy,
+}
+
+impl Service {
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        peer: &Peer,
+        requests: &AtomicU32,
+        request: Request<hyper::body::Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        let path = request.uri().path();
+        let mut answer = if path.starts_with("/track/") {
+            match *request.method() {
+                Method::GET | Method::POST => {
+                    if let Err(refusal) = self.report(peer, request).await {
+                        self.keeper.count(Timestamp::now(), refusal);
+                    }
+                    status(StatusCode::NO_CONTENT)
+                }
+                _ => not_allowed("GET, POST"),
+            }
+        } else if path == "/healthz" {
+            match *request.method() {
+                Method::GET | Method::HEAD => text("text/plain", "ok\n"),
+                _ => not_allowed("GET, HEAD"),
+            }
+        } else if let Some(name) = path.strip_prefix("/export/") {
+            match *request.method() {
+                Method::GET | Method::HEAD => self.export(name, request.headers()).await,
+                _ => not_allowed("GET, HEAD"),
+            }
+        } else if path == "/privacy" {
+            match *request.method() {
+                Method::GET | Method::HEAD => self.privacy.page(&self.door(), &self.locator.state()),
+                _ => not_allowed("GET, HEAD"),
+            }
+        } else if let Some(wish) = wish(path) {
+            match *request.method() {
+                Method::POST => self.wish(wish, request.into_body()).await,
+                _ => not_allowed("POST"),
+            }
+        } else {
+            status(StatusCode::NOT_FOUND)
+        };
+        if requests.fetch_add(1, Relaxed) + 1 >= limits::REQUESTS {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
+    }
+
+    /// An export. A new one is read and compressed, which may take a second, while others are answered.
+    async fn export(self: &Arc<Self>, name: &str, headers: &HeaderMap) -> Response<Body> {
+        let (service, name, headers) = (Arc::clone(self), name.to_string(), headers.clone());
+        let answer = tokio::task::spawn_blocking(move || service.published.answer(&name, &headers));
+        answer.await.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
+    }
+
+    /// What somebody asks about an installation of theirs.
+    async fn wish(self: &Arc<Self>, wish: Wish, body: hyper::body::Incoming) -> Response<Body> {
+        if !self.privacy.allows() {
+            return privacy::later();
+        }
+        // A body that is too large or breaks off has no id.
+        let form = read(body, privacy::BODY).await.unwrap_or_default();
+        let service = Arc::clone(self);
+        let answer = tokio::task::spawn_blocking(move || {
+            // What came in just now belongs to it.
+            service.keeper.commit();
+            service.privacy.fulfil(wish, &form)
+        });
+        answer.await.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
+    }
+
+    fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Take a report. The address lives in this function, up to the look-up.
+    async fn report(&self, peer: &Peer, request: Request<hyper::body::Incoming>) -> Result<(), Refusal> {
+        let at = Timestamp::now();
+        let (head, body) = request.into_parts();
+        let form: Cow<[u8]> = if head.method == Method::POST {
+            read(body, limits::BODY).await?.to_vec().into()
+        } else {
+            head.uri.query().unwrap_or_default().as_bytes().into()
+        };
+        let door = self.door();
+        let user_agent = head.headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        let (report, odd) = door.take(&Incoming { path: head.uri.path(), form: &form, user_agent })?;
+        let place = self.trust.client(peer, &head.headers).map(|address| self.locator.locate(&address));
+        self.keeper.keep(at, report, place.unwrap_or_default(), odd)
+    }
+}
+
+fn wish(path: &str) -> Option<Wish> {
+    match path {
+        "/privacy/show" => Some(Wish::Show),
+        "/privacy/forget" => Some(Wish::Forget),
+        _ => None,
+    }
+}
+
+/// A body of at most so many bytes.
+async fn read(body: hyper::body::Incoming, most: usize) -> Result<Bytes, Refusal> {
+    let body = tokio::time::timeout(limits::BODY_TIME, Limited::new(body, most).collect());
+    let body = body
+        .await
+        .map_err(|_| Refusal::BodyTime)?
+        .map_err(|error| if error.is::<LengthLimitError>() { Refusal::BodySize } else { Refusal::BodyBroken })?;
+    Ok(body.to_bytes())
+}
+
+pub(super) fn status(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = status;
+    answer
+}
+
+pub(super) fn text(kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut answer = Response::new(Body::new(body.into()));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut answer = status(StatusCode::METHOD_NOT_ALLOWED);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}

@@ -1,0 +1,85 @@
+//! What an operator wants to know of the store, from its files: also while they are written, and while nothing runs.
+
+use super::{Store, schema};
+use anyhow::{Context, Result};
+use jiff::civil::Date;
+use serde::Serialize;
+
+/// Names that are shown of those that no rule knows.
+const NAMES: u32 = 20;
+
+/// What has come in on a day.
+#[derive(Debug, Default, Serialize)]
+pub struct Today {
+    /// Installations that reported.
+    pub installations: i64,
+    /// Reports by kind, most first.
+    pub reports: Vec<(String, i64)>,
+    /// Requests that are no reports, by reason.
+    pub refused: Vec<(String, i64)>,
+    /// What no rule knows, newest first: kind and name, and how often.
+    pub unknown: Vec<(String, i64)>,
+}
+
+/// What has come in on a day; nothing if there is no file of it.
+///
+/// # Errors
+/// When the file cannot be read; the message names it.
+pub fn today(store: &Store, day: Date) -> Result<Today> {
+    let file = store.day(day);
+    if !file.exists() {
+        return Ok(Today::default());
+    }
+    let read = || -> Result<Today> {
+        let day = schema::open_to_read(&file, schema::DAY)?;
+        let rows = |sql: &str| -> Result<Vec<(String, i64)>> {
+            let mut statement = day.prepare(sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        let installations =
+            "SELECT count(*) FROM (SELECT installation FROM ping UNION SELECT installation FROM report)";
+        Ok(Today {
+            installations: day.query_row(installations, [], |row| row.get(0))?,
+            reports: rows(
+                "SELECT * FROM (SELECT 'ping' kind, sum(pings) count FROM ping HAVING count > 0 UNION ALL
+                 SELECT iif(text = '', 'unknown', iif(text LIKE 'commerror\\_%' ESCAPE '\\', 'commerror_{reason}', text)) kind,
+                 count(*) FROM report JOIN name ON name.number = event GROUP BY kind) ORDER BY count DESC, kind",
+            )?,
+            refused: rows("SELECT reason, count FROM refused ORDER BY count DESC, reason")?,
+            unknown: rows(&format!(
+                "SELECT kind || ' ' || name, count FROM odd ORDER BY last DESC, kind, name LIMIT {NAMES}"
+            ))?,
+        })
+    };
+    read().with_context(|| format!("reading {}", file.display()))
+}
+
+/// How many rows a day has, and how many of them with a place: pings of an installation are one.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn placed(store: &Store, day: Date) -> Result<(i64, i64)> {
+    let day = schema::open_to_read(&store.day(day), schema::DAY)?;
+    let sql = "SELECT count(*), count(nullif(p.continent || p.country, '')) FROM
+        (SELECT place FROM ping UNION ALL SELECT place FROM report) r JOIN place p ON p.number = r.place";
+    Ok(day.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Days that cannot be read, each with the reason.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn damaged(store: &Store) -> Result<Vec<String>> {
+    let check = |day: &Date| -> Option<String> {
+        let file = store.day(*day);
+        let check = || -> Result<()> {
+            let day = schema::open_to_read(&file, schema::DAY)?;
+            let found: String = day.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+            anyhow::ensure!(found == "ok", "it is damaged: {found}");
+            Ok(())
+        };
+        check().err().map(|error| format!("{}: {error:#}", file.display()))
+    };
+    Ok(store.days()?.iter().filter_map(check).collect())
+}

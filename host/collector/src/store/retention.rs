@@ -1,0 +1,114 @@
+//! What goes, and what stays of it: days that are too old, what only they referred to, and the totals of a day.
+
+use super::{Store, schema};
+use anyhow::{Context, Result};
+use glassbox_util::files;
+use jiff::ToSpan;
+use jiff::civil::Date;
+use rusqlite::{Connection, ErrorCode, params};
+use std::collections::HashSet;
+use std::fmt;
+
+/// What SQLite found to be wrong with a file.
+#[derive(Debug)]
+pub(crate) struct Damage(pub(crate) String);
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it is damaged: {}", self.0)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// Whether this error means that a file is damaged, and not that it cannot be read now.
+#[must_use]
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    // A file of the same name with other tables is none of ours either.
+    let codes = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase, ErrorCode::Unknown];
+    error.is::<Damage>() || code.is_some_and(|code| codes.contains(&code))
+}
+
+/// Make the totals of a day, again if there are some.
+pub(crate) fn total(shared: &Connection, store: &Store, date: Date) -> Result<()> {
+    let file = store.day(date);
+    let day = schema::open_to_read(&file, schema::DAY).with_context(|| format!("reading {}", file.display()))?;
+    let number = |sql: &str| day.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let installations =
+        number("SELECT count(*) FROM (SELECT installation FROM ping UNION SELECT installation FROM report)")?;
+    let pings = number("SELECT coalesce(sum(pings), 0) FROM ping")?;
+    let reports = number("SELECT count(*) FROM report")?;
+    let seconds = number(
+        "SELECT coalesce(sum(coalesce((SELECT sum(value) FROM json_each(fields, '$.elapsed')), 0)), 0) FROM report
+         WHERE event = (SELECT number FROM name WHERE text = 'print_done')",
+    )?;
+    let refused = number("SELECT coalesce(sum(count), 0) FROM refused")?;
+    let values = params![date.to_string(), installations, pings, reports, seconds, refused];
+    shared.execute("INSERT OR REPLACE INTO total VALUES (?, ?, ?, ?, ?, ?)", values)?;
+    Ok(())
+}
+
+/// Make the totals of days that have ended and have none, as nothing ran when they did. Then remove the days before `today`
+/// minus so many (0 keeps all), and what no day refers to any more. The day that is `open` has not ended.
+pub(crate) fn retain(shared: &Connection, store: &Store, today: Date, days: u32, open: Option<Date>) -> Result<()> {
+    let all = store.days()?;
+    let has_ended = |day: &Date| *day < today && Some(*day) != open;
+    for day in all.iter().filter(|day| has_ended(day)) {
+        let sql = "SELECT EXISTS (SELECT 1 FROM total WHERE day = ?)";
+        let has_totals: bool = shared.query_row(sql, [day.to_string()], |row| row.get(0))?;
+        if !has_totals && let Err(error) = total(shared, store, *day) {
+            eprintln!("{day} is without totals: {error:#}");
+        }
+    }
+    if days == 0 {
+        return Ok(());
+    }
+    let oldest = today.checked_sub(i64::from(days).days())?;
+    let (old, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|day| *day < oldest && has_ended(day));
+    for day in &old {
+        for end in ["sqlite", "sqlite-wal", "sqlite-shm"] {
+            files::remove(&store.day(*day).with_extension(end))?;
+        }
+    }
+    if old.is_empty() { Ok(()) } else { sweep(shared, store, &kept) }
+}
+
+/// Remove installations, lists and environments that no day refers to. While a day cannot be read nothing is removed: it
+/// may refer to anything.
+pub(crate) fn sweep(shared: &Connection, store: &Store, days: &[Date]) -> Result<()> {
+    let mut used: [HashSet<i64>; 3] = Default::default();
+    for day in days {
+        let file = store.day(*day);
+        let sql = [
+            "SELECT installation FROM ping UNION SELECT installation FROM report",
+            "SELECT plugins FROM report WHERE plugins IS NOT NULL UNION
+             SELECT achievements FROM report WHERE achievements IS NOT NULL",
+            "SELECT DISTINCT environment FROM report WHERE environment IS NOT NULL",
+        ];
+        let mut collect = || -> Result<()> {
+            let connection = schema::open_to_read(&file, schema::DAY)?;
+            for (sql, used) in sql.iter().zip(&mut used) {
+                let mut statement = connection.prepare(sql)?;
+                let mut rows = statement.query([])?;
+                while let Some(row) = rows.next()? {
+                    used.insert(row.get(0)?);
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = collect() {
+            eprintln!("{} cannot be read, so nothing is swept: {error:#}", file.display());
+            return Ok(());
+        }
+    }
+    for (table, used) in ["installation", "list", "environment"].iter().zip(&used) {
+        let mut statement = shared.prepare(&format!("SELECT number FROM {table}"))?;
+        let numbers: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut remove = shared.prepare(&format!("DELETE FROM {table} WHERE number = ?"))?;
+        for number in numbers.iter().filter(|number| !used.contains(number)) {
+            remove.execute([number])?;
+        }
+    }
+    Ok(())
+}

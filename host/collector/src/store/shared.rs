@@ -1,0 +1,120 @@
+//! What all days share: installations, lists and environments, each with a number. Numbers that were looked up are
+//! remembered, until another process changes the file.
+
+use super::schema;
+use crate::id::Id;
+use anyhow::Result;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Numbers that are remembered of each table. 91,000 installations with 77,000 lists fit; beyond that the file is asked.
+const REMEMBERED: usize = 200_000;
+
+/// A text's hash, by which it is found.
+type Hash = [u8; 16];
+
+/// The shared file, for writing.
+pub(crate) struct Shared {
+    connection: Connection,
+    installations: HashMap<[u8; 16], i64>,
+    lists: HashMap<Hash, i64>,
+    environments: HashMap<Hash, i64>,
+    /// SQLite's number of the last change by others.
+    changed: i64,
+}
+
+impl Shared {
+    pub(crate) fn open(file: &Path) -> Result<Self> {
+        let connection = schema::open(file, schema::SHARED, true)?;
+        Ok(Self {
+            connection,
+            installations: HashMap::new(),
+            lists: HashMap::new(),
+            environments: HashMap::new(),
+            changed: 0,
+        })
+    }
+
+    /// Begin a transaction. Until it ends, no other process writes here: who forgets an installation takes this file first.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        if schema::begin(&self.connection)? {
+            let changed = self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+            if changed != self.changed {
+                self.forget_numbers();
+                self.changed = changed;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        schema::commit(&self.connection)
+    }
+
+    fn forget_numbers(&mut self) {
+        self.installations.clear();
+        self.lists.clear();
+        self.environments.clear();
+    }
+
+    /// An installation's number. A new one is given one.
+    pub(crate) fn installation(&mut self, id: Id) -> Result<i64> {
+        if let Some(number) = self.installations.get(&id.0) {
+            return Ok(*number);
+        }
+        let find = "SELECT number FROM installation WHERE id = ?";
+        let add = "INSERT INTO installation (id) VALUES (?) RETURNING number";
+        let number = self.connection.prepare_cached(find)?.query_row([id.0], |row| row.get(0)).optional()?;
+        let number = match number {
+            Some(number) => number,
+            None => self.connection.prepare_cached(add)?.query_row([id.0], |row| row.get(0))?,
+        };
+        remember(&mut self.installations, id.0, number);
+        Ok(number)
+    }
+
+    /// The number of a list of plugins or achievements.
+    pub(crate) fn list(&mut self, text: &str) -> Result<i64> {
+        number(&self.connection, &mut self.lists, text, "list")
+    }
+
+    /// The number of an environment.
+    pub(crate) fn environment(&mut self, text: &str) -> Result<i64> {
+        number(&self.connection, &mut self.environments, text, "environment")
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+fn number(connection: &Connection, known: &mut HashMap<Hash, i64>, text: &str, table: &str) -> Result<i64> {
+    let hash = hash(text);
+    if let Some(number) = known.get(&hash) {
+        return Ok(*number);
+    }
+    let find = format!("SELECT number FROM {table} WHERE hash = ?");
+    let add = format!("INSERT INTO {table} (hash, text) VALUES (?, ?) RETURNING number");
+    let number = connection.prepare_cached(&find)?.query_row([hash], |row| row.get(0)).optional()?;
+    let number = match number {
+        Some(number) => number,
+        None => connection.prepare_cached(&add)?.query_row(params![hash, text], |row| row.get(0))?,
+    };
+    remember(known, hash, number);
+    Ok(number)
+}
+
+fn remember(known: &mut HashMap<[u8; 16], i64>, key: [u8; 16], number: i64) {
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(key, number);
+}
+
+fn hash(text: &str) -> Hash {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&Sha256::digest(text)[..16]);
+    hash
+}

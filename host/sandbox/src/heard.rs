@@ -1,0 +1,163 @@
+//! What was heard of OctoPrint, as it entered: what a report may be made of later, and what a fresh instance is shown
+//! again. What enters at all is decided in `border.rs`.
+
+use crate::border::{Border, Entered};
+use crate::limits;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Fires when a run of OctoPrint begins.
+pub(crate) const STARTED: &str = "octoprint_started";
+
+/// Fires when it ends.
+pub(crate) const STOPPING: &str = "octoprint_stopping";
+
+/// What is known of OctoPrint and its machine. It is merged by its parts, and outlives a run.
+pub(crate) const ENVIRONMENT: &str = "environment";
+
+/// The last event of each name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Heard(HashMap<String, HeardEvent>);
+
+/// An event, as it entered.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HeardEvent {
+    /// When, in milliseconds of the instance's clock; negative if that was before it began to count.
+    pub(crate) at: i64,
+    /// Fields by their names and forms (`path as salted-sha1`), so that another manifest cannot read them otherwise.
+    values: Vec<(Arc<str>, Value)>,
+}
+
+#[derive(Serialize)]
+struct SavedEvent<'a> {
+    age_ms: i64,
+    #[serde(serialize_with = "as_map")]
+    values: Vec<(&'a str, &'a Value)>,
+}
+
+fn as_map<S: Serializer>(values: &[(&str, &Value)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().copied())
+}
+
+/// What this makes is written as a map. It is written with every report, so nothing of it is copied.
+pub(crate) struct AsMap<F>(pub(crate) F);
+
+impl<K: Serialize, V: Serialize, I: IntoIterator<Item = (K, V)>, F: Fn() -> I> Serialize for AsMap<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map((self.0)())
+    }
+}
+
+impl HeardEvent {
+    /// What a field was; none if it was missing or null.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.values.iter().find(|(name, _)| **name == *key).map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    /// Whether there was anything in this part of it.
+    pub(crate) fn has_part(&self, name: &str) -> bool {
+        self.values.iter().any(|(key, _)| part(key) == name)
+    }
+
+    fn bytes(&self) -> usize {
+        self.values.iter().map(|(key, value)| key.len() + value.as_str().map_or(8, str::len)).sum()
+    }
+}
+
+/// The first name in a key like `os.id` or `achievements as words`.
+fn part(key: &str) -> &str {
+    key.split(['.', ' ']).next().unwrap_or_default()
+}
+
+impl Heard {
+    /// The last event of this name.
+    pub(crate) fn get(&self, event: &str) -> Option<&HeardEvent> {
+        self.0.get(event)
+    }
+
+    /// Remember an event. False if there is no room for it: then it was not heard.
+    pub(crate) fn hear(&mut self, event: &str, border: &Border, entered: &Entered, at: i64) -> bool {
+        let mut values = border.keyed(entered);
+        if event == ENVIRONMENT
+            && let Some(before) = self.0.get(event)
+        {
+            // A later event replaces the parts that it has.
+            values.retain(|(key, value)| key.contains('.') || !value.is_null());
+            let new: Vec<_> = values.iter().map(|(key, _)| part(key).to_string()).collect();
+            values.extend(before.values.iter().filter(|(key, _)| !new.iter().any(|new| new == part(key))).cloned());
+        }
+        let new = HeardEvent { at, values };
+        let others: usize = self.0.iter().filter(|(name, _)| *name != event).map(|(_, heard)| heard.bytes()).sum();
+        if others + new.bytes() > limits::HEARD {
+            return false;
+        }
+        match self.0.get_mut(event) {
+            Some(last) => *last = new,
+            None => drop(self.0.insert(event.into(), new)),
+        }
+        true
+    }
+
+    /// Append a word to a list of words, unless it is in there.
+    pub(crate) fn append(&mut self, event: &str, key: &Arc<str>, word: &str, at: i64) {
+        let heard = self.0.entry(event.into()).or_insert_with(|| HeardEvent { at, values: Vec::new() });
+        let list = heard.get(key).and_then(Value::as_str).unwrap_or_default();
+        let Some(longer) = crate::border::append_word(list, word) else { return };
+        heard.values.retain(|(name, _)| name != key);
+        heard.values.push((key.clone(), longer.into()));
+    }
+
+    /// The run of OctoPrint has ended: only its environment is remembered.
+    pub(crate) fn run_ended(&mut self) {
+        self.0.retain(|event, _| event == ENVIRONMENT);
+    }
+
+    /// Forget all events, and of the others all fields by their keys, but these.
+    pub(crate) fn retain(&mut self, kept: impl Fn(&str, Option<&str>) -> bool) {
+        self.0.retain(|event, _| kept(event, None));
+        for (event, heard) in &mut self.0 {
+            heard.values.retain(|(key, _)| kept(event, Some(key)));
+        }
+    }
+
+    /// Forget hashes, which belong to one id.
+    pub(crate) fn forget_hashes(&mut self) {
+        let hash = crate::manifest::Enters::SaltedSha1.name();
+        for heard in self.0.values_mut() {
+            heard.values.retain(|(key, _)| key.split_once(" as ").is_none_or(|(_, how)| how != hash));
+        }
+    }
+
+    /// For writing as JSON, of the events, and of their fields by their keys, of which `kept` is true. `now`: milliseconds
+    /// of the same clock.
+    pub(crate) fn save<'a>(&'a self, kept: impl Fn(&str, Option<&str>) -> bool + 'a, now: i64) -> impl Serialize + 'a {
+        let event = move |(name, heard): (&'a String, &'a HeardEvent)| {
+            let values =
+                heard.values.iter().filter(|(key, _)| kept(name, Some(key))).map(|(key, value)| (&**key, value));
+            let saved = || SavedEvent { age_ms: now.saturating_sub(heard.at), values: values.collect() };
+            kept(name, None).then(saved).map(|saved| (name, saved))
+        };
+        AsMap(move || self.0.iter().filter_map(&event).collect::<Vec<_>>())
+    }
+
+    /// From JSON that was saved `saved_at`, in milliseconds of the clock in force now. What cannot be read was not heard.
+    pub(crate) fn restore(saved: &Value, saved_at: i64) -> Self {
+        // The file may have been edited.
+        let fits = |(key, value): &(&String, &Value)| {
+            let form = key.split_once(" as ").map(|(_, how)| how);
+            !value.is_array() && !value.is_object() && crate::border::may_have_entered(form, value)
+        };
+        let event = |saved: &Value| {
+            let values = saved.get("values")?.as_object()?.iter().filter(fits);
+            Some(HeardEvent {
+                at: saved_at.saturating_sub(saved.get("age_ms")?.as_i64()?.max(0)),
+                values: values.map(|(key, value)| (key.as_str().into(), value.clone())).collect(),
+            })
+        };
+        let events = saved.as_object().into_iter().flatten();
+        let heard = Self(events.filter_map(|(name, saved)| Some((name.clone(), event(saved)?))).collect());
+        if heard.0.values().map(HeardEvent::bytes).sum::<usize>() > limits::HEARD { Self::default() } else { heard }
+    }
+}

@@ -1,0 +1,355 @@
+//! One running component: its store, and the calls into it. What it can call itself is in `imports.rs`; restarts, saved
+//! state and the order of calls are `host/src/plugins/`'s job.
+
+mod call;
+mod departure;
+mod replay;
+
+use crate::bindings::Tracker;
+use crate::bindings::exports::glassbox::tracker::handover::Heard;
+use crate::capabilities::Capabilities;
+use crate::gate::{Blocked, Outgoing};
+use crate::handover::Handover;
+use crate::imports::State;
+use crate::memory::Memory;
+use crate::pins::Cause;
+use crate::rate_limit::RateLimit;
+use crate::ties::Doors;
+use crate::{Consent, Error, Plugin, Settings, Stage, limits};
+use call::{arm, failed};
+use departure::Departure;
+use std::cell::OnceCell;
+use std::sync::Arc;
+use wasmtime::{Store, StoreLimitsBuilder};
+
+/// A running component. After an error of stage [`Stage::Call`] it is dead, and every further call fails: start a new
+/// one from the same [`Plugin`].
+///
+/// Every call has limits of time, stack and memory (see [`limits`]), and blocks until it returns. An instance starts
+/// without settings, and so sends nothing before [`Self::load`].
+pub struct Instance {
+    plugin: Arc<Plugin>,
+    store: Store<State>,
+    world: Tracker,
+    dead: bool,
+    /// At which moments what calls have sent may leave.
+    departure: Departure,
+}
+
+/// What a call to `on-event` or `on-tick` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// When the component wants its next tick, in nanoseconds of the clock that it was given; none for no tick.
+    pub next_tick: Option<u64>,
+    /// What it sent, in the manifest's order. It leaves with [`Instance::release`].
+    pub sent: Vec<Outgoing>,
+    /// What did not pass the gate, at most [`limits::REQUESTS_PER_CALL`] of them.
+    pub blocked: Vec<Blocked>,
+    /// Reports that were due and that it did not send.
+    pub unsent: Vec<String>,
+    /// The component's own words for the log, escaped. It chooses them, so they are for who asks to see them.
+    pub message: Option<String>,
+    /// Why the event was not delivered to it.
+    pub undelivered: Option<String>,
+    /// Whether it took so long that what it sent leaves later than it would have, see [`limits::DEPARTURE`].
+    pub slow: bool,
+}
+
+/// An event as a fresh instance is shown it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardAgain {
+    /// Its name.
+    pub name: String,
+    /// What is shown of it now, as JSON text.
+    pub payload: String,
+    /// Milliseconds since it was heard.
+    pub age_ms: u64,
+}
+
+/// The component does not accept a settings document or a saved state: its own words, escaped, at most
+/// [`limits::MESSAGE_CHARS`] characters of them. For people to read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Rejected(pub String);
+
+impl Instance {
+    /// Start a component. `veto` is the environment variable that forbids tracking, if there is one
+    /// ([`crate::consent::process_veto`]); `memory` is that of the instance before it, of the same clock.
+    ///
+    /// # Errors
+    /// Of [`Stage::Instantiate`], when it does not start within the limits.
+    pub fn new(
+        plugin: &Arc<Plugin>,
+        capabilities: Capabilities,
+        veto: Option<&'static str>,
+        memory: Memory,
+    ) -> Result<Self, Error> {
+        let state = State {
+            rate_limit: RateLimit::new(capabilities.clock.now()),
+            capabilities,
+            policy: plugin.policy.clone(),
+            settings: Settings::default(),
+            doors: Doors::default(),
+            memory,
+            now_ms: 0,
+            machine: OnceCell::new(),
+            mask: OnceCell::new(),
+            cause: None,
+            veto,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(limits::MEMORY)
+                .table_elements(limits::TABLE_ELEMENTS)
+                .instances(limits::CORE_INSTANCES)
+                .memories(limits::MEMORIES)
+                .tables(limits::CORE_INSTANCES)
+                .trap_on_grow_failure(true)
+                .build(),
+            sent: Vec::new(),
+            blocked: Vec::new(),
+        };
+        let mut store = Store::new(plugin.pre.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(limits::HOST_CALL);
+        arm(&mut store);
+        let guard = plugin.watchdog.guard();
+        let world =
+            plugin.pre.instantiate(&mut store).map_err(|error| failed(plugin, Stage::Instantiate, "", &error))?;
+        drop(guard);
+        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new() })
+    }
+
+    /// The JSON Schema of the settings, as the component gives it; not checked.
+    ///
+    /// # Errors
+    /// When the call fails, or the text has more than [`limits::SETTINGS`] bytes.
+    pub fn schema(&mut self) -> Result<String, Error> {
+        let schema =
+            self.call("settings.schema", None, |world, store| world.glassbox_tracker_settings().call_schema(store))?;
+        self.bounded("settings.schema", schema, limits::SETTINGS)
+    }
+
+    /// Load a settings document: the component checks and applies what it is shown of it, and from now on the gate applies
+    /// all of it. To be called once, before anything else.
+    ///
+    /// # Errors
+    /// When the call fails. `Ok(Err(..))`: the component does not accept the document; nothing enters, and nothing leaves.
+    pub fn load(&mut self, settings: &Settings) -> Result<Result<(), Rejected>, Error> {
+        let shown = self.plugin.policy.show(settings);
+        self.store.data_mut().read_clock();
+        let answer = self
+            .call("settings.load", None, |world, store| world.glassbox_tracker_settings().call_load(store, &shown))?;
+        if let Err(message) = answer {
+            return Ok(Err(Rejected(self.said(&message))));
+        }
+        let policy = &self.plugin.policy;
+        let state = self.store.data_mut();
+        state.settings = settings.clone();
+        if Consent::decide(settings, state.veto).given() {
+            state.doors = policy.doors(settings);
+        }
+        state.memory.settings_in_force(policy, settings, state.now_ms, false);
+        Ok(Ok(()))
+    }
+
+    /// What a fresh instance is to be shown again, for [`Self::restore`].
+    pub fn heard_again(&mut self) -> Vec<HeardAgain> {
+        let state = self.store.data_mut();
+        state.read_clock();
+        let again = self.plugin.policy.shown_again(&state.memory, &state.doors);
+        let age = |at: i64| u64::try_from(state.now_ms.saturating_sub(at)).unwrap_or_default();
+        again.into_iter().map(|(name, payload, at)| HeardAgain { name, payload, age_ms: age(at) }).collect()
+    }
+
+    /// Show a fresh instance what was heard, and what the one before it handed over `age_ms` milliseconds ago. To be
+    /// called once, after [`Self::load`]; nothing may be sent.
+    ///
+    /// # Errors
+    /// When the call fails. `Ok(Err(..))`: the component does not accept it, and starts without.
+    pub fn restore(&mut self, heard: &[HeardAgain], state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
+        let state = self.plugin.policy.kept(state).state;
+        let heard: Vec<_> = heard
+            .iter()
+            .map(|event| Heard { name: event.name.clone(), payload: event.payload.clone(), age_ms: event.age_ms })
+            .collect();
+        let answer = self.call("handover.restore", None, |world, store| {
+            world.glassbox_tracker_handover().call_restore(store, &heard, &state, age_ms)
+        })?;
+        Ok(answer.map_err(|message| Rejected(self.said(&message))))
+    }
+
+    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it
+    /// sends. The outcome is none if the component is not shown such events.
+    ///
+    /// # Errors
+    /// When the call fails; nothing that it sent leaves.
+    pub fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
+        let outcome = match self.hear(name, payload) {
+            Ok(Some(shown)) => self.show(name, &shown)?,
+            Ok(None) => return Ok(None),
+            Err(reason) => Outcome { undelivered: Some(reason), ..Outcome::default() },
+        };
+        self.release(&outcome);
+        Ok(Some(outcome))
+    }
+
+    /// Hear an event: let in what may enter, and remember it. What the component is to be [shown](Self::show) of it, as JSON
+    /// text; none if nothing.
+    ///
+    /// # Errors
+    /// Why it was not heard, in words for the log.
+    pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<String>, String> {
+        let state = self.store.data_mut();
+        let policy = &self.plugin.policy;
+        let entered = policy.enter(name, payload, &state.capabilities.salt);
+        let Some(entered) = entered.map_err(|reason| format!("{name} was not delivered: {reason}"))? else {
+            return Ok(None);
+        };
+        self.departure.begin();
+        state.read_clock();
+        if !state.memory.hear(policy, name, &entered, state.now_ms) {
+            return Err(format!("{name} was not delivered: more is remembered than {} bytes", limits::HEARD));
+        }
+        let shown = policy.shown_through(name, &entered, &state.doors);
+        if shown.is_none() {
+            state.memory.handled(name);
+        }
+        Ok(shown)
+    }
+
+    /// Show the component an event that was [heard](Self::hear). What it sends waits for [`Self::release`], so that its new
+    /// state can be saved before anything leaves. If the call fails, the event is not handled yet: see
+    /// [`Memory::handled`].
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn show(&mut self, name: &str, shown: &str) -> Result<Outcome, Error> {
+        let cause = Cause::Event(name.into());
+        let answer = self.call("on-event", Some(cause), |world, store| world.call_on_event(store, name, shown))?;
+        let outcome = self.outcome(answer, &[]);
+        self.store.data_mut().memory.handled(name);
+        Ok(outcome)
+    }
+
+    /// Tell the component which reports are due, and [release](Self::release) what it sends.
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn on_tick(&mut self) -> Result<Outcome, Error> {
+        let due = self.due();
+        let outcome = self.tick(&due)?;
+        self.release(&outcome);
+        Ok(outcome)
+    }
+
+    /// Whether the component is shown events of this name, with the settings in force.
+    #[must_use]
+    pub fn is_shown(&self, event: &str) -> bool {
+        self.plugin.policy.shows_through(event, &self.store.data().doors)
+    }
+
+    /// The reports that are due, for [`Self::tick`].
+    pub fn due(&mut self) -> Vec<String> {
+        self.departure.begin();
+        self.store.data_mut().read_clock();
+        if !self.consent().given() {
+            return Vec::new();
+        }
+        let (state, policy) = (self.store.data(), &self.plugin.policy);
+        let release = state.memory.release(policy);
+        state.memory.due.now(policy, &state.settings, release, state.now_ms)
+    }
+
+    /// Tell the component that these reports are due. What it sends waits for [`Self::release`].
+    ///
+    /// # Errors
+    /// As [`Self::on_event`]. They are due still.
+    pub fn tick(&mut self, due: &[String]) -> Result<Outcome, Error> {
+        let cause = Cause::Tick(due.to_vec());
+        let answer = self.call("on-tick", Some(cause), |world, store| world.call_on_tick(store, due))?;
+        let outcome = self.outcome(answer, due);
+        if self.consent().given() {
+            let (state, policy) = (self.store.data_mut(), &self.plugin.policy);
+            let release = state.memory.release(policy);
+            state.memory.due.ticked(policy, &state.settings, release, state.now_ms);
+        }
+        Ok(outcome)
+    }
+
+    /// When [`Self::on_tick`] is to be called for a report that is due, in nanoseconds of the clock; none for never. The
+    /// component may want a tick before that, see [`Outcome::next_tick`].
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        let at = self.memory().next_due().filter(|_| self.consent().given())?;
+        Some(u64::try_from(at).unwrap_or_default().saturating_mul(limits::CLOCK_STEP))
+    }
+
+    /// What the component hands over, for [`Self::restore`] of the next instance.
+    ///
+    /// # Errors
+    /// When the call fails, the text has more than [`limits::HANDOVER`] bytes, or it is not JSON.
+    pub fn save(&mut self) -> Result<Handover, Error> {
+        self.store.data_mut().read_clock();
+        let state =
+            self.call("handover.save", None, |world, store| world.glassbox_tracker_handover().call_save(store))?;
+        let state = self.bounded("handover.save", state, limits::HANDOVER)?;
+        self.departure.ended();
+        match serde_json::from_str(&state) {
+            Ok(state) => Ok(self.plugin.policy.kept_of(state)),
+            Err(error) => {
+                self.dead = true;
+                let reason = format!("handover.save returned text that is not JSON: {error}");
+                Err(Error::new(&self.plugin.name, Stage::Call, reason))
+            }
+        }
+    }
+
+    /// What was heard and is due, for the next instance.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.store.data().memory
+    }
+
+    /// What was heard and is due, when this instance ends.
+    #[must_use]
+    pub fn into_memory(mut self) -> Memory {
+        std::mem::take(&mut self.store.data_mut().memory)
+    }
+
+    /// Whether this instance may send, and which rule decides that.
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        Consent::decide(&self.store.data().settings, self.store.data().veto)
+    }
+
+    /// How much fuel the last call used; none if the engine does not count fuel. The unit is about an instruction.
+    #[must_use]
+    pub fn fuel(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| limits::FUEL.saturating_sub(left))
+    }
+
+    /// Whether the calls that handle an event or a tick, of which [`Self::save`] is the last, took so long that what they
+    /// sent leaves later than it would have.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.departure.is_late()
+    }
+
+    /// Pass on what a call has sent. To be called once for each outcome of [`Self::show`] and [`Self::tick`].
+    pub fn release(&mut self, outcome: &Outcome) {
+        if !outcome.sent.is_empty() {
+            let not_before = self.departure.at();
+            self.store.data_mut().capabilities.http.queue(outcome.sent.clone(), not_before);
+        }
+    }
+
+    /// How much more it may send now, for the next instance of the same plugin: a restart must not refill it.
+    #[must_use]
+    pub fn rate_limit(&self) -> RateLimit {
+        self.store.data().rate_limit
+    }
+
+    /// Carry on with the rate of the previous instance.
+    pub fn resume_rate_limit(&mut self, rate_limit: RateLimit) {
+        self.store.data_mut().rate_limit = rate_limit;
+    }
+}

@@ -1,0 +1,152 @@
+//! What the host remembers for a component: what was heard, and what is due. It passes from one instance to the next, and
+//! through the host's state file; the component itself keeps only what its manifest lists under `[state]`.
+
+use crate::Settings;
+use crate::border::Entered;
+use crate::due::Due;
+use crate::heard::{ENVIRONMENT, Heard, STARTED, STOPPING};
+use crate::pins::{Source, THROTTLE_EVENT};
+use crate::policy::{Growing, Policy};
+use crate::version::Release;
+use serde::Serialize;
+use serde_json::Value;
+
+/// The memory of one tracker of one OctoPrint. Times are milliseconds of the clock that its instances are given, which
+/// must be one clock for all of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    pub(crate) heard: Heard,
+    pub(crate) due: Due,
+}
+
+#[derive(Serialize)]
+struct SavedMemory<H, D> {
+    heard: H,
+    due: D,
+}
+
+impl Memory {
+    /// Remember an event that entered, and what is due after it. False if there is no room for it.
+    pub(crate) fn hear(&mut self, policy: &Policy, event: &str, entered: &Entered, now: i64) -> bool {
+        let is_heard = self.keep(policy, event, entered, now);
+        if is_heard {
+            self.due.hear(policy, event, now);
+        }
+        is_heard
+    }
+
+    fn keep(&mut self, policy: &Policy, event: &str, entered: &Entered, now: i64) -> bool {
+        let Some(border) = policy.border(event) else { return false };
+        if !self.heard.hear(event, border, entered, now) {
+            return false;
+        }
+        for Growing { list, key, by } in policy.growing() {
+            if let Source::Event { event: of, key: by } = by
+                && of == event
+                && let Some(word) = self.heard.get(event).and_then(|heard| crate::python::text(heard.get(by)?))
+            {
+                self.heard.append(list, key, &word, now);
+            }
+        }
+        true
+    }
+
+    /// Remember an event (its payload is JSON text) while no instance runs. What would be hashed is not remembered.
+    /// `is_on`: tracking is on, and the instance only fails. Otherwise only control facts are remembered.
+    pub fn hear_without_instance(&mut self, policy: &Policy, event: &str, payload: &str, now_ms: i64, is_on: bool) {
+        if let Ok(Some(entered)) = policy.enter(event, payload, "")
+            && (is_on || policy.is_control(event, None))
+        {
+            if is_on || event == STARTED {
+                self.hear(policy, event, &entered, now_ms);
+            } else {
+                // What happens now is not to be reported later.
+                self.keep(policy, event, &entered, now_ms);
+            }
+            if !is_on {
+                self.keep_control_facts(policy);
+            }
+        }
+        self.handled(event);
+    }
+
+    /// A run of OctoPrint goes on (the payload of its start is JSON text). That it began is not reported: it may have been.
+    pub fn run_goes_on(&mut self, policy: &Policy, payload: &str, now_ms: i64) {
+        if let Ok(Some(entered)) = policy.enter(STARTED, payload, "") {
+            self.keep(policy, STARTED, &entered, now_ms);
+        }
+    }
+
+    /// Tracking is off: forget all but control facts, which are what a manifest gives a reason for. Without these, a run of
+    /// OctoPrint that had begun by then would be reported by nobody, or otherwise than its version is. What OctoPrint says of
+    /// itself when it starts, and not again when tracking is switched on, is kept as well, but not [stored](Self::save).
+    pub fn keep_control_facts(&mut self, policy: &Policy) {
+        self.heard.retain(|event, key| event == ENVIRONMENT || policy.is_control(event, key));
+        self.due.forget_once(policy);
+    }
+
+    /// An event was handled, or nobody was there to handle it.
+    pub fn handled(&mut self, event: &str) {
+        if event == STOPPING {
+            self.heard.run_ended();
+            self.due.run_ended();
+        }
+    }
+
+    /// The id has changed: forget what was hashed for another.
+    pub fn forget_hashes(&mut self) {
+        self.heard.forget_hashes();
+    }
+
+    /// OctoPrint's version, as far as reports depend on it.
+    pub(crate) fn release(&self, policy: &Policy) -> Release {
+        let version = policy.version_key().and_then(|key| crate::python::text(self.heard.get(ENVIRONMENT)?.get(key)?));
+        version.and_then(|version| Release::of(&version)).unwrap_or(Release::UNKNOWN)
+    }
+
+    /// Settings are in force, for the first time or others than before. `resumed`: tracking was off until now.
+    pub fn settings_in_force(&mut self, policy: &Policy, settings: &Settings, now_ms: i64, resumed: bool) {
+        self.due.settings_in_force(policy, settings, &self.heard, now_ms, resumed);
+    }
+
+    /// When the next report is due, in milliseconds; none if none is.
+    #[must_use]
+    pub fn next_due(&self) -> Option<i64> {
+        self.due.next()
+    }
+
+    /// Whether OctoPrint has said that it looks at throttling itself.
+    #[must_use]
+    pub fn hears_of_throttling(&self) -> bool {
+        self.heard.get(ENVIRONMENT).is_some_and(|heard| heard.has_part("pi_support"))
+    }
+
+    /// The throttle mask that was last reported in an event; none if there was none.
+    #[must_use]
+    pub fn throttle_mask(&self) -> Option<u64> {
+        self.heard.get(THROTTLE_EVENT)?.get("raw_value")?.as_u64()
+    }
+
+    /// Whether a run of OctoPrint goes on.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.heard.get(STARTED).is_some()
+    }
+
+    /// For writing as JSON, with what reports may be made of later; while tracking is off, with control facts only.
+    #[must_use]
+    pub fn save<'a>(&'a self, policy: &'a Policy, now_ms: i64, is_on: bool) -> impl Serialize + 'a {
+        let kept = move |event: &str, key: Option<&str>| {
+            if is_on { key.is_some() || policy.remembers(event) } else { policy.is_control(event, key) }
+        };
+        SavedMemory { heard: self.heard.save(kept, now_ms), due: self.due.save(now_ms) }
+    }
+
+    /// From JSON that was saved `age_ms` milliseconds ago. What cannot be read is not known.
+    #[must_use]
+    pub fn restore(saved: &Value, now_ms: i64, age_ms: i64) -> Self {
+        let saved_at = now_ms.saturating_sub(age_ms);
+        let part = |key| saved.get(key).unwrap_or(&Value::Null);
+        Self { heard: Heard::restore(part("heard"), saved_at), due: Due::restore(part("due"), saved_at) }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a machine refuses, in words for whoever can change that: threads, and address space.
+
+use crate::config::address_space_limit;
+use std::io::{Error, ErrorKind};
+
+/// That there is no thread, and which limit that may be.
+#[must_use]
+pub fn no_thread(error: &Error) -> String {
+    let advice = match error.kind() {
+        // As seccomp answers for what it does not know.
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported => {
+            "in a container, its seccomp profile is older than the call clone3: update Docker (to 20.10.10 or later) and \
+             libseccomp2 (to 2.5 or later) on the machine, or start the container with --security-opt seccomp=unconfined"
+        }
+        _ => {
+            "a limit is used up: raise that of threads with 'ulimit -u', TasksMax for a service, --pids-limit for a \
+             container; or that of address space with 'ulimit -v'"
+        }
+    };
+    format!("the system starts no thread for it: {error}; {advice}")
+}
+
+/// That there is no memory, if that is what this error says, and which limit that may be.
+#[must_use]
+pub(crate) fn no_memory(error: &str) -> Option<String> {
+    if !error.contains("Cannot allocate memory") && !error.contains("os error 12") {
+        return None;
+    }
+    let advice = address_space_limit().map_or_else(
+        || "the machine, or the container, has no memory left".into(),
+        |limit| {
+            format!("the address space is limited to {limit} MiB: raise that with 'ulimit -v' (RLIMIT_AS, LimitAS)")
+        },
+    );
+    Some(format!("the system refused it memory: {error}; {advice}"))
+}

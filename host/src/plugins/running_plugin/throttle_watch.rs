@@ -1,0 +1,89 @@
+//! Looks at a Raspberry Pi's throttling, where OctoPrint itself does not report it, and makes the event that OctoPrint's Pi
+//! Support would fire. So a tracker needs no timer and no query of its own for it.
+
+use glassbox_sandbox::capabilities::Throttle;
+use serde_json::json;
+
+/// The event of OctoPrint's Pi Support.
+pub const EVENT: &str = "plugin_pi_support_throttle_state";
+
+const SECOND: u64 = 1_000_000_000;
+
+/// How often to look, in nanoseconds, as OctoPrint does: normally, and while there is an issue.
+const INTERVAL: u64 = 300 * SECOND;
+const INTERVAL_THROTTLED: u64 = 30 * SECOND;
+
+/// Looks at throttling from time to time.
+pub struct ThrottleWatch {
+    throttle: Box<dyn Throttle>,
+    /// When to look next; none while there is no need to.
+    next: Option<u64>,
+    octoprint_reports: bool,
+    /// There is no query here, so there is no point in asking again in this run of OctoPrint.
+    unanswered: bool,
+}
+
+impl ThrottleWatch {
+    /// `octoprint_reports`: it has reported throttling before.
+    pub fn new(throttle: Box<dyn Throttle>, octoprint_reports: bool) -> Self {
+        Self { throttle, next: None, octoprint_reports, unanswered: false }
+    }
+
+    /// Whether OctoPrint has reported throttling.
+    pub fn octoprint_reports(&self) -> bool {
+        self.octoprint_reports
+    }
+
+    /// When to look next, in nanoseconds; none for never.
+    pub fn next(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// An event of OctoPrint's was heard.
+    pub fn heard(&mut self, event: &str) {
+        match event {
+            EVENT => self.octoprint_reports = true,
+            crate::events::event::STARTED => (self.octoprint_reports, self.unanswered) = (false, false),
+            _ => {}
+        }
+    }
+
+    /// Whether somebody wants to know, as of now.
+    pub fn want(&mut self, wanted: bool, now: u64) {
+        if !wanted || self.octoprint_reports || self.unanswered {
+            self.next = None;
+        } else {
+            self.next.get_or_insert(now);
+        }
+    }
+
+    /// Look, if it is time to. The event's payload, if the mask is not what is `known`; the first answer counts as a change.
+    pub fn look(&mut self, known: Option<u64>, now: u64) -> Option<String> {
+        if self.next.is_none_or(|at| at > now) {
+            return None;
+        }
+        let Some(mask) = self.throttle.query() else {
+            self.unanswered = known.is_none();
+            self.next = (!self.unanswered).then_some(now + INTERVAL);
+            return None;
+        };
+        let is_issue = mask & 0x7 != 0;
+        self.next = Some(now + if is_issue { INTERVAL_THROTTLED } else { INTERVAL });
+        (known != Some(mask.into())).then(|| event(mask))
+    }
+}
+
+/// The payload that describes a mask, as OctoPrint's Pi Support writes it.
+fn event(mask: u32) -> String {
+    let any = |bits: u32| mask & bits != 0;
+    json!({
+        "raw_value": mask,
+        "current_issue": any(0x7),
+        "past_issue": any(0x7_0000),
+        "current_undervoltage": any(0x1),
+        "past_undervoltage": any(0x1_0000),
+        "current_overheat": any(0x2),
+        "past_overheat": any(0x2_0000),
+    })
+    .to_string()
+}

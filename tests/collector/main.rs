@@ -1,0 +1,23 @@
+//! Tests of `glassbox-collector`, as a process and as a library.
+#![allow(missing_docs)]
+
+#[path = "../src/skip.rs"]
+mod skip;
+
+mod backup;
+mod demo;
+mod doctor;
+mod exports;
+mod fleet;
+mod forgetting;
+mod import;
+mod keeping;
+mod places;
+mod privacy;
+mod receiving;
+mod recorded;
+mod status;
+mod support;
+
+// What the file of `skip` tests itself with.
+use support::Folder;
