@@ -54,13 +54,31 @@ fn a_copy_that_was_made_while_reports_came_in_goes_on_as_a_store() {
     drop(copied);
     let mode = |file: &Path| file.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&to), mode(&to.join("shared.sqlite"))), (0o700, 0o600));
+    let days = Store::open(&to).unwrap().days().unwrap();
+    assert!(days.iter().all(|day| mode(&Store::open(&to).unwrap().day(*day)) == 0o600));
     assert_eq!(kept(), text(&run("show", &to, &[ID])));
+    // And of a store in which nothing happens, the copy says the same in every export.
+    collector.stop();
+    let (again, folders) = (other.0.join("again"), [other.0.join("a"), other.0.join("b")]);
+    assert!(run("backup", &folder.0.join("data"), &[again.to_str().unwrap()]).status.success());
+    let config = folder.0.join("all.toml");
+    std::fs::write(&config, "k_threshold = 1\n").unwrap();
+    for (data, out) in [folder.0.join("data"), again].iter().zip(&folders) {
+        let now = "2099-01-01T00:00:00Z".replace("2099-01-01", &jiff::Timestamp::now().to_string()[..10]);
+        let arguments = ["--config", config.to_str().unwrap(), "--now", &now, "--out", out.to_str().unwrap()];
+        let output = run("exports", data, &arguments);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    for name in glassbox_collector::exports::names() {
+        let [one, two] = [0, 1].map(|at| std::fs::read_to_string(folders[at].join(&name)).unwrap());
+        assert_eq!(one, two, "{name}");
+    }
 
     let restored = Collector::start(&other, "");
     assert_eq!(restored.report(&format!("/track/{ID}/ping/")), 204);
     restored.stop();
     let all = |data: &Path| number(&day(data), "SELECT sum(pings) FROM ping");
-    assert_eq!((all(&to), all(&collector.data)), (2, 1), "it goes on by itself");
+    assert_eq!((all(&to), all(&folder.0.join("data"))), (2, 1), "it goes on by itself");
 }
 
 #[test]

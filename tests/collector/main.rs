@@ -12,6 +12,7 @@ mod fleet;
 mod forgetting;
 mod import;
 mod keeping;
+mod metrics;
 mod places;
 mod privacy;
 mod receiving;

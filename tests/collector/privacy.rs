@@ -62,10 +62,45 @@ fn what_is_no_wish_is_refused_and_many_do_not_hold_up_reports() {
         assert!(post(&collector, "/privacy/show", body).contains("400 "), "{body}");
     }
     assert_eq!(collector.send("POST", "/privacy/other", "", "id=5"), 404);
+    // Nobody is kept from it by others who ask nonsense, or for ids that nobody has.
+    for at in 0..30 {
+        let id = format!("{at:08x}{}", &ID[8..]);
+        assert!(post(&collector, "/privacy/show", &format!("id={id}")).ends_with("\r\n\r\nnull\n"));
+        assert!(
+            post(&collector, "/privacy/forget", &format!("id={id}&keep_out=yes")).ends_with("kept under this id\n")
+        );
+        assert!(post(&collector, "/privacy/forget", "id=5").contains("400 "));
+    }
+    assert_eq!(collector.report(&format!("/track/{ID}/ping/")), 204);
     let answers: Vec<_> = (0..20).map(|_| post(&collector, "/privacy/show", &format!("id={ID}"))).collect();
+    assert!(answers[0].contains("200 OK"), "{}", answers[0]);
     assert!(answers.iter().any(|answer| answer.contains("429 ") && answer.contains("retry-after: 60")), "{answers:?}");
     assert_eq!(collector.report(&format!("/track/{ID}/ping/")), 204);
     assert_eq!(pings(&collector.stop()), 1);
+}
+
+#[test]
+fn what_could_not_be_searched_is_not_said_to_be_gone() {
+    let folder = Folder::new("person-damaged");
+    // Or retention may remove the old day before it is looked at.
+    let collector = Collector::start(&folder, "retention_days = 0");
+    for id in [ID.to_string(), ID.replace('1', "2"), ID.replace('1', "3")] {
+        assert_eq!(collector.report(&format!("/track/{id}/ping/")), 204);
+    }
+    let days = collector.data.join("days");
+    std::fs::write(days.join("2020-01-02.sqlite"), "no database").unwrap();
+    let answer = post(&collector, "/privacy/forget", &format!("id={ID}"));
+    assert!(answer.contains("500 ") && answer.contains("could not be searched"), "{answer}");
+    assert_eq!(pings(&collector.data), 2, "from the others it is removed");
+    std::fs::rename(days.join("2020-01-02.sqlite"), days.join("2020-01-02.sqlite.damaged-1")).unwrap();
+    let answer = post(&collector, "/privacy/forget", &format!("id={}", ID.replace('1', "2")));
+    assert!(answer.contains("500 ") && answer.contains("could not be searched"), "{answer}");
+    std::fs::remove_file(days.join("2020-01-02.sqlite.damaged-1")).unwrap();
+    let last = ID.replace('1', "3");
+    let answer = post(&collector, "/privacy/forget", &format!("id={last}&keep_out=yes"));
+    assert!(answer.contains("200 OK") && answer.ends_with("any more, and nothing will be\n"), "{answer}");
+    assert_eq!(collector.report(&format!("/track/{last}/ping/")), 204);
+    assert_eq!(pings(&collector.stop()), 0);
 }
 
 #[test]
@@ -89,7 +124,9 @@ fn a_page_says_what_is_kept_and_by_whom() {
         "created by MaxMind",
         "<dt>pong</dt><dd>version, os, platform,",
         "<dt>commerror_{reason}</dt>",
-        "<dt>ping</dt><dd>nothing more</dd>",
+        "<dt>ping</dt><dd>not one by one: how many",
+        "<dt>shutdown</dt><dd>nothing more</dd>",
+        "firmware_name, printer_port (only its kind",
         "action=\"/privacy/show\"",
         "formaction=\"/privacy/forget\"",
     ] {

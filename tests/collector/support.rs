@@ -58,6 +58,8 @@ pub fn program() -> Command {
 pub struct Collector {
     child: Child,
     pub address: String,
+    /// Where its metrics are, if they are configured.
+    pub metrics: String,
     pub data: PathBuf,
 }
 
@@ -70,12 +72,17 @@ impl Collector {
         let mut command = program();
         let mut child =
             command.arg("run").arg("--config").arg(&file).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut out, mut line, mut metrics) =
+            (BufReader::new(child.stdout.take().unwrap()), String::new(), String::new());
+        out.read_line(&mut line).unwrap();
+        if config.contains("metrics_listen =") {
+            out.read_line(&mut metrics).unwrap();
+        }
+        let metrics = metrics.trim_end().trim_start_matches("metrics at http://").into();
         let log = || std::fs::read_to_string(folder.0.join("log")).unwrap();
         let address = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?} {}", log()));
         let address = address.strip_prefix("http://").unwrap_or(address).into();
-        Self { child, address, data: folder.0.join("data") }
+        Self { child, address, metrics, data: folder.0.join("data") }
     }
 
     pub fn connect(&self) -> TcpStream {

@@ -31,8 +31,7 @@ pub struct Sent<'a> {
 /// # Errors
 /// When nobody listens there, or what answers is no HTTP.
 pub fn send(address: SocketAddr, sent: &Sent) -> Result<u16> {
-    let mut stream =
-        TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("connecting to {address}"))?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut head = format!("{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n", sent.method, sent.target);
@@ -42,12 +41,32 @@ pub fn send(address: SocketAddr, sent: &Sent) -> Result<u16> {
     if !sent.body.is_empty() {
         write!(head, "Content-Length: {}\r\n", sent.body.len())?;
     }
-    stream.write_all(format!("{head}\r\n{}", sent.body).as_bytes()).context("sending a request")?;
+    let answer = exchange(stream, &format!("{head}\r\n{}", sent.body))?;
+    status(&answer).with_context(|| format!("what {address} answers is no HTTP"))
+}
+
+/// The body of what is answered at a Unix socket.
+///
+/// # Errors
+/// When nobody listens there, or the answer's status is not 200.
+pub fn ask(socket: &Path, target: &str) -> Result<String> {
+    let stream = UnixStream::connect(socket).with_context(|| format!("connecting to {}", socket.display()))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let answer = exchange(stream, &format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))?;
+    anyhow::ensure!(status(&answer) == Some(200), "{} does not answer {target}", socket.display());
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_string()).unwrap_or_default())
+}
+
+fn exchange(mut stream: impl Read + Write, request: &str) -> Result<String> {
+    stream.write_all(request.as_bytes()).context("sending a request")?;
     let mut answer = Vec::new();
     stream.take(LONGEST).read_to_end(&mut answer).context("reading an answer")?;
-    let line = String::from_utf8_lossy(&answer);
-    let code = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    code.with_context(|| format!("what {address} answers is no HTTP"))
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn status(answer: &str) -> Option<u16> {
+    answer.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()
 }
 
 /// Whether anybody listens at a Unix socket.

@@ -32,6 +32,7 @@ pub struct Config {
     pub exclude_plugins: Vec<String>,
     pub manifest: Option<PathBuf>,
     pub connections: usize,
+    pub metrics_listen: Option<Listen>,
     pub responsible: String,
     pub contact: String,
 }
@@ -51,6 +52,7 @@ impl Default for Config {
             exclude_plugins: Vec::new(),
             manifest: None,
             connections: 12_000,
+            metrics_listen: None,
             responsible: String::new(),
             contact: String::new(),
         }

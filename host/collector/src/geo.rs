@@ -76,6 +76,15 @@ pub struct State {
     pub problem: Option<String>,
 }
 
+impl State {
+    /// How old the database is, in seconds; none if none is in use.
+    #[must_use]
+    pub fn age(&self, now: jiff::Timestamp) -> Option<i64> {
+        let (_, built) = self.database.as_ref()?;
+        Some(now.as_second().saturating_sub(i64::try_from(*built).unwrap_or_default()))
+    }
+}
+
 /// Looks up places.
 pub struct Locator {
     file: Option<PathBuf>,

@@ -1,12 +1,19 @@
 //! What is kept of one installation, and its removal.
 
 use crate::id::Id;
-use crate::store::{Store, retention, schema};
+use crate::store::retention::{self, Numbers};
+use crate::store::shared::hash;
+use crate::store::{Store, schema};
 use anyhow::{Context, Result};
+use glassbox_util::Advised;
 use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A backup takes a minute for each ten gigabytes; who waits longer is told.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that is kept of an installation, by days; null if there is nothing. Days that cannot be read are named.
 ///
@@ -106,41 +113,72 @@ pub struct Forgotten {
     pub damaged: Vec<PathBuf>,
 }
 
-/// Remove an installation from every day, and what only it referred to. The totals of days that are over stay, as do
-/// backups and exports that somebody has.
+/// Whether anything is kept under an id. Days are not looked at.
 ///
 /// # Errors
-/// When a file cannot be written; the message names it. What was removed until then stays removed, and doing it again goes
-/// on.
-pub fn forget(store: &Store, id: Id) -> Result<Forgotten> {
+/// When the store cannot be read; the message names the file.
+pub fn is_known(store: &Store, id: Id) -> Result<bool> {
+    let file = store.shared();
+    let shared = schema::open_to_read(&file, schema::SHARED).with_context(|| format!("reading {}", file.display()))?;
+    Ok(number(&shared, id)?.is_some())
+}
+
+/// Remove an installation from every day, and what only it referred to. The totals of days that are over stay, as do
+/// backups and exports that somebody has. With `keep_out` what it reports from now on is not kept.
+///
+/// # Errors
+/// When a file cannot be written, or was made by a newer version; the message names it. It is removed from all others then,
+/// and doing it again goes on.
+pub fn forget(store: &Store, id: Id, keep_out: bool) -> Result<Forgotten> {
+    let _removing = store.removing(PATIENCE)?;
     let file = store.shared();
     let mut shared =
         schema::open(&file, schema::SHARED, true).with_context(|| format!("opening {}", file.display()))?;
+    if keep_out {
+        shared.execute("INSERT OR IGNORE INTO kept_out VALUES (?)", [hash(id.0)])?;
+    }
     // Held to the end: nobody adds to it meanwhile. Who receives takes this file first, too.
     let transaction = shared.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let Some(number) = number(&transaction, id)? else { return Ok(Forgotten::default()) };
-    let (mut days, mut damaged) = (Vec::new(), Vec::new());
+    let Some(number) = number(&transaction, id)? else {
+        return Ok(Forgotten { known: false, damaged: store.moved_aside()? });
+    };
+    let (mut damaged, mut failed) = (store.moved_aside()?, Vec::new());
+    let mut referred = Numbers::default();
+    referred[0].insert(number);
     for day in store.days()? {
         let file = store.day(day);
-        let forget = || -> Result<()> {
-            let connection = schema::open(&file, schema::DAY, false)?;
-            connection.execute("DELETE FROM ping WHERE installation = ?", params![number])?;
-            connection.execute("DELETE FROM report WHERE installation = ?", params![number])?;
-            cut(&connection)
-        };
-        match forget() {
+        match forget_on(&file, number, &mut referred) {
+            Ok(()) => {}
             Err(error) if retention::is_damage(&error) => damaged.push(file),
-            done => {
-                done.with_context(|| format!("forgetting in {}", file.display()))?;
-                days.push(day);
-            }
+            Err(error) => failed.push(format!("{}: {error:#}", file.display())),
         }
     }
-    transaction.execute("DELETE FROM installation WHERE number = ?", [number])?;
-    retention::sweep(&transaction, store, &days)?;
+    if !failed.is_empty() {
+        let what = format!("it is removed, but not from {}", failed.join("; nor from "));
+        return Err(Advised::new(what, "see to these files, and forget it again").into());
+    }
+    retention::sweep(&transaction, store, referred)?;
     transaction.commit()?;
     cut(&shared)?;
     Ok(Forgotten { known: true, damaged })
+}
+
+/// Remove it from a day, and note to which rows of the shared file it referred there.
+fn forget_on(file: &Path, number: i64, referred: &mut Numbers) -> Result<()> {
+    let connection = schema::open(file, schema::DAY, false)?;
+    let mut statement =
+        connection.prepare("SELECT plugins, achievements, environment FROM report WHERE installation = ?")?;
+    let mut rows = statement.query([number])?;
+    while let Some(row) = rows.next()? {
+        let [_, lists, environments] = &mut *referred;
+        lists.extend([row.get::<_, Option<i64>>(0)?, row.get(1)?].into_iter().flatten());
+        environments.extend(row.get::<_, Option<i64>>(2)?);
+    }
+    drop(rows);
+    drop(statement);
+    connection.execute("DELETE FROM ping WHERE installation = ?", params![number])?;
+    connection.execute("DELETE FROM report WHERE installation = ?", params![number])?;
+    cut(&connection)
 }
 
 /// Put what is written into the file, and empty the log beside it: there may be what was removed.

@@ -94,13 +94,17 @@ pub(crate) enum Command {
     /// Remove an installation from every day, also while reports come in
     ///
     /// What somebody has copied stays: backups, and exports that were published. So do the totals of days that are over. If
-    /// it reports again, it is a new one.
+    /// it reports again, it is a new one, unless it is kept out. Exit status 3: it is forgotten, but files that are damaged
+    /// may hold what it reported; they are named.
     Forget {
         #[command(flatten)]
         place: Place,
         /// The installation's id
         #[arg(value_name = "ID", value_parser = id)]
         id: Id,
+        /// Keep nothing that it reports from now on, for good; its id is stored as half of its SHA-256
+        #[arg(long)]
+        keep_out: bool,
     },
     /// Take what another server has logged
     ///
@@ -122,7 +126,8 @@ pub(crate) enum Command {
     /// Copy the store into a new folder, also while reports come in
     ///
     /// The copy is a store like any other: `run --data DIR` goes on with it. The exports are not in it, as they can be made
-    /// of it. What `forget` removes later stays in a copy.
+    /// of it. What `forget` removes later stays in a copy. Exit status 3: all is copied but days that are damaged, which are
+    /// named.
     Backup {
         #[command(flatten)]
         place: Place,

@@ -61,10 +61,10 @@ pub(super) fn run() -> Result<()> {
     let server = std::thread::spawn({
         let (config, serving) = (config.clone(), Arc::clone(&serving));
         move || {
-            server::run(&config, |address| {
+            server::run(&config, |listening| {
                 // From here on, the server ends at a signal by itself.
                 serving.store(true, SeqCst);
-                let _ = ready.send(address.to_string());
+                let _ = ready.send(listening.everybody.clone());
             })
         }
     });

@@ -1,11 +1,12 @@
 //! `doctor`: whether a set-up is as it should be. Each line is one thing that was looked at, and what to do if it is not well.
 
 use super::arguments::Place;
-use super::status::{database_age, disk_free, exports_age};
+use super::status::database_age;
 use anyhow::{Result, bail};
 use glassbox_collector::client::{Sent, listens, send};
 use glassbox_collector::config::{Config, Listen};
 use glassbox_collector::door::Door;
+use glassbox_collector::exports;
 use glassbox_collector::geo::Locator;
 use glassbox_collector::store::{Store, look};
 use jiff::Timestamp;
@@ -135,14 +136,14 @@ fn kept(config: &Config, store: &Store, now: Timestamp) -> Vec<Verdict> {
             "name the proxy in trusted_proxies, and its header in address_header",
         ));
     }
-    found.push(match exports_age(store, now) {
+    found.push(match exports::age(&store.exports(), now) {
         None => Warning("the exports are not made yet".into(), "'run' makes them when it starts, and every hour"),
         Some(old) if old > OLD_EXPORTS => {
             Warning(format!("the exports are {} hours old", old / 3600), "'run' makes them every hour: does it run?")
         }
         Some(old) => Good(format!("the exports are {} minutes old", old / 60)),
     });
-    if let Some(free) = disk_free(store) {
+    if let Some(free) = look::disk_free(store) {
         let what = format!("{} MB are free", free / 1_000_000);
         found.push(if free < LITTLE_SPACE {
             Fault(what, "make room: what cannot be written is lost")

@@ -21,32 +21,51 @@ use glassbox_util::Advised;
 use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
 
+/// What came of a command that did not fail.
+enum Done {
+    All,
+    /// All but what damaged files keep from it: exit status 3.
+    But(Advised),
+}
+
 /// Carry out a command, and say what went wrong.
 pub(crate) fn run(command: Command) -> ExitCode {
-    let done = match command {
+    match carry_out(command) {
+        Ok(Done::All) => ExitCode::SUCCESS,
+        Ok(Done::But(what)) => {
+            complain(&what.into());
+            ExitCode::from(3)
+        }
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(error: &anyhow::Error) {
+    let (what, advice) = Advised::split(error);
+    eprintln!("error: {what}");
+    if let Some(advice) = advice {
+        eprintln!("  {advice}");
+    }
+}
+
+fn carry_out(command: Command) -> Result<Done> {
+    match command {
+        Command::Forget { place, id, keep_out } => return forget::run(&place, id, keep_out),
+        Command::Backup { place, to } => return backup::run(&place, &to),
         Command::Run { place, listen, geo } => run::run(&place, listen, geo),
         Command::Exports { place, out, now } => exports::run(&place, &out, now),
         Command::Show { place, id } => show::run(&place, id),
-        Command::Forget { place, id } => forget::run(&place, id),
         Command::Import { place, format: Format::OctoprintNginx, merge, logs } => import::run(&place, &logs, merge),
-        Command::Backup { place, to } => backup::run(&place, &to),
         Command::Status { place, json } => status::run(&place, json),
         Command::Doctor { place } => doctor::run(&place),
         Command::Demo => demo::run(),
         Command::Config => print(REFERENCE),
         Command::Manifest => print(door::OCTOPRINT),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let (what, advice) = Advised::split(&error);
-            eprintln!("error: {what}");
-            if let Some(advice) = advice {
-                eprintln!("  {advice}");
-            }
-            ExitCode::FAILURE
-        }
     }
+    .map(|()| Done::All)
 }
 
 impl Place {

@@ -3,8 +3,9 @@
 use super::arguments::Place;
 use anyhow::Result;
 use glassbox_collector::geo::{Locator, State};
+use glassbox_collector::store::Store;
 use glassbox_collector::store::look::{self, Today};
-use glassbox_collector::{exports, store::Store};
+use glassbox_collector::{client, exports};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -23,8 +24,10 @@ pub(super) fn run(place: &Place, as_json: bool) -> Result<()> {
     let database = Locator::new(config.geo_database.as_deref(), false).state();
     problems.extend(database.problem.iter().map(|problem| format!("the database of places: {problem}")));
     let database = database_age(&database, now);
-    let exported = exports_age(&store, now);
-    let free = disk_free(&store);
+    let exported = exports::age(&store.exports(), now);
+    let free = look::disk_free(&store);
+    let (stored, days) = (look::bytes(&store)?, store.days()?.len());
+    let waiting = waiting(&store);
     if as_json {
         let status = json!({
             "day": day.to_string(),
@@ -32,6 +35,10 @@ pub(super) fn run(place: &Place, as_json: bool) -> Result<()> {
             "database": database.as_ref().map(|(kind, days)| json!({"kind": kind, "days_old": days})),
             "exports_seconds_old": exported,
             "disk_free_bytes": free,
+            "store_bytes": stored,
+            "days": days,
+            "running": waiting.is_some(),
+            "queue_reports": waiting,
             "problems": problems,
         });
         return super::print(&format!("{}\n", serde_json::to_string_pretty(&status)?));
@@ -52,8 +59,15 @@ pub(super) fn run(place: &Place, as_json: bool) -> Result<()> {
         Some(seconds) => writeln!(out, "exports   {} minutes old", seconds / 60)?,
         None => writeln!(out, "exports   not made yet")?,
     }
-    if let Some(free) = free {
-        writeln!(out, "disk      {} MB free", free / 1_000_000)?;
+    write!(out, "store     {days} days, {} MB", stored.div_ceil(1_000_000))?;
+    match free {
+        Some(free) => writeln!(out, "; {} MB of the disk are free", free / 1_000_000)?,
+        None => writeln!(out)?,
+    }
+    match waiting {
+        Some(0) => writeln!(out, "queue     empty: a crash now would lose nothing")?,
+        Some(waiting) => writeln!(out, "queue     a crash now would lose {waiting} reports, which wait to be written")?,
+        None => writeln!(out, "queue     none: 'run' does not run, or does not answer")?,
     }
     for problem in problems {
         writeln!(out, "problem   {problem}")?;
@@ -63,22 +77,11 @@ pub(super) fn run(place: &Place, as_json: bool) -> Result<()> {
 
 /// The kind of the database of places, and its age in days; none if there is none.
 pub(super) fn database_age(state: &State, now: Timestamp) -> Option<(String, i64)> {
-    let (kind, built) = state.database.clone()?;
-    Some((kind, now.as_second().saturating_sub(i64::try_from(built).unwrap_or_default()) / DAY))
+    Some((state.database.clone()?.0, state.age(now)? / DAY))
 }
 
-/// Bytes that are free where the store is; none if the system does not say.
-#[allow(clippy::useless_conversion)] // not everywhere
-pub(super) fn disk_free(store: &Store) -> Option<u64> {
-    let free = nix::sys::statvfs::statvfs(store.folder()).ok()?;
-    Some(u64::from(free.blocks_available()) * u64::from(free.fragment_size()))
-}
-
-/// The age of the oldest export in seconds; none if one is missing.
-pub(super) fn exports_age(store: &Store, now: Timestamp) -> Option<i64> {
-    let age = |name: String| {
-        let modified = store.exports().join(name).metadata().ok()?.modified().ok()?;
-        Some(now.as_second() - Timestamp::try_from(modified).ok()?.as_second())
-    };
-    exports::names().map(age).collect::<Option<Vec<_>>>()?.into_iter().max()
+/// How many reports wait to be written, which only the process that runs knows. None if none runs.
+fn waiting(store: &Store) -> Option<u64> {
+    let metrics = client::ask(&store.status_socket(), "/metrics").ok()?;
+    metrics.lines().find_map(|line| line.strip_prefix("glassbox_collector_queue_reports "))?.parse().ok()
 }

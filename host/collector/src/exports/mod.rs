@@ -40,6 +40,16 @@ pub fn names() -> impl Iterator<Item = String> {
     KINDS.iter().flat_map(|kind| DAYS.iter().map(move |days| format!("{kind}_stats_{days}d.json")))
 }
 
+/// The age of the oldest export in a folder, in seconds; none if one is missing.
+#[must_use]
+pub fn age(folder: &Path, now: Timestamp) -> Option<i64> {
+    let age = |name: String| {
+        let modified = folder.join(name).metadata().ok()?.modified().ok()?;
+        Some(now.as_second() - Timestamp::try_from(modified).ok()?.as_second())
+    };
+    names().map(age).collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
 /// What is published of what is known.
 struct Rules {
     zone: TimeZone,

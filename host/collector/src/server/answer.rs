@@ -2,12 +2,13 @@
 //! or not: clients ignore it, and nobody can try out what is taken.
 
 use super::limits;
+use super::metrics::{self, Metrics};
 use super::privacy::{self, Privacy, Wish};
 use super::published::Published;
 use crate::address::{Peer, Trust};
 use crate::door::{Door, Incoming, Refusal};
 use crate::geo::Locator;
-use crate::store::keeper::Keeper;
+use crate::store::keeper::{Keeper, Kept};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, USER_AGENT};
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 pub(super) type Body = Full<Bytes>;
 
@@ -28,22 +30,39 @@ pub(super) struct Service {
     pub(super) keeper: Keeper,
     pub(super) published: Published,
     pub(super) privacy: Privacy,
+    pub(super) metrics: Metrics,
+}
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    Everybody,
+    /// For `/metrics`, and nothing else.
+    Operator,
 }
 
 impl Service {
     pub(super) async fn answer(
         self: &Arc<Self>,
+        whom: For,
         peer: &Peer,
         requests: &AtomicU32,
         request: Request<hyper::body::Incoming>,
     ) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path();
-        let mut answer = if path.starts_with("/track/") {
+        let mut answer = if whom == For::Operator {
+            match *request.method() {
+                Method::GET | Method::HEAD if path == "/metrics" => self.metrics().await,
+                _ => status(StatusCode::NOT_FOUND),
+            }
+        } else if path.starts_with("/track/") {
             match *request.method() {
                 Method::GET | Method::POST => {
+                    let began = Instant::now();
                     if let Err(refusal) = self.report(peer, request).await {
                         self.keeper.count(Timestamp::now(), refusal);
                     }
+                    self.metrics.answered.observe(began.elapsed().as_secs_f64());
                     status(StatusCode::NO_CONTENT)
                 }
                 _ => not_allowed("GET, POST"),
@@ -77,6 +96,14 @@ impl Service {
         Ok(answer)
     }
 
+    async fn metrics(self: &Arc<Self>) -> Response<Body> {
+        let service = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || service.metrics.text(Timestamp::now())).await {
+            Ok(Ok(all)) => text(metrics::KIND, all),
+            _ => status(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
     /// An export. A new one is read and compressed, which may take a second, while others are answered.
     async fn export(self: &Arc<Self>, name: &str, headers: &HeaderMap) -> Response<Body> {
         let (service, name, headers) = (Arc::clone(self), name.to_string(), headers.clone());
@@ -86,16 +113,15 @@ impl Service {
 
     /// What somebody asks about an installation of theirs.
     async fn wish(self: &Arc<Self>, wish: Wish, body: hyper::body::Incoming) -> Response<Body> {
-        if !self.privacy.allows() {
-            return privacy::later();
-        }
         // A body that is too large or breaks off has no id.
         let form = read(body, privacy::BODY).await.unwrap_or_default();
+        let Some(asked) = privacy::Asked::read(wish, &form) else { return privacy::no_id() };
+        let Ok(_turn) = self.privacy.turns.acquire().await else { return status(StatusCode::INTERNAL_SERVER_ERROR) };
         let service = Arc::clone(self);
         let answer = tokio::task::spawn_blocking(move || {
             // What came in just now belongs to it.
             service.keeper.commit();
-            service.privacy.fulfil(wish, &form)
+            service.privacy.fulfil(&asked)
         });
         answer.await.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
     }
@@ -117,7 +143,8 @@ impl Service {
         let user_agent = head.headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
         let (report, odd) = door.take(&Incoming { path: head.uri.path(), form: &form, user_agent })?;
         let place = self.trust.client(peer, &head.headers).map(|address| self.locator.locate(&address));
-        self.keeper.keep(at, report, place.unwrap_or_default(), odd)
+        let kind = door.kind(&report.event);
+        self.keeper.keep(at, Kept { report, kind, place: place.unwrap_or_default(), odd })
     }
 }
 

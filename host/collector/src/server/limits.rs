@@ -23,5 +23,8 @@ pub const REQUESTS: u32 = 10_000;
 /// How long a connection may last, whatever is done on it.
 pub const CONNECTION_TIME: Duration = Duration::from_secs(3600);
 
+/// Connections at a time for `/metrics`: of a Prometheus or two, and `status`.
+pub const METRICS_CONNECTIONS: usize = 16;
+
 /// What is being answered when a connection or the server is to end may take so much longer.
 pub const GRACE: Duration = Duration::from_secs(15);

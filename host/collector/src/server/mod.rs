@@ -3,56 +3,61 @@
 
 mod answer;
 pub mod limits;
+mod listener;
+mod metrics;
 mod privacy;
 mod published;
 mod upkeep;
 
-use crate::address::{Address, Peer, Trust};
+use crate::address::{Peer, Trust};
 use crate::config::{Config, Listen};
 use crate::door::{Door, Refusal};
 use crate::geo::Locator;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
-use answer::Service;
+use answer::{For, Service};
 use anyhow::{Context, Result};
-use glassbox_util::Advised;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
+use listener::{Listener, Stream, listen, listen_at};
+use metrics::Metrics;
 use std::pin::pin;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 /// After an accept that fails, as when all file descriptors are used: trying again at once would only burn time.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+/// Where a server listens, as `http://127.0.0.1:8585` or `unix:/run/collector/socket`.
+pub struct Listening {
+    /// For reports, exports and `/privacy`.
+    pub everybody: String,
+    /// For `/metrics`, if that is configured.
+    pub metrics: Option<String>,
 }
 
 /// Receive reports until SIGTERM or SIGINT; then what was answered is written, and it returns. `ready` is told where it
-/// listens, as `http://127.0.0.1:8585` or `unix:/run/collector/socket`.
+/// listens.
 ///
 /// # Errors
 /// When it cannot start: the store cannot be opened, the address is in use, the manifest cannot be used.
-pub fn run(config: &Config, ready: impl FnOnce(&str)) -> Result<()> {
+pub fn run(config: &Config, ready: impl FnOnce(&Listening)) -> Result<()> {
     let store = Store::open(&config.data)?;
     let _lock = store.lock()?;
     let door = Door::read(config.manifest.as_deref())?;
     let (keeper, keeping) = Keeper::start(&store, config.retention_days)?;
+    let locator = Locator::new(config.geo_database.as_deref(), config.coordinates);
     let service = Arc::new(Service {
         door: RwLock::new(Arc::new(door)),
         trust: Trust::new(config),
-        locator: Locator::new(config.geo_database.as_deref(), config.coordinates),
+        metrics: Metrics::new(&keeper.counters, &store, &locator),
+        locator,
         keeper: keeper.clone(),
         published: published::Published::new(store.exports()),
         privacy: privacy::Privacy::new(config, &store),
@@ -62,46 +67,44 @@ pub fn run(config: &Config, ready: impl FnOnce(&str)) -> Result<()> {
     // One thread answers: some 20 us for a request, and none for handing it to another thread, which would cost as much
     // again. Whatever takes longer is done elsewhere.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting threads")?;
-    let served = runtime.block_on(serve(config, &service, ready));
+    let served = runtime.block_on(serve(config, &store, &service, ready));
     upkeep.stop();
     keeping.stop(&keeper);
     served
 }
 
-async fn serve(config: &Config, service: &Arc<Service>, ready: impl FnOnce(&str)) -> Result<()> {
+async fn serve(config: &Config, store: &Store, service: &Arc<Service>, ready: impl FnOnce(&Listening)) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (listener, shown) = listen(&config.listen).await?;
-    ready(&shown);
-    let connections = Arc::new(Semaphore::new(config.connections));
     let (stop, stopping) = watch::channel(());
-    loop {
-        // Whoever comes when all are taken waits in the system's queue.
-        let accepted = async {
-            let place = Arc::clone(&connections).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            accepted = accepted => accepted,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        };
-        let Ok((stream, peer)) = accepted else {
-            tokio::time::sleep(ACCEPT_AGAIN).await;
-            continue;
-        };
-        let (service, stopping) = (Arc::clone(service), stopping.clone());
-        tokio::spawn(async move {
-            match stream {
-                Stream::Tcp(stream) => connection(stream, peer, &service, stopping).await,
-                Stream::Unix(stream) => connection(stream, peer, &service, stopping).await,
-            }
-            drop(place);
-        });
+    let few = Arc::new(Semaphore::new(limits::METRICS_CONNECTIONS));
+    let tell = |listener| {
+        tokio::spawn(accept(listener, Arc::clone(&few), Arc::clone(service), stopping.clone(), For::Operator));
+    };
+    let (listener, everybody) = listen(&config.listen, "--listen").await?;
+    let mut listening = Listening { everybody, metrics: None };
+    if let Some(address) = &config.metrics_listen {
+        let (listener, shown) = listen(address, "metrics_listen").await?;
+        listening.metrics = Some(shown);
+        tell(listener);
     }
-    drop(listener);
-    if let Listen::Unix(path) = &config.listen {
-        glassbox_util::files::remove(path)?;
+    let socket = store.status_socket();
+    match listen_at(&socket, 0o600) {
+        Ok(listener) => tell(listener),
+        // A path of more than 107 bytes cannot be one.
+        Err(error) => eprintln!("'status' will not know how many reports wait: {error:#}"),
+    }
+    ready(&listening);
+    let connections = Arc::new(Semaphore::new(config.connections));
+    tokio::select! {
+        () = accept(listener, Arc::clone(&connections), Arc::clone(service), stopping.clone(), For::Everybody) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let sockets = [Some(&config.listen), config.metrics_listen.as_ref()].into_iter().flatten();
+    let sockets = sockets.filter_map(|listen| if let Listen::Unix(path) = listen { Some(path) } else { None });
+    for socket in sockets.chain([&socket]) {
+        glassbox_util::files::remove(socket)?;
     }
     // What is being answered is answered.
     drop(stop);
@@ -110,63 +113,37 @@ async fn serve(config: &Config, service: &Arc<Service>, ready: impl FnOnce(&str)
     Ok(())
 }
 
-enum Stream {
-    Tcp(tokio::net::TcpStream),
-    Unix(tokio::net::UnixStream),
-}
-
-impl Listener {
-    async fn accept(&self) -> std::io::Result<(Stream, Peer)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                // Answers are small, and waiting for more of one only delays it.
-                let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), Peer::Remote(Address::new(peer.ip()))))
+/// Take connections, so many at a time: whoever comes when all places are taken waits in the system's queue. It never ends.
+async fn accept(
+    listener: Listener,
+    places: Arc<Semaphore>,
+    service: Arc<Service>,
+    stopping: watch::Receiver<()>,
+    whom: For,
+) {
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let (service, stopping) = (Arc::clone(&service), stopping.clone());
+        tokio::spawn(async move {
+            match stream {
+                Stream::Tcp(stream) => connection(stream, whom, peer, &service, stopping).await,
+                Stream::Unix(stream) => connection(stream, whom, peer, &service, stopping).await,
             }
-            Self::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), Peer::Local)),
-        }
+            drop(place);
+        });
     }
 }
 
-async fn listen(address: &Listen) -> Result<(Listener, String)> {
-    Ok(match address {
-        Listen::Tcp(address) => {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                let advice = "name another address with --listen, or stop what uses it";
-                Advised::new(format!("cannot listen on {address}"), advice).because(error)
-            })?;
-            let shown = format!("http://{}", listener.local_addr()?);
-            (Listener::Tcp(listener), shown)
-        }
-        Listen::Unix(path) => {
-            remove_old_socket(path)?;
-            let listener = UnixListener::bind(path).map_err(|error| {
-                let advice = "its folder must exist and be ours to write";
-                Advised::new(format!("cannot make the socket {}", path.display()), advice).because(error)
-            })?;
-            // Whoever can connect is believed about addresses: the proxy, by its group.
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-            (Listener::Unix(listener), format!("unix:{}", path.display()))
-        }
-    })
-}
-
-/// A socket that an earlier run has left behind. Anything else in its place stays.
-fn remove_old_socket(path: &Path) -> Result<()> {
-    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-        glassbox_util::files::remove(path)?;
-    }
-    Ok(())
-}
-
-async fn connection<S>(stream: S, peer: Peer, service: &Arc<Service>, mut stopping: watch::Receiver<()>)
+async fn connection<S>(stream: S, whom: For, peer: Peer, service: &Arc<Service>, mut stopping: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let requests = AtomicU32::new(0);
-    let answer = service_fn(|request| service.answer(&peer, &requests, request));
+    let answer = service_fn(|request| service.answer(whom, &peer, &requests, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIME);
     builder.max_buf_size(limits::HEAD).max_headers(limits::HEADERS);
@@ -177,7 +154,7 @@ where
         _ = stopping.changed() => end(connection).await,
         () = tokio::time::sleep(limits::CONNECTION_TIME) => end(connection).await,
     };
-    if ended.is_err_and(|error| error.is_parse()) {
+    if whom == For::Everybody && ended.is_err_and(|error| error.is_parse()) {
         service.keeper.count(Timestamp::now(), Refusal::Malformed);
     }
 }

@@ -4,9 +4,12 @@ use super::{Store, retention, schema};
 use anyhow::{Context, Result};
 use glassbox_util::{Advised, files};
 use jiff::civil::Date;
-use rusqlite::TransactionBehavior;
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::Duration;
+
+/// Somebody is being forgotten, or old days go: that takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Copy the store into a new or an empty folder, which is its owner's only. It is a store like any other. `progress` is told
 /// how many of how many days are copied. Days that are damaged cannot be, and are returned.
@@ -18,13 +21,9 @@ pub fn backup(store: &Store, to: &Path, progress: impl Fn(usize, usize)) -> Resu
         let what = format!("{} is not empty", to.display());
         return Err(Advised::new(what, "name a new folder: nothing is written over a backup").into());
     }
+    // Nothing is removed meanwhile. What is added does not wait.
+    let _removing = store.removing(PATIENCE)?;
     let copy = Store::open(to)?;
-    let file = store.shared();
-    let mut shared =
-        schema::open(&file, schema::SHARED, true).with_context(|| format!("opening {}", file.display()))?;
-    // Held to the end. Who receives takes this file first, and waits: so no day refers to what the copy of it lacks.
-    let _held = shared.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    copy_file(&file, &copy.shared(), schema::SHARED)?;
     let (days, mut damaged) = (store.days()?, Vec::new());
     for (done, day) in days.iter().enumerate() {
         progress(done, days.len());
@@ -36,6 +35,8 @@ pub fn backup(store: &Store, to: &Path, progress: impl Fn(usize, usize)) -> Resu
             copied => copied?,
         }
     }
+    // Last, so that no day refers to what the copy of it lacks: what a day refers to is there before the day does.
+    copy_file(&store.shared(), &copy.shared(), schema::SHARED)?;
     for folder in [to.join("days").as_path(), to] {
         File::open(folder)?.sync_all().with_context(|| format!("writing {}", folder.display()))?;
     }

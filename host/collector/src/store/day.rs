@@ -12,11 +12,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
+/// The event of which only counts and times are kept: 96 of 97 reports are such.
+pub const PING: &str = "ping";
+
 /// Names that no rule knows are counted each up to so many a day; what is beyond is counted together, under no name.
 const ODD_NAMES: usize = 1000;
 
 /// Events whose fields are the same again and again: they are kept once, as an environment.
 const REPEATED: [&str; 4] = ["pong", "startup", "webui_load", "printer_connected"];
+
+/// In the table of refusals: reports of who was forgotten and asked to be kept out.
+pub(crate) const KEPT_OUT: &str = "kept_out";
 
 /// How far logs were taken, by their digests. Most days have no such table, as their reports came in live.
 const IMPORTED: &str =
@@ -114,13 +120,17 @@ impl Day {
         Ok(self.connection.close().map_err(|(_, error)| error)?)
     }
 
-    /// Add a report that arrived in this second of the day.
-    pub(crate) fn write(&mut self, shared: &mut Shared, second: u32, report: &Report, place: &Place) -> Result<()> {
-        let installation = shared.installation(report.installation)?;
+    /// Add a report that arrived in this second of the day. False if its installation is to be kept out, which is counted.
+    pub(crate) fn write(&mut self, shared: &mut Shared, second: u32, report: &Report, place: &Place) -> Result<bool> {
+        let Some(installation) = shared.installation(report.installation)? else {
+            self.count_refused(KEPT_OUT, 1)?;
+            return Ok(false);
+        };
         let version = self.name(&report.version)?;
         let place = self.place(place)?;
-        if report.event == "ping" {
-            return self.add(installation, version, place, &Pings::one(second));
+        if report.event == PING {
+            self.add(installation, version, place, &Pings::one(second))?;
+            return Ok(true);
         }
         let event = self.name(&report.event)?;
         let mut fields = report.fields.clone();
@@ -135,7 +145,7 @@ impl Day {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let mut add = self.connection.prepare_cached(add)?;
         add.execute(params![installation, second, event, version, place, environment, plugins, achievements, text])?;
-        Ok(())
+        Ok(true)
     }
 
     /// Add pings of an installation with one version.
@@ -147,7 +157,7 @@ impl Day {
         pings: &Pings,
         place: &Place,
     ) -> Result<()> {
-        let installation = shared.installation(id)?;
+        let Some(installation) = shared.installation(id)? else { return Ok(()) };
         let (version, place) = (self.name(version)?, self.place(place)?);
         self.add(installation, version, place, pings)
     }

@@ -2,6 +2,8 @@
 //! answered is on the disk at most [`COMMIT_AFTER`] later; a crash loses no more than that.
 
 use super::Store;
+use super::counters::Counters;
+use super::day::KEPT_OUT;
 use super::retention::is_damage;
 use super::writer::Writer;
 use crate::door::{Odd, Refusal, Report};
@@ -11,8 +13,9 @@ use glassbox_util::PerMinute;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,7 +47,7 @@ enum Message {
     Refused(i64, Refusal),
     /// A day has ended, even if nothing comes in.
     Day(i64),
-    /// Commit, and say so.
+    /// Say so when what came before is committed.
     Commit(Sender<()>),
     Stop,
 }
@@ -52,24 +55,21 @@ enum Message {
 /// A report that has arrived.
 struct Arrived {
     at: i64,
-    report: Report,
-    place: Place,
-    odd: Vec<Odd>,
+    kept: Kept,
+    since: Instant,
     bytes: usize,
 }
 
-/// What has happened since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Reports on the disk.
-    pub kept: AtomicU64,
-    /// Reports that could not be written.
-    pub lost: AtomicU64,
-    /// Reports that were turned away because too many waited.
-    pub busy: AtomicU64,
-    /// Reports that wait: what a crash would lose now.
-    pub waiting: AtomicUsize,
-    waiting_bytes: AtomicUsize,
+/// What is to be kept.
+pub struct Kept {
+    /// The report.
+    pub report: Report,
+    /// Its kind, as the manifest has it; for counting.
+    pub kind: String,
+    /// Where it came from.
+    pub place: Place,
+    /// What was odd about it.
+    pub odd: Vec<Odd>,
 }
 
 /// The way in.
@@ -112,22 +112,22 @@ impl Keeper {
     ///
     /// # Errors
     /// When too many wait already.
-    pub fn keep(&self, at: Timestamp, report: Report, place: Place, odd: Vec<Odd>) -> Result<(), Refusal> {
+    pub fn keep(&self, at: Timestamp, kept: Kept) -> Result<(), Refusal> {
         let text = |value: &serde_json::Value| value.as_str().map_or(32, str::len);
-        let bytes = REPORT_BYTES + report.fields.values().map(text).sum::<usize>() + odd.len() * 96;
+        let bytes = REPORT_BYTES + kept.report.fields.values().map(text).sum::<usize>() + kept.odd.len() * 96;
         if self.counters.waiting_bytes.load(Relaxed) + bytes > QUEUE_BYTES {
-            self.counters.busy.fetch_add(1, Relaxed);
+            self.counters.refuse(Refusal::Busy.name());
             return Err(Refusal::Busy);
         }
         self.counters.waiting_bytes.fetch_add(bytes, Relaxed);
-        self.counters.waiting.fetch_add(1, Relaxed);
-        let arrived = Arrived { at: at.as_second(), report, place, odd, bytes };
+        self.counters.waiting.inc();
+        let arrived = Arrived { at: at.as_second(), kept, since: Instant::now(), bytes };
         match self.queue.try_send(Message::Report(Box::new(arrived))) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.counters.waiting_bytes.fetch_sub(bytes, Relaxed);
-                self.counters.waiting.fetch_sub(1, Relaxed);
-                self.counters.busy.fetch_add(1, Relaxed);
+                self.counters.waiting.dec();
+                self.counters.refuse(Refusal::Busy.name());
                 Err(Refusal::Busy)
             }
         }
@@ -138,6 +138,7 @@ impl Keeper {
         if refusal == Refusal::Busy {
             return;
         }
+        self.counters.refuse(refusal.name());
         let _ = self.queue.try_send(Message::Refused(at.as_second(), refusal));
     }
 
@@ -146,7 +147,8 @@ impl Keeper {
         let _ = self.queue.try_send(Message::Day(at.as_second()));
     }
 
-    /// Wait until all that came in before is on the disk.
+    /// Wait until all that came in before is on the disk: about [`COMMIT_AFTER`], as nothing is committed for the sake of
+    /// this, which strangers can ask for.
     pub fn commit(&self) {
         let (done, wait) = channel();
         if self.queue.send(Message::Commit(done)).is_ok() {
@@ -185,7 +187,7 @@ impl Thread {
             let Ok(first) = received.recv() else { return };
             let mut batch = vec![first];
             let until = Instant::now() + COMMIT_AFTER;
-            let urgent = |message: &Message| matches!(message, Message::Commit(_) | Message::Stop | Message::Day(_));
+            let urgent = |message: &Message| matches!(message, Message::Stop | Message::Day(_));
             while batch.len() < COMMIT_REPORTS && !batch.last().is_some_and(urgent) {
                 match received.try_recv() {
                     Ok(message) => batch.push(message),
@@ -213,17 +215,16 @@ impl Thread {
             _ => 0,
         });
         self.counters.waiting_bytes.fetch_sub(bytes.sum(), Relaxed);
-        self.counters.waiting.fetch_sub(reports, Relaxed);
-        let count = u64::try_from(reports).unwrap_or_default();
+        self.counters.waiting.dec_by(i64::try_from(reports).unwrap_or_default());
         match written {
-            Ok(()) => self.counters.kept.fetch_add(count, Relaxed),
+            Ok(kept_out) => self.count_kept(&batch, &kept_out),
             Err(error) => {
                 if self.complaints.allows() {
                     eprintln!("{reports} reports cannot be kept: {error:#}");
                 }
-                self.counters.lost.fetch_add(count, Relaxed)
+                self.counters.lost.inc_by(u64::try_from(reports).unwrap_or_default());
             }
-        };
+        }
         for message in batch {
             if let Message::Commit(done) = message {
                 // Whoever asked may have gone.
@@ -232,14 +233,33 @@ impl Thread {
         }
     }
 
-    fn write(&mut self, batch: &[Message]) -> Result<()> {
+    /// Count what is on the disk now.
+    fn count_kept(&self, batch: &[Message], kept_out: &HashSet<usize>) {
+        for (at, message) in batch.iter().enumerate() {
+            let Message::Report(arrived) = message else { continue };
+            if kept_out.contains(&at) {
+                self.counters.refuse(KEPT_OUT);
+                continue;
+            }
+            self.counters.reports.get_or_create(&[("kind", arrived.kept.kind.clone())]).inc();
+            self.counters.commit_delay.observe(arrived.since.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Write a batch. Returns the places in it of reports whose installations are to be kept out.
+    fn write(&mut self, batch: &[Message]) -> Result<HashSet<usize>> {
         self.turned = false;
-        let [busy, lost] = [&self.counters.busy, &self.counters.lost].map(|counter| counter.load(Relaxed));
-        let written = batch.iter().try_for_each(|message| match message {
+        let mut kept_out = HashSet::new();
+        let (busy, lost) = (self.counters.refused(Refusal::Busy.name()), self.counters.lost.get());
+        let written = batch.iter().enumerate().try_for_each(|(at, message)| match message {
             Message::Report(arrived) => {
                 let (day, second) = self.arrival(arrived.at)?;
-                self.writer.write(day, second, &arrived.report, &arrived.place)?;
-                self.writer.count_odd(day, second, &arrived.odd)
+                let Kept { report, place, odd, .. } = &arrived.kept;
+                if !self.writer.write(day, second, report, place)? {
+                    kept_out.insert(at);
+                    return Ok(());
+                }
+                self.writer.count_odd(day, second, odd)
             }
             Message::Refused(at, refusal) => {
                 let (day, _) = self.arrival(*at)?;
@@ -261,7 +281,7 @@ impl Thread {
             Ok(()) => self.noted = (busy, lost),
             Err(_) => self.writer.give_up(),
         }
-        written
+        written.map(|()| kept_out)
     }
 
     /// The day to which something belongs that arrived at this time, and the second of it. A clock that jumps back does

@@ -4,9 +4,13 @@ use super::{Store, schema};
 use anyhow::{Context, Result};
 use jiff::civil::Date;
 use serde::Serialize;
+use std::path::Path;
 
 /// Names that are shown of those that no rule knows.
 const NAMES: u32 = 20;
+
+const INSTALLATIONS: &str =
+    "SELECT count(*) FROM (SELECT installation FROM ping UNION SELECT installation FROM report)";
 
 /// What has come in on a day.
 #[derive(Debug, Default, Serialize)]
@@ -37,10 +41,8 @@ pub fn today(store: &Store, day: Date) -> Result<Today> {
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        let installations =
-            "SELECT count(*) FROM (SELECT installation FROM ping UNION SELECT installation FROM report)";
         Ok(Today {
-            installations: day.query_row(installations, [], |row| row.get(0))?,
+            installations: day.query_row(INSTALLATIONS, [], |row| row.get(0))?,
             reports: rows(
                 "SELECT * FROM (SELECT 'ping' kind, sum(pings) count FROM ping HAVING count > 0 UNION ALL
                  SELECT iif(text = '', 'unknown', iif(text LIKE 'commerror\\_%' ESCAPE '\\', 'commerror_{reason}', text)) kind,
@@ -53,6 +55,46 @@ pub fn today(store: &Store, day: Date) -> Result<Today> {
         })
     };
     read().with_context(|| format!("reading {}", file.display()))
+}
+
+/// How many installations reported on a day; none if there is no file of it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn installations(store: &Store, day: Date) -> Result<i64> {
+    let file = store.day(day);
+    if !file.exists() {
+        return Ok(0);
+    }
+    Ok(schema::open_to_read(&file, schema::DAY)?.query_row(INSTALLATIONS, [], |row| row.get(0))?)
+}
+
+/// Bytes of a day's file, with what waits beside it to be written into it.
+#[must_use]
+pub fn bytes_of(store: &Store, day: Date) -> u64 {
+    bytes_with_log(&store.day(day))
+}
+
+/// Bytes of all days, and of what they share.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn bytes(store: &Store) -> Result<u64> {
+    let days = store.days()?.into_iter().map(|day| bytes_of(store, day)).sum::<u64>();
+    Ok(days + bytes_with_log(&store.shared()))
+}
+
+fn bytes_with_log(file: &Path) -> u64 {
+    let log = file.with_extension("sqlite-wal");
+    [file, &log].iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Bytes that are free where the store is; none if the system does not say.
+#[must_use]
+#[allow(clippy::useless_conversion)] // not everywhere
+pub fn disk_free(store: &Store) -> Option<u64> {
+    let free = nix::sys::statvfs::statvfs(store.folder()).ok()?;
+    Some(u64::from(free.blocks_available()) * u64::from(free.fragment_size()))
 }
 
 /// How many rows a day has, and how many of them with a place: pings of an installation are one.

@@ -2,6 +2,7 @@
 //! many reports repeat (lists of plugins, environments) is kept once, in the shared file. One process writes.
 
 pub mod backup;
+pub mod counters;
 pub mod day;
 pub mod keeper;
 pub mod look;
@@ -15,6 +16,7 @@ use glassbox_util::{Advised, files};
 use jiff::civil::Date;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Where the store's files are.
 #[derive(Clone, Debug)]
@@ -48,6 +50,12 @@ impl Store {
         self.0.join("shared.sqlite")
     }
 
+    /// The socket at which a collector that runs says how it goes, to whom the folder belongs.
+    #[must_use]
+    pub fn status_socket(&self) -> PathBuf {
+        self.0.join("status.socket")
+    }
+
     /// The folder of the exports.
     #[must_use]
     pub fn exports(&self) -> PathBuf {
@@ -72,19 +80,56 @@ impl Store {
         Ok(days)
     }
 
+    /// What is beside the days and is none: days that were damaged, and moved aside.
+    ///
+    /// # Errors
+    /// When the folder cannot be read; the message names it.
+    pub fn moved_aside(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.0.join("days");
+        let entries = fs::read_dir(&folder).with_context(|| format!("reading the folder {}", folder.display()))?;
+        let is_aside = |file: &PathBuf| file.to_str().is_some_and(|name| name.contains(".sqlite.damaged-"));
+        let mut aside: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_aside).collect();
+        aside.sort();
+        Ok(aside)
+    }
+
+    /// The right to remove something from days or from the file that they share, for as long as the file is open: `forget`,
+    /// retention and a backup, which copies one file after the other, exclude each other. Who receives does not wait for it.
+    ///
+    /// # Errors
+    /// When another has it for longer than `patience`, or the file cannot be made.
+    pub fn removing(&self, patience: Duration) -> Result<File> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.try_lock("removing")? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
+                None => {
+                    let what = format!("a backup of {} is being made, or something is removed", self.0.display());
+                    return Err(Advised::new(what, "try again later").into());
+                }
+            }
+        }
+    }
+
     /// The right to be the one process that receives. It lasts as long as the file is open.
     ///
     /// # Errors
     /// When another process has it, or the file cannot be made.
     pub fn lock(&self) -> Result<File> {
-        let file = self.0.join("lock");
+        self.try_lock("lock")?.ok_or_else(|| {
+            let what = format!("another collector uses {}", self.0.display());
+            Advised::new(what, "stop that one, or name another folder with --data").into()
+        })
+    }
+
+    /// A file that is locked; none if another has it.
+    fn try_lock(&self, name: &str) -> Result<Option<File>> {
+        let file = self.0.join(name);
         let lock = files::open_own(&file).with_context(|| format!("opening {}", file.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(lock),
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("another collector uses {}", self.0.display());
-                Err(Advised::new(what, "stop that one, or name another folder with --data").into())
-            }
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
         }
     }

@@ -65,30 +65,62 @@ pub(crate) fn retain(shared: &Connection, store: &Store, today: Date, days: u32,
         return Ok(());
     }
     let oldest = today.checked_sub(i64::from(days).days())?;
-    let (old, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|day| *day < oldest && has_ended(day));
+    let old: Vec<_> = all.into_iter().filter(|day| *day < oldest && has_ended(day)).collect();
     for day in &old {
         for end in ["sqlite", "sqlite-wal", "sqlite-shm"] {
             files::remove(&store.day(*day).with_extension(end))?;
         }
     }
-    if old.is_empty() { Ok(()) } else { sweep(shared, store, &kept) }
+    if !old.is_empty() {
+        for problem in sweep(shared, store, Numbers::default())? {
+            eprintln!("what only the removed days referred to stays: {problem}");
+        }
+    }
+    Ok(())
 }
 
-/// Remove installations, lists and environments that no day refers to. While a day cannot be read nothing is removed: it
-/// may refer to anything.
-pub(crate) fn sweep(shared: &Connection, store: &Store, days: &[Date]) -> Result<()> {
-    let mut used: [HashSet<i64>; 3] = Default::default();
-    for day in days {
-        let file = store.day(*day);
-        let sql = [
-            "SELECT installation FROM ping UNION SELECT installation FROM report",
-            "SELECT plugins FROM report WHERE plugins IS NOT NULL UNION
-             SELECT achievements FROM report WHERE achievements IS NOT NULL",
-            "SELECT DISTINCT environment FROM report WHERE environment IS NOT NULL",
-        ];
+/// The tables of the shared file to whose rows days refer, and how.
+const REFERENCES: [(&str, &str); 3] = [
+    ("installation", "SELECT installation FROM ping UNION SELECT installation FROM report"),
+    (
+        "list",
+        "SELECT plugins FROM report WHERE plugins IS NOT NULL UNION
+         SELECT achievements FROM report WHERE achievements IS NOT NULL",
+    ),
+    ("environment", "SELECT DISTINCT environment FROM report WHERE environment IS NOT NULL"),
+];
+
+/// Numbers of rows of the shared file, by [`REFERENCES`].
+pub(crate) type Numbers = [HashSet<i64>; 3];
+
+/// Remove installations, lists and environments that no day refers to. A day that cannot be read may refer to anything:
+/// while there is one, which is returned, only these go, `at_least`, if no other day refers to them.
+pub(crate) fn sweep(shared: &Connection, store: &Store, at_least: Numbers) -> Result<Vec<String>> {
+    let (used, unreadable) = used(store)?;
+    let mut candidates = at_least;
+    if unreadable.is_empty() {
+        for ((table, _), candidates) in REFERENCES.iter().zip(&mut candidates) {
+            let mut statement = shared.prepare(&format!("SELECT number FROM {table}"))?;
+            *candidates = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        }
+    }
+    for (((table, _), candidates), used) in REFERENCES.iter().zip(&candidates).zip(&used) {
+        let mut remove = shared.prepare(&format!("DELETE FROM {table} WHERE number = ?"))?;
+        for number in candidates.difference(used) {
+            remove.execute([number])?;
+        }
+    }
+    Ok(unreadable)
+}
+
+/// To what the days refer that can be read; and which cannot be.
+fn used(store: &Store) -> Result<(Numbers, Vec<String>)> {
+    let (mut used, mut unreadable) = (Numbers::default(), Vec::new());
+    for day in store.days()? {
+        let file = store.day(day);
         let mut collect = || -> Result<()> {
             let connection = schema::open_to_read(&file, schema::DAY)?;
-            for (sql, used) in sql.iter().zip(&mut used) {
+            for ((_, sql), used) in REFERENCES.iter().zip(&mut used) {
                 let mut statement = connection.prepare(sql)?;
                 let mut rows = statement.query([])?;
                 while let Some(row) = rows.next()? {
@@ -98,17 +130,8 @@ pub(crate) fn sweep(shared: &Connection, store: &Store, days: &[Date]) -> Result
             Ok(())
         };
         if let Err(error) = collect() {
-            eprintln!("{} cannot be read, so nothing is swept: {error:#}", file.display());
-            return Ok(());
+            unreadable.push(format!("{} cannot be read: {error:#}", file.display()));
         }
     }
-    for (table, used) in ["installation", "list", "environment"].iter().zip(&used) {
-        let mut statement = shared.prepare(&format!("SELECT number FROM {table}"))?;
-        let numbers: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let mut remove = shared.prepare(&format!("DELETE FROM {table} WHERE number = ?"))?;
-        for number in numbers.iter().filter(|number| !used.contains(number)) {
-            remove.execute([number])?;
-        }
-    }
-    Ok(())
+    Ok((used, unreadable))
 }

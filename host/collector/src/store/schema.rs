@@ -45,6 +45,9 @@ pub(crate) const SHARED: &[&str] = &["
         day TEXT PRIMARY KEY, installations INTEGER NOT NULL, pings INTEGER NOT NULL, reports INTEGER NOT NULL,
         print_seconds INTEGER NOT NULL, refused INTEGER NOT NULL
     ) WITHOUT ROWID;
+", "
+    -- Installations that were forgotten and asked to be kept out: half of the SHA-256 of each id, as no file may hold the id.
+    CREATE TABLE kept_out (hash BLOB PRIMARY KEY) WITHOUT ROWID;
 "];
 
 /// How long to wait for another process that writes: `forget` in a large store takes seconds.
@@ -117,4 +120,26 @@ pub(crate) fn commit(connection: &Connection) -> Result<()> {
 
 fn version(connection: &Connection) -> Result<usize> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_file_is_brought_up_to_date_and_a_newer_one_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shared.sqlite");
+        let older = open(&file, &SHARED[..1], true).unwrap();
+        older.execute("INSERT INTO list (hash, text) VALUES (x'00', 'a')", []).unwrap();
+        drop(older);
+        assert!(open_to_read(&file, SHARED).unwrap_err().to_string().contains("has the schema 1"));
+        let newer = open(&file, SHARED, true).unwrap();
+        let text: String = newer.query_row("SELECT text FROM list", [], |row| row.get(0)).unwrap();
+        assert_eq!(text, "a");
+        newer.execute("INSERT INTO kept_out (hash) VALUES (x'00')", []).unwrap();
+        drop(newer);
+        let refused = open(&file, &SHARED[..1], true).unwrap_err().to_string();
+        assert!(refused.contains("was made by a newer version"), "{refused}");
+    }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 const REMEMBERED: usize = 200_000;
 
 /// A text's hash, by which it is found.
-type Hash = [u8; 16];
+pub(crate) type Hash = [u8; 16];
 
 /// The shared file, for writing.
 pub(crate) struct Shared {
@@ -59,10 +59,15 @@ impl Shared {
         self.environments.clear();
     }
 
-    /// An installation's number. A new one is given one.
-    pub(crate) fn installation(&mut self, id: Id) -> Result<i64> {
+    /// An installation's number; none if it is to be kept out. A new one is given one.
+    pub(crate) fn installation(&mut self, id: Id) -> Result<Option<i64>> {
         if let Some(number) = self.installations.get(&id.0) {
-            return Ok(*number);
+            return Ok(Some(*number));
+        }
+        // Whoever adds one is another process or connection, and so what is remembered was forgotten.
+        let mut kept_out = self.connection.prepare_cached("SELECT 1 FROM kept_out WHERE hash = ?")?;
+        if kept_out.exists([hash(id.0)])? {
+            return Ok(None);
         }
         let find = "SELECT number FROM installation WHERE id = ?";
         let add = "INSERT INTO installation (id) VALUES (?) RETURNING number";
@@ -72,7 +77,7 @@ impl Shared {
             None => self.connection.prepare_cached(add)?.query_row([id.0], |row| row.get(0))?,
         };
         remember(&mut self.installations, id.0, number);
-        Ok(number)
+        Ok(Some(number))
     }
 
     /// The number of a list of plugins or achievements.
@@ -113,8 +118,9 @@ fn remember(known: &mut HashMap<[u8; 16], i64>, key: [u8; 16], number: i64) {
     known.insert(key, number);
 }
 
-fn hash(text: &str) -> Hash {
+/// Half of a SHA-256.
+pub(crate) fn hash(of: impl AsRef<[u8]>) -> Hash {
     let mut hash = [0; 16];
-    hash.copy_from_slice(&Sha256::digest(text)[..16]);
+    hash.copy_from_slice(&Sha256::digest(of)[..16]);
     hash
 }

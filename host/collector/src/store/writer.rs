@@ -9,6 +9,7 @@ use crate::geo::Place;
 use crate::id::Id;
 use anyhow::{Context, Result};
 use jiff::civil::Date;
+use std::time::Duration;
 
 /// Writes reports.
 pub struct Writer {
@@ -37,11 +38,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Add a report that arrived on this day, in this second of it.
+    /// Add a report that arrived on this day, in this second of it. False if its installation is to be kept out.
     ///
     /// # Errors
     /// When the disk is full, say. The whole transaction is to be [given up](Self::give_up).
-    pub fn write(&mut self, day: Date, second: u32, report: &Report, place: &Place) -> Result<()> {
+    pub fn write(&mut self, day: Date, second: u32, report: &Report, place: &Place) -> Result<bool> {
         let (shared, day) = self.begin(day)?;
         day.write(shared, second, report, place)
     }
@@ -165,6 +166,8 @@ impl Writer {
     pub fn retain(&mut self, today: Date, days: u32) -> Result<()> {
         self.commit()?;
         self.open()?;
+        // Not while a backup is made: whoever receives does not wait for one, and the next day is as good.
+        let _removing = self.store.removing(Duration::ZERO)?;
         let open = self.day.as_ref().map(|day| day.day);
         let shared = self.shared.as_mut().context("it was just opened")?;
         shared.begin()?;
