@@ -13,6 +13,7 @@ mod forgetting;
 mod import;
 mod keeping;
 mod metrics;
+mod page;
 mod places;
 mod privacy;
 mod receiving;

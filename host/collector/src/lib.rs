@@ -5,6 +5,7 @@
 //! A request goes through [`server`] (limits), [`address`] and [`geo`] (a rough place, and then the address is gone),
 //! [`door`] (what of it is kept: a manifest in the tracker's format, read by the same code) and [`store`] (one file a day).
 //! [`import`] takes another server's logs the same way. [`exports`] reads the store and knows nothing of the rest;
+//! [`page`] draws what they say;
 //! [`fleet`] fills it with installations that are made up.
 
 pub mod address;
@@ -17,5 +18,6 @@ pub mod geo;
 pub mod id;
 pub mod import;
 pub mod installation;
+pub mod page;
 pub mod server;
 pub mod store;

@@ -22,6 +22,8 @@ pub(super) struct Tally {
     /// All installations, under one value.
     pub(super) all: Pairs,
     pub(super) versions: Pairs,
+    /// Who came from which country.
+    pub(super) countries: Pairs,
     pub(super) hours: BTreeMap<i64, u64>,
     pub(super) printed: i64,
     pub(super) printed_with: HashMap<u32, i64>,
@@ -125,6 +127,10 @@ fn add_day(
     let Gathered { tallies, words, .. } = gathered;
     let start = day.to_zoned(TimeZone::UTC)?.timestamp().as_second();
     let names: HashMap<u32, u32> = rows.names.iter().map(|(number, text)| (*number, words.number(text))).collect();
+    let countries: HashMap<u32, u32> =
+        rows.countries.iter().map(|(number, text)| (*number, words.number(text))).collect();
+    let nowhere = words.number("");
+    let country = |place| countries.get(&place).copied().unwrap_or(nowhere);
     let event =
         ["pong", "webui_load", "print_done", "install_plugin", "uninstall_plugin"].map(|name| words.number(name));
     let mut quarters: HashMap<u32, u128> = HashMap::new();
@@ -135,6 +141,7 @@ fn add_day(
             if start + pings.last >= window.since && start + pings.first <= window.now {
                 tally.all.add(0, pings.installation);
                 tally.versions.add(version, pings.installation);
+                tally.countries.add(country(pings.place), pings.installation);
             }
         }
     }
@@ -168,6 +175,7 @@ fn add_day(
             }
             tally.all.add(0, installation);
             tally.versions.add(version, installation);
+            tally.countries.add(country(report.place), installation);
             if let Some(number) = report.environment {
                 tally.environments[0].add(number, installation);
                 if name == event[0] {

@@ -59,7 +59,7 @@ struct Rules {
     excluded: HashSet<String>,
 }
 
-/// Make all files, as of `now`, each of them at once: a reader sees the old one or the new. Days that cannot be read are
+/// Make all files, and that of countries for the page, as of `now`, each of them at once: a reader sees the old one or the new. Days that cannot be read are
 /// left out, and named in what is returned.
 ///
 /// # Errors
@@ -79,6 +79,9 @@ pub fn write(config: &Config, store: &Store, folder: &Path, now: Timestamp) -> R
             let file = folder.join(format!("{kind}_stats_{}d.json", window.days));
             files::write_atomically(&file, content.as_bytes())?;
         }
+        // For the page; nobody else reads it.
+        let places = render::places(window, tally, &gathered.words, &rules)?;
+        files::write_atomically(&folder.join(format!("places_stats_{}d.json", window.days)), places.as_bytes())?;
     }
     for problem in &gathered.problems {
         eprintln!("not in the exports: {problem}");

@@ -13,6 +13,7 @@ pub(super) struct Pings {
     pub(super) quarters: u128,
     pub(super) first: i64,
     pub(super) last: i64,
+    pub(super) place: u32,
 }
 
 /// Another report.
@@ -24,6 +25,7 @@ pub(super) struct Report {
     pub(super) environment: Option<u32>,
     pub(super) plugins: Option<u32>,
     pub(super) achievements: Option<u32>,
+    pub(super) place: u32,
     /// As JSON; of events whose fields are counted only.
     pub(super) fields: Option<String>,
 }
@@ -32,6 +34,8 @@ pub(super) struct Report {
 pub(super) struct Day {
     /// Versions and names of events, by their numbers.
     pub(super) names: Vec<(u32, String)>,
+    /// Countries by the numbers of places in them; empty where none is known.
+    pub(super) countries: Vec<(u32, String)>,
     pub(super) pings: Vec<Pings>,
     pub(super) reports: Vec<Report>,
 }
@@ -43,21 +47,27 @@ impl Day {
         connection.execute_batch("BEGIN")?;
         Ok(Self {
             names: all(&connection, "SELECT number, text FROM name", |row| Ok((row.get(0)?, row.get(1)?)))?,
-            pings: all(&connection, "SELECT installation, version, early, late, first, last FROM ping", |row| {
-                let [early, late] = [row.get::<_, i64>(2)?, row.get(3)?].map(i64::cast_unsigned);
-                Ok(Pings {
-                    installation: row.get(0)?,
-                    version: row.get(1)?,
-                    quarters: u128::from(early) | u128::from(late) << 48,
-                    first: row.get(4)?,
-                    last: row.get(5)?,
-                })
-            })?,
+            countries: all(&connection, "SELECT number, country FROM place", |row| Ok((row.get(0)?, row.get(1)?)))?,
+            pings: all(
+                &connection,
+                "SELECT installation, version, early, late, first, last, place FROM ping",
+                |row| {
+                    let [early, late] = [row.get::<_, i64>(2)?, row.get(3)?].map(i64::cast_unsigned);
+                    Ok(Pings {
+                        installation: row.get(0)?,
+                        version: row.get(1)?,
+                        quarters: u128::from(early) | u128::from(late) << 48,
+                        first: row.get(4)?,
+                        last: row.get(5)?,
+                        place: row.get(6)?,
+                    })
+                },
+            )?,
             reports: all(
                 &connection,
                 "SELECT installation, second, event, version, environment, plugins, achievements,
                      CASE WHEN event IN (SELECT number FROM name
-                         WHERE text IN ('print_done', 'install_plugin', 'uninstall_plugin')) THEN fields END
+                         WHERE text IN ('print_done', 'install_plugin', 'uninstall_plugin')) THEN fields END, place
                  FROM report",
                 |row| {
                     Ok(Report {
@@ -69,6 +79,7 @@ impl Day {
                         plugins: row.get(5)?,
                         achievements: row.get(6)?,
                         fields: row.get(7)?,
+                        place: row.get(8)?,
                     })
                 },
             )?,

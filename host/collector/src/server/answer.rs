@@ -3,6 +3,7 @@
 
 use super::limits;
 use super::metrics::{self, Metrics};
+use super::pages::Pages;
 use super::privacy::{self, Privacy, Wish};
 use super::published::Published;
 use crate::address::{Peer, Trust};
@@ -12,7 +13,7 @@ use crate::store::keeper::{Keeper, Kept};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -31,6 +32,7 @@ pub(super) struct Service {
     pub(super) published: Published,
     pub(super) privacy: Privacy,
     pub(super) metrics: Metrics,
+    pub(super) pages: Pages,
 }
 
 /// What a listener is for.
@@ -77,6 +79,11 @@ impl Service {
                 Method::GET | Method::HEAD => self.export(name, request.headers()).await,
                 _ => not_allowed("GET, HEAD"),
             }
+        } else if Pages::has(path) {
+            match *request.method() {
+                Method::GET | Method::HEAD => self.page(request.uri().clone(), request.headers().clone()).await,
+                _ => not_allowed("GET, HEAD"),
+            }
         } else if path == "/privacy" {
             match *request.method() {
                 Method::GET | Method::HEAD => self.privacy.page(&self.door(), &self.locator.state()),
@@ -94,6 +101,13 @@ impl Service {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer)
+    }
+
+    /// The page, or something of it.
+    async fn page(self: &Arc<Self>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+        let service = Arc::clone(self);
+        let answer = tokio::task::spawn_blocking(move || service.pages.answer(&uri, &headers));
+        answer.await.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
     }
 
     async fn metrics(self: &Arc<Self>) -> Response<Body> {

@@ -5,6 +5,7 @@ mod answer;
 pub mod limits;
 mod listener;
 mod metrics;
+mod pages;
 mod privacy;
 mod published;
 mod upkeep;
@@ -59,6 +60,7 @@ pub fn run(config: &Config, ready: impl FnOnce(&Listening)) -> Result<()> {
         metrics: Metrics::new(&keeper.counters, &store, &locator),
         locator,
         keeper: keeper.clone(),
+        pages: pages::Pages::new(&store),
         published: published::Published::new(store.exports()),
         privacy: privacy::Privacy::new(config, &store),
     });

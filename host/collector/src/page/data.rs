@@ -1,0 +1,66 @@
+//! What the page is made of: the files that exports are in, and the totals of days. A file that is missing or cannot be read
+//! costs its charts, and says so in their place.
+
+use crate::store::{Store, schema};
+use anyhow::{Context, Result};
+use glassbox_util::files;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::path::Path;
+
+/// As large as an export may be that is served.
+pub(crate) const LARGEST: usize = 128 << 20;
+
+/// The kinds of files that charts read, by their names' first parts. `places` is beside the exports, and none of them.
+pub(crate) const KINDS: [&str; 10] = [
+    "instance",
+    "printing",
+    "python",
+    "server_environment",
+    "client_environment",
+    "rpi",
+    "firmware",
+    "achievements",
+    "plugin",
+    "places",
+];
+
+/// What is known of a window.
+pub struct Data {
+    /// Its length in days: 7 or 30.
+    pub days: u32,
+    files: Vec<(&'static str, Option<Value>)>,
+    /// A day, installations that reported, and seconds of prints that were finished; oldest first, also of days that are gone.
+    pub(super) totals: Vec<(String, f64, f64)>,
+}
+
+impl Data {
+    /// Read what there is of a window.
+    #[must_use]
+    pub fn read(store: &Store, days: u32) -> Self {
+        let file = |kind| {
+            let path = store.exports().join(format!("{kind}_stats_{days}d.json"));
+            let bytes = files::read_bounded(&path, LARGEST).ok();
+            (kind, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        };
+        Self { days, files: KINDS.map(file).into(), totals: totals(&store.shared()).unwrap_or_default() }
+    }
+
+    /// A file's content; none if it is missing or no JSON.
+    #[must_use]
+    pub fn file(&self, kind: &str) -> Option<&Value> {
+        self.files.iter().find(|(name, _)| *name == kind)?.1.as_ref()
+    }
+
+    /// When a file was made.
+    pub(super) fn made(&self, kind: &str) -> Option<Timestamp> {
+        self.file(kind)?["_generated"].as_str()?.parse().ok()
+    }
+}
+
+fn totals(file: &Path) -> Result<Vec<(String, f64, f64)>> {
+    let shared = schema::open_to_read(file, schema::SHARED).with_context(|| format!("reading {}", file.display()))?;
+    let mut statement = shared.prepare("SELECT day, installations, print_seconds FROM total ORDER BY day")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

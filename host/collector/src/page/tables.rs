@@ -1,0 +1,151 @@
+//! Tables: bars are a table that everybody can read, with a bar in each row; curves have theirs folded below them; and both are
+//! to be had as CSV and JSON.
+
+use super::charts::{Chart, Shown};
+use super::groups::Row;
+use super::{NAME_CHARS, amount, day};
+use glassbox_util::text::printable;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+/// A stranger's text: no more than a line, and without what would change what stands beside it.
+pub(super) fn name(text: &str) -> String {
+    if text.is_empty() { "(empty)".into() } else { printable(text, NAME_CHARS) }
+}
+
+/// Bars, each with its number and, of so many, its share.
+pub(super) fn bars(title: &str, rows: &[Row], of: Option<f64>) -> Markup {
+    let largest = rows.iter().map(|(_, count)| *count).fold(0.0, f64::max);
+    let of = of.filter(|of| *of > 0.0);
+    html! {
+        table.bars aria-label=(title) {
+            thead.unseen { tr {
+                th scope="col" { "Value" } th scope="col" { "Bar" } th scope="col" { "Installations" } th scope="col" { "Share" }
+            } }
+            tbody {
+                @for (text, count) in rows {
+                    tr {
+                        th scope="row" { bdi { (name(text)) } }
+                        td.bar { (bar(*count, largest)) }
+                        td.number { (amount(*count)) }
+                        td.number { @if let Some(of) = of { (format!("{:.1} %", count / of * 100.0)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A bar, as long as its part of the largest.
+pub(super) fn bar(count: f64, largest: f64) -> Markup {
+    let width = if largest > 0.0 { count / largest * 100.0 } else { 0.0 };
+    html! {
+        svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" { rect width=(format!("{width:.1}")) height="10" {} }
+    }
+}
+
+/// Points of a curve that are a table as they are. More nobody reads: the days are, and all are in the CSV.
+const POINTS: usize = 100;
+
+/// A curve's points, or what they are a day.
+pub(super) fn lines(chart: &Chart, names: &[&str], points: &[(String, Vec<f64>)]) -> Markup {
+    let by_day = points.len() > POINTS;
+    let (head, rows) =
+        if by_day { days(names, points) } else { (names.iter().map(ToString::to_string).collect(), points.to_vec()) };
+    html! {
+        details {
+            summary { "Table" @if by_day { " of days" } span.unseen { " of " (chart.title) } }
+            table aria-label=(chart.title) {
+                thead { tr {
+                    th scope="col" { @if by_day { "Day" } @else { "From" } }
+                    @for name in &head { th.number scope="col" { (name) } }
+                } }
+                tbody {
+                    @for (time, numbers) in &rows {
+                        tr { th scope="row" { (time) } @for number in numbers { td.number { (amount(*number)) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The average and the largest of each day's points, for each line.
+#[allow(clippy::cast_precision_loss)] // of a day's hours
+fn days(names: &[&str], points: &[(String, Vec<f64>)]) -> (Vec<String>, Vec<(String, Vec<f64>)>) {
+    let head = names.iter().flat_map(|name| [format!("{name}, average"), format!("{name}, largest")]).collect();
+    let rows = points.chunk_by(|(one, _), (other, _)| day(one) == day(other)).map(|hours| {
+        let of = |line: usize| hours.iter().filter_map(move |(_, numbers)| numbers.get(line)).copied();
+        let numbers = (0..names.len())
+            .flat_map(|line| [of(line).sum::<f64>() / hours.len() as f64, of(line).fold(0.0, f64::max)]);
+        (day(&hours[0].0).to_string(), numbers.collect())
+    });
+    (head, rows.collect())
+}
+
+/// The numbers as CSV, with a head, lines ending as RFC 4180 says.
+#[must_use]
+pub(crate) fn csv(shown: &Shown) -> String {
+    let mut out = String::new();
+    let mut line = |cells: Vec<String>| {
+        out.push_str(&cells.join(","));
+        out.push_str("\r\n");
+    };
+    match shown {
+        Shown::Bars(rows) => {
+            line(vec!["value".into(), "count".into()]);
+            rows.iter().for_each(|(text, count)| line(vec![cell(text), count.to_string()]));
+        }
+        Shown::Lines(names, points) => {
+            line(["from"].iter().chain(names).map(|name| cell(name)).collect());
+            for (time, numbers) in points {
+                line([cell(time)].into_iter().chain(numbers.iter().map(f64::to_string)).collect());
+            }
+        }
+    }
+    out
+}
+
+/// A text in quotes. What a spreadsheet would take for a formula gets an apostrophe, which it shows as a text.
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
+}
+
+/// The numbers as JSON: a list of objects.
+#[must_use]
+pub(crate) fn json(shown: &Shown) -> Value {
+    match shown {
+        Shown::Bars(rows) => rows.iter().map(|(text, count)| json!({"value": text, "count": count})).collect(),
+        Shown::Lines(names, points) => points
+            .iter()
+            .map(|(time, numbers)| {
+                let mut entry = Map::from_iter([("from".to_string(), time.as_str().into())]);
+                entry.extend(names.iter().zip(numbers).map(|(name, number)| ((*name).to_string(), (*number).into())));
+                Value::Object(entry)
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_texts_are_no_markup_and_no_formula() {
+        let hostile = "<script>\u{202e}&\"=1\n".to_string() + &"x".repeat(10_000);
+        let table = bars("what", &[(hostile.clone(), 3.0), (String::new(), 1.0)], Some(4.0)).into_string();
+        assert!(!table.contains("<script>") && !table.contains('\u{202e}') && table.len() < 3000, "{table}");
+        assert!(table.contains("(empty)") && table.contains("75.0 %") && table.contains("width=\"33.3\""), "{table}");
+        let shown = Shown::Bars(vec![("=1+\"2\"".into(), 1.0), ("a,b".into(), 2.5)]);
+        assert_eq!(csv(&shown), "value,count\r\n\"'=1+\"\"2\"\"\",1\r\n\"a,b\",2.5\r\n");
+        let lines = Shown::Lines(vec!["a", "b"], vec![("t".into(), vec![1.0, 2.0])]);
+        assert_eq!(csv(&lines), "\"from\",\"a\",\"b\"\r\n\"t\",1,2\r\n");
+        let hours: Vec<_> = (0..30).map(|n| (format!("2026-01-0{}T00:00", 1 + n / 24), vec![f64::from(n)])).collect();
+        let (head, rows) = days(&["a"], &hours);
+        assert_eq!(head, ["a, average", "a, largest"]);
+        assert_eq!(rows, [("2026-01-01".into(), vec![11.5, 23.0]), ("2026-01-02".into(), vec![26.5, 29.0])]);
+        assert_eq!(json(&lines).to_string(), r#"[{"from":"t","a":1.0,"b":2.0}]"#);
+    }
+}
