@@ -42,8 +42,9 @@ pub(crate) enum Command {
     Demo,
     /// Receive reports until SIGTERM or Ctrl-C
     ///
-    /// GET and POST of /track/ID/EVENT/ are reports. The exports are made every hour and served at /export/; /healthz
-    /// answers as long as requests are answered. The first line on standard output says where it listens.
+    /// GET and POST of /track/ID/EVENT/ are reports. The exports are made every hour, served at /export/, and shown at /;
+    /// /privacy says what is kept; /healthz answers as long as requests are answered. The first line on standard output says
+    /// where it listens, the second where the metrics are, if metrics_listen is configured.
     Run {
         #[command(flatten)]
         place: Place,

@@ -155,6 +155,7 @@ fn show(config: &Config, store: &Store, address: &str) -> Result<()> {
     out += &totals(&folder)?;
     writeln!(out, "exports   {} files in {}", exports::names().count(), folder.display())?;
     writeln!(out, "          {address}/export/instance_stats_30d.json, and the others")?;
+    writeln!(out, "page      {address}/")?;
     writeln!(out, "Ctrl-C ends it, and removes the store.")?;
     super::print(&out)
 }
