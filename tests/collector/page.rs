@@ -3,16 +3,18 @@
 
 use crate::support::{Collector, Folder, wait_for};
 use glassbox_collector::config::Config;
-use glassbox_collector::exports::{names, write};
+use glassbox_collector::exports::{names, publish};
 use glassbox_collector::fleet::{Plan, fill};
 use glassbox_collector::page::charts::{CHARTS, Shown};
 use glassbox_collector::page::data::Data;
 use glassbox_collector::page::{View, html};
 use glassbox_collector::store::Store;
 use glassbox_collector::store::writer::Writer;
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -23,7 +25,7 @@ fn fleet(folder: &Path, now: Timestamp) -> Store {
     let mut writer = Writer::new(&store);
     fill(&mut writer, &Plan { seed: 3, installations: 300, days: 30, now, everything: true }).unwrap();
     writer.commit().unwrap();
-    write(&Config::default(), &store, &store.exports(), now).unwrap();
+    publish(&Config::default(), &store, now).unwrap();
     store
 }
 
@@ -117,7 +119,7 @@ fn whatever_is_missing_old_or_strange_costs_its_charts_and_says_so() {
     assert!(empty.contains("There are no exports yet") && empty.matches("<figure").count() == CHARTS.len(), "{empty}");
     put("none", &empty);
     // An empty store has all files, and nothing in them.
-    write(&Config::default(), &store, &store.exports(), now).unwrap();
+    publish(&Config::default(), &store, now).unwrap();
     let nothing = page("", now);
     assert!(!nothing.contains("There are no exports yet") && !nothing.contains("Not known"), "{nothing}");
     assert!(nothing.contains("Nothing was reported.") && nothing.contains("<dd>0</dd>"));
@@ -218,4 +220,40 @@ fn the_page_is_served_small_and_asks_nobody_for_anything() {
         assert!(get(&collector, none, "").0.starts_with("HTTP/1.1 404 "), "{none}");
     }
     assert_eq!(collector.send("POST", "/", "", ""), 405);
+}
+
+#[test]
+fn countries_are_counted_as_another_computation_does() {
+    let (folder, now) = (Folder::new("page-places"), Timestamp::now());
+    let store = fleet(&folder.0, now);
+    let since = now.as_second() - 7 * 86_400;
+    let mut expected: HashMap<String, HashSet<i64>> = HashMap::new();
+    for day in store.days().unwrap() {
+        let start = day.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second();
+        let connection = Connection::open(store.day(day)).unwrap();
+        let sql = "SELECT country, installation, first, last FROM ping JOIN place p ON p.number = place UNION ALL
+            SELECT country, installation, second, second FROM report JOIN place p ON p.number = place";
+        let mut statement = connection.prepare(sql).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let (first, last): (i64, i64) = (row.get(2).unwrap(), row.get(3).unwrap());
+            if start + last >= since && start + first <= now.as_second() {
+                expected.entry(row.get(0).unwrap()).or_default().insert(row.get(1).unwrap());
+            }
+        }
+    }
+    let threshold = usize::try_from(Config::default().k_threshold).unwrap();
+    let expected: HashMap<_, _> = expected
+        .into_iter()
+        .map(|(country, who)| (country, who.len()))
+        .filter(|(_, count)| *count >= threshold)
+        .collect();
+    let data = Data::read(&store, 7);
+    let shown = data.file("places").unwrap()["countries"].as_object().unwrap();
+    let shown: HashMap<_, _> = shown
+        .iter()
+        .map(|(country, count)| (country.clone(), usize::try_from(count["instances"].as_u64().unwrap()).unwrap()))
+        .collect();
+    assert!(shown.len() > 3, "{shown:?}");
+    assert_eq!(shown, expected);
 }

@@ -151,7 +151,7 @@ fn show(config: &Config, store: &Store, address: &str) -> Result<()> {
     // The server has made them at its start; what came in since is in none of them.
     let last = exports::names().last().map(|name| folder.join(name));
     wait_for("the server's exports", || Ok(last.as_ref().filter(|file| file.exists()).map(drop)))?;
-    exports::write(config, store, &folder, Timestamp::now())?;
+    exports::publish(config, store, Timestamp::now())?;
     out += &totals(&folder)?;
     writeln!(out, "exports   {} files in {}", exports::names().count(), folder.display())?;
     writeln!(out, "          {address}/export/instance_stats_30d.json, and the others")?;

@@ -59,12 +59,24 @@ struct Rules {
     excluded: HashSet<String>,
 }
 
-/// Make all files, and that of countries for the page, as of `now`, each of them at once: a reader sees the old one or the new. Days that cannot be read are
+/// Make all files, as of `now`, each of them at once: a reader sees the old one or the new. Days that cannot be read are
 /// left out, and named in what is returned.
 ///
 /// # Errors
 /// When the shared file cannot be read, or a file cannot be written; the message names it.
 pub fn write(config: &Config, store: &Store, folder: &Path, now: Timestamp) -> Result<Vec<String>> {
+    make(config, store, folder, None, now)
+}
+
+/// The same where they are served, with what the page shows beside them.
+///
+/// # Errors
+/// As for [`write`].
+pub fn publish(config: &Config, store: &Store, now: Timestamp) -> Result<Vec<String>> {
+    make(config, store, &store.exports(), Some(&store.page()), now)
+}
+
+fn make(config: &Config, store: &Store, folder: &Path, page: Option<&Path>, now: Timestamp) -> Result<Vec<String>> {
     let rules = Rules {
         zone: config.time_zone.0.clone(),
         threshold: config.k_threshold,
@@ -73,15 +85,18 @@ pub fn write(config: &Config, store: &Store, folder: &Path, now: Timestamp) -> R
     let now = now.as_second();
     let windows = DAYS.map(|days| times::Window::new(days, now, &rules.zone));
     let mut gathered = gather::gather(store, &windows)?;
-    files::make_folder(folder)?;
+    for folder in [Some(folder), page].into_iter().flatten() {
+        files::make_folder(folder)?;
+    }
     for (window, tally) in windows.iter().zip(&mut gathered.tallies) {
         for (kind, content) in render::all(window, tally, &gathered.words, &rules)? {
             let file = folder.join(format!("{kind}_stats_{}d.json", window.days));
             files::write_atomically(&file, content.as_bytes())?;
         }
-        // For the page; nobody else reads it.
-        let places = render::places(window, tally, &gathered.words, &rules)?;
-        files::write_atomically(&folder.join(format!("places_stats_{}d.json", window.days)), places.as_bytes())?;
+        if let Some(page) = page {
+            let places = render::places(window, tally, &gathered.words, &rules)?;
+            files::write_atomically(&page.join(format!("places_stats_{}d.json", window.days)), places.as_bytes())?;
+        }
     }
     for problem in &gathered.problems {
         eprintln!("not in the exports: {problem}");

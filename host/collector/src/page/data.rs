@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use glassbox_util::files;
 use jiff::Timestamp;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// As large as an export may be that is served.
 pub(crate) const LARGEST: usize = 128 << 20;
 
-/// The kinds of files that charts read, by their names' first parts. `places` is beside the exports, and none of them.
+/// The kinds of files that charts read, by their names' first parts. `places` is none of the exports.
 pub(crate) const KINDS: [&str; 10] = [
     "instance",
     "printing",
@@ -39,8 +39,7 @@ impl Data {
     #[must_use]
     pub fn read(store: &Store, days: u32) -> Self {
         let file = |kind| {
-            let path = store.exports().join(format!("{kind}_stats_{days}d.json"));
-            let bytes = files::read_bounded(&path, LARGEST).ok();
+            let bytes = files::read_bounded(&path(store, kind, days), LARGEST).ok();
             (kind, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
         };
         Self { days, files: KINDS.map(file).into(), totals: totals(&store.shared()).unwrap_or_default() }
@@ -56,6 +55,12 @@ impl Data {
     pub(super) fn made(&self, kind: &str) -> Option<Timestamp> {
         self.file(kind)?["_generated"].as_str()?.parse().ok()
     }
+}
+
+/// The file of a kind.
+pub(crate) fn path(store: &Store, kind: &str, days: u32) -> PathBuf {
+    let folder = if kind == "places" { store.page() } else { store.exports() };
+    folder.join(format!("{kind}_stats_{days}d.json"))
 }
 
 fn totals(file: &Path) -> Result<Vec<(String, f64, f64)>> {

@@ -1,7 +1,7 @@
 //! Serving the page: `/`, its style sheet, and each chart's numbers. What is on it is `page`'s business.
 
 use super::answer::{Body, status, text};
-use crate::page::data::{Data, KINDS};
+use crate::page::data::{Data, KINDS, path};
 use crate::page::{self, View, charts::CHARTS};
 use crate::store::Store;
 use flate2::Compression;
@@ -71,10 +71,7 @@ impl Pages {
     }
 
     fn data(&self, days: u32) -> Arc<Data> {
-        let modified = |kind: &&str| {
-            let file = self.store.exports().join(format!("{kind}_stats_{days}d.json"));
-            file.metadata().ok()?.modified().ok()
-        };
+        let modified = |kind: &&str| path(&self.store, kind, days).metadata().ok()?.modified().ok();
         let now: Vec<_> = KINDS.iter().map(modified).collect();
         let mut read = self.read[usize::from(days == 7)].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((then, data)) = &*read

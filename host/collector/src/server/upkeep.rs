@@ -68,7 +68,7 @@ fn run(config: &Config, store: &Store, service: &Service, stopped: &Receiver<()>
         if exported != Some(hour) {
             exported = Some(hour);
             service.keeper.commit();
-            if let Err(error) = exports::write(config, store, &store.exports(), now) {
+            if let Err(error) = exports::publish(config, store, now) {
                 eprintln!("the exports could not be made: {error:#}");
             }
         }

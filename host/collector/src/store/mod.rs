@@ -50,6 +50,12 @@ impl Store {
         self.0.join("shared.sqlite")
     }
 
+    /// The folder of what the page shows and no export has.
+    #[must_use]
+    pub fn page(&self) -> PathBuf {
+        self.0.join("page")
+    }
+
     /// The socket at which a collector that runs says how it goes, to whom the folder belongs.
     #[must_use]
     pub fn status_socket(&self) -> PathBuf {
