@@ -25,6 +25,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'],
 });
+/** @type {string[]} */
 const wrong = [];
 
 async function check(what, test) {
@@ -41,7 +42,9 @@ async function check(what, test) {
 async function open(viewport, colorScheme, url, pages) {
   const context = await browser.newContext({ viewport, colorScheme });
   const page = await context.newPage();
+  /** @type {string[]} */
   const elsewhere = [];
+  /** @type {string[]} */
   const faults = [];
   page.on('request', (request) => { if (!request.url().startsWith(address)) elsewhere.push(request.url()); });
   page.on('pageerror', (error) => faults.push(error.message));
@@ -54,15 +57,15 @@ async function open(viewport, colorScheme, url, pages) {
 async function accessible(page) {
   // Evaluated by the browser's own tools: the page itself may run no script.
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const { violations } = await page.evaluate('axe.run()');
   const said = violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join(' | ')}`);
   assert.deepEqual(said, []);
 }
 
-for (const [name, viewport, scheme] of [
+for (const [name, viewport, scheme] of /** @type {const} */ ([
   ['desktop, light', DESKTOP, 'light'], ['desktop, dark', DESKTOP, 'dark'],
   ['phone, light', PHONE, 'light'], ['phone, dark', PHONE, 'dark'],
-]) {
+])) {
   await check(`${name}: nothing for axe-core to find, nothing wider than the screen, no other host`, async () => {
     const { page, elsewhere, faults, close } = await open(viewport, scheme, `${address}/`);
     await accessible(page);
@@ -79,12 +82,12 @@ await check('each chart is drawn, and its table has the numbers that are to be h
   const { page, close } = await open(DESKTOP, 'light', `${address}/?hidden=yes`);
   const figures = await page.$$eval('figure', (all) => all.map((figure) => ({
     id: figure.id,
-    bars: [...figure.querySelectorAll('.bars tbody tr')].map((row) => ({
+    bars: [.../** @type {NodeListOf<HTMLTableRowElement>} */ (figure.querySelectorAll('.bars tbody tr'))].map((row) => ({
       count: Number(row.cells[2].textContent.replaceAll(',', '')),
       width: row.querySelector('rect').getBoundingClientRect().width,
     })),
-    lines: [...figure.querySelectorAll('path.line')].map((line) => line.getTotalLength()),
-    rows: [...figure.querySelectorAll('details tbody tr')].map((row) =>
+    lines: [.../** @type {NodeListOf<SVGPathElement>} */ (figure.querySelectorAll('path.line'))].map((line) => line.getTotalLength()),
+    rows: [.../** @type {NodeListOf<HTMLTableRowElement>} */ (figure.querySelectorAll('details tbody tr'))].map((row) =>
       [...row.cells].slice(1).map((cell) => Number(cell.textContent.replaceAll(',', '')))),
     links: [...figure.querySelectorAll('a')].map((a) => a.href),
   })));
@@ -134,14 +137,14 @@ await check('everything can be reached and used by keyboard alone', async () => 
   const reached = new Set();
   for (let presses = 0; presses < all * 2; presses += 1) {
     await page.keyboard.press('Tab');
-    const at = await page.evaluate(() => {
+    const focus = await page.evaluate(() => {
       const list = [...document.querySelectorAll('a, summary, input:not([type=hidden]), button')];
       const seen = document.activeElement.matches(':focus-visible') && getComputedStyle(document.activeElement).outlineStyle !== 'none';
-      return [list.indexOf(document.activeElement), seen];
+      return { at: list.indexOf(document.activeElement), seen };
     });
-    if (at[0] < 0) break;
-    assert.ok(at[1], `the focus on element ${at[0]} cannot be seen`);
-    reached.add(at[0]);
+    if (focus.at < 0) break;
+    assert.ok(focus.seen, `the focus on element ${focus.at} cannot be seen`);
+    reached.add(focus.at);
   }
   assert.equal(reached.size, all);
   await page.focus('summary');
@@ -186,7 +189,7 @@ await check(`the first chart is there within ${FIRST_CHART} ms on a phone`, asyn
 for (const file of (await readdir(states)).filter((name) => name.endsWith('.html'))) {
   const name = file.replace('.html', '');
   const html = await readFile(path.join(states, file), 'utf8');
-  for (const [kind, viewport, scheme] of [['desktop', DESKTOP, 'light'], ['phone', PHONE, 'dark']]) {
+  for (const [kind, viewport, scheme] of /** @type {const} */ ([['desktop', DESKTOP, 'light'], ['phone', PHONE, 'dark']])) {
     await check(`a page with ${name}, ${kind}`, async () => {
       const { page, elsewhere, close } = await open(viewport, scheme, `${address}/`, html);
       await accessible(page);
