@@ -227,3 +227,26 @@ fn a_day_that_ended_while_nothing_ran_gets_its_totals() {
     collector.stop();
     assert!(store.day(day).exists(), "it is kept");
 }
+
+#[test]
+fn old_days_go_at_the_start_but_not_all_at_once_after_a_long_time() {
+    let (folder, now) = (Folder::new("retention-start"), Timestamp::now());
+    let store = Store::open(&folder.0.join("data")).unwrap();
+    let day = |before: i64| now.to_zoned(jiff::tz::TimeZone::UTC).date().saturating_sub(jiff::ToSpan::days(before));
+    let fill_day = |before: i64| fill(&store, &[ping(&format!("{}T10:00:00Z", day(before)), ID)]);
+    fill_day(100);
+    fill_day(70);
+    // The clock may be wrong: until it has been believed for an hour, nothing that was there is lost.
+    let collector = Collector::start(&folder, "");
+    assert_eq!(collector.report(&format!("/track/{ID}/ping/")), 204);
+    wait_for("the report", || store.days().unwrap().contains(&day(0)));
+    collector.stop();
+    assert!(store.day(day(100)).exists() && store.day(day(70)).exists());
+    // Whoever ran yesterday knows the time.
+    std::fs::remove_file(store.day(day(0))).unwrap();
+    fill_day(1);
+    let collector = Collector::start(&folder, "");
+    wait_for("the old days to go", || !store.day(day(100)).exists() && !store.day(day(70)).exists());
+    collector.stop();
+    assert!(store.day(day(1)).exists());
+}

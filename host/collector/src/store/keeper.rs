@@ -2,6 +2,7 @@
 //! answered is on the disk at most [`COMMIT_AFTER`] later; a crash loses no more than that.
 
 use super::Store;
+use super::clock::{BELIEVED_AFTER, Clock};
 use super::counters::Counters;
 use super::day::KEPT_OUT;
 use super::retention::is_damage;
@@ -10,9 +11,9 @@ use crate::door::{Odd, Refusal, Report};
 use crate::geo::Place;
 use anyhow::{Context, Result};
 use glassbox_util::PerMinute;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -102,6 +103,8 @@ impl Keeper {
             complaints: PerMinute::new(1),
             noted: (0, 0),
             turned: false,
+            clock: Clock::new(Instant::now(), Timestamp::now().as_second()),
+            retain_from: None,
         };
         let name = std::thread::Builder::new().name("keeper".into());
         let thread = name.spawn(move || thread.run(&received)).context("starting a thread")?;
@@ -176,8 +179,11 @@ struct Thread {
     complaints: PerMinute,
     /// How many that were turned away, and lost, the store knows of.
     noted: (u64, u64),
-    /// Whether a day has ended within this batch.
+    /// Whether a part of this batch is on the disk already, as a day has ended within it.
     turned: bool,
+    clock: Clock,
+    /// When old days may be removed that are not yet.
+    retain_from: Option<Instant>,
 }
 
 impl Thread {
@@ -286,24 +292,52 @@ impl Thread {
 
     /// The day to which something belongs that arrived at this time, and the second of it. A clock that jumps back does
     /// not open a day again that has ended: until it has caught up, everything arrives in the first second of the
-    /// newest day.
+    /// newest day. One that jumps far ahead is believed later.
     fn arrival(&mut self, at: i64) -> Result<(Date, u32)> {
+        let (at, is_ahead) = self.clock.time(Instant::now(), at);
+        if is_ahead && self.complaints.allows() {
+            eprintln!(
+                "the clock has jumped ahead by more than a day; it is believed when it has stayed there for an hour"
+            );
+        }
         let now = Timestamp::from_second(at)?.to_zoned(TimeZone::UTC).datetime();
         let second = u32::try_from(at.rem_euclid(86_400))?;
+        if self.retain_from.is_some_and(|from| from <= Instant::now()) {
+            self.retain(now.date())?;
+        }
         match self.today {
             Some(today) if now.date() == today => return Ok((today, second)),
             Some(today) if now.date() < today => return Ok((today, 0)),
             _ => {}
         }
+        // After a while in which nothing ran, or with a clock that was wrong at the start, nothing is removed yet.
+        let is_next = self.today.is_none_or(|today| today.saturating_add(2.days()) >= now.date());
         self.today = Some(now.date());
         self.turned = true;
         self.writer.commit()?;
         if let Err(error) = self.writer.close_day() {
             eprintln!("the day before {} could not be finished: {error:#}", now.date());
         }
-        if let Err(error) = self.writer.retain(now.date(), self.retention_days) {
-            eprintln!("old days could not be removed: {error:#}");
+        if is_next {
+            self.retain(now.date())?;
+        } else {
+            self.retain_from = Some(Instant::now() + BELIEVED_AFTER);
+            // Totals of days that ended meanwhile are made all the same.
+            if let Err(error) = self.writer.retain(now.date(), 0) {
+                eprintln!("totals could not be made: {error:#}");
+            }
         }
         Ok((now.date(), second))
+    }
+
+    /// Remove what is too old.
+    fn retain(&mut self, today: Date) -> Result<()> {
+        self.retain_from = None;
+        self.turned = true;
+        self.writer.commit()?;
+        if let Err(error) = self.writer.retain(today, self.retention_days) {
+            eprintln!("old days could not be removed: {error:#}");
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! many reports repeat (lists of plugins, environments) is kept once, in the shared file. One process writes.
 
 pub mod backup;
+mod clock;
 pub mod counters;
 pub mod day;
 pub mod keeper;
