@@ -1,6 +1,7 @@
 //! An address lives for the look-up of its place: afterwards it is in no file, and where in memory it may still be is known.
 
-use crate::support::{Collector, Folder, ID, pings, program, wait_for};
+use crate::skip::skip;
+use crate::support::{Collector, Folder, ID, pings, program, wait_for, workspace};
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,6 +14,12 @@ use std::time::Duration;
 const PLANTED: u8 = 100;
 const REQUESTS: usize = 100;
 
+/// Clients at the same time.
+const CLIENTS: usize = 8;
+
+/// In which the trusted proxy names an address.
+const HEADER: &str = "X-Real-IP";
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum From {
     /// A trusted proxy names it.
@@ -21,7 +28,7 @@ enum From {
     Peer,
 }
 
-/// An address, and whether it is searched for only: then whatever is found is there by chance.
+/// An address, and how the collector learns it.
 struct Planted {
     address: IpAddr,
     from: From,
@@ -117,6 +124,8 @@ fn search_files(planted: &[Planted], folder: &Path, found: &mut Vec<Found>) {
 
 /// All that a core dump would hold: what the process can write to.
 fn search_memory(planted: &[Planted], collector: &Collector) -> Vec<Found> {
+    // The search finds what is there: the name of the header, which is in the configuration.
+    let mut sought = 0;
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", collector.pid())).unwrap();
     let memory = File::open(format!("/proc/{}/mem", collector.pid())).unwrap();
     let mut found = Vec::new();
@@ -128,9 +137,10 @@ fn search_memory(planted: &[Planted], collector: &Collector) -> Vec<Found> {
         let mut bytes = vec![0; usize::try_from(end - begin).unwrap()];
         memory.read_exact_at(&mut bytes, begin).unwrap();
         read += bytes.len();
+        sought += bytes.windows(HEADER.len()).filter(|window| *window == HEADER.as_bytes()).count();
         search(planted, name, &bytes, &mut found);
     }
-    assert!(read > 1 << 20, "{read} bytes of memory");
+    assert!(read > 1 << 20 && sought > 0, "{read} bytes of memory");
     found
 }
 
@@ -150,39 +160,56 @@ fn connect(collector: &Collector, from: Option<IpAddr>) -> TcpStream {
 
 /// Requests of every planted address: half of them with a connection for each, the others ten to a connection.
 fn send(collector: &Collector, planted: &[Planted]) {
-    for round in 0..REQUESTS / 20 {
-        for (number, one) in planted.iter().enumerate() {
-            let header = match one.from {
-                From::Header => format!("X-Real-IP: {}\r\n", one.address),
-                From::Peer => String::new(),
-            };
-            let own = (one.from == From::Peer).then_some(one.address);
-            let id = format!("{number:08x}{}", &ID[8..]);
-            let ping = format!("GET /track/{id}/ping/ HTTP/1.1\r\nHost: c\r\nUser-Agent: OctoPrint/1.11.8\r\n{header}");
-            let event = if round == 0 { "/startup/?python=3.11.2 " } else { "/ping/ " };
-            let last = format!("{}Connection: close\r\n\r\n", ping.replace("/ping/ ", event));
-            let kept = format!("{ping}\r\n").repeat(9) + &last;
-            for text in std::iter::once(&kept).chain(std::iter::repeat_n(&last, 10)) {
-                let mut stream = connect(collector, own);
-                stream.write_all(text.as_bytes()).unwrap();
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).unwrap();
-                assert_eq!(answer.matches("HTTP/1.1 204").count(), text.matches("GET ").count());
+    let send_some = |first: usize| {
+        for round in 0..REQUESTS / 20 {
+            for (number, one) in planted.iter().enumerate().skip(first).step_by(CLIENTS) {
+                let (header, own) = match one.from {
+                    From::Header => (format!("{HEADER}: {}\r\n", one.address), None),
+                    From::Peer => (String::new(), Some(one.address)),
+                };
+                let id = format!("{number:08x}{}", &ID[8..]);
+                let ping =
+                    format!("GET /track/{id}/ping/ HTTP/1.1\r\nHost: c\r\nUser-Agent: OctoPrint/1.11.8\r\n{header}");
+                let event = if round == 0 { "/startup/?python=3.11.2 " } else { "/ping/ " };
+                let last = format!("{}Connection: close\r\n\r\n", ping.replace("/ping/ ", event));
+                let kept = format!("{ping}\r\n").repeat(9) + &last;
+                for text in std::iter::once(&kept).chain(std::iter::repeat_n(&last, 10)) {
+                    let mut stream = connect(collector, own);
+                    stream.write_all(text.as_bytes()).unwrap();
+                    let mut answer = String::new();
+                    stream.read_to_string(&mut answer).unwrap();
+                    assert_eq!(answer.matches("HTTP/1.1 204").count(), text.matches("GET ").count());
+                }
             }
         }
-    }
+    };
+    std::thread::scope(|scope| (0..CLIENTS).for_each(|first| drop(scope.spawn(move || send_some(first)))));
 }
 
-/// What is found in files and in memory after all planted addresses have reported.
-fn round(round: u8, environment: &[(&str, &str)]) -> [Vec<Found>; 2] {
+/// The environment of the deployed service, as names and values.
+fn deployed_environment() -> Vec<(String, String)> {
+    let unit = workspace().join("examples/deploy/collector/glassbox-collector.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+    lines.map(|line| line.split_once('=').map(|(name, value)| (name.into(), value.into())).unwrap()).collect()
+}
+
+/// What is found in files, and in memory, after all planted addresses have reported.
+fn found(round: u8) -> [Vec<Found>; 2] {
     let folder = Folder::new("addresses");
     let planted = planted(round);
-    let config = "trusted_proxies = [\"127.0.0.1\"]\naddress_header = \"X-Real-IP\"\nk_threshold = 1";
-    let collector = Collector::start_with(&folder, config, environment);
+    let config = format!("trusted_proxies = [\"127.0.0.1\"]\naddress_header = \"{HEADER}\"\nk_threshold = 1");
+    let collector = Collector::start_with(&folder, &config, &deployed_environment());
     send(&collector, &planted);
     wait_for("all reports", || pings(&collector.data) == i64::from(PLANTED));
-    // Whoever was answered last is written, and its connection is gone.
+    // Whoever was answered last is written, and its connection is gone. The address that was looked up last is on the
+    // stack until others have reported.
     std::thread::sleep(Duration::from_secs(1));
+    let others = format!("User-Agent: OctoPrint/1.11.8\r\n{HEADER}: 2001:db8::1\r\n");
+    for _ in 0..5 {
+        assert_eq!(collector.send("GET", &format!("/track/{ID}/ping/"), &others, ""), 204);
+    }
+    std::thread::sleep(Duration::from_millis(500));
     let memory = search_memory(&planted, &collector);
     let mut files = Vec::new();
     search_files(&planted, &folder.0, &mut files);
@@ -196,23 +223,26 @@ fn round(round: u8, environment: &[(&str, &str)]) -> [Vec<Found>; 2] {
     // The search finds what is there.
     let mut control = Vec::new();
     for one in &planted {
-        let _ = std::fs::write(folder.0.join("control"), traces(one.address).concat());
-        search_files(std::slice::from_ref(one), &folder.0, &mut control);
+        search(std::slice::from_ref(one), "control", &traces(one.address).join(&b' '), &mut control);
     }
-    assert!(control.iter().filter(|found| found.place.ends_with("control")).count() >= 3 * usize::from(PLANTED));
+    assert_eq!(control.len(), 3 * usize::from(PLANTED));
     files.sort();
+    files.dedup();
     [files, memory]
 }
 
 #[test]
-fn an_address_is_in_no_file_after_its_request() {
-    let [files, memory] = round(0, &[]);
-    eprintln!("{} {memory:?}", memory.len());
-    if files.is_empty() {
+fn an_address_is_in_no_file_and_not_in_memory_after_its_request() {
+    if cfg!(not(target_env = "gnu")) {
+        return skip("what the unit asks for, that freed memory is overwritten, is glibc's");
+    }
+    let mut first = found(0).concat();
+    if first.is_empty() {
         return;
     }
     // Four bytes are somewhere by chance now and then: not so twice.
-    assert!(files.iter().all(Found::may_be_chance), "{files:?}");
-    let [again, _] = round(1, &[]);
-    assert!(again.is_empty(), "{files:?} {again:?}");
+    assert!(first.iter().all(Found::may_be_chance), "{first:?}");
+    let again = found(1).concat();
+    first.extend(again.iter().cloned());
+    assert!(again.is_empty(), "{first:?}");
 }

@@ -6,6 +6,7 @@ mod skip;
 
 mod addresses;
 mod backup;
+mod damage;
 mod demo;
 mod deploy;
 mod doctor;

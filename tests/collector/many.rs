@@ -63,6 +63,8 @@ fn ten_thousand_idle_connections_and_floods_of_headers_cost_others_nothing() {
                 assert_eq!(collector.report(&format!("/track/{id}/ping/")), 204);
                 slowest = slowest.max(since.elapsed());
                 reported += 1;
+                // As many as 91,000 installations send: they are not what is to keep the machine busy.
+                std::thread::sleep(Duration::from_millis(10));
             }
             (reported, slowest)
         });

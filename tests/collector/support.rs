@@ -67,7 +67,7 @@ impl Collector {
     }
 
     /// With more in its environment.
-    pub fn start_with(folder: &Folder, config: &str, environment: &[(&str, &str)]) -> Self {
+    pub fn start_with(folder: &Folder, config: &str, environment: &[(String, String)]) -> Self {
         let file = folder.0.join("collector.toml");
         let listen = if config.contains("listen =") { "" } else { "listen = \"127.0.0.1:0\"\n" };
         std::fs::write(&file, format!("{listen}data = \"data\"\n{config}")).unwrap();
@@ -76,7 +76,7 @@ impl Collector {
         let mut child = command
             .args(["run", "--config"])
             .arg(&file)
-            .envs(environment.iter().copied())
+            .envs(environment.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
