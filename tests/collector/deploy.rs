@@ -1,7 +1,9 @@
 //! What `examples/deploy/collector` promises, with Debian's nginx and systemd's own opinion of the unit.
 
 use crate::skip::skip;
-use crate::support::{Collector, Folder, ID, LONG, day, number, wait_for, workspace};
+use crate::support::{Collector, Folder, ID, LONG, wait_for, workspace};
+use glassbox_collector::store::Store;
+use rusqlite::Connection;
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -144,10 +146,14 @@ fn behind_nginx_no_client_names_its_own_address_and_the_log_holds_none() {
     assert!(config.contains("listen = \"unix:/") && config.contains("address_header") && !config.contains("/var/lib"));
     let collector = Collector::start(&folder, &config);
     let mut nginx = Nginx::start(&folder.0, |config| config);
-    let placed = || {
-        let sql = "SELECT count(*) FROM report JOIN place ON place = place.number WHERE country = 'SE'";
-        number(&day(&collector.data), sql)
+    // None before there is a day.
+    let count = |sql: &str| {
+        let store = Store::open(&collector.data).unwrap();
+        let Some(day) = store.days().unwrap().last().copied() else { return 0 };
+        let day = Connection::open(store.day(day)).unwrap();
+        day.query_row(sql, [], |row| row.get(0)).unwrap_or(0_i64)
     };
+    let placed = || count("SELECT count(*) FROM report JOIN place ON place = place.number WHERE country = 'SE'");
     // Kept alive, and not; with a body; and one that is none.
     let kept = forged(ID, "GET", "").repeat(3) + &forged(ID, "GET", "Connection: close\r\n");
     assert_eq!(nginx.send(&kept).matches("HTTP/1.1 204").count(), 4);
@@ -155,8 +161,7 @@ fn behind_nginx_no_client_names_its_own_address_and_the_log_holds_none() {
     assert!(nginx.send(&body).starts_with("HTTP/1.1 204"));
     assert!(nginx.send(&forged(ID, "PUT", "Connection: close\r\n")).starts_with("HTTP/1.1 405"));
     assert!(nginx.send("GET / HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 404"));
-    let reports = || number(&day(&collector.data), "SELECT count(*) FROM report");
-    wait_for("the reports", || collector.data.join("shared.sqlite").exists() && reports() == 5);
+    wait_for("the reports", || count("SELECT count(*) FROM report") == 5);
     assert_eq!(placed(), 0, "a client is believed");
     nginx.stop();
     let log = fs::read_to_string(folder.0.join(OURS[3])).unwrap();
