@@ -37,6 +37,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Open a day's file, if there is one, and look whether it is damaged: of a large one that takes a while.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn open_existing(&mut self, day: Date) -> Result<()> {
+        if self.store.day(day).exists() {
+            self.begin(day)?;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
     /// Add a report that arrived on this day, in this second of it.
     ///
     /// # Errors
