@@ -42,9 +42,8 @@ impl Writer {
     /// # Errors
     /// As for [`Self::write`].
     pub fn open_existing(&mut self, day: Date) -> Result<()> {
-        if self.store.day(day).exists() {
-            self.begin(day)?;
-            self.commit()?;
+        if self.day.is_none() && self.store.day(day).exists() {
+            self.day = Some(Day::open(&self.store, day)?);
         }
         Ok(())
     }
