@@ -9,8 +9,6 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use rusqlite::Connection;
 use serde_json::json;
-use std::io::{Read, Write};
-use std::time::{Duration, Instant};
 
 fn ping(at: &str, id: &str) -> serde_json::Value {
     json!({"at": at.parse::<Timestamp>().unwrap().as_second(), "method": "GET", "path": format!("/track/{id}/ping/"),
@@ -28,66 +26,6 @@ fn pings_of_a_day_are_one_row() {
     let expected =
         format!("1 + (1 << 47) = early AND late = 1 + (1 << 47) AND pings = 5 AND first = 0 AND last = {}", 86_399);
     assert_eq!(number(&day, &format!("SELECT {expected} FROM ping")), 1);
-}
-
-#[test]
-fn a_kill_loses_no_more_than_the_last_moment_and_doubles_nothing() {
-    let folder = Folder::new("kill");
-    let mut answered = Vec::new();
-    let mut sent = 0_usize;
-    for round in 0..12_u64 {
-        let collector = Collector::start(&folder, "");
-        let until = Instant::now() + Duration::from_millis(60 * (round + 1));
-        let mut stream = collector.connect();
-        while Instant::now() < until {
-            let id = format!("{sent:08x}{}", &ID[8..]);
-            let head = format!(
-                "GET /track/{id}/startup/?python=3.{sent} HTTP/1.1\r\nHost: c\r\nUser-Agent: OctoPrint/1\r\n\r\n"
-            );
-            stream.write_all(head.as_bytes()).unwrap();
-            let mut answer = [0; 1024];
-            let read = stream.read(&mut answer).unwrap();
-            if read > 0 {
-                answered.push((sent, Instant::now()));
-            } else {
-                // It has answered so many that it is closed.
-                stream = collector.connect();
-            }
-            sent += 1;
-        }
-        let killed = Instant::now();
-        let data = collector.kill();
-        let has_tables =
-            |day: &Connection| number(day, "SELECT count(*) FROM sqlite_master WHERE name = 'report'") == 1;
-        if Store::open(&data).unwrap().days().unwrap().is_empty() || !has_tables(&day(&data)) {
-            // Not even the first commit was due.
-            assert!(round < 6);
-            answered.clear();
-            continue;
-        }
-        let day = day(&data);
-        assert_eq!(day.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
-        day.execute("ATTACH ? AS shared", [data.join("shared.sqlite").to_str().unwrap()]).unwrap();
-        let sql =
-            "SELECT lower(hex(substr(id, 1, 4))) FROM report JOIN shared.installation i ON i.number = installation";
-        let mut statement = day.prepare(sql).unwrap();
-        let kept: Vec<usize> = statement
-            .query_map([], |row| row.get::<_, String>(0))
-            .unwrap()
-            .map(|id| usize::from_str_radix(&id.unwrap(), 16).unwrap())
-            .collect();
-        let mut once = kept.clone();
-        once.sort_unstable();
-        once.dedup();
-        assert_eq!(once.len(), kept.len(), "doubled");
-        // What was answered a second before is there, on however slow a machine: the interval is a fifth of that.
-        let old = answered.iter().filter(|(_, at)| killed.duration_since(*at) > Duration::from_secs(1));
-        let lost: Vec<_> = old.filter(|(number, _)| once.binary_search(number).is_err()).collect();
-        assert!(lost.is_empty(), "{lost:?}");
-        // The lost ones are not asked for again in the next round.
-        answered.retain(|(number, _)| once.binary_search(number).is_ok());
-    }
-    assert!(answered.len() > 50, "{}", answered.len());
 }
 
 #[test]

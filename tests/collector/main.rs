@@ -4,14 +4,20 @@
 #[path = "../src/skip.rs"]
 mod skip;
 
+mod addresses;
 mod backup;
+mod damage;
 mod demo;
+mod deploy;
 mod doctor;
 mod exports;
 mod fleet;
 mod forgetting;
 mod import;
 mod keeping;
+mod killing;
+mod manifest;
+mod many;
 mod metrics;
 mod page;
 mod places;

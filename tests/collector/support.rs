@@ -65,13 +65,24 @@ pub struct Collector {
 
 impl Collector {
     pub fn start(folder: &Folder, config: &str) -> Self {
+        Self::start_with(folder, config, &[])
+    }
+
+    /// With more in its environment.
+    pub fn start_with(folder: &Folder, config: &str, environment: &[(String, String)]) -> Self {
         let file = folder.0.join("collector.toml");
         let listen = if config.contains("listen =") { "" } else { "listen = \"127.0.0.1:0\"\n" };
         std::fs::write(&file, format!("{listen}data = \"data\"\n{config}")).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(folder.0.join("log")).unwrap();
         let mut command = program();
-        let mut child =
-            command.arg("run").arg("--config").arg(&file).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command
+            .args(["run", "--config"])
+            .arg(&file)
+            .envs(environment.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let (mut out, mut line, mut metrics) =
             (BufReader::new(child.stdout.take().unwrap()), String::new(), String::new());
         out.read_line(&mut line).unwrap();

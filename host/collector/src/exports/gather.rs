@@ -157,12 +157,13 @@ fn add_day(
         let version = names.get(&report.version).copied().unwrap_or_default();
         let fields: Map<String, Value> =
             report.fields.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let seconds: i64 = texts(fields.get("elapsed")).iter().filter_map(|text| text.parse::<i64>().ok()).sum();
+        let seconds =
+            texts(fields.get("elapsed")).iter().filter_map(|text| text.parse().ok()).fold(0, i64::saturating_add);
         let environment = report.environment.map(|number| environments.get(number, words).cloned()).transpose()?;
         for ((window, tally), pythons) in windows.iter().zip(&mut *tallies).zip(&mut pythons) {
             if window.histogram_has(at) {
                 if name == event[2] {
-                    *tally.printed_hours.entry(at.div_euclid(HOUR) * HOUR).or_default() += seconds;
+                    add(tally.printed_hours.entry(at.div_euclid(HOUR) * HOUR).or_default(), seconds);
                 }
                 for (class, set) in pythons.iter_mut().enumerate() {
                     if environment.as_ref().is_some_and(|environment| environment.pythons[class]) {
@@ -191,8 +192,8 @@ fn add_day(
                 tally.unlocked_lists.add(number, installation);
             }
             if name == event[2] {
-                tally.printed += seconds;
-                *tally.printed_with.entry(version).or_default() += seconds;
+                add(&mut tally.printed, seconds);
+                add(tally.printed_with.entry(version).or_default(), seconds);
                 tally.printers.add(version, installation);
             }
             for (which, pairs) in [(event[3], &mut tally.installs), (event[4], &mut tally.uninstalls)] {
@@ -212,6 +213,11 @@ fn add_day(
         }
     }
     Ok(())
+}
+
+/// In a damaged day any number may be.
+fn add(sum: &mut i64, seconds: i64) {
+    *sum = sum.saturating_add(seconds);
 }
 
 /// How many installations there were in each hour of a day.

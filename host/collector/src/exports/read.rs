@@ -1,5 +1,6 @@
 //! One day's rows, read at once, so that a day that turns out to be damaged half way through counts for nothing.
 
+use super::times::DAY;
 use crate::store::{Store, schema};
 use anyhow::Result;
 use jiff::civil::Date;
@@ -57,8 +58,8 @@ impl Day {
                         installation: row.get(0)?,
                         version: row.get(1)?,
                         quarters: u128::from(early) | u128::from(late) << 48,
-                        first: row.get(4)?,
-                        last: row.get(5)?,
+                        first: second(row, 4)?,
+                        last: second(row, 5)?,
                         place: row.get(6)?,
                     })
                 },
@@ -72,7 +73,7 @@ impl Day {
                 |row| {
                     Ok(Report {
                         installation: row.get(0)?,
-                        second: row.get(1)?,
+                        second: second(row, 1)?,
                         event: row.get(2)?,
                         version: row.get(3)?,
                         environment: row.get(4)?,
@@ -91,4 +92,10 @@ fn all<T>(connection: &Connection, sql: &str, read: impl FnMut(&Row) -> rusqlite
     let mut statement = connection.prepare(sql)?;
     let rows = statement.query_map([], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A second of the day. Another number is nobody's: the day is damaged where SQLite does not look.
+fn second(row: &Row, column: usize) -> rusqlite::Result<i64> {
+    let second = row.get(column)?;
+    if (0..DAY).contains(&second) { Ok(second) } else { Err(rusqlite::Error::IntegralValueOutOfRange(column, second)) }
 }

@@ -41,8 +41,7 @@ impl Upkeep {
 }
 
 fn run(config: &Config, store: &Store, service: &Service, stopped: &Receiver<()>) {
-    let manifest = config.manifest.as_deref();
-    let mut changed = manifest.and_then(modified);
+    let mut manifest = config.manifest.as_deref().map(Watched::new);
     let (mut exported, mut today) = (None, None);
     loop {
         let now = Timestamp::now();
@@ -51,18 +50,8 @@ fn run(config: &Config, store: &Store, service: &Service, stopped: &Receiver<()>
             today = Some(day);
             service.keeper.day(now);
         }
-        if let Some(file) = manifest {
-            let found = modified(file);
-            if found != changed {
-                changed = found;
-                match Door::read(Some(file)) {
-                    Ok(door) => {
-                        *service.door.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(door);
-                        eprintln!("took the changed manifest {}", file.display());
-                    }
-                    Err(error) => eprintln!("the changed manifest is not taken, the one before stays: {error:#}"),
-                }
-            }
+        if let Some(door) = manifest.as_mut().and_then(Watched::look) {
+            *service.door.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(door);
         }
         let hour = now.as_second().div_euclid(3600);
         if exported != Some(hour) {
@@ -79,6 +68,75 @@ fn run(config: &Config, store: &Store, service: &Service, stopped: &Receiver<()>
     }
 }
 
+/// The manifest's file, and when it was changed as it was looked at last.
+struct Watched<'a> {
+    file: &'a Path,
+    changed: Option<SystemTime>,
+}
+
+impl<'a> Watched<'a> {
+    /// As it was read at the start.
+    fn new(file: &'a Path) -> Self {
+        Self { file, changed: modified(file) }
+    }
+
+    /// The door by a file that has changed since it was looked at last, if that can be used.
+    fn look(&mut self) -> Option<Door> {
+        let found = modified(self.file);
+        if found == self.changed {
+            return None;
+        }
+        self.changed = found;
+        match Door::read(Some(self.file)) {
+            Ok(door) => {
+                eprintln!("took the changed manifest {}", self.file.display());
+                Some(door)
+            }
+            Err(error) => {
+                eprintln!("the changed manifest is not taken, the one before stays: {error:#}");
+                None
+            }
+        }
+    }
+}
+
 fn modified(file: &Path) -> Option<SystemTime> {
     file.metadata().ok()?.modified().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Watched;
+    use crate::door::OCTOPRINT;
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn a_changed_manifest_is_taken_once_and_a_broken_one_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("manifest.toml");
+        let mut at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let mut write = |text: &str| {
+            fs::write(&file, text).unwrap();
+            at += Duration::from_secs(1);
+            fs::File::options().write(true).open(&file).unwrap().set_modified(at).unwrap();
+        };
+        write(OCTOPRINT);
+        let mut watched = Watched::new(&file);
+        assert!(watched.look().is_none(), "nothing has changed");
+        write(&OCTOPRINT.replace("name = \"octoprint\"", "name = \"another\""));
+        assert_eq!(watched.look().unwrap().manifest().plugin.name, "another");
+        assert!(watched.look().is_none(), "it is taken");
+        // No TOML, a rule that is none, cut off, nothing, too large, and no file at all.
+        let half = &OCTOPRINT[..OCTOPRINT.len() / 2 + 7];
+        let broken = ["[[", &OCTOPRINT.replace("[0-9a-f]{40}", "[0-9a-f"), half, "", &"#".repeat(1 << 20)];
+        for text in broken {
+            write(text);
+            assert!(watched.look().is_none(), "{text:.80}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(watched.look().is_none());
+        write(OCTOPRINT);
+        assert_eq!(watched.look().unwrap().manifest().plugin.name, "octoprint", "and then it goes on");
+    }
 }

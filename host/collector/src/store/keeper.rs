@@ -94,10 +94,19 @@ impl Keeper {
         let counters = Arc::new(Counters::default());
         let mut writer = Writer::new(store);
         writer.open()?;
+        // What has begun is not left again, should the clock have jumped back meanwhile.
+        let today = store.days()?.last().copied();
+        let now = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        // Before anybody is answered: a report that waits for it would be lost in a crash.
+        if let Some(day) = today.filter(|day| *day >= now)
+            && let Err(error) = writer.open_existing(day)
+        {
+            eprintln!("{day} cannot be written now: {error:#}");
+            writer.give_up();
+        }
         let mut thread = Thread {
             writer,
-            // What has begun is not left again, should the clock have jumped back meanwhile.
-            today: store.days()?.last().copied(),
+            today,
             retention_days,
             counters: Arc::clone(&counters),
             complaints: PerMinute::new(1),

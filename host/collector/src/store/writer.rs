@@ -38,6 +38,17 @@ impl Writer {
         Ok(())
     }
 
+    /// Open a day's file, if there is one, and look whether it is damaged: of a large one that takes a while.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn open_existing(&mut self, day: Date) -> Result<()> {
+        if self.day.is_none() && self.store.day(day).exists() {
+            self.day = Some(Day::open(&self.store, day)?);
+        }
+        Ok(())
+    }
+
     /// Add a report that arrived on this day, in this second of it. False if its installation is to be kept out.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ fn may_leave_freely(manifest: &Manifest, decides: Option<&Says>, request: &Reque
 }
 
 /// Which entry a request goes by: that of just its name, or the first whose variable takes it.
-fn decides<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a Says> {
+pub fn decides<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a Says> {
     let exact = manifest.says.iter().find(|says| says.request == name && says.variable.is_none());
     exact.or_else(|| manifest.says.iter().find(|says| is_name_of(says, name)))
 }
