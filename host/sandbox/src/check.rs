@@ -2,11 +2,19 @@
 //! it imports and exports is checked when it is linked, and said in words by `host/contract/`, which nothing here needs.
 
 use crate::cost::compile_cost;
-use crate::{Error, Manifest, Policy, Stage, limits};
+use crate::{Error, Manifest, Policy, Stage, hex, limits};
+use sha2::{Digest, Sha256};
 use wasmparser::{Parser, Payload};
 
 /// The custom section that holds the manifest.
 const MANIFEST_SECTION: &str = "glassbox:manifest";
+
+/// The digest that identifies a component in grants, journal, cache and attestations: the SHA-256 of its bytes, as 64
+/// lower-case hexadecimal digits.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
 
 /// What the manifest in a component allows. `name` is its file's name without `.wasm`; the manifest must give the same.
 /// The component is not compiled, and its code not looked at.

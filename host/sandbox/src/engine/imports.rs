@@ -1,11 +1,11 @@
 //! The four imports as a component sees them, and what they work with: what a call sends waits here until it returns.
 
-use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::capabilities::{Capabilities, Machine};
+use crate::engine::bindings::glassbox::tracker::{clock, hardware, http, throttle};
+use crate::engine::rate_limit::RateLimit;
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
 use crate::memory::Memory;
 use crate::pins::{Cause, Context, Facts};
-use crate::rate_limit::RateLimit;
 use crate::ties::Doors;
 use crate::{Consent, Policy, Settings, limits};
 use std::cell::OnceCell;
@@ -70,7 +70,7 @@ impl State {
         };
         let context = Context { cause, memory: &self.memory, facts: &*self, now_ms: self.now_ms };
         let consent = Consent::decide(&self.settings, self.veto);
-        let (outgoing, number) = gate::pass_as(request, &self.policy, &self.settings, consent, Some(&context))?;
+        let (outgoing, number) = gate::pass(request, &self.policy, &self.settings, consent, Some(&context))?;
         let again =
             self.policy.manifest().says[number].is_pinned() && self.sent.iter().any(|(sent, _)| *sent == number);
         let reason = if again {

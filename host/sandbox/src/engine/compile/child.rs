@@ -3,9 +3,9 @@
 //! reads anything; how long it takes in all is watched from outside.
 
 use super::{Failure, Needed, here};
-use crate::config::{Purpose, Room};
+use crate::engine::config::{Purpose, Room, is_limited};
 use crate::limits::{self, COMPILE_MEMORY, COMPILE_PATIENCE, COMPILE_TIME, COMPILED, COMPONENT};
-use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
 use nix::sys::time::TimeValLike;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -43,13 +43,11 @@ pub fn compile_if_asked() -> Option<ExitCode> {
         OFFERED.store(true, Ordering::SeqCst);
         return None;
     }
-    let found = arguments.next().and_then(|purpose| PURPOSES.into_iter().find(|(_, name)| *name == purpose));
-    let room = if arguments.next().as_deref() == Some("small") { Room::Small } else { Room::Large };
-    Some(found.map_or(ExitCode::from(2), |(purpose, _)| answer(purpose, room)))
+    let (purpose, room) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
+    let room = if room == format!("{:?}", Room::Small) { Room::Small } else { Room::Large };
+    let found = [Purpose::Run, Purpose::Record, Purpose::Measure].into_iter().find(|one| format!("{one:?}") == purpose);
+    Some(found.map_or(ExitCode::from(2), |purpose| answer(purpose, room)))
 }
-
-const PURPOSES: [(Purpose, &str); 3] =
-    [(Purpose::Run, "run"), (Purpose::Record, "record"), (Purpose::Measure, "measure")];
 
 pub(super) fn is_offered() -> bool {
     OFFERED.load(Ordering::SeqCst)
@@ -110,11 +108,9 @@ pub(super) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec
     // This very program, even if another version has taken its place on the disk.
     let program = std::path::PathBuf::from("/proc/self/exe");
     let program = if program.exists() { program } else { std::env::current_exe().map_err(none)? };
-    let purpose = PURPOSES.iter().find(|(one, _)| *one == purpose).map_or("", |(_, name)| name);
-    let room = if room == Room::Small { "small" } else { "large" };
     let mut job = Exec::cmd(program)
         .arg0("glassbox")
-        .args([ARGUMENT, purpose, room])
+        .args([ARGUMENT, &format!("{purpose:?}"), &format!("{room:?}")])
         .stdin(bytes.to_vec())
         .stdout(Redirection::Pipe)
         .stderr(Redirection::Null)
@@ -141,35 +137,21 @@ pub(super) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec
     understand(status, &answer, read)
 }
 
-/// Whether this process, and so a process of its, may have less memory than a compiler is given.
-fn has_own_limit() -> bool {
-    [Resource::RLIMIT_AS, Resource::RLIMIT_DATA]
-        .into_iter()
-        .any(|what| getrlimit(what).is_ok_and(|(_, hard)| hard != RLIM_INFINITY))
-}
-
 fn wrong(reason: String) -> Failure {
     Failure::Component(vec![reason])
 }
 
 fn understand(status: ExitStatus, answer: &[u8], read: io::Result<()>) -> Result<(Vec<u8>, Needed), Failure> {
     let (seconds, memory) = (COMPILE_TIME.as_secs(), COMPILE_MEMORY >> 20);
-    match status.signal() {
-        Some(SIGXCPU) => {
-            return Err(Failure::Limit(format!("compiling it takes more than {seconds} s of the processor's time")));
-        }
-        // An allocation that fails ends a Rust program like that.
-        Some(SIGABRT) => {
-            let reason = format!("compiling it takes more than {memory} MiB of memory");
-            // Where somebody limits us, it may have had less.
-            return Err(if has_own_limit() { wrong(reason) } else { Failure::Limit(reason) });
-        }
-        Some(SIGSEGV) => return Err(wrong("compiling it takes more stack than a compiler has".into())),
-        Some(signal) => {
-            let killed = format!("the process that compiled it was killed (signal {signal}), as when memory is short");
-            return Err(wrong(killed));
-        }
-        None => {}
+    if let Some(signal) = status.signal() {
+        let (reason, would_again) = match signal {
+            SIGXCPU => (format!("compiling it takes more than {seconds} s of the processor's time"), true),
+            // An allocation that fails ends a Rust program like that. Where somebody limits us, it may have had less.
+            SIGABRT => (format!("compiling it takes more than {memory} MiB of memory"), !is_limited()),
+            SIGSEGV => ("compiling it takes more stack than a compiler has".into(), false),
+            _ => (format!("the process that compiled it was killed (signal {signal}), as when memory is short"), false),
+        };
+        return Err(if would_again { Failure::Limit(reason) } else { wrong(reason) });
     }
     let foreign = || Failure::NoProcess(format!("another program was started for it, which ended with {status}"));
     read.map_err(|error| Failure::NoProcess(format!("the process for it was not understood: {error}")))?;
