@@ -163,11 +163,8 @@ fn opened(word: &str) -> Option<(&str, char)> {
             && behind.starts_with(is_name)
     })?;
     let inside = &word[at + quote.len_utf8()..];
-    let quote = match quote {
-        '“' => '”',
-        '‘' => '’',
-        same => same,
-    };
+    let quote =
+        [('“', '”'), ('‘', '’')].into_iter().find(|(opens, _)| *opens == quote).map_or(quote, |(_, closes)| closes);
     closed(inside, quote).is_none().then_some((inside, quote))
 }
 

@@ -5,6 +5,7 @@
 use super::{Failure, Needed, here};
 use crate::engine::config::{Purpose, Room, is_limited};
 use crate::limits::{self, COMPILE_MEMORY, COMPILE_PATIENCE, COMPILE_TIME, COMPILED, COMPONENT};
+use nix::libc::{SIGABRT, SIGSEGV, SIGXCPU};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
 use nix::sys::time::TimeValLike;
 use std::io::{self, Read, Write};
@@ -25,10 +26,6 @@ const COMPLAINT: usize = 16 << 10;
 
 /// The end status of a process that says what is wrong with the component.
 const WRONG: u8 = 3;
-
-const SIGABRT: i32 = nix::libc::SIGABRT;
-const SIGSEGV: i32 = nix::libc::SIGSEGV;
-const SIGXCPU: i32 = nix::libc::SIGXCPU;
 
 /// Whether the program calls [`compile_if_asked`] where it begins.
 static OFFERED: AtomicBool = AtomicBool::new(false);
@@ -60,18 +57,14 @@ fn answer(purpose: Purpose, room: Room) -> ExitCode {
     if io::stdin().take(COMPONENT as u64 + 1).read_to_end(&mut bytes).is_err() {
         return ExitCode::from(2);
     }
-    let compiled = here(purpose, room, &bytes);
-    let wrong_with_it = compiled.as_ref().err().map(|reasons| reasons.join("\n")).unwrap_or_default();
-    let (status, text) = match &compiled {
-        Ok(code) => (0, code.as_slice()),
-        Err(_) => (WRONG, wrong_with_it.as_bytes()),
-    };
+    let compiled = here(purpose, room, &bytes).map(|code| (0, code));
+    let (status, text) = compiled.unwrap_or_else(|reasons| (WRONG, reasons.join("\n").into_bytes()));
     let used = getrusage(UsageWho::RUSAGE_SELF).ok();
-    let time = used.map(|used| used.user_time() + used.system_time());
-    let time = time.map_or(0, |time| time.num_milliseconds());
+    let time = used.map_or(0, |used| (used.user_time() + used.system_time()).num_milliseconds());
     let memory = used.map_or(0, |used| used.max_rss());
     let mut out = io::stdout();
-    let written = writeln!(out, "{MARK} {time} {memory}").and_then(|()| out.write_all(text)).and_then(|()| out.flush());
+    let written =
+        writeln!(out, "{MARK} {time} {memory}").and_then(|()| out.write_all(&text)).and_then(|()| out.flush());
     if written.is_ok() { ExitCode::from(status) } else { ExitCode::from(2) }
 }
 
@@ -124,15 +117,12 @@ pub(super) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec
     let read = job.communicate().and_then(|communicator| {
         communicator.limit_time(COMPILE_PATIENCE).limit_size(COMPILED + COMPLAINT).read_to(&mut answer, io::sink())
     });
-    let status = job.wait_timeout(deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100)));
-    let status = match status {
-        Ok(Some(status)) => status,
-        _ => {
-            // One that hangs in the kernel is not waited for.
-            let _ = job.kill();
-            let _ = job.wait_timeout(Duration::from_secs(1));
-            return Err(wrong(format!("compiling it was not done after {} s", COMPILE_PATIENCE.as_secs())));
-        }
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+    let Ok(Some(status)) = job.wait_timeout(left) else {
+        // One that hangs in the kernel is not waited for.
+        let _ = job.kill();
+        let _ = job.wait_timeout(Duration::from_secs(1));
+        return Err(wrong(format!("compiling it was not done after {} s", COMPILE_PATIENCE.as_secs())));
     };
     understand(status, &answer, read)
 }

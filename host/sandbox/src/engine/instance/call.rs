@@ -5,6 +5,7 @@ use crate::engine::bindings::Tracker;
 use crate::engine::imports::State;
 use crate::pins::Cause;
 use crate::{Error, Plugin, Stage, component_words, limits};
+use std::time::Instant;
 use wasmtime::{Store, Trap};
 
 impl Instance {
@@ -54,7 +55,7 @@ impl Instance {
 
     pub(super) fn outcome(&mut self, answer: Result<Option<u64>, String>, due: &[String]) -> Outcome {
         let answer = answer.map_err(|message| self.said(&message));
-        self.departure.ended();
+        self.departure.ended = Instant::now();
         let slow = self.departure.is_late();
         let state = self.store.data_mut();
         let mut sent = std::mem::take(&mut state.sent);

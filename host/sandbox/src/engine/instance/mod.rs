@@ -23,6 +23,7 @@ use departure::Departure;
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::{Store, StoreLimitsBuilder};
 
 /// A running component. After an error of stage [`Stage::Call`] it is dead, and every further call fails: start a new
@@ -262,7 +263,7 @@ impl Instance {
         let state =
             self.call("handover.save", None, |world, store| world.glassbox_tracker_handover().call_save(store))?;
         let state = self.bounded("handover.save", state, limits::HANDOVER)?;
-        self.departure.ended();
+        self.departure.ended = Instant::now();
         // It is the same nearly every time.
         if let Some((_, kept)) = self.handed_over.as_ref().filter(|(last, _)| *last == state) {
             return Ok(kept.clone());
