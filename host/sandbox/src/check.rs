@@ -75,10 +75,8 @@ pub fn manifest(bytes: &[u8]) -> Result<String, String> {
 /// Every limit that it exceeds, in words.
 pub fn compilable(bytes: &[u8], here: bool) -> Result<(), Vec<String>> {
     let cost = compile_cost(bytes).map_err(|error| vec![error.to_string()])?;
-    let (code, loop_work) = match here {
-        true => (limits::CODE_HERE, limits::LOOP_WORK_HERE),
-        false => (limits::CODE, limits::LOOP_WORK),
-    };
+    let code = if here { limits::CODE_HERE } else { limits::CODE };
+    let loop_work = if here { limits::LOOP_WORK_HERE } else { limits::LOOP_WORK };
     let found = [
         (cost.functions, limits::FUNCTIONS, "functions and types"),
         (cost.code, code, "bytes of code"),

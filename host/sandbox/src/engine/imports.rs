@@ -39,10 +39,7 @@ pub struct State {
 impl http::Host for State {
     fn send(&mut self, request: http::Request) -> wasmtime::Result<()> {
         let request = Request {
-            method: match request.method {
-                http::Method::Get => Method::Get,
-                http::Method::Post => Method::Post,
-            },
+            method: if request.method == http::Method::Get { Method::Get } else { Method::Post },
             name: request.name,
             fields: request.fields,
             user_agent: request.user_agent,
