@@ -35,18 +35,35 @@ pub fn float(value: f64) -> Option<String> {
     if !value.is_finite() || value.abs() >= TOO_LARGE {
         return None;
     }
-    // serde_json finds the same digits, and is needed anyway: core's own float formatting would make the component a tenth
-    // larger. It differs in how it writes an exponent, and writes none yet where a number is 1e-5 or more.
+    // serde_json finds the same digits ("1.25e-10", "1e-5", "0.001", "3.0"), and is needed
+    // anyway: core's own float formatting would make the component a tenth larger.
     let text = Number::from_f64(value)?.to_string();
-    Some(match text.split_once('e') {
-        Some((digits, exponent)) => format!("{digits}e{:+03}", exponent.parse::<i32>().ok()?),
-        None if value != 0.0 && value.abs() < 1e-4 => {
-            let (sign, digits) = text.split_once("0.0000")?;
-            let (first, rest) = digits.split_at_checked(1)?;
-            format!("{sign}{first}{}{rest}e-05", if rest.is_empty() { "" } else { "." })
-        }
-        None => text,
-    })
+    let (sign, text) = text.strip_prefix('-').map_or(("", &*text), |rest| ("-", rest));
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // value = 0.digits * 10^point
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let zeros = all.len() - digits.len();
+    let point = exponent.parse::<i32>().ok()? + i32::try_from(whole.len()).ok()? - i32::try_from(zeros).ok()?;
+    let digits = digits.trim_end_matches('0');
+    let out = match usize::try_from(point) {
+        _ if digits.is_empty() => "0.0".into(),
+        Ok(point @ 1..=16) if digits.len() > point => format!("{}.{}", &digits[..point], &digits[point..]),
+        Ok(point @ 1..=16) => format!("{digits}{}.0", "0".repeat(point - digits.len())),
+        _ if (-3..=0).contains(&point) => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+        _ => exponential(digits, point - 1),
+    };
+    Some(format!("{sign}{out}"))
+}
+
+fn exponential(digits: &str, exponent: i32) -> String {
+    let (first, rest) = digits.split_at(1);
+    let dot = if rest.is_empty() { "" } else { "." };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let exponent = exponent.unsigned_abs();
+    let zero = if exponent < 10 { "0" } else { "" };
+    format!("{first}{dot}{rest}e{sign}{zero}{exponent}")
 }
 
 #[cfg(test)]
