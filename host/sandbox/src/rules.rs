@@ -78,13 +78,8 @@ impl Says {
 }
 
 impl Says {
-    /// Whether a field, by its number, goes together with its rules and the others.
-    fn check_field(&self, number: usize, rules: &ValueRules) -> Result<(), String> {
-        let field = &self.fields[number];
-        let exclusive = |other: &Field| other.octoprint.zip(field.octoprint).is_some_and(|(one, two)| one.exclude(two));
-        if self.fields[..number].iter().any(|other| other.name == field.name && !exclusive(other)) {
-            return Err("it is listed twice".into());
-        }
+    /// Whether a field goes together with its rules and the request.
+    fn check_field(&self, field: &Field, rules: &ValueRules) -> Result<(), String> {
         let conditions = field.grows || field.condition.is_some() || field.octoprint.is_some();
         let pins = !field.from.is_empty() || field.unknown.is_some() || conditions;
         if pins && (!self.is_pinned() || field.from.is_empty()) {
@@ -105,7 +100,7 @@ impl Says {
 impl RequestRules {
     pub(crate) fn new(declared: &Says, manifest: &Manifest, patterns: &mut Patterns, wrong: &mut Vec<String>) -> Self {
         let name = declared.request.as_str();
-        let mut found = declared.misplaced(manifest);
+        let mut found = Vec::new();
         let (prefix, rest) = name.split_once('{').map_or((name, None), |(prefix, rest)| (prefix, Some(rest)));
         let (variable, suffix) = match (rest.map(|rest| rest.split_once('}')), &declared.variable) {
             (None, None) => (None, ""),
@@ -120,10 +115,16 @@ impl RequestRules {
         };
         let mut fields = Vec::new();
         for (i, field) in declared.fields.iter().enumerate() {
+            let exclusive =
+                |other: &Field| other.octoprint.zip(field.octoprint).is_some_and(|(one, two)| one.exclude(two));
+            if declared.fields[..i].iter().any(|other| other.name == field.name && !exclusive(other)) {
+                found.push(format!("the field {} is listed twice", field.name));
+            }
             let rules = ValueRules::new(&field.rule, &field.from, manifest, patterns);
-            let rules = rules.and_then(|rules| declared.check_field(i, &rules).map(|()| rules));
+            let rules = rules.and_then(|rules| declared.check_field(field, &rules).map(|()| rules));
             fields.extend(rules.map_err(|reason| found.push(format!("field {}: {reason}", field.name))));
         }
+        found.extend(declared.misplaced(manifest));
         wrong.extend(found.into_iter().map(|reason| format!("request {name}: {reason}")));
         Self { prefix: prefix.into(), variable, suffix: suffix.into(), declared: declared.clone(), fields }
     }

@@ -100,8 +100,10 @@ impl Policy {
         first_wrong(&[
             (name.len().max(user_agent.len()) > limits::NAME, "its name or user agent is too long"),
             (!plain(name) || !plain(user_agent), "its name or user agent has characters that are not allowed"),
-            // A server would take it for a step in its path.
-            (name.bytes().all(|byte| byte == b'.'), "its name consists of dots"),
+            (
+                name.bytes().all(|byte| byte == b'.'),
+                "its name consists of dots, which a server would take for a step in its path",
+            ),
             (fields.len() > limits::FIELDS, "it has too many fields"),
             (size > limits::REQUEST, "it is too large"),
         ])
