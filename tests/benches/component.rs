@@ -6,8 +6,8 @@ use glassbox::home::BUNDLED;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::sources::jsonl;
 use glassbox_audit::fake::ManualClock;
-use glassbox_contract::Prepare;
-use glassbox_sandbox::capabilities::{Capabilities, Deny, Http};
+use glassbox_contract::{Deny, Prepare, deny};
+use glassbox_sandbox::capabilities::{Capabilities, Http};
 use glassbox_sandbox::{Instance, Manifest, Memory, Outgoing, Plugin, Policy, Sandbox, Settings};
 use glassbox_tests::identify;
 use std::cell::Cell;
@@ -141,7 +141,7 @@ fn running(clock: &ManualClock) -> RunningPlugin {
     let make_capabilities = Box::new(move |_: &Arc<Plugin>| Capabilities {
         http: Box::new(Sink),
         clock: Box::new(clock.clone()),
-        ..Capabilities::deny()
+        ..deny()
     });
     RunningPlugin::start(
         Setup {
@@ -211,7 +211,7 @@ fn loading(sheet: &mut Sheet) {
     sheet.line("digest, imports, manifest, policy", &format!("{:.2} ms", nanoseconds(checks[50]) / 1e6));
     sheet.bound("compiled code from the cache", nanoseconds(cached[50]) / 1e6, "ms", 1.0);
     let time = median(101, 10, || {
-        black_box(Instance::new(&plugin, Capabilities::deny(), None, Memory::default()).unwrap());
+        black_box(Instance::new(&plugin, deny(), None, Memory::default()).unwrap());
     });
     sheet.bound("instantiate", nanoseconds(time) / 1000.0, "us", 100.0);
     let _ = std::fs::remove_dir_all(&folder);

@@ -5,8 +5,7 @@ use crate::{Sheet, median, nanoseconds};
 use glassbox::home::BUNDLED;
 use glassbox::plugins::running_plugin::{RunningPlugin, Setup};
 use glassbox::record::{Recorder, Sink, sandbox};
-use glassbox_contract::Prepare;
-use glassbox_sandbox::capabilities::{Capabilities, Deny};
+use glassbox_contract::{Deny, Prepare, deny};
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{Folder, identify};
 use std::hint::black_box;
@@ -54,7 +53,7 @@ fn running(plugin: &Arc<Plugin>, recorder: Option<Recorder>) -> RunningPlugin {
         settings: Settings::parse(SETTINGS).unwrap(),
         veto: None,
         identify: identify(),
-        make_capabilities: Box::new(|_: &Arc<Plugin>| Capabilities::deny()),
+        make_capabilities: Box::new(|_: &Arc<Plugin>| deny()),
         throttle: Box::new(Deny),
         save_state: Box::new(|_| ()),
         saved: None,

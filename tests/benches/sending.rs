@@ -4,7 +4,7 @@ use crate::{Sheet, median, nanoseconds};
 use glassbox::home::{BUNDLED, BUNDLED_NAME, Home, grants};
 use glassbox::sending::Permission;
 use glassbox_contract::Prepare;
-use glassbox_sandbox::{Consent, Method, Request, Sandbox, Settings, pass_again};
+use glassbox_sandbox::{Consent, Method, Request, Sandbox, Settings, pass};
 use glassbox_tests::Folder;
 use std::hint::black_box;
 
@@ -31,9 +31,9 @@ pub fn measure(sheet: &mut Sheet) {
         fields: fields.map(|(name, value)| (name.into(), value.into())).into(),
         user_agent: "OctoPrint/1.11.8".into(),
     };
-    let report = pass_again(request.clone(), &plugin.policy, &document, Consent::Given).unwrap();
+    let (report, _) = pass(request.clone(), &plugin.policy, &document, Consent::Given, None).unwrap();
     let other = Request { user_agent: "OctoPrint/1.11.9".into(), ..request };
-    let other = pass_again(other, &plugin.policy, &document, Consent::Given).unwrap();
+    let (other, _) = pass(other, &plugin.policy, &document, Consent::Given, None).unwrap();
     let permission = Permission::new(&home, BUNDLED_NAME, None);
     let files = [home.settings_file(BUNDLED_NAME), home.grant_file(BUNDLED_NAME), home.config_file()];
     let reading = median(51, 500, || {

@@ -3,8 +3,7 @@
 #![allow(missing_docs)]
 
 use glassbox::home::BUNDLED;
-use glassbox_contract::{Prepare, inspect};
-use glassbox_sandbox::capabilities::Capabilities;
+use glassbox_contract::{Prepare, deny, inspect};
 use glassbox_sandbox::{Instance, Memory, Stage};
 use glassbox_tests::{SANDBOX, TRACKING, workspace};
 use std::collections::BTreeSet;
@@ -62,7 +61,7 @@ fn tiny(old: &str, new: &str) -> Vec<u8> {
 fn the_trusted_core_alone_refuses_what_is_not_in_the_contract() {
     let starts = |name: &str, bytes: &[u8]| {
         let plugin = Arc::new(SANDBOX.load(name, bytes)?);
-        Instance::new(&plugin, Capabilities::deny(), None, Memory::default()).map(drop)
+        Instance::new(&plugin, deny(), None, Memory::default()).map(drop)
     };
     starts("tiny", &tiny(";; imports", "")).unwrap();
     let outsider = include_bytes!(concat!(env!("OUT_DIR"), "/outsider.wasm"));

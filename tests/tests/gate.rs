@@ -3,7 +3,7 @@
 
 use glassbox_audit::audit;
 use glassbox_audit::conformance::corpus;
-use glassbox_contract::Prepare;
+use glassbox_contract::{Deliver, Prepare};
 use glassbox_sandbox::{Manifest, Outcome, Outgoing};
 use glassbox_tests::{Bench, Folder, MISFIT, MISFIT_PLUGIN, SANDBOX, bench, puppet, settings};
 use serde_json::json;
@@ -214,7 +214,7 @@ fn payloads_are_cut_down_before_the_sandbox() {
     let cut = |payload: &str| {
         policy
             .enter("PrintStarted", payload, "")
-            .map(|entered| policy.shown("PrintStarted", &entered.unwrap(), &on).unwrap())
+            .map(|entered| policy.shown("PrintStarted", &entered.unwrap(), &policy.doors(&on)).unwrap())
     };
     assert_eq!(cut(EVENT.1).unwrap(), r#"{"path":"a secret.gcode"}"#);
     for nothing in ["null", "3", "\"path\"", "[{\"path\": 1}]", "true"] {

@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use glassbox::home::settings_schema;
-use glassbox_contract::inspect;
+use glassbox_contract::{Deliver, inspect};
 use glassbox_sandbox::{Handover, Outcome, Outgoing, Settings};
 use glassbox_tests::{Bench, PRINT_HOURS, PRINT_HOURS_PLUGIN, bench, workspace};
 use serde_json::{Value, json};

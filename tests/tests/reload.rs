@@ -3,8 +3,8 @@
 
 use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, Step};
 use glassbox_audit::fake::{Logged, ManualClock, UseLog};
-use glassbox_contract::Prepare;
-use glassbox_sandbox::capabilities::{Capabilities, Deny};
+use glassbox_contract::{Deny, Prepare, deny};
+use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{SANDBOX, counter, identify};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Host {
             make_capabilities: Box::new(move |_| Capabilities {
                 http: Box::new(Logged(Deny, UseLog::default())),
                 clock: Box::new(own.clone()),
-                ..Capabilities::deny()
+                ..deny()
             }),
             throttle: Box::new(Deny),
             save_state: Box::new(|_| ()),

@@ -52,8 +52,7 @@ use crate::rebuild::Rebuilt;
 use anyhow::Result;
 use canaries::Canaries;
 use flow::{Flow, Options};
-use glassbox_contract::{Inspection, Prepare, inspect};
-use glassbox_sandbox::capabilities::Capabilities;
+use glassbox_contract::{Inspection, Prepare, deny, inspect};
 use glassbox_sandbox::{Compiled, Error, Instance, Manifest, Memory, Needed, Plugin, Purpose, Sandbox, digest};
 use serde::Serialize;
 use std::path::Path;
@@ -169,7 +168,7 @@ pub fn observe(
     let Some(manifest) = report.manifest.clone().filter(|_| report.error.is_none()) else { return Ok(()) };
     let sandbox = Sandbox::made_for(Purpose::Measure, None)?;
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
-    let schema = Instance::new(&plugin, Capabilities::deny(), None, Memory::default())
+    let schema = Instance::new(&plugin, deny(), None, Memory::default())
         .and_then(|mut instance| instance.schema());
     let cases: Vec<Case> = corpora.iter().flat_map(|corpus| corpus.cases.clone()).collect();
     let values = value_generator::ValueGenerator::new(&manifest, &cases, component_constants::find(bytes));
@@ -184,7 +183,7 @@ pub fn observe(
 
 /// Check that it starts at all.
 fn start(plugin: &Arc<Plugin>) -> Result<Arc<Plugin>, Error> {
-    Instance::new(plugin, Capabilities::deny(), None, Memory::default())?.schema()?;
+    Instance::new(plugin, deny(), None, Memory::default())?.schema()?;
     Ok(plugin.clone())
 }
 

@@ -3,6 +3,7 @@
 //! [`super::inputs`], and runs are compared in [`super::difference`].
 
 use crate::fake::{ManualClock, ManualThrottle};
+use glassbox_contract::Deliver;
 use glassbox_sandbox::capabilities::{Capabilities, Hardware, Http, Machine};
 use glassbox_sandbox::{Blocked, Error, Instance, Memory, Outcome, Outgoing, Plugin, Settings};
 use serde_json::Value;

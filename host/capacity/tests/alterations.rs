@@ -163,7 +163,7 @@ struct Gate<'a> {
 impl Gate<'_> {
     fn passes(&self, request: &Request) -> bool {
         let context = Context { cause: &self.occasion, memory: &self.memory, facts: self.world, now_ms: NOW };
-        pass(request.clone(), self.policy, self.settings, Consent::Given, &context).is_ok()
+        pass(request.clone(), self.policy, self.settings, Consent::Given, Some(&context)).is_ok()
     }
 
     /// All requests that are honest on this occasion.

@@ -4,10 +4,10 @@
 
 use crate::error_text::{error_text, has_serial};
 use crate::manifest::{Enters, SeenField};
+use crate::settings::put;
 use crate::text::{hex, with_bytes, without_bytes};
 use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// Bytes of a list of names and versions; the longest that OctoPrint's server takes, in characters. With the longest list
@@ -36,7 +36,8 @@ pub(crate) struct Border(Vec<Opening>);
 /// A field of an event, and how it enters.
 #[derive(Debug)]
 struct Opening {
-    path: Vec<String>,
+    /// Its name, with dots between the names on its way.
+    path: String,
     /// Name and form, by which it is remembered.
     key: Arc<str>,
     enters: Option<Enters>,
@@ -62,7 +63,7 @@ impl Border {
     /// For these fields.
     pub(crate) fn new(fields: &[SeenField]) -> Self {
         let opening = |field: &SeenField| Opening {
-            path: field.name.split('.').map(Into::into).collect(),
+            path: field.name.clone(),
             key: field.to_string().into(),
             enters: field.enters,
         };
@@ -76,43 +77,35 @@ impl Border {
 
     /// What enters of a payload.
     pub(crate) fn enter(&self, payload: &Value, salt: &str) -> Entered {
-        let enter = |(number, opening): (usize, &Opening)| {
-            let value = opening.path.iter().try_fold(payload, |value, name| value.as_object()?.get(name))?;
-            Some((number, opening.pass(value, salt)))
-        };
-        Entered { is_object: payload.is_object(), values: self.0.iter().enumerate().filter_map(enter).collect() }
+        self.values(payload, |opening, value| Some(opening.pass(value, salt)))
     }
 
     /// What a payload holds that was made of what entered.
     pub(crate) fn entered_before(&self, payload: &Value) -> Entered {
-        let take = |(number, opening): (usize, &Opening)| {
-            let value = opening.path.iter().try_fold(payload, |value, name| value.as_object()?.get(name))?;
-            Some((number, value.clone())).filter(|(_, value)| !value.is_array() && !value.is_object())
+        self.values(payload, |_, value| (!value.is_array() && !value.is_object()).then(|| value.clone()))
+    }
+
+    fn values(&self, payload: &Value, each: impl Fn(&Opening, &Value) -> Option<Value>) -> Entered {
+        let found = |(number, opening): (usize, &Opening)| {
+            let value = opening.path.split('.').try_fold(payload, |value, name| value.as_object()?.get(name))?;
+            Some((number, each(opening, value)?))
         };
-        Entered { is_object: payload.is_object(), values: self.0.iter().enumerate().filter_map(take).collect() }
+        Entered { is_object: payload.is_object(), values: self.0.iter().enumerate().filter_map(found).collect() }
     }
 
     /// Of what entered, the fields that are shown, as an object.
     pub(crate) fn payload<'a>(&self, shown: impl Iterator<Item = (usize, &'a Value)>) -> Map<String, Value> {
         let mut out = Map::new();
         for (number, value) in shown {
-            let Some((last, way)) = self.0[number].path.split_last() else { continue };
-            let mut at = Some(&mut out);
-            for name in way {
-                let next =
-                    at.and_then(|at| at.entry(name).or_insert_with(|| Value::Object(Map::new())).as_object_mut());
-                at = next;
-            }
-            if let Some(at) = at {
-                at.insert(last.clone(), value.clone());
-            }
+            // No field is listed within another.
+            let _ = put(&mut out, &self.0[number].path, value.clone());
         }
         out
     }
 
     /// What entered, by names and forms.
-    pub(crate) fn keyed(&self, entered: &Entered) -> Vec<(Arc<str>, Value)> {
-        entered.values.iter().map(|(number, value)| (self.0[*number].key.clone(), value.clone())).collect()
+    pub(crate) fn keyed(&self, entered: Entered) -> Vec<(Arc<str>, Value)> {
+        entered.values.into_iter().map(|(number, value)| (self.0[number].key.clone(), value)).collect()
     }
 }
 
@@ -205,7 +198,6 @@ fn whole_seconds(seconds: f64) -> Option<u64> {
 /// `key:version` in lower case, joined by commas; the version is `?` if it is not known. As OctoPrint reports its
 /// third-party plugins.
 fn names_and_versions(list: &[Value]) -> String {
-    let (mut out, mut bytes) = (String::new(), 0);
     let text = |entry: &Value, key| {
         let text = match entry.get(key)? {
             Value::String(text) => without_bytes(text).to_lowercase(),
@@ -214,30 +206,30 @@ fn names_and_versions(list: &[Value]) -> String {
         };
         (text.chars().count() <= NAME_CHARS).then_some(text)
     };
-    for entry in list {
-        let Some(key) = text(entry, "key") else { continue };
+    let pair = |entry: &Value| {
         let version = text(entry, "version").filter(|version| !version.is_empty());
-        let version = version.as_deref().unwrap_or("?");
-        bytes += key.len() + version.len() + 2;
-        if bytes > LIST_BYTES {
-            break;
-        }
-        let comma = if out.is_empty() { "" } else { "," };
-        // Writing to a string does not fail.
-        let _ = write!(out, "{comma}{key}:{version}");
-    }
-    out
+        Some(format!("{}:{}", text(entry, "key")?, version.as_deref().unwrap_or("?")))
+    };
+    joined(list.iter().filter_map(pair), LIST_BYTES)
 }
 
 /// Words in lower case, joined by commas.
 fn words(list: &[Value]) -> String {
-    let mut bytes = 0;
     let words = list.iter().filter_map(Value::as_str).filter(|text| is_word(text)).take(WORDS);
-    let words = words.take_while(|word| {
-        bytes += word.len() + 1;
-        bytes <= WORDS_BYTES
-    });
-    words.map(str::to_lowercase).collect::<Vec<_>>().join(",")
+    joined(words.map(str::to_lowercase), WORDS_BYTES)
+}
+
+/// The first parts, as many as fit, joined by commas.
+fn joined(parts: impl Iterator<Item = String>, most: usize) -> String {
+    let mut out = String::new();
+    for part in parts {
+        if out.len() + part.len() + 1 > most {
+            break;
+        }
+        out.extend([&part, ","]);
+    }
+    out.pop();
+    out
 }
 
 fn is_word(text: &str) -> bool {
@@ -247,16 +239,10 @@ fn is_word(text: &str) -> bool {
 
 /// A list of words with one more; none if nothing changes.
 pub(crate) fn append_word(list: &str, word: &str) -> Option<String> {
-    if !is_word(word) {
-        return None;
-    }
-    let word = word.to_lowercase();
-    let mut words: Vec<_> = list.split(',').filter(|word| !word.is_empty()).collect();
-    if words.contains(&&*word) || words.len() >= WORDS || list.len() + 1 + word.len() >= WORDS_BYTES {
-        return None;
-    }
-    words.push(&word);
-    Some(words.join(","))
+    let word = Some(word).filter(|word| is_word(word))?.to_lowercase();
+    let words: Vec<_> = list.split(',').filter(|word| !word.is_empty()).collect();
+    let fits = words.len() < WORDS && list.len() + 1 + word.len() < WORDS_BYTES && !words.contains(&&*word);
+    fits.then(|| [&words[..], &[&word]].concat().join(","))
 }
 
 #[cfg(test)]

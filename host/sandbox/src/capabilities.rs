@@ -1,8 +1,9 @@
-//! The four capabilities that a component can use, as traits, and an implementation that denies everything. The real
-//! ones are the host's (`host/src/system/`, `host/src/delivery/`); fakes for audits and tests are in `host/audit/src/fake.rs`.
+//! The four capabilities that a component can use, as traits. The real ones are the host's (`host/src/system/`,
+//! `host/src/delivery/`); one that denies everything is in `host/contract/src/deny.rs`, and fakes for audits and tests are in
+//! `host/audit/src/fake.rs`.
 
 use crate::manifest::HardwareField;
-use crate::{Blocked, Facts, Outgoing, Request};
+use crate::{Blocked, Outgoing, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Instant;
@@ -84,56 +85,4 @@ pub struct Capabilities {
     /// What texts that may not enter are hashed with. No component can ask for it. While it is empty, those texts do not
     /// enter at all.
     pub salt: String,
-}
-
-impl Capabilities {
-    /// Denies everything: enough to ask for a settings schema, or to check settings.
-    #[must_use]
-    pub fn deny() -> Self {
-        Self {
-            http: Box::new(Deny),
-            clock: Box::new(Deny),
-            hardware: Box::new(Deny),
-            throttle: Box::new(Deny),
-            salt: String::new(),
-        }
-    }
-}
-
-/// Denies everything: takes no request, its time stands still at 0, and it knows nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Deny;
-
-impl Http for Deny {
-    fn room(&self) -> usize {
-        0
-    }
-    fn queue(&mut self, _: Vec<Outgoing>, _: Instant) {}
-}
-
-impl Clock for Deny {
-    fn now(&self) -> u64 {
-        0
-    }
-}
-
-impl Hardware for Deny {
-    fn probe(&self) -> Machine {
-        Machine::default()
-    }
-}
-
-impl Throttle for Deny {
-    fn query(&self) -> Option<u32> {
-        None
-    }
-}
-
-impl Facts for Deny {
-    fn machine(&self) -> Machine {
-        Machine::default()
-    }
-    fn throttle(&self) -> Option<u32> {
-        None
-    }
 }

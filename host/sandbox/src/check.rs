@@ -2,11 +2,19 @@
 //! it imports and exports is checked when it is linked, and said in words by `host/contract/`, which nothing here needs.
 
 use crate::cost::compile_cost;
-use crate::{Error, Manifest, Policy, Stage, limits};
+use crate::{Error, Manifest, Policy, Stage, hex, limits};
+use sha2::{Digest, Sha256};
 use wasmparser::{Parser, Payload};
 
 /// The custom section that holds the manifest.
 const MANIFEST_SECTION: &str = "glassbox:manifest";
+
+/// The digest that identifies a component in grants, journal, cache and attestations: the SHA-256 of its bytes, as 64
+/// lower-case hexadecimal digits.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
 
 /// What the manifest in a component allows. `name` is its file's name without `.wasm`; the manifest must give the same.
 /// The component is not compiled, and its code not looked at.
@@ -67,10 +75,8 @@ pub fn manifest(bytes: &[u8]) -> Result<String, String> {
 /// Every limit that it exceeds, in words.
 pub fn compilable(bytes: &[u8], here: bool) -> Result<(), Vec<String>> {
     let cost = compile_cost(bytes).map_err(|error| vec![error.to_string()])?;
-    let (code, loop_work) = match here {
-        true => (limits::CODE_HERE, limits::LOOP_WORK_HERE),
-        false => (limits::CODE, limits::LOOP_WORK),
-    };
+    let code = if here { limits::CODE_HERE } else { limits::CODE };
+    let loop_work = if here { limits::LOOP_WORK_HERE } else { limits::LOOP_WORK };
     let found = [
         (cost.functions, limits::FUNCTIONS, "functions and types"),
         (cost.code, code, "bytes of code"),

@@ -51,19 +51,16 @@ fn loops(body: &FunctionBody) -> Result<(usize, usize)> {
     // The blocks that are open; true for a loop.
     let (mut open, mut depth, mut deepest, mut count) = (Vec::new(), 0_usize, 0, 0_usize);
     for operator in body.get_operators_reader()? {
-        let is_loop = match operator? {
-            Operator::Loop { .. } => true,
-            Operator::Block { .. } | Operator::If { .. } => false,
-            Operator::End => {
-                depth -= usize::from(open.pop() == Some(true));
-                continue;
+        match operator? {
+            Operator::Loop { .. } => {
+                open.push(true);
+                (depth, count) = (depth + 1, count + 1);
+                deepest = deepest.max(depth);
             }
-            _ => continue,
-        };
-        open.push(is_loop);
-        depth += usize::from(is_loop);
-        count += usize::from(is_loop);
-        deepest = deepest.max(depth);
+            Operator::Block { .. } | Operator::If { .. } => open.push(false),
+            Operator::End => depth -= usize::from(open.pop() == Some(true)),
+            _ => {}
+        }
     }
     Ok((deepest, count.saturating_mul(variables)))
 }

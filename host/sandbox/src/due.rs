@@ -1,16 +1,16 @@
 //! When reports are due. The host keeps these times, so that a tracker needs no timers of its own, and can say nothing by
 //! when it reports. Times are milliseconds of the instance's clock.
 
-use crate::heard::{AsMap, Heard, STARTED};
+use crate::heard::{Heard, STARTED, as_map};
+use crate::manifest::Says;
 use crate::policy::Policy;
-use crate::rules::RequestRules;
 use crate::{Settings, version::Release};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The longest rhythm in seconds: a leap year. Longer ones are mistakes.
-const LONGEST: u64 = 366 * 24 * 60 * 60;
+const LONGEST: i64 = 366 * 24 * 60 * 60;
 
 /// When what is due, by the names of requests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) struct Due {
 impl Due {
     /// An event was heard.
     pub(crate) fn hear(&mut self, policy: &Policy, event: &str, at: i64) {
-        for RequestRules { declared, .. } in policy.requests() {
+        for declared in &policy.manifest().says {
             if declared.once.as_deref() == Some(event) {
                 let on_tick = declared.is_on_tick().then(|| at.saturating_add(i64::from(declared.after) * 1000));
                 let time = self.once.entry(declared.request.clone()).or_default();
@@ -54,8 +54,8 @@ impl Due {
     ) {
         let Some(started) = heard.get(STARTED).map(|started| started.at) else { return };
         let mut every = std::mem::take(&mut self.every);
-        for RequestRules { declared, .. } in policy.requests() {
-            let Some(interval) = interval(declared, settings) else { continue };
+        for declared in &policy.manifest().says {
+            let Some(interval) = declared.interval(settings) else { continue };
             let next = match every.remove(&declared.request) {
                 None => now.saturating_add(interval),
                 Some(at) if at == started => at,
@@ -79,40 +79,32 @@ impl Due {
 
     /// The requests that are due, in the manifest's order, of those that are on.
     pub(crate) fn now(&self, policy: &Policy, settings: &Settings, release: Release, now: i64) -> Vec<String> {
-        let is_due = |rules: &&RequestRules| {
-            let request = &rules.declared;
-            let at = if request.every.is_some() {
-                self.every.get(&request.request)
-            } else {
-                self.once.get(&request.request).and_then(Option::as_ref)
-            };
-            at.is_some_and(|at| *at <= now) && request.is_on_tick() && request.is_for(release)
+        let is_due = |says: &&Says| {
+            let once = || self.once.get(&says.request).copied().flatten();
+            let at = if says.every.is_some() { self.every.get(&says.request).copied() } else { once() };
+            at.is_some_and(|at| at <= now) && says.is_on_tick() && says.is_for(release) && says.is_on(settings)
         };
-        let due = policy.requests().iter().filter(is_due).filter(|rules| rules.declared.is_on(settings));
-        due.map(|rules| rules.declared.request.clone()).collect()
+        policy.manifest().says.iter().filter(is_due).map(|says| says.request.clone()).collect()
     }
 
     /// A tick was made: what was due then is not due any more.
     pub(crate) fn ticked(&mut self, policy: &Policy, settings: &Settings, release: Release, now: i64) {
-        let past = |at: Option<&i64>| at.copied().filter(|at| *at <= now);
-        for RequestRules { declared, .. } in policy.requests() {
-            if let Some(at) = past(self.every.get(&declared.request)) {
-                match interval(declared, settings) {
-                    Some(interval) => self.every.insert(declared.request.clone(), after(at, interval, now)),
-                    None => self.every.remove(&declared.request),
-                };
+        for declared in &policy.manifest().says {
+            if let Some(at) = self.every.get_mut(&declared.request).filter(|at| **at <= now)
+                && let Some(interval) = declared.interval(settings)
+            {
+                *at = after(*at, interval, now);
             }
-            let time = self.once.get(&declared.request).and_then(Option::as_ref);
-            if past(time).is_some() && declared.is_on_tick() {
-                if declared.is_for(release) {
-                    self.once.remove(&declared.request);
-                } else {
-                    // It may still be reported on another occasion.
-                    self.once.insert(declared.request.clone(), None);
-                }
+            if let Some(time) = self.once.get_mut(&declared.request)
+                && time.is_some_and(|at| at <= now)
+                && declared.is_on_tick()
+                && !declared.is_for(release)
+            {
+                // It may still be reported on another occasion.
+                *time = None;
             }
         }
-        // What another manifest left behind is never due.
+        // What is over, and what another manifest left behind, is never due.
         self.every.retain(|_, at| *at > now);
         self.once.retain(|_, at| at.is_none_or(|at| at > now));
     }
@@ -124,9 +116,8 @@ impl Due {
 
     /// What waits to be reported `once` is not reported any more, but that a run of OctoPrint has begun.
     pub(crate) fn forget_once(&mut self, policy: &Policy) {
-        let is_start = |rules: &&RequestRules| rules.declared.once.as_deref() == Some(STARTED);
-        let starts = policy.requests().iter().filter(is_start).map(|rules| rules.declared.request.as_str());
-        self.once.retain(|request, _| starts.clone().any(|start| start == request));
+        let is_start = |says: &Says, request: &str| says.request == request && says.once.as_deref() == Some(STARTED);
+        self.once.retain(|request, _| policy.manifest().says.iter().any(|says| is_start(says, request)));
     }
 
     /// The run of OctoPrint has ended: nothing is due.
@@ -135,10 +126,12 @@ impl Due {
     }
 
     /// For writing as JSON: in how many milliseconds from now what is due.
-    pub(crate) fn save(&self, now: i64) -> impl Serialize + use<'_> {
-        let every = move || self.every.iter().map(move |(request, at)| (request, at.saturating_sub(now)));
-        let once = move || self.once.iter().map(move |(request, at)| (request, at.map(|at| at.saturating_sub(now))));
-        SavedDue { every_in_ms: AsMap(every), once_in_ms: AsMap(once) }
+    pub(crate) fn save(&self, now: i64) -> SavedDue<'_> {
+        let wait = |at: i64| at.saturating_sub(now);
+        SavedDue {
+            every_in_ms: self.every.iter().map(|(request, at)| (request.as_str(), wait(*at))).collect(),
+            once_in_ms: self.once.iter().map(|(request, at)| (request.as_str(), at.map(wait))).collect(),
+        }
     }
 
     /// From JSON that was saved `saved_at`, in milliseconds of the clock in force now. What cannot be read is not due.
@@ -152,26 +145,24 @@ impl Due {
     }
 }
 
+/// For writing as JSON.
 #[derive(Serialize)]
-struct SavedDue<E, O> {
-    every_in_ms: E,
-    once_in_ms: O,
+pub(crate) struct SavedDue<'a> {
+    #[serde(serialize_with = "as_map")]
+    every_in_ms: Vec<(&'a str, i64)>,
+    #[serde(serialize_with = "as_map")]
+    once_in_ms: Vec<(&'a str, Option<i64>)>,
 }
 
-/// The rhythm of a request in milliseconds; none for never.
-fn interval(request: &crate::manifest::Says, settings: &Settings) -> Option<i64> {
-    let seconds = request.every.as_ref()?.seconds(settings)?;
-    Some(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
-}
-
-impl crate::manifest::Every {
-    /// The seconds that are set; none for never, which is also what a value means that is no number of seconds.
-    pub(crate) fn seconds(&self, settings: &Settings) -> Option<u64> {
-        let seconds = match settings.get(&self.setting) {
-            None | Some(Value::Null) => self.default,
+impl Says {
+    /// Its rhythm in milliseconds; none for never, which is also what a setting means that is no number of seconds.
+    pub(crate) fn interval(&self, settings: &Settings) -> Option<i64> {
+        let every = self.every.as_ref()?;
+        let seconds = match settings.get(&every.setting) {
+            None | Some(Value::Null) => every.default,
             Some(value) => value.as_u64()?,
         };
-        (1..=LONGEST).contains(&seconds).then_some(seconds)
+        i64::try_from(seconds).ok().filter(|seconds| (1..=LONGEST).contains(seconds)).map(|seconds| seconds * 1000)
     }
 }
 

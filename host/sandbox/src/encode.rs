@@ -14,25 +14,6 @@ use std::fmt::Write;
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    push(&mut out, text);
-    out
-}
-
-/// Encode names and values as `a=1&b=2`.
-pub(crate) fn form(fields: &[(String, String)]) -> String {
-    let mut out = String::with_capacity(fields.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
-    for (name, value) in fields {
-        if !out.is_empty() {
-            out.push('&');
-        }
-        push(&mut out, name);
-        out.push('=');
-        push(&mut out, value);
-    }
-    out
-}
-
-fn push(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) {
             out.push(char::from(byte));
@@ -41,4 +22,15 @@ fn push(out: &mut String, text: &str) {
             let _ = write!(out, "%{byte:02X}");
         }
     }
+    out
+}
+
+/// Encode names and values as `a=1&b=2`.
+pub(crate) fn form(fields: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (name, value) in fields {
+        let and = if out.is_empty() { "" } else { "&" };
+        out.extend([and, &percent_encode(name), "=", &percent_encode(value)]);
+    }
+    out
 }

@@ -33,7 +33,6 @@ pub enum Stage {
 /// use glassbox_sandbox::{Error, Stage};
 ///
 /// let error = Error::new("tracking", Stage::Manifest, "the event PrintDone is listed twice");
-/// assert_eq!(error.advice(), "the plugin's author must fix its manifest");
 /// assert_eq!(
 ///     error.to_string(),
 ///     "plugin 'tracking' has an unusable manifest: the event PrintDone is listed twice \
@@ -55,18 +54,6 @@ impl Error {
     #[must_use]
     pub fn new(plugin: &str, stage: Stage, reason: impl Into<String>) -> Self {
         Self { plugin: plugin.into(), stage, reasons: vec![reason.into()] }
-    }
-
-    /// A failure of [`Stage::Read`].
-    #[must_use]
-    pub fn read(plugin: &str, reason: impl Into<String>) -> Self {
-        Self::new(plugin, Stage::Read, reason)
-    }
-
-    /// What the person who sees the error can do about it, as an instruction.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
-        self.stage.words().1
     }
 }
 
@@ -96,14 +83,14 @@ impl fmt::Display for Error {
             return write!(f, "no plugin can run here: {}", indented(&self.reasons.join("; ")));
         }
         write!(f, "plugin '{}' {what}:", printable(&self.plugin, LINE))?;
-        if let [reason] = self.reasons.as_slice() {
-            return write!(f, " {} ({advice})", indented(reason));
-        }
-        self.reasons.iter().take(LINES).try_for_each(|reason| write!(f, "\n  - {}", indented(reason)))?;
+        let mut lines: Vec<_> = self.reasons.iter().take(LINES).map(|reason| indented(reason)).collect();
         if self.reasons.len() > LINES {
-            write!(f, "\n  - and {} more", self.reasons.len() - LINES)?;
+            lines.push(format!("and {} more", self.reasons.len() - LINES));
         }
-        write!(f, "\n  ({advice})")
+        match lines.as_slice() {
+            [line] => write!(f, " {line} ({advice})"),
+            lines => write!(f, "\n  - {}\n  ({advice})", lines.join("\n  - ")),
+        }
     }
 }
 

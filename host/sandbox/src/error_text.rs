@@ -6,9 +6,11 @@
 use std::ops::Range;
 
 use crate::text::has_long_number;
+use regex::Match;
 
 use patterns::{
-    CHIP, DOMAIN, FILE, FIRMWARE, IPV4, IPV6, MEASURE, NAMED, POWER, SECRET, SERIAL, SPACED_MAC, TIME, VERSION, has,
+    CHIP, DOMAIN, FILE, FIRMWARE, IPV4, IPV6, MEASURE, NAMED, PORT, POWER, SECRET, SERIAL, SPACED_MAC, TIME, VERSION,
+    has,
 };
 
 mod patterns;
@@ -46,29 +48,24 @@ fn line_text(line: &str) -> String {
     let originals: Vec<&str> = line.split_inclusive(char::is_whitespace).collect();
     let before = |at: usize| at.checked_sub(1).map_or("", |before| words[before]);
     let telling = (0..words.len()).filter(|at| is_telling(words[*at], before(*at))).map(|at| at..at + 1);
-    // For each word, where what is taken out from there on ends; 0 if nothing is.
-    let mut ends = vec![0; words.len()];
-    for taken in telling.chain(quoted(&words)).chain(paths_with_blanks(&words)).chain(labelled(&lower, &originals)) {
-        ends[taken.start] = taken.end.max(ends[taken.start]);
-    }
-    let mut out = String::with_capacity(line.len());
-    let mut at = 0;
-    while at < words.len() {
-        let mut end = ends[at];
-        if end == 0 {
-            out.push_str(originals[at]);
-            at += 1;
-            continue;
+    let found = telling.chain(quoted(&words)).chain(paths_with_blanks(&words)).chain(labelled(&lower, &originals));
+    let mut found: Vec<_> = found.collect();
+    found.sort_by_key(|taken| taken.start);
+    let mut removed: Vec<Range<usize>> = vec![];
+    for taken in found {
+        match removed.last_mut() {
+            // What begins within it may go on longer.
+            Some(last) if taken.start < last.end => last.end = last.end.max(taken.end),
+            _ => removed.push(taken),
         }
-        // What begins within it may go on longer.
-        while at < end {
-            end = end.max(ends[at]);
-            at += 1;
-        }
-        let last = originals[end - 1];
-        out.push_str(REMOVED);
-        out.push_str(&last[last.trim_end().len()..]);
     }
+    let (mut out, mut at) = (String::with_capacity(line.len()), 0);
+    for taken in removed {
+        let last = originals[taken.end - 1];
+        out.extend(originals[at..taken.start].iter().copied().chain([REMOVED, &last[last.trim_end().len()..]]));
+        at = taken.end;
+    }
+    out.extend(originals[at..].iter().copied());
     out
 }
 
@@ -123,18 +120,9 @@ fn is_version(word: &str, before: &str) -> bool {
 
 /// `octopi:5000`, but not `line:1234`.
 fn has_port(word: &str) -> bool {
-    let Some((name, port)) = word.trim_end_matches(|c: char| c.is_ascii_punctuation()).rsplit_once(':') else {
-        return false;
-    };
-    let digits = port.len() >= 4 || ["80", "443"].contains(&port);
-    let name = name.trim_start_matches(|c: char| c.is_ascii_punctuation());
-    let is_name = name.len() > 2 && name.chars().all(|c| c.is_alphanumeric() || c == '-');
-    digits
-        && port.len() <= 5
-        && port.bytes().all(|c| c.is_ascii_digit())
-        && is_name
-        && name.contains(char::is_alphabetic)
-        && !is_ordinary(name)
+    let Some(port) = PORT.as_ref() else { return true };
+    let name = port.captures(word).and_then(|found| found.get(1)).map_or("", |name| name.as_str());
+    name.len() > 2 && name.contains(char::is_alphabetic) && !is_ordinary(name)
 }
 
 /// A MAC address, a UUID, a hash; or letters among digits, as in the serial numbers of boards, which no chip and no
@@ -152,20 +140,13 @@ pub(crate) fn has_serial(word: &str) -> bool {
 
 /// Names in quotes with blanks in them: a path is at their beginning, or a file's name at their end.
 fn quoted(words: &[&str]) -> Vec<Range<usize>> {
-    let mut found = vec![];
-    for (at, word) in words.iter().enumerate() {
-        let Some((inside, quote)) = opened(word) else { continue };
-        let rest = words[at + 1..].iter().take(MOST_WORDS);
-        let Some((further, end)) = rest.enumerate().find_map(|(i, word)| closed(word, quote).map(|end| (i, end)))
-        else {
-            continue;
-        };
-        let last = &words[at + 1 + further][..end];
-        if is_telling(inside, "") || is_file(last) && opened(last).is_none() {
-            found.push(at..at + further + 2);
-        }
-    }
-    found
+    let name = |(at, word): (usize, &&str)| {
+        let (inside, quote) = opened(word)?;
+        let closes = |last: usize| Some((last, &words[last][..closed(words[last], quote)?]));
+        let (last, end) = (at + 1..words.len()).take(MOST_WORDS).find_map(closes)?;
+        (is_telling(inside, "") || is_file(end) && opened(end).is_none()).then_some(at..last + 1)
+    };
+    words.iter().enumerate().filter_map(name).collect()
 }
 
 /// What follows the last quote that opens in this word and does not close in it, and what will close it. An apostrophe
@@ -182,11 +163,8 @@ fn opened(word: &str) -> Option<(&str, char)> {
             && behind.starts_with(is_name)
     })?;
     let inside = &word[at + quote.len_utf8()..];
-    let quote = match quote {
-        '“' => '”',
-        '‘' => '’',
-        same => same,
-    };
+    let quote =
+        [('“', '”'), ('‘', '’')].into_iter().find(|(opens, _)| *opens == quote).map_or(quote, |(_, closes)| closes);
     closed(inside, quote).is_none().then_some((inside, quote))
 }
 
@@ -232,28 +210,21 @@ fn ends_clause(word: &str) -> bool {
 
 /// The words of what is named a secret, a serial number, or a host, and of a MAC address with blanks.
 fn labelled(lower: &str, words: &[&str]) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = vec![];
-    for pattern in [&SECRET, &SERIAL, &SPACED_MAC].into_iter().filter_map(|pattern| pattern.as_ref()) {
-        found.extend(pattern.find_iter(lower).map(|one| {
-            let skip = one.as_str().len() - one.as_str().trim_start().len();
-            one.start() + skip..one.start() + one.as_str().trim_end().len()
-        }));
-    }
-    for one in NAMED.iter().flat_map(|pattern| pattern.captures_iter(lower)) {
-        found.extend(
-            one.get(6)
-                .filter(|name| OTHERS.split_whitespace().all(|other| other != name.as_str()))
-                .map(|name| name.range()),
-        );
-    }
-    let mut length = 0;
-    let mut end_of = |word: &&str| {
-        length += word.len();
-        length
-    };
-    let ends: Vec<_> = words.iter().map(&mut end_of).collect();
+    let patterns = [&SECRET, &SERIAL, &SPACED_MAC].into_iter().filter_map(|pattern| pattern.as_ref());
+    let labels = patterns.flat_map(|pattern| pattern.find_iter(lower));
+    let names = NAMED.iter().flat_map(|pattern| pattern.captures_iter(lower)).filter_map(|found| found.get(6));
+    let names = names.filter(|name| OTHERS.split_whitespace().all(|other| other != name.as_str()));
+    let ends = words.iter().scan(0, |end, word| {
+        *end += word.len();
+        Some(*end)
+    });
+    let ends: Vec<_> = ends.collect();
     let word_at = |byte| ends.partition_point(|end| *end <= byte);
-    found.into_iter().map(|bytes| word_at(bytes.start)..word_at(bytes.end - 1) + 1).collect()
+    let of_words = |found: Match| {
+        let (text, start) = (found.as_str(), found.start());
+        word_at(start + text.len() - text.trim_start().len())..word_at(start + text.trim_end().len() - 1) + 1
+    };
+    labels.chain(names).map(of_words).collect()
 }
 
 #[cfg(test)]
@@ -285,6 +256,7 @@ mod tests {
             &FIRMWARE,
             &CHIP,
             &TIME,
+            &PORT,
             &POWER,
             &MEASURE,
             &SPACED_MAC,

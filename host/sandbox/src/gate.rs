@@ -20,10 +20,7 @@ pub enum Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        })
+        f.write_str(if *self == Self::Get { "GET" } else { "POST" })
     }
 }
 
@@ -93,8 +90,10 @@ pub struct Blocked {
     pub undeclared: bool,
 }
 
-/// Let a request pass, or say why not. There is an example at the top of this crate. `context` is what a pinned request
-/// is made of.
+/// Let a request pass, or say why not; with its number in the manifest. There is an example at the top of this crate.
+/// `occasion` is what a pinned request is made of. It is none only for a request that has passed before and has waited
+/// since: then the occasion on which the host compared it with what it makes itself is over, and consent, the manifest's
+/// rules and the settings are asked again.
 ///
 /// # Errors
 /// The first reason that stops it: no consent, the manifest, a switch that is off, no id, or an unusable URL in the
@@ -104,38 +103,13 @@ pub fn pass(
     policy: &Policy,
     settings: &Settings,
     consent: Consent,
-    context: &Context,
-) -> Result<Outgoing, Blocked> {
-    pass_as(request, policy, settings, consent, Some(context)).map(|(outgoing, _)| outgoing)
-}
-
-/// Let a request pass that has passed before and has waited since. The occasion on which the host compared it with what it
-/// makes itself is over: consent, the manifest's rules and the settings are asked again.
-///
-/// # Errors
-/// As [`pass`].
-pub fn pass_again(
-    request: Request,
-    policy: &Policy,
-    settings: &Settings,
-    consent: Consent,
-) -> Result<Outgoing, Blocked> {
-    pass_as(request, policy, settings, consent, None).map(|(outgoing, _)| outgoing)
-}
-
-/// Both of these, with the number of the request in the manifest.
-pub(crate) fn pass_as(
-    request: Request,
-    policy: &Policy,
-    settings: &Settings,
-    consent: Consent,
-    context: Option<&Context>,
+    occasion: Option<&Context>,
 ) -> Result<(Outgoing, usize), Blocked> {
     let blocked = |reason, undeclared| Blocked::new(&request.name, policy, reason, undeclared);
     if !consent.given() {
         return Err(blocked(consent.to_string(), false));
     }
-    let number = policy.check(&request, settings, context);
+    let number = policy.check(&request, settings, occasion);
     let number = number.map_err(|Refused { reason, undeclared }| blocked(reason, undeclared))?;
     let (url, shown) = url(&request.name, policy, settings).map_err(|reason| blocked(reason, false))?;
     let Request { method, name, fields, user_agent } = request;
@@ -160,8 +134,9 @@ fn url(name: &str, policy: &Policy, settings: &Settings) -> Result<(String, Stri
         Some((_, Value::String(own))) => Some(own.as_str()),
         Some((key, _)) => return Err(format!("the setting {key} must be text")),
     };
+    // The manifest's own was checked with the rest of it.
+    own.map_or(Ok(()), check_template)?;
     let template = own.unwrap_or(&http.url);
-    check_template(template)?;
     let id = settings.get(&http.id_setting).and_then(|id| id.as_str()).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| format!("the setting {} is missing", http.id_setting))?;
     // Each variable becomes one segment of the path. What is encoded has no brace, so it is not filled in again.
@@ -184,20 +159,20 @@ fn path(url: &str) -> &str {
 /// # Errors
 /// What is wrong with it, in words for whoever wrote it: the manifest's author or the user.
 pub(crate) fn check_template(url: &str) -> Result<(), String> {
-    let fail = |what: &str| Err(format!("the tracking server's URL {what}: {}", without_credentials(url)));
-    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
-        return fail("must begin with https:// or http://");
-    };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if host.is_empty() || host.contains(['{', '}', '@']) {
-        return fail("must name a host, without variables or a user");
-    }
-    if !url.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\^`|".contains(&byte)) {
-        return fail("must not have spaces, a query, a fragment or characters that must be encoded");
-    }
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let (host, path) = rest.map_or(("", ""), |rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
+    let is_good = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>\\^`|".contains(&byte);
     let bare = path.replace("{id}", "").replace("{event}", "");
-    if bare.contains(['{', '}']) {
-        return fail("must not have variables other than {id} and {event}");
-    }
-    Ok(())
+    first_wrong(&[
+        (rest.is_none(), "must begin with https:// or http://"),
+        (host.is_empty() || host.contains(['{', '}', '@']), "must name a host, without variables or a user"),
+        (!url.bytes().all(is_good), "must not have spaces, a query, a fragment or characters that must be encoded"),
+        (bare.contains(['{', '}']), "must not have variables other than {id} and {event}"),
+    ])
+    .map_err(|what| format!("the tracking server's URL {what}: {}", without_credentials(url)))
+}
+
+/// The first of these that is true, as an error.
+pub(crate) fn first_wrong(checks: &[(bool, &'static str)]) -> Result<(), &'static str> {
+    checks.iter().find(|(is_wrong, _)| *is_wrong).map_or(Ok(()), |(_, what)| Err(what))
 }

@@ -56,6 +56,6 @@ mod tests {
             assert_eq!(kept(other), ("{}".into(), 1));
         }
         let wrong = Manifest::parse("plugin.name = \"p\"\n[state]\nprinting = \"text\"").unwrap_err().to_string();
-        assert!(wrong.contains("it must be \"flag\" or { most = .. }"), "{wrong}");
+        assert!(wrong.contains("unknown variant `text`, expected `flag` or `most`"), "{wrong}");
     }
 }

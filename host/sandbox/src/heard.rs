@@ -3,6 +3,7 @@
 
 use crate::border::{Border, Entered};
 use crate::limits;
+use crate::pins::Source;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -30,24 +31,17 @@ pub(crate) struct HeardEvent {
     values: Vec<(Arc<str>, Value)>,
 }
 
+/// For writing as JSON. That is done with every report, so nothing that was heard is copied.
 #[derive(Serialize)]
-struct SavedEvent<'a> {
+pub(crate) struct SavedEvent<'a> {
     age_ms: i64,
     #[serde(serialize_with = "as_map")]
     values: Vec<(&'a str, &'a Value)>,
 }
 
-fn as_map<S: Serializer>(values: &[(&str, &Value)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(values.iter().copied())
-}
-
-/// What this makes is written as a map. It is written with every report, so nothing of it is copied.
-pub(crate) struct AsMap<F>(pub(crate) F);
-
-impl<K: Serialize, V: Serialize, I: IntoIterator<Item = (K, V)>, F: Fn() -> I> Serialize for AsMap<F> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map((self.0)())
-    }
+/// Write names and values as a map.
+pub(crate) fn as_map<V: Serialize, S: Serializer>(values: &[(&str, V)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|(name, value)| (name, value)))
 }
 
 impl HeardEvent {
@@ -77,8 +71,14 @@ impl Heard {
         self.0.get(event)
     }
 
+    /// The value of a source that is a field of an event.
+    pub(crate) fn value(&self, source: &Source) -> Option<&Value> {
+        let Source::Event { event, key } = source else { return None };
+        self.get(event)?.get(key)
+    }
+
     /// Remember an event. False if there is no room for it: then it was not heard.
-    pub(crate) fn hear(&mut self, event: &str, border: &Border, entered: &Entered, at: i64) -> bool {
+    pub(crate) fn hear(&mut self, event: &str, border: &Border, entered: Entered, at: i64) -> bool {
         let mut values = border.keyed(entered);
         if event == ENVIRONMENT
             && let Some(before) = self.0.get(event)
@@ -125,21 +125,19 @@ impl Heard {
     /// Forget hashes, which belong to one id.
     pub(crate) fn forget_hashes(&mut self) {
         let hash = crate::manifest::Enters::SaltedSha1.name();
-        for heard in self.0.values_mut() {
-            heard.values.retain(|(key, _)| key.split_once(" as ").is_none_or(|(_, how)| how != hash));
-        }
+        self.retain(|_, key| key.and_then(|key| key.split_once(" as ")).is_none_or(|(_, how)| how != hash));
     }
 
     /// For writing as JSON, of the events, and of their fields by their keys, of which `kept` is true. `now`: milliseconds
     /// of the same clock.
-    pub(crate) fn save<'a>(&'a self, kept: impl Fn(&str, Option<&str>) -> bool + 'a, now: i64) -> impl Serialize + 'a {
-        let event = move |(name, heard): (&'a String, &'a HeardEvent)| {
-            let values =
-                heard.values.iter().filter(|(key, _)| kept(name, Some(key))).map(|(key, value)| (&**key, value));
-            let saved = || SavedEvent { age_ms: now.saturating_sub(heard.at), values: values.collect() };
-            kept(name, None).then(saved).map(|saved| (name, saved))
-        };
-        AsMap(move || self.0.iter().filter_map(&event).collect::<Vec<_>>())
+    pub(crate) fn save(&self, kept: impl Fn(&str, Option<&str>) -> bool, now: i64) -> Vec<(&str, SavedEvent<'_>)> {
+        let events = self.0.iter().filter(|(name, _)| kept(name, None));
+        let saved = events.map(|(name, HeardEvent { at, values })| {
+            let values = values.iter().filter(|(key, _)| kept(name, Some(key)));
+            let values = values.map(|(key, value)| (&**key, value)).collect();
+            (name.as_str(), SavedEvent { age_ms: now.saturating_sub(*at), values })
+        });
+        saved.collect()
     }
 
     /// From JSON that was saved `saved_at`, in milliseconds of the clock in force now. What cannot be read was not heard.

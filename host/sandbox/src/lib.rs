@@ -7,8 +7,19 @@
 //! A request passes the gate only if the user said yes and the manifest declares it. No engine is needed to see that:
 //!
 //! ```
-//! use glassbox_sandbox::capabilities::Deny;
-//! use glassbox_sandbox::{Cause, Consent, Context, Manifest, Memory, Method, Policy, Request, Settings, pass};
+//! use glassbox_sandbox::capabilities::Machine;
+//! use glassbox_sandbox::{Cause, Consent, Context, Facts, Manifest, Memory, Method, Policy, Request, Settings, pass};
+//!
+//! /// What is known of the machine.
+//! struct Nothing;
+//! impl Facts for Nothing {
+//!     fn machine(&self) -> Machine {
+//!         Machine::default()
+//!     }
+//!     fn throttle(&self) -> Option<u32> {
+//!         None
+//!     }
+//! }
 //!
 //! let manifest = Manifest::parse(
 //!     r#"
@@ -36,15 +47,15 @@
 //!     user_agent: "hours/1".into(),
 //! };
 //! // What was heard and is due: nothing. A report that is pinned would be made of it.
-//! let context = Context { cause: &Cause::Tick(vec![]), memory: &Memory::default(), facts: &Deny, now_ms: 0 };
-//! let outgoing = pass(request("12"), &policy, &settings, consent, &context)?;
+//! let context = Context { cause: &Cause::Tick(vec![]), memory: &Memory::default(), facts: &Nothing, now_ms: 0 };
+//! let (outgoing, _) = pass(request("12"), &policy, &settings, consent, Some(&context))?;
 //! assert_eq!(outgoing.url, "https://stats.example/4711/print_done");
 //! assert_eq!(outgoing.query(), "hours=12");
 //!
-//! let blocked = pass(request("my secret"), &policy, &settings, consent, &context).unwrap_err();
+//! let blocked = pass(request("my secret"), &policy, &settings, consent, Some(&context)).unwrap_err();
 //! assert_eq!(blocked.reason, "the value of hours does not fit its rule");
 //!
-//! let blocked = pass(request("12"), &policy, &settings, Consent::Undecided, &context).unwrap_err();
+//! let blocked = pass(request("12"), &policy, &settings, Consent::Undecided, Some(&context)).unwrap_err();
 //! assert_eq!(blocked.reason, "nobody has opted in yet");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -57,20 +68,11 @@
 // Without an engine, some of the rest has no user.
 #![cfg_attr(not(feature = "engine"), allow(dead_code))]
 
-#[cfg(feature = "engine")]
-mod bindings;
 mod border;
-#[cfg(all(unix, feature = "engine"))]
-mod cache;
 pub mod capabilities;
 mod check;
-#[cfg(feature = "engine")]
-mod compile;
-#[cfg(feature = "engine")]
-mod config;
 pub mod consent;
 mod cost;
-mod digest;
 mod due;
 mod encode;
 #[cfg(feature = "engine")]
@@ -80,10 +82,6 @@ mod error_text;
 mod gate;
 mod handover;
 mod heard;
-#[cfg(feature = "engine")]
-mod imports;
-#[cfg(feature = "engine")]
-mod instance;
 pub mod limits;
 pub mod manifest;
 mod memory;
@@ -92,43 +90,26 @@ mod pins;
 mod pins_test;
 mod policy;
 mod python;
-#[cfg(feature = "engine")]
-mod rate_limit;
-#[cfg(feature = "engine")]
-mod refused;
 mod rules;
 mod settings;
 mod text;
 mod ties;
 mod version;
-#[cfg(feature = "engine")]
-mod watchdog;
 
 pub use border::{Entered, enter};
-pub use check::{examine, manifest as manifest_text};
-#[cfg(feature = "engine")]
-pub use compile::{Compiled, Needed, compile_if_asked};
-#[cfg(feature = "engine")]
-pub use config::{Purpose, config};
+pub use check::{digest, examine, manifest as manifest_text};
 pub use consent::Consent;
 pub use cost::{CompileCost, compile_cost};
-pub use digest::digest;
 pub use encode::percent_encode;
 #[cfg(feature = "engine")]
-pub use engine::{Plugin, Sandbox};
+pub use engine::*;
 pub use error::{Error, Stage};
-pub use gate::{Blocked, Method, Outgoing, Request, pass, pass_again};
+pub use gate::{Blocked, Method, Outgoing, Request, pass};
 pub use handover::Handover;
-#[cfg(feature = "engine")]
-pub use instance::{HeardAgain, Instance, Outcome, Rejected};
 pub use manifest::Manifest;
 pub use memory::Memory;
 pub use pins::{Cause, Context, Facts};
-pub use policy::{PayloadError, Policy, UnusableRules};
-#[cfg(feature = "engine")]
-pub use rate_limit::RateLimit;
-#[cfg(feature = "engine")]
-pub use refused::no_thread;
+pub use policy::{Policy, UnusableRules};
 pub use settings::{Settings, SettingsError};
 pub use text::{component_words, hex, is_hidden, printable, push_byte, without_credentials};
 pub use ties::{Doors, Tie, Ties, User};

@@ -1,13 +1,13 @@
 //! What the host remembers for a component: what was heard, and what is due. It passes from one instance to the next, and
 //! through the host's state file; the component itself keeps only what its manifest lists under `[state]`.
 
-use crate::Settings;
 use crate::border::Entered;
-use crate::due::Due;
-use crate::heard::{ENVIRONMENT, Heard, STARTED, STOPPING};
-use crate::pins::{Source, THROTTLE_EVENT};
+use crate::due::{Due, SavedDue};
+use crate::heard::{ENVIRONMENT, Heard, STARTED, STOPPING, SavedEvent, as_map};
+use crate::pins::THROTTLE_EVENT;
 use crate::policy::{Growing, Policy};
 use crate::version::Release;
+use crate::{Settings, python};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,14 +20,15 @@ pub struct Memory {
 }
 
 #[derive(Serialize)]
-struct SavedMemory<H, D> {
-    heard: H,
-    due: D,
+struct SavedMemory<'a> {
+    #[serde(serialize_with = "as_map")]
+    heard: Vec<(&'a str, SavedEvent<'a>)>,
+    due: SavedDue<'a>,
 }
 
 impl Memory {
     /// Remember an event that entered, and what is due after it. False if there is no room for it.
-    pub(crate) fn hear(&mut self, policy: &Policy, event: &str, entered: &Entered, now: i64) -> bool {
+    pub(crate) fn hear(&mut self, policy: &Policy, event: &str, entered: Entered, now: i64) -> bool {
         let is_heard = self.keep(policy, event, entered, now);
         if is_heard {
             self.due.hear(policy, event, now);
@@ -35,20 +36,14 @@ impl Memory {
         is_heard
     }
 
-    fn keep(&mut self, policy: &Policy, event: &str, entered: &Entered, now: i64) -> bool {
-        let Some(border) = policy.border(event) else { return false };
-        if !self.heard.hear(event, border, entered, now) {
-            return false;
-        }
-        for Growing { list, key, by } in policy.growing() {
-            if let Source::Event { event: of, key: by } = by
-                && of == event
-                && let Some(word) = self.heard.get(event).and_then(|heard| crate::python::text(heard.get(by)?))
-            {
+    fn keep(&mut self, policy: &Policy, event: &str, entered: Entered, now: i64) -> bool {
+        let is_heard = policy.sees.get(event).is_some_and(|seen| self.heard.hear(event, &seen.border, entered, now));
+        for Growing { list, key, by } in policy.growing.iter().filter(|growing| is_heard && growing.by.is_of(event)) {
+            if let Some(word) = self.heard.value(by).and_then(python::text) {
                 self.heard.append(list, key, &word, now);
             }
         }
-        true
+        is_heard
     }
 
     /// Remember an event (its payload is JSON text) while no instance runs. What would be hashed is not remembered.
@@ -58,10 +53,10 @@ impl Memory {
             && (is_on || policy.is_control(event, None))
         {
             if is_on || event == STARTED {
-                self.hear(policy, event, &entered, now_ms);
+                self.hear(policy, event, entered, now_ms);
             } else {
                 // What happens now is not to be reported later.
-                self.keep(policy, event, &entered, now_ms);
+                self.keep(policy, event, entered, now_ms);
             }
             if !is_on {
                 self.keep_control_facts(policy);
@@ -73,7 +68,7 @@ impl Memory {
     /// A run of OctoPrint goes on (the payload of its start is JSON text). That it began is not reported: it may have been.
     pub fn run_goes_on(&mut self, policy: &Policy, payload: &str, now_ms: i64) {
         if let Ok(Some(entered)) = policy.enter(STARTED, payload, "") {
-            self.keep(policy, STARTED, &entered, now_ms);
+            self.keep(policy, STARTED, entered, now_ms);
         }
     }
 
@@ -100,7 +95,7 @@ impl Memory {
 
     /// OctoPrint's version, as far as reports depend on it.
     pub(crate) fn release(&self, policy: &Policy) -> Release {
-        let version = policy.version_key().and_then(|key| crate::python::text(self.heard.get(ENVIRONMENT)?.get(key)?));
+        let version = policy.version.as_ref().and_then(|version| python::text(self.heard.value(version)?));
         version.and_then(|version| Release::of(&version)).unwrap_or(Release::UNKNOWN)
     }
 
@@ -135,8 +130,8 @@ impl Memory {
 
     /// For writing as JSON, with what reports may be made of later; while tracking is off, with control facts only.
     #[must_use]
-    pub fn save<'a>(&'a self, policy: &'a Policy, now_ms: i64, is_on: bool) -> impl Serialize + 'a {
-        let kept = move |event: &str, key: Option<&str>| {
+    pub fn save(&self, policy: &Policy, now_ms: i64, is_on: bool) -> impl Serialize {
+        let kept = |event: &str, key: Option<&str>| {
             if is_on { key.is_some() || policy.remembers(event) } else { policy.is_control(event, key) }
         };
         SavedMemory { heard: self.heard.save(kept, now_ms), due: self.due.save(now_ms) }

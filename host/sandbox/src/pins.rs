@@ -3,13 +3,13 @@
 
 use crate::capabilities::Machine;
 use crate::gate::Request;
-use crate::heard::Heard;
-use crate::manifest::{Condition, Field, HardwareField, Manifest, PinnedAgent, Rule, SeenField};
+use crate::manifest::{Condition, Field, HardwareField, Manifest, PinnedAgent, Rule, Says, SeenField, UserAgent};
 use crate::memory::Memory;
-use crate::rules::{CompiledRule, Patterns, RequestRules};
+use crate::rules::{Patterns, RequestRules, ValueRules};
 use crate::version::Release;
 use crate::{Settings, python};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// OctoPrint's own report of throttling.
@@ -67,24 +67,23 @@ pub struct Context<'a> {
     pub now_ms: i64,
 }
 
+/// What a report is made of, and by which settings and for which OctoPrint.
+pub(crate) struct Occasion<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) release: Release,
+}
+
 impl Source {
     /// `EVENT.field`, `hardware.field` or `throttle.now`, `.past` or `.mask`.
     pub(crate) fn parse(text: &str, manifest: &Manifest) -> Result<Self, String> {
         let (of, name) = text.split_once('.').ok_or_else(|| format!("the source {text} has no field"))?;
         match (of, name) {
-            ("throttle", _) => {
-                let fact = match name {
-                    "now" => ThrottleFact::Now,
-                    "past" => ThrottleFact::Past,
-                    "mask" => ThrottleFact::Mask,
-                    _ => return Err(format!("of throttling there are now, past and mask, and not {name}")),
-                };
-                manifest
-                    .capabilities
-                    .throttle
-                    .then_some(Self::Throttle(fact))
-                    .ok_or("it needs the capability throttle".into())
-            }
+            ("throttle", _) if !manifest.capabilities.throttle => Err("it needs the capability throttle".into()),
+            ("throttle", "now") => Ok(Self::Throttle(ThrottleFact::Now)),
+            ("throttle", "past") => Ok(Self::Throttle(ThrottleFact::Past)),
+            ("throttle", "mask") => Ok(Self::Throttle(ThrottleFact::Mask)),
+            ("throttle", _) => Err(format!("of throttling there are now, past and mask, and not {name}")),
             ("hardware", _) => {
                 let listed = manifest.capabilities.hardware.iter().find(|field| field.name() == name);
                 listed.copied().map(Self::Hardware).ok_or_else(|| format!("{text} is not listed under `hardware`"))
@@ -98,52 +97,55 @@ impl Source {
         }
     }
 
+    /// Whether it is a field of this event.
+    pub(crate) fn is_of(&self, event: &str) -> bool {
+        matches!(self, Self::Event { event: of, .. } if of == event)
+    }
+
     /// A field of an event.
     pub(crate) fn of(event: &str, field: &SeenField) -> Self {
         Self::Event { event: event.into(), key: field.to_string().into() }
     }
 }
 
-impl Context<'_> {
+impl Occasion<'_> {
     /// Whether this is the handling of such an event, or a tick on which such a request is due. For one that is not pinned,
     /// it always is.
-    pub(crate) fn is_occasion_for(&self, rules: &RequestRules, release: Release) -> bool {
-        let declared = &rules.declared;
+    pub(crate) fn is_for(&self, declared: &Says) -> bool {
         if !declared.is_pinned() {
             return true;
         }
-        let is_cause = match self.cause {
+        let is_cause = match self.context.cause {
             Cause::Event(event) => declared.on.iter().any(|cause| cause == event),
             Cause::Tick(due) => {
                 let timed = declared.every.is_some() || declared.once.is_some();
                 declared.is_on_tick() && (!timed || due.contains(&declared.request))
             }
         };
-        is_cause && declared.is_for(release)
+        is_cause && declared.is_for(self.release)
     }
+}
 
+impl Context<'_> {
     /// A source's value, unless it is null. Of an event that the request is sent on, only the one that is handled counts.
-    fn value(&self, source: &Source, on: &[String]) -> Option<Value> {
-        match source {
-            Source::Event { event, key } => {
+    fn value(&self, source: &Source, on: &[String]) -> Option<Cow<'_, Value>> {
+        let value = match source {
+            Source::Event { event, .. } => {
                 let handled = matches!(self.cause, Cause::Event(cause) if cause == event);
                 let counts = handled || !on.contains(event);
-                counts.then(|| self.heard().get(event)?.get(key).cloned()).flatten()
+                return self.memory.heard.value(source).filter(|_| counts).map(Cow::Borrowed);
             }
-            Source::Hardware(field) => Some(self.facts.machine().get(*field)).filter(|value| !value.is_null()),
+            Source::Hardware(field) => self.facts.machine().get(*field),
             Source::Throttle(fact) => {
                 let (now, past, mask) = self.throttling()?;
-                Some(match fact {
+                match fact {
                     ThrottleFact::Now => now.into(),
                     ThrottleFact::Past => past.into(),
                     ThrottleFact::Mask => mask.into(),
-                })
+                }
             }
-        }
-    }
-
-    fn heard(&self) -> &Heard {
-        &self.memory.heard
+        };
+        (!value.is_null()).then_some(Cow::Owned(value))
     }
 
     /// Whether there is an issue now, whether there was one since the machine booted, and the mask.
@@ -151,7 +153,7 @@ impl Context<'_> {
         if let Some(mask) = self.facts.throttle() {
             return Some((mask & 0x7 != 0, mask & 0x7_0000 != 0, mask.into()));
         }
-        let heard = self.heard().get(THROTTLE_EVENT)?;
+        let heard = self.memory.heard.get(THROTTLE_EVENT)?;
         let flag = |key| heard.get(key)?.as_bool();
         let mask = heard.get("raw_value")?.as_u64().filter(|mask| *mask < MASK)?;
         Some((flag("current_issue")?, flag("past_issue")?, mask))
@@ -159,28 +161,26 @@ impl Context<'_> {
 
     /// A number of seconds that has grown since its event was heard, in whole seconds; one that is not known was 0.
     fn grown(&self, source: &Source) -> Option<String> {
-        let Source::Event { event, key } = source else { return None };
-        let heard = self.heard().get(event)?;
-        let seconds = heard.get(key).and_then(Value::as_f64).filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
+        let Source::Event { event, .. } = source else { return None };
+        let heard = self.memory.heard.get(event)?;
+        let seconds =
+            self.memory.heard.value(source).and_then(Value::as_f64).filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
         // A cast from a float saturates.
         #[allow(clippy::cast_possible_truncation)]
         let then = (seconds * 1000.0).round() as i64;
         Some((then.saturating_add(self.now_ms.saturating_sub(heard.at)).max(0) / 1000).to_string())
     }
 
-    /// The first value that fits the rule. None: there is none, though `Some(None)`: a source had one that does not fit.
-    fn first(&self, sources: &[Source], rule: &CompiledRule, grows: bool, on: &[String]) -> Option<Option<String>> {
+    /// The first value that fits the rules. None: there is none, though `Some(None)`: a source had one that does not fit.
+    fn first(&self, rules: &ValueRules, grows: bool, on: &[String]) -> Option<Option<String>> {
         if grows {
-            return Some(sources.first().and_then(|source| self.grown(source)).filter(|text| rule.fits(text)));
+            return Some(rules.from.first().and_then(|source| self.grown(source)).filter(|text| rules.fits(text)));
         }
         let mut any = None;
-        for source in sources {
-            if let Some(value) = self.value(source, on) {
-                let text = python::text(&value).filter(|text| rule.fits(text));
-                if text.is_some() {
-                    return Some(text);
-                }
-                any = Some(None);
+        for value in rules.from.iter().filter_map(|source| self.value(source, on)) {
+            any = Some(python::text(&value).filter(|text| rules.fits(text)));
+            if any.as_ref().is_some_and(Option::is_some) {
+                break;
             }
         }
         any
@@ -192,17 +192,12 @@ impl RequestRules {
     ///
     /// # Errors
     /// In what it differs, without its values.
-    pub(crate) fn compare(
-        &self,
-        request: &Request,
-        settings: &Settings,
-        context: &Context,
-        release: Release,
-    ) -> Result<(), String> {
+    pub(crate) fn compare(&self, request: &Request, occasion: &Occasion) -> Result<(), String> {
+        let context = occasion.context;
         let on = &self.declared.on;
-        if let Some(variable) = self.variable.as_ref().filter(|variable| !variable.from.is_empty()) {
-            let value = context.first(&variable.from, &variable.rule, false, on).flatten();
-            let name = value.map(|value| format!("{}{value}{}", self.prefix, variable.suffix));
+        if let Some(rules) = self.variable.as_ref().filter(|rules| !rules.from.is_empty()) {
+            let value = context.first(rules, false, on).flatten();
+            let name = value.map(|value| format!("{}{value}{}", self.prefix, self.suffix));
             if name.as_ref() != Some(&request.name) {
                 return Err("its name is not the one that the host would make".into());
             }
@@ -214,7 +209,7 @@ impl RequestRules {
                 sent.next_if(|(name, _)| *name == field.name);
                 continue;
             }
-            let made = self.make(field, rules.from.as_slice(), &rules.rule, settings, context, release)?;
+            let made = self.make(field, rules, occasion)?;
             let is_sent = sent.next_if(|(name, value)| *name == field.name && made.as_ref() == Some(value)).is_some();
             if is_sent != made.is_some() {
                 return Err(format!("{} is not what the host would make of it", field.name));
@@ -228,16 +223,9 @@ impl RequestRules {
     }
 
     /// The value of a field, or none if it is to be left out.
-    fn make(
-        &self,
-        field: &Field,
-        from: &[Source],
-        rule: &CompiledRule,
-        settings: &Settings,
-        context: &Context,
-        release: Release,
-    ) -> Result<Option<String>, String> {
-        if from.is_empty() {
+    fn make(&self, field: &Field, rules: &ValueRules, occasion: &Occasion) -> Result<Option<String>, String> {
+        let Occasion { context, settings, release } = *occasion;
+        if rules.from.is_empty() {
             return Ok(field.rule.constant.clone());
         }
         let applies = field.octoprint.is_none_or(|versions| versions.include(release))
@@ -249,7 +237,7 @@ impl RequestRules {
         if !applies {
             return Ok(None);
         }
-        let found = context.first(from, rule, field.grows, &self.declared.on);
+        let found = context.first(rules, field.grows, &self.declared.on);
         let other_constant = field.rule.constant.is_some() && found == Some(None);
         let made = found.unwrap_or_else(|| field.unknown.clone());
         if other_constant || (made.is_none() && !field.optional) {
@@ -259,29 +247,34 @@ impl RequestRules {
     }
 }
 
-/// The `User-Agent` header that the host makes.
+/// What the `User-Agent` header may be.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    text: String,
-    source: Source,
-    rule: CompiledRule,
-    unknown: String,
+    /// None if it is free.
+    pinned: Option<PinnedAgent>,
+    pub(crate) value: ValueRules,
 }
 
 impl Agent {
-    pub(crate) fn new(agent: &PinnedAgent, manifest: &Manifest, patterns: &mut Patterns) -> Result<Self, String> {
-        let PinnedAgent { text, from, pattern, unknown } = agent;
+    pub(crate) fn new(agent: &UserAgent, manifest: &Manifest, patterns: &mut Patterns) -> Result<Self, String> {
+        let (pattern, pinned) = match agent {
+            UserAgent::Pattern(pattern) => (pattern, None),
+            UserAgent::Pinned(agent) => (&agent.pattern, Some(agent.clone())),
+        };
+        let from: Vec<_> = pinned.iter().map(|agent| agent.from.clone()).collect();
         let rule = Rule { pattern: Some(pattern.clone()), ..Rule::default() };
-        let (text, unknown) = (text.clone(), unknown.clone());
-        Ok(Self { text, source: Source::parse(from, manifest)?, rule: CompiledRule::new(&rule, patterns)?, unknown })
+        Ok(Self { value: ValueRules::new(&rule, &from, manifest, patterns)?, pinned })
     }
 
-    pub(crate) fn source(&self) -> &Source {
-        &self.source
+    /// Whether a header has the form that the manifest gives it, if it is free.
+    pub(crate) fn is_free(&self, header: &str) -> bool {
+        self.pinned.is_none() && self.value.fits(header)
     }
 
-    pub(crate) fn make(&self, context: &Context) -> String {
-        let value = context.first(std::slice::from_ref(&self.source), &self.rule, false, &[]).flatten();
-        self.text.replace("{}", value.as_ref().unwrap_or(&self.unknown))
+    /// Whether a header is what it may be; one that is pinned, what the host makes.
+    pub(crate) fn fits(&self, header: &str, context: &Context) -> bool {
+        let Some(PinnedAgent { text, unknown, .. }) = &self.pinned else { return self.value.fits(header) };
+        let value = context.first(&self.value, false, &[]).flatten();
+        text.replace("{}", value.as_ref().unwrap_or(unknown)) == header
     }
 }

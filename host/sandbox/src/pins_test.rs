@@ -4,6 +4,7 @@ use crate::capabilities::Machine;
 use crate::pins::{Cause, Context, Facts};
 use crate::{Consent, Manifest, Memory, Method, Policy, Request, Settings, gate};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const MANIFEST: &str = include_str!("../../../guest/tracker.toml");
 
@@ -43,7 +44,7 @@ impl Tracker {
 
     fn hear(&mut self, event: &str, payload: &Value) {
         let entered = self.policy.enter(event, &payload.to_string(), "salt").unwrap().unwrap();
-        assert!(self.memory.hear(&self.policy, event, &entered, self.now));
+        assert!(self.memory.hear(&self.policy, event, entered, self.now));
     }
 
     fn due(&self) -> Vec<String> {
@@ -66,7 +67,7 @@ impl Tracker {
         let context = Context { cause: &cause, memory: &self.memory, facts: &self.known, now_ms: self.now };
         let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let request = Request { method, name: name.into(), fields, user_agent: agent.into() };
-        let passed = gate::pass(request, &self.policy, &self.settings, Consent::Given, &context);
+        let passed = gate::pass(request, &self.policy, &self.settings, Consent::Given, Some(&context));
         passed.map(drop).map_err(|blocked| blocked.reason)
     }
 
@@ -329,7 +330,10 @@ fn while_tracking_is_off_only_control_facts_are_remembered() {
     let stored = |tracker: &Tracker| {
         serde_json::to_value(tracker.memory.save(&tracker.policy, tracker.now, false)).unwrap()["heard"].clone()
     };
-    let heard = |tracker: &Tracker| serde_json::to_value(tracker.memory.heard.save(|_, _| true, tracker.now)).unwrap();
+    let heard = |tracker: &Tracker| {
+        let saved: BTreeMap<_, _> = tracker.memory.heard.save(|_, _| true, tracker.now).into_iter().collect();
+        serde_json::to_value(saved).unwrap()
+    };
     // What OctoPrint says of itself once is kept whole, and not stored.
     let kept = |tracker: &Tracker| {
         let mut heard = heard(tracker);

@@ -3,7 +3,7 @@
 
 use crate::gate::Request;
 use crate::manifest::{Field, Manifest, Rule, Says};
-use crate::pins::Source;
+use crate::pins::{Source, ThrottleFact};
 use crate::policy::Refused;
 use crate::version::Release;
 use crate::{Settings, limits};
@@ -19,35 +19,21 @@ pub(crate) struct RequestRules {
     /// The request's name up to its variable, or all of it.
     pub(crate) prefix: String,
     /// The variable in its name.
-    pub(crate) variable: Option<Variable>,
-    pub(crate) declared: Says,
-    /// One for each declared field.
-    pub(crate) fields: Vec<FieldRules>,
-}
-
-/// The variable in a request's name.
-#[derive(Debug)]
-pub(crate) struct Variable {
-    pub(crate) rule: CompiledRule,
-    /// Where it is taken from; nowhere if it is free.
-    pub(crate) from: Vec<Source>,
+    pub(crate) variable: Option<ValueRules>,
     /// The rest of the name.
     pub(crate) suffix: String,
+    pub(crate) declared: Says,
+    /// One for each declared field.
+    pub(crate) fields: Vec<ValueRules>,
 }
 
-/// The rules for a field of a request.
+/// The rules for a value: what it may be, and where it is from.
 #[derive(Debug)]
-pub(crate) struct FieldRules {
-    pub(crate) rule: CompiledRule,
-    /// Where it is taken from; nowhere if it is free or constant.
-    pub(crate) from: Vec<Source>,
-}
-
-/// The rule for a value.
-#[derive(Debug)]
-pub(crate) struct CompiledRule {
-    pub(crate) rule: Rule,
+pub(crate) struct ValueRules {
+    rule: Rule,
     pattern: Option<Regex>,
+    /// Nothing if it is free or constant.
+    pub(crate) from: Vec<Source>,
 }
 
 impl Says {
@@ -70,22 +56,20 @@ impl Says {
     /// Whether the settings let it be reported: its switch is on, and its rhythm is not "never".
     pub(crate) fn is_on(&self, settings: &Settings) -> bool {
         self.switch.as_ref().is_none_or(|switch| settings.switch(switch))
-            && self.every.as_ref().is_none_or(|every| every.seconds(settings).is_some())
+            && (self.every.is_none() || self.interval(settings).is_some())
     }
 
     /// What does not go together in it.
     fn misplaced(&self, manifest: &Manifest) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let timed = self.every.is_some() || self.once.is_some() || self.until.is_some() || self.after > 0;
-        if (timed || self.octoprint.is_some()) && !self.is_pinned() {
-            wrong.push("every, once, after, until and octoprint need `on`".into());
-        }
-        if self.every.is_some() && (!self.is_on_tick() || self.once.is_some()) {
-            wrong.push("`every` needs `on = [\"tick\"]`, and no `once`".into());
-        }
-        if (self.after > 0 || self.until.is_some()) && (self.once.is_none() || !self.is_on_tick()) {
-            wrong.push("`after` and `until` need `once` and `on = [\"tick\"]`".into());
-        }
+        let (every, once, waits) = (self.every.is_some(), self.once.is_some(), self.after > 0 || self.until.is_some());
+        let unpinned = (every || once || waits || self.octoprint.is_some()) && !self.is_pinned();
+        let checks = [
+            (unpinned, "every, once, after, until and octoprint need `on`"),
+            (every && (!self.is_on_tick() || once), "`every` needs `on = [\"tick\"]`, and no `once`"),
+            (waits && (!once || !self.is_on_tick()), "`after` and `until` need `once` and `on = [\"tick\"]`"),
+        ];
+        let wrong = checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, what)| what.into());
+        let mut wrong: Vec<String> = wrong.collect();
         let events = self.on.iter().filter(|cause| *cause != TICK).chain(&self.once).chain(&self.until);
         let unseen = events.filter(|event| !manifest.sees.iter().any(|sees| sees.event == **event));
         wrong.extend(unseen.map(|event| format!("the event {event} is not listed under `sees`")));
@@ -93,25 +77,40 @@ impl Says {
     }
 }
 
+impl Says {
+    /// Whether a field goes together with its rules and the request.
+    fn check_field(&self, field: &Field, rules: &ValueRules) -> Result<(), String> {
+        let conditions = field.grows || field.condition.is_some() || field.octoprint.is_some();
+        let pins = !field.from.is_empty() || field.unknown.is_some() || conditions;
+        if pins && (!self.is_pinned() || field.from.is_empty()) {
+            return Err("what the host is to make of it needs `from`, and `on` of its request".into());
+        }
+        if field.grows && !matches!(rules.from.as_slice(), [Source::Event { .. }]) {
+            return Err("only what one event says can grow".into());
+        }
+        match &field.unknown {
+            Some(unknown) if !rules.fits(unknown) => {
+                Err(format!("its word for what is not known, {unknown}, does not fit its rule"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl RequestRules {
     pub(crate) fn new(declared: &Says, manifest: &Manifest, patterns: &mut Patterns, wrong: &mut Vec<String>) -> Self {
-        let name = &declared.request;
-        let mut fail = |reason: String| wrong.push(format!("request {name}: {reason}"));
-        let (prefix, rest) = name.split_once('{').map_or((name.as_str(), None), |(prefix, rest)| (prefix, Some(rest)));
-        let sources = |from: &[String], fail: &mut dyn FnMut(String)| -> Vec<Source> {
-            let found = from.iter().map(|text| Source::parse(text, manifest));
-            found.filter_map(|source| source.map_err(&mut *fail).ok()).collect()
-        };
-        let variable = match (rest.map(|rest| rest.split_once('}')), &declared.variable) {
-            (None, None) => None,
+        let name = declared.request.as_str();
+        let mut found = Vec::new();
+        let (prefix, rest) = name.split_once('{').map_or((name, None), |(prefix, rest)| (prefix, Some(rest)));
+        let (variable, suffix) = match (rest.map(|rest| rest.split_once('}')), &declared.variable) {
+            (None, None) => (None, ""),
             (Some(Some((_, suffix))), Some(variable)) => {
-                let from = sources(&variable.from, &mut fail);
-                let rule = CompiledRule::new(&variable.rule, patterns).map_err(&mut fail).ok();
-                rule.map(|rule| Variable { rule, from, suffix: suffix.into() })
+                let rules = ValueRules::new(&variable.rule, &variable.from, manifest, patterns);
+                (rules.map_err(|reason| found.push(reason)).ok(), suffix)
             }
             _ => {
-                fail("a name with a variable in '{' and '}' needs a rule for it, and only such a name".into());
-                None
+                found.push("a name with a variable in '{' and '}' needs a rule for it, and only such a name".into());
+                (None, "")
             }
         };
         let mut fields = Vec::new();
@@ -119,74 +118,58 @@ impl RequestRules {
             let exclusive =
                 |other: &Field| other.octoprint.zip(field.octoprint).is_some_and(|(one, two)| one.exclude(two));
             if declared.fields[..i].iter().any(|other| other.name == field.name && !exclusive(other)) {
-                fail(format!("the field {} is listed twice", field.name));
+                found.push(format!("the field {} is listed twice", field.name));
             }
-            let pins = !field.from.is_empty()
-                || field.unknown.is_some()
-                || field.grows
-                || field.condition.is_some()
-                || field.octoprint.is_some();
-            if pins && (!declared.is_pinned() || field.from.is_empty()) {
-                fail(format!(
-                    "field {}: what the host is to make of it needs `from`, and `on` of its request",
-                    field.name
-                ));
-            }
-            let mut fail = |reason: String| fail(format!("field {}: {reason}", field.name));
-            let from = sources(&field.from, &mut fail);
-            if field.grows && !matches!(from.as_slice(), [Source::Event { .. }]) {
-                fail("only what one event says can grow".into());
-            }
-            let rule = CompiledRule::new(&field.rule, patterns);
-            if let (Some(unknown), Ok(rule)) = (&field.unknown, &rule)
-                && !rule.fits(unknown)
-            {
-                fail(format!("its word for what is not known, {unknown}, does not fit its rule"));
-            }
-            fields.extend(rule.map_err(fail).map(|rule| FieldRules { rule, from }));
+            let rules = ValueRules::new(&field.rule, &field.from, manifest, patterns);
+            let rules = rules.and_then(|rules| declared.check_field(field, &rules).map(|()| rules));
+            fields.extend(rules.map_err(|reason| found.push(format!("field {}: {reason}", field.name))));
         }
-        for reason in declared.misplaced(manifest) {
-            wrong.push(format!("request {name}: {reason}"));
-        }
-        Self { prefix: prefix.into(), variable, declared: declared.clone(), fields }
+        found.extend(declared.misplaced(manifest));
+        wrong.extend(found.into_iter().map(|reason| format!("request {name}: {reason}")));
+        Self { prefix: prefix.into(), variable, suffix: suffix.into(), declared: declared.clone(), fields }
+    }
+
+    /// All that it is made of, each with the number of the field that is, if it is not the name.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (Source, Option<usize>)> {
+        let of_name = self.variable.iter().flat_map(|rules| &rules.from).map(|source| (source.clone(), None));
+        let of_fields = self.declared.fields.iter().zip(&self.fields).enumerate().flat_map(|(i, (declared, rules))| {
+            let condition = declared.condition.map(|_| Source::Throttle(ThrottleFact::Now));
+            rules.from.iter().cloned().chain(condition).map(move |source| (source, Some(i)))
+        });
+        of_name.chain(of_fields)
     }
 
     /// Whether this is the name of such a request.
     pub(crate) fn is_for(&self, name: &str) -> bool {
         match &self.variable {
             None => name == self.prefix,
-            Some(variable) => name
+            Some(rules) => name
                 .strip_prefix(self.prefix.as_str())
-                .and_then(|rest| rest.strip_suffix(variable.suffix.as_str()))
-                .is_some_and(|value| variable.rule.fits(value)),
+                .and_then(|rest| rest.strip_suffix(self.suffix.as_str()))
+                .is_some_and(|value| rules.fits(value)),
         }
     }
 
     /// Fields must come in the declared order, each at most once: order and repetition could carry a message.
     pub(crate) fn check(&self, fields: &[(String, String)]) -> Result<(), String> {
-        let mut positions = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
-            let from = positions.last().map_or(0, |last| last + 1);
-            let is_it = |(_, field): &(usize, &Field)| field.name == *name;
-            let found = self.declared.fields.iter().enumerate().skip(from).find(is_it);
-            let Some((at, _)) = found else {
-                let listed = self.declared.fields.iter().any(|field| field.name == *name);
-                return Err(if listed {
-                    format!("the field {name} is repeated or out of order")
-                } else {
-                    "it has a field that the manifest does not declare".into()
-                });
-            };
-            if !self.fields[at].rule.fits(value) {
-                return Err(format!("the value of {name} does not fit its rule"));
+        let (mut sent, mut missing) = (fields.iter().peekable(), None);
+        for (field, rules) in self.declared.fields.iter().zip(&self.fields) {
+            match sent.next_if(|(name, _)| *name == field.name) {
+                Some((name, value)) if !rules.fits(value) => {
+                    return Err(format!("the value of {name} does not fit its rule"));
+                }
+                // One with a condition may be missing for that; the host knows when.
+                None if !field.optional && field.octoprint.is_none() => missing = missing.or(Some(&field.name)),
+                _ => {}
             }
-            positions.push(at);
         }
-        // One with a condition may be missing for that; the host knows when.
-        let mut required = self.declared.fields.iter().filter(|field| !field.optional && field.octoprint.is_none());
-        match required.find(|field| !fields.iter().any(|(name, _)| *name == field.name)) {
-            Some(field) => Err(format!("the field {} is missing", field.name)),
-            None => Ok(()),
+        match (sent.next(), missing) {
+            (Some((name, _)), _) if self.declared.fields.iter().any(|field| field.name == *name) => {
+                Err(format!("the field {name} is repeated or out of order"))
+            }
+            (Some(_), _) => Err("it has a field that the manifest does not declare".into()),
+            (None, Some(name)) => Err(format!("the field {name} is missing")),
+            (None, None) => Ok(()),
         }
     }
 
@@ -209,12 +192,19 @@ impl Rule {
     }
 }
 
-impl CompiledRule {
-    pub(crate) fn new(rule: &Rule, patterns: &mut Patterns) -> Result<Self, String> {
+impl ValueRules {
+    pub(crate) fn new(
+        rule: &Rule,
+        from: &[String],
+        manifest: &Manifest,
+        patterns: &mut Patterns,
+    ) -> Result<Self, String> {
         if rule.constant.is_none() && rule.one_of.is_none() && rule.pattern.is_none() && rule.max_length.is_none() {
             return Err("it needs const, enum, pattern or max_length".into());
         }
-        Ok(Self { rule: rule.clone(), pattern: rule.pattern.as_deref().map(|text| patterns.get(text)).transpose()? })
+        let pattern = rule.pattern.as_deref().map(|text| patterns.get(text)).transpose()?;
+        let from = from.iter().map(|text| Source::parse(text, manifest)).collect::<Result<_, _>>()?;
+        Ok(Self { rule: rule.clone(), pattern, from })
     }
 
     pub(crate) fn fits(&self, value: &str) -> bool {

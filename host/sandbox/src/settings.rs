@@ -36,9 +36,6 @@ pub enum SettingsError {
     /// The value of this key would have to be an object, for the path to go on.
     #[error("'{0}' is not an object")]
     NoWay(String),
-    /// The document would be too long afterwards.
-    #[error("the settings would have more than {limit} bytes", limit = limits::SETTINGS)]
-    Full,
 }
 
 impl Settings {
@@ -79,33 +76,16 @@ impl Settings {
     /// # Errors
     /// When something on the way is not an object; what was on the way before that may have been created.
     pub fn set(&mut self, path: &str, value: Value) -> Result<(), SettingsError> {
-        let mut object = &mut self.0;
-        let mut keys = path.split('.').peekable();
-        while let Some(key) = keys.next() {
-            if keys.peek().is_none() {
-                object.insert(key.into(), value);
-                return Ok(());
-            }
-            let next = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
-            object = next.as_object_mut().ok_or_else(|| SettingsError::NoWay(key.into()))?;
-        }
-        Ok(())
+        put(&mut self.0, path, value).map_err(|key| SettingsError::NoWay(key.into()))
     }
 
     /// Whether the switch at a path is on: it is `true`, or nothing is set there. Whatever else is there, or on the way
     /// there, is not clear, and so a no.
     #[must_use]
     pub fn switch(&self, path: &str) -> bool {
-        let mut object = &self.0;
-        let mut keys = path.split('.').peekable();
-        while let Some(key) = keys.next() {
-            match object.get(key) {
-                None | Some(Value::Null) => return true,
-                Some(Value::Object(inner)) if keys.peek().is_some() => object = inner,
-                Some(value) => return keys.peek().is_none() && *value == Value::Bool(true),
-            }
-        }
-        true
+        let mut ways = path.match_indices('.').map(|(at, _)| &path[..at]);
+        ways.all(|way| matches!(self.get(way), None | Some(Value::Null | Value::Object(_))))
+            && matches!(self.get(path), None | Some(Value::Null | Value::Bool(true)))
     }
 
     /// The document with only these of its keys.
@@ -120,6 +100,19 @@ impl Settings {
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
     }
+}
+
+/// Put a value at a path like `events.printjob` into an object, creating objects on the way.
+///
+/// # Errors
+/// The key of what is on the way and is not an object.
+pub(crate) fn put<'a>(object: &mut Map<String, Value>, path: &'a str, value: Value) -> Result<(), &'a str> {
+    let (way, last) = path.rsplit_once('.').map_or((None, path), |(way, last)| (Some(way), last));
+    let object = way.into_iter().flat_map(|way| way.split('.')).try_fold(object, |object, key| {
+        object.entry(key).or_insert_with(|| Map::new().into()).as_object_mut().ok_or(key)
+    })?;
+    object.insert(last.into(), value);
+    Ok(())
 }
 
 #[cfg(test)]

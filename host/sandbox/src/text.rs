@@ -2,8 +2,6 @@
 //! includes this file, so that the whole program has one escaping function although the trusted core depends on no crate
 //! of ours.
 
-use std::borrow::Cow;
-
 /// A byte that is no text stands in a text as two characters, one for each half: noncharacters, which Unicode sets aside
 /// for use inside a program, so that no text has them.
 const HIGH: u32 = 0xfdd0;
@@ -74,37 +72,36 @@ pub fn push_byte(text: &mut String, byte: u8) {
 
 /// The bytes of a text in which such bytes are.
 #[must_use]
-pub fn with_bytes(text: &str) -> Cow<'_, [u8]> {
-    map_bytes(text, |out, byte| out.push(byte)).map_or(Cow::Borrowed(text.as_bytes()), Cow::Owned)
+pub fn with_bytes(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for part in parts(text) {
+        match part {
+            Ok(c) => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+            Err(byte) => out.push(byte),
+        }
+    }
+    out
 }
 
 /// The text with U+FFFD in place of such bytes: to see, and to report.
 #[must_use]
-pub fn without_bytes(text: &str) -> Cow<'_, str> {
-    let replaced = map_bytes(text, |out, _| out.extend("\u{fffd}".bytes()));
-    replaced.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(text), Cow::Owned)
+pub fn without_bytes(text: &str) -> String {
+    parts(text).map(|part| part.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
-/// The bytes of a text, with what becomes of those that are no text; none if there are none.
-fn map_bytes(text: &str, each: impl Fn(&mut Vec<u8>, u8)) -> Option<Vec<u8>> {
-    let half = |c: Option<char>, from: u32| c.and_then(|c| u32::from(c).checked_sub(from)).filter(|half| *half < 16);
-    let byte = |text: &str| {
-        let mut chars = text.chars();
-        let (high, low) = (half(chars.next(), HIGH)?, half(chars.next(), LOW)?);
-        u8::try_from(high << 4 | low).ok()
-    };
-    let mut out: Option<Vec<u8>> = None;
-    let mut copied = 0;
-    for (at, _) in text.match_indices(|c| half(Some(c), HIGH).is_some()) {
-        if let Some(byte) = byte(&text[at..]) {
-            let out = out.get_or_insert_default();
-            out.extend(text[copied..at].bytes());
-            each(out, byte);
-            copied = at + 6;
+/// What a text consists of: characters, and bytes that are no text.
+fn parts(text: &str) -> impl Iterator<Item = Result<char, u8>> {
+    let half = |c: char, from: u32| u32::from(c).checked_sub(from).filter(|half| *half < 16);
+    let mut chars = text.chars().peekable();
+    std::iter::from_fn(move || {
+        let c = chars.next()?;
+        let low = half(c, HIGH).and_then(|high| Some(high << 4 | half(*chars.peek()?, LOW)?));
+        let byte = low.and_then(|byte| u8::try_from(byte).ok());
+        if byte.is_some() {
+            chars.next();
         }
-    }
-    out.iter_mut().for_each(|out| out.extend(text[copied..].bytes()));
-    out
+        Some(byte.map_or(Ok(c), Err))
+    })
 }
 
 /// Bytes as lower-case hexadecimal digits, two for each byte.
@@ -140,11 +137,11 @@ mod tests {
         let mut text = String::from("t\u{fdd0}");
         [0xe4, 0xff, 0x80].into_iter().for_each(|byte| push_byte(&mut text, byte));
         text.push_str("st\u{fde0}");
-        assert_eq!(*with_bytes(&text), *b"t\xef\xb7\x90\xe4\xff\x80st\xef\xb7\xa0");
+        assert_eq!(with_bytes(&text), b"t\xef\xb7\x90\xe4\xff\x80st\xef\xb7\xa0");
         assert_eq!(without_bytes(&text), "t\u{fdd0}\u{fffd}\u{fffd}\u{fffd}st\u{fde0}");
         for plain in ["", "käse", "\u{fdde}", "\u{fde4}\u{fdde}"] {
-            assert!(matches!(without_bytes(plain), Cow::Borrowed(text) if text == plain), "{plain}");
-            assert_eq!(*with_bytes(plain), *plain.as_bytes());
+            assert_eq!(without_bytes(plain), plain);
+            assert_eq!(with_bytes(plain), plain.as_bytes());
         }
     }
 

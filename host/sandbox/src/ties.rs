@@ -2,8 +2,8 @@
 //! that names it is switched on. A few control facts enter always, each with its reason in the manifest.
 
 use crate::Settings;
-use crate::manifest::{HardwareField, Manifest, SeenField, Sees};
-use crate::pins::{Source, THROTTLE_EVENT, ThrottleFact};
+use crate::manifest::{HardwareField, Manifest, Says, SeenField, Sees};
+use crate::pins::{Source, THROTTLE_EVENT};
 use crate::rules::{RequestRules, TICK};
 
 /// For whose sake something enters.
@@ -19,6 +19,13 @@ pub enum Tie {
 
 /// A report, by its number under `says`, and the number of the field that is made of it, if it is one: both must be on.
 pub type User = (usize, Option<usize>);
+
+impl Tie {
+    /// To these reports, if there are any.
+    fn of(users: Vec<User>) -> Self {
+        if users.is_empty() { Self::Untied } else { Self::For(users) }
+    }
+}
 
 /// The ties of all that a manifest lists.
 #[derive(Debug)]
@@ -51,15 +58,18 @@ impl Doors {
 }
 
 impl Ties {
-    pub(crate) fn new(manifest: &Manifest, requests: &[RequestRules], agent: Option<&Source>) -> Self {
-        let named = Named { requests, uses: uses(requests, agent) };
-        let for_users = |users: Vec<User>| if users.is_empty() { Tie::Untied } else { Tie::For(users) };
+    pub(crate) fn new(manifest: &Manifest, requests: &[RequestRules], agent: &[Source]) -> Self {
+        let uses = requests.iter().enumerate().flat_map(|(number, rules)| {
+            let sources = rules.sources().chain(agent.iter().map(|source| (source.clone(), None)));
+            sources.map(move |(source, field)| (source, (number, field)))
+        });
+        let named = Named { requests, uses: uses.collect() };
         let machine = &manifest.capabilities;
-        let hardware = machine.hardware.iter().map(|field| (*field, for_users(named.by(&Source::Hardware(*field)))));
+        let hardware = machine.hardware.iter().map(|field| (*field, Tie::of(named.by(&Source::Hardware(*field)))));
         Self {
             events: manifest.sees.iter().map(|sees| named.event(sees, manifest)).collect(),
             hardware: hardware.collect(),
-            throttle: machine.throttle.then(|| for_users(named.throttle())),
+            throttle: machine.throttle.then(|| Tie::of(named.throttle())),
         }
     }
 
@@ -82,67 +92,53 @@ impl Ties {
     }
 }
 
-/// All sources that reports name, each with the report that is made of it.
-fn uses(requests: &[RequestRules], agent: Option<&Source>) -> Vec<(Source, User)> {
-    let mut uses = Vec::new();
-    for (number, rules) in requests.iter().enumerate() {
-        let of_name = rules.variable.iter().flat_map(|variable| &variable.from).chain(agent);
-        uses.extend(of_name.map(|source| (source.clone(), (number, None))));
-        for (field, (declared, rules)) in rules.declared.fields.iter().zip(&rules.fields).enumerate() {
-            let condition = declared.condition.map(|_| Source::Throttle(ThrottleFact::Now));
-            uses.extend(rules.from.iter().cloned().chain(condition).map(|source| (source, (number, Some(field)))));
-        }
-    }
-    uses
-}
-
 /// Who names what.
 struct Named<'a> {
     requests: &'a [RequestRules],
+    /// All sources that reports name, each with the report that is made of it.
     uses: Vec<(Source, User)>,
 }
 
 impl Named<'_> {
     /// The reports that are made of a source.
     fn by(&self, source: &Source) -> Vec<User> {
-        self.uses.iter().filter(|(used, _)| used == source).map(|(_, user)| *user).collect()
+        self.of(|used| used == source)
     }
 
     /// The reports with what is known of throttling in them.
     fn throttle(&self) -> Vec<User> {
-        let users = self.uses.iter().filter(|(used, _)| matches!(used, Source::Throttle(_)));
-        users.map(|(_, user)| *user).collect()
+        self.of(|used| matches!(used, Source::Throttle(_)))
+    }
+
+    fn of(&self, is_it: impl Fn(&Source) -> bool) -> Vec<User> {
+        self.uses.iter().filter(|(used, _)| is_it(used)).map(|(_, user)| *user).collect()
     }
 
     /// The ties of an event and of its fields.
     fn event(&self, sees: &Sees, manifest: &Manifest) -> (Tie, Vec<Tie>) {
-        let entries = self.requests.iter().map(|rules| &rules.declared).enumerate();
-        let handled = entries.clone().filter(|(_, says)| sees.event != TICK && says.on.contains(&sees.event));
-        let used_for = entries.clone().filter(|(_, says)| sees.used_for.contains(&says.request));
-        let used_for: Vec<User> = used_for.map(|(number, _)| (number, None)).collect();
+        let reports = |is_one: &dyn Fn(&Says) -> bool| -> Vec<User> {
+            let all = self.requests.iter().enumerate();
+            all.filter(|(_, rules)| is_one(&rules.declared)).map(|(number, _)| (number, None)).collect()
+        };
+        let handled = reports(&|says| sees.event != TICK && says.on.contains(&sees.event));
+        let used_for = reports(&|says| sees.used_for.contains(&says.request));
         let fields: Vec<_> = sees.fields.iter().map(|field| self.field(sees, field, manifest)).collect();
-        let all =
-            handled.map(|(number, _)| (number, None)).chain(used_for.iter().chain(fields.iter().flatten()).copied());
-        let all: Vec<User> = all.collect();
+        let all: Vec<User> = handled.iter().chain(&used_for).chain(fields.iter().flatten()).copied().collect();
         // What is due may depend on it; the component need not know.
         let is_timer = |event: &Option<String>| event.as_ref() == Some(&sees.event);
-        let in_time = entries.clone().any(|(_, says)| is_timer(&says.once) || is_timer(&says.until));
+        let in_time = manifest.says.iter().any(|says| is_timer(&says.once) || is_timer(&says.until));
         let tie = if sees.control.is_some() || sees.fields.iter().any(|field| field.control.is_some()) {
             Tie::Control
-        } else if all.is_empty() && !in_time {
-            Tie::Untied
-        } else {
+        } else if in_time {
             Tie::For(all)
+        } else {
+            Tie::of(all)
         };
         let field_tie = |(users, field): (Vec<User>, &SeenField)| {
             if field.control.is_some() || sees.control.is_some() && users.is_empty() {
                 Tie::Control
-            } else if !users.is_empty() {
-                Tie::For(users)
-            } else if !used_for.is_empty() {
-                Tie::For(used_for.clone())
             } else {
-                Tie::Untied
+                Tie::of(if users.is_empty() { used_for.clone() } else { users })
             }
         };
         (tie, fields.into_iter().zip(&sees.fields).map(field_tie).collect())

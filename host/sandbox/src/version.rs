@@ -1,7 +1,6 @@
 //! OctoPrint's version, as far as reports depend on it.
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Characters of a version.
 const CHARS: usize = 64;
@@ -32,7 +31,8 @@ impl Release {
 }
 
 /// Versions of OctoPrint before another, or from it on. In a manifest `"<1.12"` or `">=1.12"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Versions {
     since: bool,
     release: Release,
@@ -57,24 +57,22 @@ impl std::fmt::Display for Versions {
     }
 }
 
-impl Serialize for Versions {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<Versions> for String {
+    fn from(versions: Versions) -> Self {
+        versions.to_string()
     }
 }
 
-impl<'de> Deserialize<'de> for Versions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let (since, version) = match (text.strip_prefix(">="), text.strip_prefix('<')) {
-            (Some(version), _) => (true, version),
-            (None, Some(version)) => (false, version),
-            (None, None) => (true, ""),
+impl TryFrom<String> for Versions {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let parse = || {
+            let since = text.strip_prefix(">=");
+            let (major, minor) = since.or_else(|| text.strip_prefix('<'))?.split_once('.')?;
+            Some(Self { since: since.is_some(), release: Release(major.parse().ok()?, minor.parse().ok()?) })
         };
-        let release =
-            version.split_once('.').and_then(|(major, minor)| Some(Release(major.parse().ok()?, minor.parse().ok()?)));
-        let release = release.ok_or_else(|| D::Error::custom("it must be a version like \"<1.12\" or \">=1.12\""))?;
-        Ok(Self { since, release })
+        parse().ok_or("it must be a version like \"<1.12\" or \">=1.12\"")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Home, check_name, config, make_folder};
 use anyhow::{Context, Result};
-use glassbox_sandbox::{Error, limits};
+use glassbox_sandbox::{Error, Stage, limits};
 use glassbox_util::files::{read_bounded, write_privately};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl Home {
     /// # Errors
     /// An error of the stage `Read`, also for a name that is not valid.
     pub fn read_plugin(&self, name: &str) -> Result<Vec<u8>, Error> {
-        check_name(name).map_err(|error| Error::read(name, error.to_string()))?;
+        check_name(name).map_err(|error| Error::new(name, Stage::Read, error.to_string()))?;
         read_component(name, &self.plugin_file(name))
     }
 }
@@ -68,7 +68,7 @@ impl Home {
 /// An error of the stage `Read`.
 pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
     // Its size is checked here, as the digest of the part that was read would not be the digest of any file.
-    read_bounded(file, limits::COMPONENT).map_err(|error| Error::read(name, format!("{}: {error}", file.display())))
+    read_bounded(file, limits::COMPONENT).map_err(|error| Error::new(name, Stage::Read, format!("{}: {error}", file.display())))
 }
 
 /// The beginning of a component's digest, for people: 12 digits.

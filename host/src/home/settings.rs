@@ -2,8 +2,8 @@
 //! others wrote. What a settings document means is in `glassbox_sandbox`.
 
 use super::{Home, repeated_keys};
-use anyhow::Result;
-use glassbox_sandbox::{Settings, SettingsError, limits};
+use anyhow::{Context, Result};
+use glassbox_sandbox::{Settings, limits};
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
 use glassbox_util::{Advised, encoding};
 use std::fs;
@@ -165,7 +165,7 @@ pub(super) fn text(settings: &Settings) -> Result<String> {
     let fits = |text: &String| text.len() <= limits::SETTINGS;
     let indented = Some(settings.text() + "\n").filter(fits);
     let text = indented.or_else(|| Some(settings.to_value().to_string()).filter(fits));
-    Ok(text.ok_or(SettingsError::Full)?)
+    text.with_context(|| format!("the settings would have more than {} bytes", limits::SETTINGS))
 }
 
 /// The settings document that these bytes are, or why they are none, for people.

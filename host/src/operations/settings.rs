@@ -7,8 +7,7 @@ use super::similar::did_you_mean;
 use crate::home::settings_schema::{self, Key};
 use crate::home::{Home, grants, identity};
 use anyhow::{Context, Result, anyhow, bail};
-use glassbox_contract::examine;
-use glassbox_sandbox::capabilities::Capabilities;
+use glassbox_contract::{deny, examine};
 use glassbox_sandbox::{Instance, Manifest, Memory, Settings};
 use glassbox_util::Advised;
 use glassbox_util::text::printable;
@@ -81,7 +80,7 @@ impl SettingsEditor {
     /// When there is no home, the plugin may not run or does not load, or its schema is not one.
     pub fn open(home: &Home, plugin: &str) -> Result<Self> {
         let loaded = load_granted(home, plugin)?;
-        let mut instance = Instance::new(&loaded, Capabilities::deny(), None, Memory::default())?;
+        let mut instance = Instance::new(&loaded, deny(), None, Memory::default())?;
         let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
         let manifest = loaded.policy.manifest();
         let id = manifest.capabilities.http.as_ref().map(|http| http.id_setting.clone());

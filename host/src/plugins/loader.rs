@@ -11,10 +11,10 @@ use crate::home::state;
 use crate::plugins::running_plugin::saved::Saved;
 use crate::system::Now;
 use anyhow::{Result, anyhow};
-use glassbox_contract::{Prepare, examine};
+use glassbox_contract::{Prepare, deny, examine};
 use glassbox_describe::free;
-use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Compiled, Instance, Needed, Plugin, Sandbox, consent, no_thread};
+use glassbox_sandbox::{Compiled, Instance, Needed, Plugin, Sandbox, consent};
+use glassbox_util::no_thread;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -130,7 +130,7 @@ impl Loader {
 pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
     let saved = state::read(home, &plugin.name, &Now::system());
     let Saved { memory, state, .. } = saved.map(|saved| Saved::read(&saved.state, 0, 0)).unwrap_or_default();
-    let mut instance = Instance::new(plugin, Capabilities::deny(), consent::process_veto(), memory)?;
+    let mut instance = Instance::new(plugin, deny(), consent::process_veto(), memory)?;
     let settings = home.settings(&plugin.name).or_empty(&home.settings_file(&plugin.name))?;
     if let Err(reason) = instance.load(&settings)? {
         return Err(anyhow::anyhow!(reason).context(format!("plugin '{}' does not accept its settings", plugin.name)));

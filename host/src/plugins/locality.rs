@@ -4,7 +4,8 @@
 use crate::net::Address;
 use crate::net::address::is_loopback;
 use crate::system::{CommandLine, SystemHardware, VcGenCmd};
-use glassbox_sandbox::capabilities::{Deny, Hardware, Throttle};
+use glassbox_contract::Deny;
+use glassbox_sandbox::capabilities::{Hardware, Throttle};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where an OctoPrint runs, seen from the host.

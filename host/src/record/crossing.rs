@@ -34,7 +34,7 @@ pub struct Moment {
 }
 
 /// A call into the component.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // named as the contract's exports
 pub enum Call {
     Start(Start),
@@ -74,7 +74,7 @@ impl Load {
 }
 
 /// What a fresh instance is shown again, and what the one before it handed over.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Restore {
     /// The events that it is shown again, as they are shown now.
     pub heard: Vec<HeardAgain>,

@@ -6,7 +6,10 @@ use super::ring::Ring;
 use super::tape::Tape;
 use crate::system::ProcessorTime;
 use glassbox_sandbox::capabilities::Capabilities;
-use glassbox_sandbox::{Consent, Error, Handover, Instance, Memory, Outcome, Plugin, RateLimit, Rejected, Settings};
+use glassbox_sandbox::manifest::Says;
+use glassbox_sandbox::{
+    Consent, Error, Handover, Instance, Memory, Outcome, Plugin, Policy, RateLimit, Rejected, Settings,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,10 +107,10 @@ impl RecordedInstance {
         self.record(call, |instance| instance.restore(&heard, state, age_ms), returned)
     }
 
-    /// Like [`Instance::on_event`], but what was sent waits for [`Self::release`].
+    /// Like [`glassbox_contract::Deliver::on_event`], but what was sent waits for [`Self::release`].
     ///
     /// # Errors
-    /// As [`Instance::on_event`].
+    /// As [`Instance::show`].
     pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
         let shown = match self.instance.hear(name, payload) {
             Ok(Some(shown)) => shown,
@@ -121,10 +124,10 @@ impl RecordedInstance {
         self.record(call, |instance| instance.show(name, &shown), done).map(Some)
     }
 
-    /// Like [`Instance::on_tick`], but what was sent waits for [`Self::release`].
+    /// Like [`glassbox_contract::Deliver::on_tick`], but what was sent waits for [`Self::release`].
     ///
     /// # Errors
-    /// As [`Instance::on_tick`].
+    /// As [`Instance::tick`].
     pub fn dispatch_tick(&mut self) -> Result<Outcome, Error> {
         let due = self.instance.due();
         self.record(|| Call::Tick { due: due.clone() }, |instance| instance.tick(&due), done)
@@ -205,7 +208,7 @@ impl RecordedInstance {
 impl Recording {
     /// Keep the name of an event that was heard and not shown, if it matters: nothing of it crossed the boundary.
     fn heard(&self, name: &str) {
-        if self.plugin.policy.goes_by(name) {
+        if goes_by(&self.plugin.policy, name) {
             let moment = Moment { t: self.recorder.elapsed(), clock: self.tape.clock(), made_up: false };
             let call = Call::Heard { name: name.into() };
             let (instance_id, returned) = (self.instance_id, Returned::Heard);
@@ -226,6 +229,13 @@ impl Recording {
             self.recorder.trapped(&self.ring);
         }
     }
+}
+
+/// Whether the times at which reports are due depend on this event, also where it is not shown.
+fn goes_by(policy: &Policy, event: &str) -> bool {
+    let named = |says: &Says| [&says.once, &says.until].into_iter().flatten().any(|named| named == event);
+    let is_run = ["octoprint_started", "octoprint_stopping"].contains(&event);
+    policy.sees(event) && (is_run || policy.manifest().says.iter().any(named))
 }
 
 /// What a failure looks like in a recording.

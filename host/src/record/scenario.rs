@@ -5,7 +5,7 @@ use super::crossing::{Call, HostCall, Load, Moment, RecordedCall, Restore, Retur
 use super::recorded_instance::{done, failed};
 use super::script::Script;
 use super::tape::Tape;
-use glassbox_sandbox::{Error, HeardAgain, Instance, Memory, Outcome, Plugin, RateLimit, Settings, consent};
+use glassbox_sandbox::{Error, HeardAgain, Instance, Memory, Outcome, Plugin, Policy, RateLimit, Settings, consent};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -144,6 +144,7 @@ impl Scenario {
         let Some(instance) = &mut self.instance else {
             return Some(Returned::Failed("it has failed before".into()));
         };
+        let policy = &self.plugin.policy;
         let made = match call {
             Call::Start(_) => Ok(None),
             Call::Load(Load { document, .. }) => match Settings::parse(document) {
@@ -157,7 +158,7 @@ impl Scenario {
             },
             Call::Restore(Restore { heard, state, age_ms, due }) => {
                 let before = self.carries_on.then(|| instance.due_times());
-                instance.remember(heard);
+                heard.iter().for_each(|event| drop(hear(instance, policy, event)));
                 let due = due.as_ref().and_then(|due| serde_json::from_str(due).ok());
                 if let Some(due) = with_own(before, due) {
                     instance.remember_due(&due);
@@ -167,15 +168,16 @@ impl Scenario {
                 restored.map(|restored| Some(Returned::Restored(restored.map_err(|reason| reason.0))))
             }
             Call::Heard { name } => {
-                instance.hear_unshown(name);
+                // Of one of which nothing was shown, nothing but its name is known.
+                let _ = instance.hear(name, "null");
                 self.fuel = None;
                 return Some(Returned::Heard);
             }
-            Call::Event { name, .. } if !self.plugin.policy.sees(name) => Ok(None),
-            Call::Event { name, payload } => event(instance, name, payload, other),
+            Call::Event { name, .. } if !policy.sees(name) => Ok(None),
+            Call::Event { name, payload } => event(instance, policy, name, payload, other),
             Call::Tick { due } => {
                 // The clock is read; nothing more is heard.
-                instance.remember(&[]);
+                instance.due();
                 instance.tick(due).map(|outcome| Some(done(&outcome)))
             }
             Call::Save => instance.save().map(|handover| Some(Returned::Saved(handover))),
@@ -200,13 +202,27 @@ fn with_own(own: Option<Value>, recorded: Option<Value>) -> Option<Value> {
     Some(times.into())
 }
 
+/// Hear an event as it was shown to another instance, of which nothing else is known. What this one is shown of it.
+fn hear(instance: &mut Instance, policy: &Policy, event: &HeardAgain) -> Option<String> {
+    let entered = policy.entered_before(&event.name, &event.payload)?;
+    instance.hear_entered(&event.name, entered, event.age_ms).ok()?
+}
+
 /// Show it an event as it was shown when it was recorded, or to another version, what that is shown of it.
-fn event(instance: &mut Instance, name: &str, payload: &str, other: bool) -> Result<Option<Returned>, Error> {
-    let shown = if other {
-        instance.hear_again(name, payload)
-    } else {
-        instance.remember(&[HeardAgain { name: name.into(), payload: payload.into(), age_ms: 0 }]);
-        Some(payload.into())
+fn event(
+    instance: &mut Instance,
+    policy: &Policy,
+    name: &str,
+    payload: &str,
+    other: bool,
+) -> Result<Option<Returned>, Error> {
+    let own = hear(instance, policy, &HeardAgain { name: name.into(), payload: payload.into(), age_ms: 0 });
+    // What is all of it stays as it was written: a number may not be written as it was read.
+    let is_all = |own: &String| serde_json::from_str(own).ok() == serde_json::from_str::<Value>(payload).ok();
+    let shown = match own {
+        None if other => None,
+        Some(own) if other && !is_all(&own) => Some(own),
+        _ => Some(payload.into()),
     };
     let outcome: Option<Outcome> = shown.map(|shown| instance.show(name, &shown)).transpose()?;
     Ok(outcome.as_ref().map(done))

@@ -9,7 +9,7 @@ use crate::home::grants::{self, Standing};
 use crate::home::settings::Stored;
 use anyhow::Result;
 use glassbox_describe::free;
-use glassbox_sandbox::{Consent, Manifest, Outgoing, Plugin, Policy, Request, Settings, pass_again};
+use glassbox_sandbox::{Consent, Manifest, Outgoing, Plugin, Policy, Request, Settings, pass};
 use glassbox_util::kept_once;
 use glassbox_util::text::shown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -221,8 +221,8 @@ impl Permission {
             fields: request.fields.clone(),
             user_agent: request.user_agent.clone(),
         };
-        match pass_again(again, &plugin.policy, &settings, Consent::Given) {
-            Ok(again) if again == *request => {
+        match pass(again, &plugin.policy, &settings, Consent::Given, None) {
+            Ok((again, _)) if again == *request => {
                 self.parsed().passed = Some((again, plugin.digest.clone(), settings));
                 Ok(())
             }

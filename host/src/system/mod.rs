@@ -4,7 +4,7 @@
 //!
 //! Sending requests is not here, nor is deciding what a tracker may ask for or is told: the answers here are complete,
 //! and the sandbox leaves out what the manifest does not list. For an OctoPrint on another machine the host gives
-//! trackers the sandbox's `Deny` instead of [`SystemHardware`] and [`VcGenCmd`].
+//! trackers [`glassbox_contract::Deny`] instead of [`SystemHardware`] and [`VcGenCmd`].
 
 mod clock;
 mod command_line;

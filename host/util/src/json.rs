@@ -194,7 +194,7 @@ mod tests {
             (br#"{"\udce4": 1}"#, json!({"\u{fffd}": 1})),
         ] {
             let value: Value = serde_json::from_str(&repaired(document)).unwrap();
-            let text = without_bytes(&value.to_string()).into_owned();
+            let text = without_bytes(&value.to_string());
             assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), seen, "{}", String::from_utf8_lossy(document));
         }
         let many = format!("[{}]", "9".repeat(400));
@@ -223,7 +223,7 @@ mod tests {
     fn the_bytes_of_a_name_are_known() {
         let name = |document: &[u8]| {
             let value: Value = serde_json::from_str(&repaired(document)).unwrap();
-            with_bytes(value.as_str().unwrap()).into_owned()
+            with_bytes(value.as_str().unwrap())
         };
         assert_eq!(name(br#""t\udce4\u00e4""#), b"t\xe4\xc3\xa4");
         assert_eq!(name(b"\"t\xe4\xff\""), b"t\xe4\xff");

@@ -3,7 +3,7 @@
 
 use super::{home, send};
 use crate::support::{LONG, receiver};
-use glassbox_contract::Prepare;
+use glassbox_contract::{Deliver, Prepare};
 use glassbox_tests::{SANDBOX, bench, puppet, settings};
 use serde_json::json;
 use std::sync::Arc;

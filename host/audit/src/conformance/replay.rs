@@ -5,7 +5,8 @@ use super::case::{self, Case};
 use super::compare::{CaseVerdict, compare};
 use super::recorded_request::RecordedRequest;
 use crate::fake::{Logged, ManualClock, ManualThrottle, UseLog};
-use glassbox_sandbox::capabilities::{Capabilities, Deny};
+use glassbox_contract::{Deliver, Deny};
+use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Blocked, Error, Instance, Memory, Outcome, Plugin, Settings, consent, printable};
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ impl World {
     pub fn hear(&mut self, policy: &Policy, settings: &Settings, event: &str, payload: &Value, age_ms: i64) {
         let entered = policy.enter(event, &payload.to_string(), "salt").unwrap().unwrap();
         // What only the host hears is not shown, and has no fields.
-        let shown = policy.shown(event, &entered, settings).unwrap_or("null".into());
+        let shown = policy.shown(event, &entered, &policy.doors(settings)).unwrap_or("null".into());
         let shown: Value = serde_json::from_str(&shown).unwrap();
         let sees = policy.manifest().sees.iter().find(|sees| sees.event == event).unwrap();
         let value = |path: &str| path.split('.').try_fold(&shown, |value, key| value.get(key)).cloned();

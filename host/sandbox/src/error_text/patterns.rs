@@ -42,6 +42,10 @@ pub(super) static TIME: Pattern =
     LazyLock::new(|| pattern(r"^[(\[]?[0-9]{1,2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,6})?[)\],:;.]*$"));
 /// Temperatures: `@:127` is the heater's power.
 pub(super) static POWER: Pattern = LazyLock::new(|| pattern(r"^[a-z]?@[0-9]?:[0-9]{1,3}$"));
+/// A name with a port, which has four digits or five, or is a well-known one.
+pub(super) static PORT: Pattern = LazyLock::new(|| {
+    pattern(r"^[[:punct:]]*([a-z0-9\x{80}-\x{10ffff}][a-z0-9\x{80}-\x{10ffff}-]*):([0-9]{4,5}|80|443)[[:punct:]]*$")
+});
 /// The number of an error or an address in memory, of at most 32 bits; or a number with its unit.
 pub(super) static MEASURE: Pattern = LazyLock::new(|| pattern(r"^(0x[0-9a-f]{1,8}|[0-9]+(baud|bps|ms|us))$"));
 pub(super) static SPACED_MAC: Pattern =

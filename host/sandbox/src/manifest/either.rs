@@ -2,17 +2,16 @@
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
-use std::fmt::Display;
 
 /// A text, or a table `T`; `expected` says so to the author.
-pub(super) fn text_or_table<'de, D: Deserializer<'de>, T: DeserializeOwned, V, E: Display>(
+pub(super) fn text_or_table<'de, D: Deserializer<'de>, T: DeserializeOwned, V>(
     deserializer: D,
     expected: &str,
-    text: impl FnOnce(&str) -> Result<V, E>,
+    text: impl FnOnce(String) -> V,
     table: impl FnOnce(T) -> V,
 ) -> Result<V, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::String(found) => text(&found).map_err(D::Error::custom),
+        Value::String(found) => Ok(text(found)),
         found @ Value::Object(_) => T::deserialize(found).map(table).map_err(D::Error::custom),
         _ => Err(D::Error::custom(format!("it must be {expected}"))),
     }

@@ -74,27 +74,23 @@ pub struct Plugin {
 
 /// What a tracker is shown of the settings. The rest is the host's alone.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Keys of the document. Never the id, nor the server's URL.
-    #[serde(default)]
     pub shows: Vec<String>,
 }
 
 /// What the tracker may use, apart from the clock, which every tracker may.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Capabilities {
     /// Where requests go; none for a tracker that sends nothing.
     pub http: Option<Http>,
     /// What the `User-Agent` header may be.
-    #[serde(default)]
     pub user_agent: UserAgent,
     /// The fields of the hardware probe that it sees; the others are blank.
-    #[serde(default)]
     pub hardware: Vec<HardwareField>,
     /// Whether the throttle query is answered; otherwise the answer is "not known".
-    #[serde(default)]
     pub throttle: bool,
 }
 
@@ -143,44 +139,20 @@ impl Default for UserAgent {
 
 impl<'de> Deserialize<'de> for UserAgent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        either::text_or_table(
-            deserializer,
-            "a pattern, or a table with text, from, pattern and unknown",
-            |text| Ok::<_, &str>(Self::Pattern(text.into())),
-            Self::Pinned,
-        )
+        let expected = "a pattern, or a table with text, from, pattern and unknown";
+        either::text_or_table(deserializer, expected, Self::Pattern, Self::Pinned)
     }
 }
 
 /// What an instance may keep under a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Kept {
     /// `"flag"`: true or false.
+    #[serde(rename = "flag")]
     Flag,
     /// `{ most = 999 }`: a whole number of at most that.
+    #[serde(rename = "most")]
     UpTo(u64),
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct UpTo {
-    most: u64,
-}
-
-impl Serialize for Kept {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Flag => serializer.serialize_str("flag"),
-            Self::UpTo(most) => UpTo { most: *most }.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Kept {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let flag = |text: &str| (text == "flag").then_some(Self::Flag).ok_or("it must be \"flag\" or { most = .. }");
-        either::text_or_table(deserializer, "\"flag\", or a table with `most`", flag, |UpTo { most }| Self::UpTo(most))
-    }
 }
 
 /// A field of the contract's `hardware.machine`.
@@ -203,8 +175,13 @@ impl HardwareField {
     /// Its name in a manifest, for example `pi-model`.
     #[must_use]
     pub fn name(self) -> String {
-        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(Into::into)).unwrap_or_default()
+        written(self)
     }
+}
+
+/// How a manifest writes one of a closed list.
+fn written(one: impl Serialize) -> String {
+    serde_json::to_value(one).ok().and_then(|name| name.as_str().map(Into::into)).unwrap_or_default()
 }
 
 /// Whether this can be a plugin's name: 1 to 64 lower-case ASCII letters, digits and `-`, so that it is safe as a

@@ -18,22 +18,18 @@ pub struct Says {
     pub switch: Option<String>,
     /// In the handling of which events it may be sent, `tick` among them, once in each. If any is given, the request is
     /// **pinned**: the host makes it itself, and only that passes. None: it is **free**.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub on: Vec<String>,
     /// It is due when a run of OctoPrint begins, and then in this rhythm until the run ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Every>,
     /// It may be sent once after each event of this name. On a tick, it is due [`after`](Self::after) that.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub once: Option<String>,
     /// Seconds from that event until it is due.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub after: u32,
     /// It is not due any more when this event is heard.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// Of which versions of OctoPrint: `<1.12` or `>=1.12`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub octoprint: Option<Versions>,
     /// Its fields. They are sent in this order, each at most once: order and repetition could carry a message.
     pub fields: Vec<Field>,
@@ -53,19 +49,17 @@ pub struct Field {
     /// Where the host takes its value from: `PrintDone.time`, `hardware.cores` or `throttle.mask`. Of several sources, the
     /// first that has a value that fits counts. If there is none, the field is **free**, unless it is a constant of a
     /// pinned request.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub from: Vec<String>,
     /// Its value where no source has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
     /// It is a number of seconds, which has grown since the event was heard.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub grows: bool,
     /// A condition without which the field is left out.
-    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "if")]
     pub condition: Option<Condition>,
     /// Of which versions of OctoPrint, as in [`Says::octoprint`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub octoprint: Option<Versions>,
     /// What its value may be.
     #[serde(flatten)]
@@ -85,7 +79,7 @@ pub enum Condition {
 #[serde(deny_unknown_fields)]
 pub struct Variable {
     /// Where the host takes it from, as in [`Field::from`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub from: Vec<String>,
     /// What it may be.
     #[serde(flatten)]
@@ -107,20 +101,13 @@ pub struct Every {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Exactly this text.
-    #[serde(rename = "const", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "const")]
     pub constant: Option<String>,
     /// One of these texts.
-    #[serde(rename = "enum", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "enum")]
     pub one_of: Option<Vec<String>>,
     /// A regular expression that the whole value must match.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// The most characters; [`crate::limits::VALUE_CHARS`] if this is not given. By itself it allows free text.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
-fn is_zero(seconds: &u32) -> bool {
-    *seconds == 0
 }

@@ -13,10 +13,9 @@ pub struct Sees {
     /// The payload fields that enter, each at most once.
     pub fields: Vec<SeenField>,
     /// Why it enters whatever is switched off. None: it enters only while a report that names it is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
     /// Reports for whose sake it enters, beside those that name it: `printer_connected`.
-    #[serde(default, rename = "for", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, rename = "for")]
     pub used_for: Vec<String>,
 }
 
@@ -26,13 +25,11 @@ pub struct SeenField {
     /// Its name; `a.b` for a field of an object; at most [`crate::limits::PATH`] names.
     pub name: String,
     /// The form in which it enters. None: a text, a number or a boolean as it is, anything else as null.
-    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "as")]
     pub enters: Option<Enters>,
     /// Why it enters whatever is switched off, as in [`Sees::control`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
     /// Of a list of words: the field of another event whose values are appended to what is remembered of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub grows_by: Option<String>,
 }
 
@@ -59,7 +56,7 @@ impl Enters {
     /// Its name in a manifest, for example `salted-sha1`.
     #[must_use]
     pub fn name(self) -> String {
-        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(Into::into)).unwrap_or_default()
+        super::written(self)
     }
 }
 
@@ -74,7 +71,7 @@ impl fmt::Display for SeenField {
 
 impl<'de> Deserialize<'de> for SeenField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let plain = |name: &str| Ok::<_, &str>(Self { name: name.into(), enters: None, control: None, grows_by: None });
+        let plain = |name| Self { name, enters: None, control: None, grows_by: None };
         let full = |Full { name, enters, control, grows_by }| Self { name, enters, control, grows_by };
         text_or_table(deserializer, "a field's name, or a table with its name and `as`", plain, full)
     }

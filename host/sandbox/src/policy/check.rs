@@ -1,11 +1,10 @@
 //! The check of a request: against the manifest's rules and the switches, and if it is pinned, against what the host makes
 //! itself (`pins.rs`).
 
-use super::{AgentRules, Policy};
-use crate::gate::Request;
-use crate::pins::Context;
+use super::Policy;
+use crate::gate::{Request, first_wrong};
+use crate::pins::{Context, Occasion};
 use crate::rules::RequestRules;
-use crate::version::Release;
 use crate::{Settings, limits};
 
 /// Why a request may not be sent.
@@ -36,16 +35,17 @@ impl Policy {
         context: Option<&Context>,
     ) -> Result<usize, Refused> {
         self.check_limits(request)?;
-        let occasion = context.map(|context| (context, context.memory.release(self)));
-        if self.candidates(&request.name).next().is_none() {
+        let occasion = context.map(|context| Occasion { context, settings, release: context.memory.release(self) });
+        let candidates: Vec<_> = self.candidates(&request.name).collect();
+        if candidates.is_empty() {
             return Err("the manifest does not declare this request".to_string().into());
         }
         let is_it = |(_, rules): &(usize, &RequestRules)| {
-            occasion.is_none_or(|(context, release)| context.is_occasion_for(rules, release))
+            occasion.as_ref().is_none_or(|occasion| occasion.is_for(&rules.declared))
         };
         let mut refused = "this is not the occasion for it".to_string().into();
-        for (number, rules) in self.candidates(&request.name).filter(is_it) {
-            match self.check_by(rules, request, settings, occasion) {
+        for (number, rules) in candidates.into_iter().filter(is_it) {
+            match self.check_by(rules, request, settings, occasion.as_ref()) {
                 Ok(()) => return Ok(number),
                 Err(reason) => refused = reason,
             }
@@ -58,27 +58,22 @@ impl Policy {
         rules: &RequestRules,
         request: &Request,
         settings: &Settings,
-        occasion: Option<(&Context, Release)>,
+        occasion: Option<&Occasion>,
     ) -> Result<(), Refused> {
         let declared = &rules.declared;
         if request.method != declared.method {
             return Err(format!("its method must be {}", declared.method).into());
         }
         rules.check(&request.fields)?;
-        let agent_fits = match (&self.user_agent, occasion) {
-            (_, None) => true,
-            (AgentRules::Free(pattern), _) => pattern.is_match(&request.user_agent),
-            (AgentRules::Pinned(agent), Some((context, _))) => agent.make(context) == request.user_agent,
-        };
-        if !agent_fits {
+        if occasion.is_some_and(|occasion| !self.user_agent.fits(&request.user_agent, occasion.context)) {
             return Err("its user agent does not match the manifest".to_string().into());
         }
         rules.check_switches(request, settings)?;
-        if let Some((context, release)) = occasion.filter(|_| declared.is_pinned()) {
-            if declared.once.is_some() && !context.memory.due.waits(&declared.request) {
+        if let Some(occasion) = occasion.filter(|_| declared.is_pinned()) {
+            if declared.once.is_some() && !occasion.context.memory.due.waits(&declared.request) {
                 return Err("it was already reported".to_string().into());
             }
-            rules.compare(request, settings, context, release)?;
+            rules.compare(request, occasion)?;
         }
         Ok(())
     }
@@ -89,32 +84,29 @@ impl Policy {
     pub fn field_fits(&self, request: &str, field: &str, value: &str) -> Option<bool> {
         let (_, rules) = self.candidates(request).next()?;
         let at = rules.declared.fields.iter().position(|declared| declared.name == field)?;
-        Some(rules.fields[at].rule.fits(value))
+        Some(rules.fields[at].fits(value))
     }
 
     /// Whether a `User-Agent` header has the form that the manifest gives it; never, if that is made by a host.
     #[must_use]
     pub fn agent_fits(&self, agent: &str) -> bool {
-        matches!(&self.user_agent, AgentRules::Free(pattern) if pattern.is_match(agent))
+        self.user_agent.is_free(agent)
     }
 
     fn check_limits(&self, request: &Request) -> Result<(), String> {
-        if request.name.len() > limits::NAME || request.user_agent.len() > limits::NAME {
-            return Err("its name or user agent is too long".into());
-        }
+        let Request { name, fields, user_agent, .. } = request;
         let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !plain(&request.name) || !plain(&request.user_agent) {
-            return Err("its name or user agent has characters that are not allowed".into());
-        }
-        if request.name.bytes().all(|byte| byte == b'.') {
-            return Err("its name consists of dots, which a server would take for a step in its path".into());
-        }
-        if request.fields.len() > limits::FIELDS {
-            return Err("it has too many fields".into());
-        }
-        if request.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > limits::REQUEST {
-            return Err("it is too large".into());
-        }
-        Ok(())
+        let size: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        first_wrong(&[
+            (name.len().max(user_agent.len()) > limits::NAME, "its name or user agent is too long"),
+            (!plain(name) || !plain(user_agent), "its name or user agent has characters that are not allowed"),
+            (
+                name.bytes().all(|byte| byte == b'.'),
+                "its name consists of dots, which a server would take for a step in its path",
+            ),
+            (fields.len() > limits::FIELDS, "it has too many fields"),
+            (size > limits::REQUEST, "it is too large"),
+        ])
+        .map_err(Into::into)
     }
 }

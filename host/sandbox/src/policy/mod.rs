@@ -9,13 +9,13 @@ pub(crate) use check::Refused;
 
 use crate::border::Border;
 use crate::gate::check_template;
-use crate::manifest::{Enters, Manifest, Says, UserAgent, is_name};
+use crate::manifest::{Enters, Manifest, Says, is_name};
 use crate::pins::{Agent, Source};
 use crate::rules::{Patterns, RequestRules};
 use crate::ties::{Doors, Ties};
 use crate::{Settings, limits};
-use regex::Regex;
-use std::collections::{HashMap, HashSet};
+use shown::is_remembered;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A manifest whose rules can be used, compiled.
@@ -28,23 +28,31 @@ use std::sync::Arc;
 ///
 /// let payload = r#"{"name": "secret.gcode", "time": 12.5}"#;
 /// let entered = policy.enter("PrintDone", payload, "")?.unwrap();
-/// assert_eq!(policy.shown("PrintDone", &entered, &Settings::default()).as_deref(), Some(r#"{"time":12.5}"#));
+/// assert_eq!(policy.shown("PrintDone", &entered, &policy.doors(&Settings::default())).as_deref(), Some(r#"{"time":12.5}"#));
 /// assert_eq!(policy.enter("PrintFailed", payload, "")?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Policy {
     manifest: Manifest,
-    user_agent: AgentRules,
-    /// The number of each event under `sees`, and what of it enters.
-    sees: HashMap<String, (usize, Border)>,
-    requests: Vec<RequestRules>,
-    /// Those events that a fresh instance is shown again.
-    remembered: HashSet<String>,
+    user_agent: Agent,
+    /// The events under `sees`.
+    pub(crate) sees: HashMap<String, Seen>,
+    pub(crate) requests: Vec<RequestRules>,
     ties: Ties,
-    growing: Vec<Growing>,
-    /// The field that says which OctoPrint this is, by the name and form in which it is remembered.
-    version: Option<Arc<str>>,
+    pub(crate) growing: Vec<Growing>,
+    /// The field that says which OctoPrint this is.
+    pub(crate) version: Option<Source>,
+}
+
+/// An event that is seen.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    number: usize,
+    /// What of it enters.
+    pub(crate) border: Border,
+    /// Whether a fresh instance is shown it again.
+    remembered: bool,
 }
 
 /// A list of words that grows.
@@ -58,27 +66,10 @@ pub(crate) struct Growing {
     pub(crate) by: Source,
 }
 
-#[derive(Debug)]
-enum AgentRules {
-    Free(Regex),
-    Pinned(Agent),
-}
-
 /// Every rule of a manifest that cannot be used, and why, in words for its author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct UnusableRules(pub Vec<String>);
-
-/// Why an event cannot be handed to a component.
-#[derive(Debug, thiserror::Error)]
-pub enum PayloadError {
-    /// The payload is not JSON, or is nested too deeply.
-    #[error(transparent)]
-    NotJson(#[from] serde_json::Error),
-    /// What the component may see of it has this many bytes, which are too many.
-    #[error("the payload has {0} bytes; the limit is {limit}", limit = limits::PAYLOAD)]
-    TooLarge(usize),
-}
 
 impl Policy {
     /// Compile a manifest's rules.
@@ -105,23 +96,17 @@ impl Policy {
             // Before any is compiled, which takes memory.
             return Err(UnusableRules(vec![format!("it has more than {} patterns", limits::PATTERNS)]));
         }
-        let most_fields = manifest
-            .says
-            .iter()
-            .map(|says| says.fields.len())
-            .chain(manifest.sees.iter().map(|sees| sees.fields.len()));
-        let listed = [manifest.says.len(), manifest.sees.len(), most_fields.max().unwrap_or_default()];
-        if listed.iter().any(|count| *count > limits::LISTED) || manifest.state.len() > limits::STATE {
+        let seen = manifest.sees.iter().map(|sees| sees.fields.len());
+        let mut listed = manifest.says.iter().map(|says| says.fields.len()).chain(seen);
+        let most = listed.by_ref().chain([manifest.says.len(), manifest.sees.len()]).max().unwrap_or_default();
+        if most > limits::LISTED || manifest.state.len() > limits::STATE {
             return Err(UnusableRules(vec![format!("it lists more than {} of a kind", limits::LISTED)]));
         }
         check_settings(&manifest, &mut wrong);
         let mut patterns = Patterns::default();
-        let user_agent = match &manifest.capabilities.user_agent {
-            UserAgent::Pattern(text) => patterns.get(text).map(AgentRules::Free),
-            UserAgent::Pinned(agent) => Agent::new(agent, &manifest, &mut patterns).map(AgentRules::Pinned),
-        };
+        let user_agent = Agent::new(&manifest.capabilities.user_agent, &manifest, &mut patterns);
         let user_agent = user_agent.map_err(|reason| wrong.push(format!("user_agent: {reason}"))).ok();
-        let (sees, growing) = check_sees(&manifest, &mut wrong);
+        let (mut sees, growing) = check_sees(&manifest, &mut wrong);
         for (i, says) in manifest.says.iter().enumerate() {
             let clash = |other: &Says| {
                 let shares = says.on.iter().any(|cause| other.on.contains(cause));
@@ -134,19 +119,10 @@ impl Policy {
         let requests: Vec<_> =
             manifest.says.iter().map(|says| RequestRules::new(says, &manifest, &mut patterns, &mut wrong)).collect();
         let (Some(user_agent), true) = (user_agent, wrong.is_empty()) else { return Err(UnusableRules(wrong)) };
-        let agent = match &user_agent {
-            AgentRules::Free(_) => None,
-            AgentRules::Pinned(agent) => Some(agent.source()),
-        };
-        let ties = Ties::new(&manifest, &requests, agent);
-        let version = match Source::parse("environment.octoprint.version", &manifest) {
-            Ok(Source::Event { key, .. }) => Some(key),
-            _ => None,
-        };
-        let remembered = HashSet::new();
-        let mut policy = Self { user_agent, sees, requests, remembered, ties, growing, version, manifest };
-        policy.remembered = policy.all_remembered();
-        Ok(policy)
+        let ties = Ties::new(&manifest, &requests, &user_agent.value.from);
+        let version = Source::parse("environment.octoprint.version", &manifest).ok();
+        sees.iter_mut().for_each(|(event, seen)| seen.remembered = is_remembered(event, &manifest, &requests));
+        Ok(Self { user_agent, sees, requests, ties, growing, version, manifest })
     }
 
     /// The manifest as it was written.
@@ -161,26 +137,10 @@ impl Policy {
         self.sees.contains_key(event)
     }
 
-    pub(crate) fn border(&self, event: &str) -> Option<&Border> {
-        self.sees.get(event).map(|(_, border)| border)
-    }
-
-    pub(crate) fn requests(&self) -> &[RequestRules] {
-        &self.requests
-    }
-
-    pub(crate) fn growing(&self) -> &[Growing] {
-        &self.growing
-    }
-
     /// For whose sake what enters.
     #[must_use]
     pub fn ties(&self) -> &Ties {
         &self.ties
-    }
-
-    pub(crate) fn version_key(&self) -> Option<&Arc<str>> {
-        self.version.as_ref()
     }
 
     /// What enters while these settings are in force.
@@ -225,9 +185,9 @@ fn check_settings(manifest: &Manifest, wrong: &mut Vec<String>) {
 /// Keys of the settings that no component is shown, whether or not its manifest says what they are.
 const ALWAYS_SECRET: [&str; 3] = ["unique_id", "server", "file_salt"];
 
-/// The borders of the events, by name, with the number of each; and what grows.
-fn check_sees(manifest: &Manifest, wrong: &mut Vec<String>) -> (HashMap<String, (usize, Border)>, Vec<Growing>) {
-    let (mut borders, mut growing) = (HashMap::new(), Vec::new());
+/// The events that are seen, by name; and what grows.
+fn check_sees(manifest: &Manifest, wrong: &mut Vec<String>) -> (HashMap<String, Seen>, Vec<Growing>) {
+    let (mut events, mut growing) = (HashMap::new(), Vec::new());
     for (number, seen) in manifest.sees.iter().enumerate() {
         for (i, field) in seen.fields.iter().enumerate() {
             let name = &field.name;
@@ -253,11 +213,12 @@ fn check_sees(manifest: &Manifest, wrong: &mut Vec<String>) -> (HashMap<String, 
         for request in seen.used_for.iter().filter(|name| !manifest.says.iter().any(|says| says.request == **name)) {
             wrong.push(format!("event {}: there is no request {request} that it could be for", seen.event));
         }
-        if borders.insert(seen.event.clone(), (number, Border::new(&seen.fields))).is_some() {
+        let event = Seen { number, border: Border::new(&seen.fields), remembered: false };
+        if events.insert(seen.event.clone(), event).is_some() {
             wrong.push(format!("the event {} is listed twice", seen.event));
         }
     }
-    (borders, growing)
+    (events, growing)
 }
 
 #[cfg(test)]

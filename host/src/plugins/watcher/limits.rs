@@ -1,7 +1,7 @@
 //! The limits on notifications that other programs of the same user may have used up: which one it is, and how it is
 //! raised.
 
-use glassbox_sandbox::no_thread;
+use glassbox_util::no_thread;
 use std::fmt;
 use std::io::ErrorKind;
 

@@ -21,7 +21,7 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, payload: &str) {
     let is_shown = |event: &str| {
         policy
             .enter(event, "{}", "")
-            .is_ok_and(|entered| entered.is_some_and(|entered| policy.shown(event, &entered, &on).is_some()))
+            .is_ok_and(|entered| entered.is_some_and(|entered| policy.shown(event, &entered, &policy.doors(&on)).is_some()))
     };
     for sees in policy.manifest().sees.iter().filter(|sees| is_shown(&sees.event)) {
         let listed = paths(sees);
@@ -57,12 +57,12 @@ fn paths(sees: &Sees) -> Vec<Listed<'_>> {
 fn one(policy: &Policy, event: &str, listed: &[Listed], payload: &str) -> Option<Value> {
     let entered = policy.enter(event, payload, "salt").ok()?.expect("the event is listed");
     let on = Settings::parse(r#"{"enabled": true}"#).expect("it is one");
-    let shown = policy.shown(event, &entered, &on).expect("it is shown");
+    let shown = policy.shown(event, &entered, &policy.doors(&on)).expect("it is shown");
     let seen: Value = serde_json::from_str(&shown).expect("it is JSON");
     is_listed(listed, &mut Vec::new(), &seen, Some(&serde_json::from_str(payload).expect("it was read")));
     if listed.iter().all(|field| field.enters.is_none()) {
         let again = policy.enter(event, &shown, "salt").expect("it is JSON").expect("the event is listed");
-        assert_eq!(policy.shown(event, &again, &on), Some(shown), "what has entered is as it should be");
+        assert_eq!(policy.shown(event, &again, &policy.doors(&on)), Some(shown), "what has entered is as it should be");
     }
     Some(seen)
 }

@@ -2,7 +2,7 @@
 //! The gate and the model must agree on each.
 
 use crate::model::{fits, is_agent, may_leave, was_granted};
-use glassbox_sandbox::capabilities::Deny;
+use glassbox_contract::Deny;
 use glassbox_sandbox::manifest::{Rule, Says};
 use glassbox_sandbox::{
     Blocked, Cause, Consent, Context, Manifest, Memory, Method, Outgoing, Policy, Request, Settings, pass,
@@ -42,7 +42,7 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, value: &str) {
 
 fn let_pass(request: &Request, policy: &Policy, settings: &Settings, consent: Consent) -> Result<Outgoing, Blocked> {
     let context = Context { cause: &Cause::Tick(vec![]), memory: &Memory::default(), facts: &Deny, now_ms: 0 };
-    pass(request.clone(), policy, settings, consent, &context)
+    pass(request.clone(), policy, settings, consent, Some(&context)).map(|(outgoing, _)| outgoing)
 }
 
 /// Where the user named a server, requests go there, and nothing of it is shown.

@@ -3,9 +3,10 @@
 //! reads anything; how long it takes in all is watched from outside.
 
 use super::{Failure, Needed, here};
-use crate::config::{Purpose, Room};
+use crate::engine::config::{Purpose, Room, is_limited};
 use crate::limits::{self, COMPILE_MEMORY, COMPILE_PATIENCE, COMPILE_TIME, COMPILED, COMPONENT};
-use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
+use nix::libc::{SIGABRT, SIGSEGV, SIGXCPU};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
 use nix::sys::time::TimeValLike;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -26,10 +27,6 @@ const COMPLAINT: usize = 16 << 10;
 /// The end status of a process that says what is wrong with the component.
 const WRONG: u8 = 3;
 
-const SIGABRT: i32 = nix::libc::SIGABRT;
-const SIGSEGV: i32 = nix::libc::SIGSEGV;
-const SIGXCPU: i32 = nix::libc::SIGXCPU;
-
 /// Whether the program calls [`compile_if_asked`] where it begins.
 static OFFERED: AtomicBool = AtomicBool::new(false);
 
@@ -43,13 +40,11 @@ pub fn compile_if_asked() -> Option<ExitCode> {
         OFFERED.store(true, Ordering::SeqCst);
         return None;
     }
-    let found = arguments.next().and_then(|purpose| PURPOSES.into_iter().find(|(_, name)| *name == purpose));
-    let room = if arguments.next().as_deref() == Some("small") { Room::Small } else { Room::Large };
-    Some(found.map_or(ExitCode::from(2), |(purpose, _)| answer(purpose, room)))
+    let (purpose, room) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
+    let room = if room == format!("{:?}", Room::Small) { Room::Small } else { Room::Large };
+    let found = [Purpose::Run, Purpose::Record, Purpose::Measure].into_iter().find(|one| format!("{one:?}") == purpose);
+    Some(found.map_or(ExitCode::from(2), |purpose| answer(purpose, room)))
 }
-
-const PURPOSES: [(Purpose, &str); 3] =
-    [(Purpose::Run, "run"), (Purpose::Record, "record"), (Purpose::Measure, "measure")];
 
 pub(super) fn is_offered() -> bool {
     OFFERED.load(Ordering::SeqCst)
@@ -62,18 +57,14 @@ fn answer(purpose: Purpose, room: Room) -> ExitCode {
     if io::stdin().take(COMPONENT as u64 + 1).read_to_end(&mut bytes).is_err() {
         return ExitCode::from(2);
     }
-    let compiled = here(purpose, room, &bytes);
-    let wrong_with_it = compiled.as_ref().err().map(|reasons| reasons.join("\n")).unwrap_or_default();
-    let (status, text) = match &compiled {
-        Ok(code) => (0, code.as_slice()),
-        Err(_) => (WRONG, wrong_with_it.as_bytes()),
-    };
+    let compiled = here(purpose, room, &bytes).map(|code| (0, code));
+    let (status, text) = compiled.unwrap_or_else(|reasons| (WRONG, reasons.join("\n").into_bytes()));
     let used = getrusage(UsageWho::RUSAGE_SELF).ok();
-    let time = used.map(|used| used.user_time() + used.system_time());
-    let time = time.map_or(0, |time| time.num_milliseconds());
+    let time = used.map_or(0, |used| (used.user_time() + used.system_time()).num_milliseconds());
     let memory = used.map_or(0, |used| used.max_rss());
     let mut out = io::stdout();
-    let written = writeln!(out, "{MARK} {time} {memory}").and_then(|()| out.write_all(text)).and_then(|()| out.flush());
+    let written =
+        writeln!(out, "{MARK} {time} {memory}").and_then(|()| out.write_all(&text)).and_then(|()| out.flush());
     if written.is_ok() { ExitCode::from(status) } else { ExitCode::from(2) }
 }
 
@@ -110,11 +101,9 @@ pub(super) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec
     // This very program, even if another version has taken its place on the disk.
     let program = std::path::PathBuf::from("/proc/self/exe");
     let program = if program.exists() { program } else { std::env::current_exe().map_err(none)? };
-    let purpose = PURPOSES.iter().find(|(one, _)| *one == purpose).map_or("", |(_, name)| name);
-    let room = if room == Room::Small { "small" } else { "large" };
     let mut job = Exec::cmd(program)
         .arg0("glassbox")
-        .args([ARGUMENT, purpose, room])
+        .args([ARGUMENT, &format!("{purpose:?}"), &format!("{room:?}")])
         .stdin(bytes.to_vec())
         .stdout(Redirection::Pipe)
         .stderr(Redirection::Null)
@@ -128,24 +117,14 @@ pub(super) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec
     let read = job.communicate().and_then(|communicator| {
         communicator.limit_time(COMPILE_PATIENCE).limit_size(COMPILED + COMPLAINT).read_to(&mut answer, io::sink())
     });
-    let status = job.wait_timeout(deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100)));
-    let status = match status {
-        Ok(Some(status)) => status,
-        _ => {
-            // One that hangs in the kernel is not waited for.
-            let _ = job.kill();
-            let _ = job.wait_timeout(Duration::from_secs(1));
-            return Err(wrong(format!("compiling it was not done after {} s", COMPILE_PATIENCE.as_secs())));
-        }
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+    let Ok(Some(status)) = job.wait_timeout(left) else {
+        // One that hangs in the kernel is not waited for.
+        let _ = job.kill();
+        let _ = job.wait_timeout(Duration::from_secs(1));
+        return Err(wrong(format!("compiling it was not done after {} s", COMPILE_PATIENCE.as_secs())));
     };
     understand(status, &answer, read)
-}
-
-/// Whether this process, and so a process of its, may have less memory than a compiler is given.
-fn has_own_limit() -> bool {
-    [Resource::RLIMIT_AS, Resource::RLIMIT_DATA]
-        .into_iter()
-        .any(|what| getrlimit(what).is_ok_and(|(_, hard)| hard != RLIM_INFINITY))
 }
 
 fn wrong(reason: String) -> Failure {
@@ -154,22 +133,15 @@ fn wrong(reason: String) -> Failure {
 
 fn understand(status: ExitStatus, answer: &[u8], read: io::Result<()>) -> Result<(Vec<u8>, Needed), Failure> {
     let (seconds, memory) = (COMPILE_TIME.as_secs(), COMPILE_MEMORY >> 20);
-    match status.signal() {
-        Some(SIGXCPU) => {
-            return Err(Failure::Limit(format!("compiling it takes more than {seconds} s of the processor's time")));
-        }
-        // An allocation that fails ends a Rust program like that.
-        Some(SIGABRT) => {
-            let reason = format!("compiling it takes more than {memory} MiB of memory");
-            // Where somebody limits us, it may have had less.
-            return Err(if has_own_limit() { wrong(reason) } else { Failure::Limit(reason) });
-        }
-        Some(SIGSEGV) => return Err(wrong("compiling it takes more stack than a compiler has".into())),
-        Some(signal) => {
-            let killed = format!("the process that compiled it was killed (signal {signal}), as when memory is short");
-            return Err(wrong(killed));
-        }
-        None => {}
+    if let Some(signal) = status.signal() {
+        let (reason, would_again) = match signal {
+            SIGXCPU => (format!("compiling it takes more than {seconds} s of the processor's time"), true),
+            // An allocation that fails ends a Rust program like that. Where somebody limits us, it may have had less.
+            SIGABRT => (format!("compiling it takes more than {memory} MiB of memory"), !is_limited()),
+            SIGSEGV => ("compiling it takes more stack than a compiler has".into(), false),
+            _ => (format!("the process that compiled it was killed (signal {signal}), as when memory is short"), false),
+        };
+        return Err(if would_again { Failure::Limit(reason) } else { wrong(reason) });
     }
     let foreign = || Failure::NoProcess(format!("another program was started for it, which ended with {status}"));
     read.map_err(|error| Failure::NoProcess(format!("the process for it was not understood: {error}")))?;

@@ -1,6 +1,5 @@
-//! What a machine refuses, in words for whoever can change that: threads, and address space.
+//! That the system refuses a thread, in words for whoever can change that.
 
-use crate::config::address_space_limit;
 use std::io::{Error, ErrorKind};
 
 /// That there is no thread, and which limit that may be.
@@ -18,19 +17,4 @@ pub fn no_thread(error: &Error) -> String {
         }
     };
     format!("the system starts no thread for it: {error}; {advice}")
-}
-
-/// That there is no memory, if that is what this error says, and which limit that may be.
-#[must_use]
-pub(crate) fn no_memory(error: &str) -> Option<String> {
-    if !error.contains("Cannot allocate memory") && !error.contains("os error 12") {
-        return None;
-    }
-    let advice = address_space_limit().map_or_else(
-        || "the machine, or the container, has no memory left".into(),
-        |limit| {
-            format!("the address space is limited to {limit} MiB: raise that with 'ulimit -v' (RLIMIT_AS, LimitAS)")
-        },
-    );
-    Some(format!("the system refused it memory: {error}; {advice}"))
 }

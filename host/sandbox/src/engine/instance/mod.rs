@@ -3,23 +3,27 @@
 
 mod call;
 mod departure;
-mod replay;
 
-use crate::bindings::Tracker;
-use crate::bindings::exports::glassbox::tracker::handover::Heard;
 use crate::capabilities::Capabilities;
+use crate::due::Due;
+use crate::engine::bindings::Tracker;
+/// An event as a fresh instance is shown it again: its name, what is shown of it now, as JSON text, and milliseconds since
+/// it was heard.
+pub use crate::engine::bindings::exports::glassbox::tracker::handover::Heard as HeardAgain;
+use crate::engine::imports::State;
+use crate::engine::rate_limit::RateLimit;
 use crate::gate::{Blocked, Outgoing};
 use crate::handover::Handover;
-use crate::imports::State;
 use crate::memory::Memory;
 use crate::pins::Cause;
-use crate::rate_limit::RateLimit;
 use crate::ties::Doors;
-use crate::{Consent, Error, Plugin, Settings, Stage, limits};
+use crate::{Consent, Entered, Error, Plugin, Settings, Stage, limits};
 use call::{arm, failed};
 use departure::Departure;
+use serde_json::Value;
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::{Store, StoreLimitsBuilder};
 
 /// A running component. After an error of stage [`Stage::Call`] it is dead, and every further call fails: start a new
@@ -34,6 +38,8 @@ pub struct Instance {
     dead: bool,
     /// At which moments what calls have sent may leave.
     departure: Departure,
+    /// What the component handed over last, and what of it is kept.
+    handed_over: Option<(String, Handover)>,
 }
 
 /// What a call to `on-event` or `on-tick` did.
@@ -53,17 +59,6 @@ pub struct Outcome {
     pub undelivered: Option<String>,
     /// Whether it took so long that what it sent leaves later than it would have, see [`limits::DEPARTURE`].
     pub slow: bool,
-}
-
-/// An event as a fresh instance is shown it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeardAgain {
-    /// Its name.
-    pub name: String,
-    /// What is shown of it now, as JSON text.
-    pub payload: String,
-    /// Milliseconds since it was heard.
-    pub age_ms: u64,
 }
 
 /// The component does not accept a settings document or a saved state: its own words, escaped, at most
@@ -115,7 +110,7 @@ impl Instance {
         let world =
             plugin.pre.instantiate(&mut store).map_err(|error| failed(plugin, Stage::Instantiate, "", &error))?;
         drop(guard);
-        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new() })
+        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new(), handed_over: None })
     }
 
     /// The JSON Schema of the settings, as the component gives it; not checked.
@@ -167,29 +162,10 @@ impl Instance {
     /// When the call fails. `Ok(Err(..))`: the component does not accept it, and starts without.
     pub fn restore(&mut self, heard: &[HeardAgain], state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
         let state = self.plugin.policy.kept(state).state;
-        let heard: Vec<_> = heard
-            .iter()
-            .map(|event| Heard { name: event.name.clone(), payload: event.payload.clone(), age_ms: event.age_ms })
-            .collect();
         let answer = self.call("handover.restore", None, |world, store| {
-            world.glassbox_tracker_handover().call_restore(store, &heard, &state, age_ms)
+            world.glassbox_tracker_handover().call_restore(store, heard, &state, age_ms)
         })?;
         Ok(answer.map_err(|message| Rejected(self.said(&message))))
-    }
-
-    /// Deliver an event with its payload (JSON text), as it may enter, and [release](Self::release) what it
-    /// sends. The outcome is none if the component is not shown such events.
-    ///
-    /// # Errors
-    /// When the call fails; nothing that it sent leaves.
-    pub fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let outcome = match self.hear(name, payload) {
-            Ok(Some(shown)) => self.show(name, &shown)?,
-            Ok(None) => return Ok(None),
-            Err(reason) => Outcome { undelivered: Some(reason), ..Outcome::default() },
-        };
-        self.release(&outcome);
-        Ok(Some(outcome))
     }
 
     /// Hear an event: let in what may enter, and remember it. What the component is to be [shown](Self::show) of it, as JSON
@@ -198,18 +174,24 @@ impl Instance {
     /// # Errors
     /// Why it was not heard, in words for the log.
     pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<String>, String> {
-        let state = self.store.data_mut();
-        let policy = &self.plugin.policy;
-        let entered = policy.enter(name, payload, &state.capabilities.salt);
-        let Some(entered) = entered.map_err(|reason| format!("{name} was not delivered: {reason}"))? else {
-            return Ok(None);
-        };
+        let entered = self.plugin.policy.enter(name, payload, &self.store.data().capabilities.salt);
+        let entered = entered.map_err(|reason| format!("{name} was not delivered: {reason}"))?;
+        entered.map_or(Ok(None), |entered| self.hear_entered(name, entered, 0))
+    }
+
+    /// The same of what entered so many milliseconds ago. By itself only for a recording that is replayed, with what was
+    /// [shown before](crate::Policy::entered_before).
+    ///
+    /// # Errors
+    /// As [`Self::hear`].
+    pub fn hear_entered(&mut self, name: &str, entered: Entered, age_ms: u64) -> Result<Option<String>, String> {
         self.departure.begin();
+        let (state, policy) = (self.store.data_mut(), &self.plugin.policy);
         state.read_clock();
-        if !state.memory.hear(policy, name, &entered, state.now_ms) {
+        let shown = policy.shown(name, &entered, &state.doors);
+        if !state.memory.hear(policy, name, entered, state.now_ms.saturating_sub_unsigned(age_ms)) {
             return Err(format!("{name} was not delivered: more is remembered than {} bytes", limits::HEARD));
         }
-        let shown = policy.shown_through(name, &entered, &state.doors);
         if shown.is_none() {
             state.memory.handled(name);
         }
@@ -221,23 +203,12 @@ impl Instance {
     /// [`Memory::handled`].
     ///
     /// # Errors
-    /// As [`Self::on_event`].
+    /// When the call fails; nothing that it sent leaves.
     pub fn show(&mut self, name: &str, shown: &str) -> Result<Outcome, Error> {
         let cause = Cause::Event(name.into());
         let answer = self.call("on-event", Some(cause), |world, store| world.call_on_event(store, name, shown))?;
         let outcome = self.outcome(answer, &[]);
         self.store.data_mut().memory.handled(name);
-        Ok(outcome)
-    }
-
-    /// Tell the component which reports are due, and [release](Self::release) what it sends.
-    ///
-    /// # Errors
-    /// As [`Self::on_event`].
-    pub fn on_tick(&mut self) -> Result<Outcome, Error> {
-        let due = self.due();
-        let outcome = self.tick(&due)?;
-        self.release(&outcome);
         Ok(outcome)
     }
 
@@ -262,7 +233,7 @@ impl Instance {
     /// Tell the component that these reports are due. What it sends waits for [`Self::release`].
     ///
     /// # Errors
-    /// As [`Self::on_event`]. They are due still.
+    /// As [`Self::show`]. They are due still.
     pub fn tick(&mut self, due: &[String]) -> Result<Outcome, Error> {
         let cause = Cause::Tick(due.to_vec());
         let answer = self.call("on-tick", Some(cause), |world, store| world.call_on_tick(store, due))?;
@@ -275,7 +246,7 @@ impl Instance {
         Ok(outcome)
     }
 
-    /// When [`Self::on_tick`] is to be called for a report that is due, in nanoseconds of the clock; none for never. The
+    /// When [`Self::tick`] is to be called for a report that is due, in nanoseconds of the clock; none for never. The
     /// component may want a tick before that, see [`Outcome::next_tick`].
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
@@ -292,15 +263,16 @@ impl Instance {
         let state =
             self.call("handover.save", None, |world, store| world.glassbox_tracker_handover().call_save(store))?;
         let state = self.bounded("handover.save", state, limits::HANDOVER)?;
-        self.departure.ended();
-        match serde_json::from_str(&state) {
-            Ok(state) => Ok(self.plugin.policy.kept_of(state)),
-            Err(error) => {
-                self.dead = true;
-                let reason = format!("handover.save returned text that is not JSON: {error}");
-                Err(Error::new(&self.plugin.name, Stage::Call, reason))
-            }
+        self.departure.ended = Instant::now();
+        // It is the same nearly every time.
+        if let Some((_, kept)) = self.handed_over.as_ref().filter(|(last, _)| *last == state) {
+            return Ok(kept.clone());
         }
+        let read = serde_json::from_str(&state);
+        let read = read.map_err(|error| self.fail(format!("handover.save returned text that is not JSON: {error}")))?;
+        let kept = self.plugin.policy.kept_of(read);
+        self.handed_over = Some((state, kept.clone()));
+        Ok(kept)
     }
 
     /// What was heard and is due, for the next instance.
@@ -313,6 +285,21 @@ impl Instance {
     #[must_use]
     pub fn into_memory(mut self) -> Memory {
         std::mem::take(&mut self.store.data_mut().memory)
+    }
+
+    /// When what is due, as JSON without anything that was heard: for a recording.
+    #[must_use]
+    pub fn due_times(&self) -> Value {
+        let state = self.store.data();
+        serde_json::to_value(state.memory.due.save(state.now_ms)).unwrap_or_default()
+    }
+
+    /// Know what is due as another instance knew it, from its [`due_times`](Self::due_times): for a recording that is
+    /// replayed.
+    pub fn remember_due(&mut self, due: &Value) {
+        let state = self.store.data_mut();
+        state.read_clock();
+        state.memory.due = Due::restore(due, state.now_ms);
     }
 
     /// Whether this instance may send, and which rule decides that.

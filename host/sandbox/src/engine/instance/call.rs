@@ -1,10 +1,11 @@
 //! A call into a component: its limits, what came of it, and what its failure is called.
 
 use super::{Instance, Outcome};
-use crate::bindings::Tracker;
-use crate::imports::State;
+use crate::engine::bindings::Tracker;
+use crate::engine::imports::State;
 use crate::pins::Cause;
-use crate::{Error, Plugin, Stage, component_words, limits, refused};
+use crate::{Error, Plugin, Stage, component_words, limits};
+use std::time::Instant;
 use wasmtime::{Store, Trap};
 
 impl Instance {
@@ -15,7 +16,7 @@ impl Instance {
         call: impl FnOnce(&Tracker, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
         if self.dead {
-            return Err(Error::new(&self.plugin.name, Stage::Call, "it has already failed"));
+            return Err(self.fail("it has already failed"));
         }
         let state = self.store.data_mut();
         state.cause = cause;
@@ -35,9 +36,13 @@ impl Instance {
         if text.len() <= limit {
             return Ok(text);
         }
+        Err(self.fail(format!("{export} returned {} bytes; the limit is {limit}", text.len())))
+    }
+
+    /// It has failed, and is dead.
+    pub(super) fn fail(&mut self, reason: impl Into<String>) -> Error {
         self.dead = true;
-        let reason = format!("{export} returned {} bytes; the limit is {limit}", text.len());
-        Err(Error::new(&self.plugin.name, Stage::Call, reason))
+        Error::new(&self.plugin.name, Stage::Call, reason)
     }
 
     /// What it says, without the installation's id, which it knows.
@@ -50,7 +55,7 @@ impl Instance {
 
     pub(super) fn outcome(&mut self, answer: Result<Option<u64>, String>, due: &[String]) -> Outcome {
         let answer = answer.map_err(|message| self.said(&message));
-        self.departure.ended();
+        self.departure.ended = Instant::now();
         let slow = self.departure.is_late();
         let state = self.store.data_mut();
         let mut sent = std::mem::take(&mut state.sent);
@@ -103,8 +108,10 @@ pub(super) fn failed(plugin: &Plugin, stage: Stage, export: &str, error: &wasmti
             }
             count if count.contains("limit exceeded") => format!("it has too many parts: {count}"),
             ours if ours.starts_with("it ") => ours,
-            other => refused::no_memory(&other)
-                .unwrap_or_else(|| format!("it passed a value that does not match the contract: {other}")),
+            memory if memory.contains("Cannot allocate memory") || memory.contains("os error 12") => {
+                format!("the system refused it memory: {memory}; free some, or raise its limit ('ulimit -v')")
+            }
+            other => format!("it passed a value that does not match the contract: {other}"),
         },
     };
     let reason = if export.is_empty() { what } else { format!("{export}: {what}") };

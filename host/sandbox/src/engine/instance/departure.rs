@@ -11,8 +11,8 @@ pub(super) struct Departure {
     from: Instant,
     /// When the current call began.
     began: Instant,
-    /// When the last call ended.
-    ended: Instant,
+    /// When the last call ended, or one that belongs to it.
+    pub(super) ended: Instant,
 }
 
 impl Departure {
@@ -31,11 +31,6 @@ impl Departure {
             self.from = now;
         }
         (self.began, self.ended) = (now, now);
-    }
-
-    /// The call has ended, or one that belongs to it.
-    pub(super) fn ended(&mut self) {
-        self.ended = Instant::now();
     }
 
     /// When what was sent may leave.

@@ -4,4 +4,5 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "tracker",
     imports: { default: trappable },
+    additional_derives: [PartialEq],
 });

@@ -1,11 +1,11 @@
 //! The four imports as a component sees them, and what they work with: what a call sends waits here until it returns.
 
-use crate::bindings::glassbox::tracker::{clock, hardware, http, throttle};
 use crate::capabilities::{Capabilities, Machine};
+use crate::engine::bindings::glassbox::tracker::{clock, hardware, http, throttle};
+use crate::engine::rate_limit::RateLimit;
 use crate::gate::{self, Blocked, Method, Outgoing, Request};
 use crate::memory::Memory;
 use crate::pins::{Cause, Context, Facts};
-use crate::rate_limit::RateLimit;
 use crate::ties::Doors;
 use crate::{Consent, Policy, Settings, limits};
 use std::cell::OnceCell;
@@ -39,10 +39,7 @@ pub struct State {
 impl http::Host for State {
     fn send(&mut self, request: http::Request) -> wasmtime::Result<()> {
         let request = Request {
-            method: match request.method {
-                http::Method::Get => Method::Get,
-                http::Method::Post => Method::Post,
-            },
+            method: if request.method == http::Method::Get { Method::Get } else { Method::Post },
             name: request.name,
             fields: request.fields,
             user_agent: request.user_agent,
@@ -70,7 +67,7 @@ impl State {
         };
         let context = Context { cause, memory: &self.memory, facts: &*self, now_ms: self.now_ms };
         let consent = Consent::decide(&self.settings, self.veto);
-        let (outgoing, number) = gate::pass_as(request, &self.policy, &self.settings, consent, Some(&context))?;
+        let (outgoing, number) = gate::pass(request, &self.policy, &self.settings, consent, Some(&context))?;
         let again =
             self.policy.manifest().says[number].is_pinned() && self.sent.iter().any(|(sent, _)| *sent == number);
         let reason = if again {

@@ -6,13 +6,10 @@
 //! library), or the system starts no process, compiling happens here, for components that are small ([`CODE_HERE`](crate::limits::CODE_HERE)): a
 //! usual tracker is, so a host in a container that is short of processes still runs.
 
-#[cfg(unix)]
 mod child;
 
 use crate::check;
-#[cfg(unix)]
-use crate::config::{Purpose, Room, config_for};
-#[cfg(unix)]
+use crate::engine::config::{Purpose, Room, config_for};
 pub use child::compile_if_asked;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -39,8 +36,7 @@ pub struct Needed {
 }
 
 /// Why there is no code.
-#[cfg(unix)]
-enum Failure {
+pub(crate) enum Failure {
     /// The component is to blame, as these say.
     Component(Vec<String>),
     /// It takes more than a component may, as this says: it would again.
@@ -49,69 +45,31 @@ enum Failure {
     NoProcess(String),
 }
 
-/// Why a component is not compiled.
-#[cfg(unix)]
-pub(crate) struct Refused {
-    /// What is wrong with it.
-    pub reasons: Vec<String>,
-    /// Whether that took long to find, and would be found again.
-    pub costly: bool,
-}
-
-#[cfg(unix)]
-impl From<Vec<String>> for Refused {
-    fn from(reasons: Vec<String>) -> Self {
-        Self { reasons, costly: false }
-    }
-}
-
 /// Compile a component that has been checked. Gives its code, for an engine of this purpose and room.
 ///
 /// # Errors
 /// What is wrong with it.
-#[cfg(unix)]
-pub(crate) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec<u8>, Compiled), Refused> {
-    check::compilable(bytes, false)?;
-    let why = if child::is_offered() {
-        match child::compile(purpose, room, bytes) {
-            Ok((code, needed)) => return Ok((code, Compiled::Apart(needed))),
-            Err(Failure::Component(reasons)) => return Err(reasons.into()),
-            Err(Failure::Limit(reason)) => return Err(Refused { reasons: vec![reason], costly: true }),
-            Err(Failure::NoProcess(why)) => Some(why),
-        }
-    } else {
-        None
+pub(crate) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec<u8>, Compiled), Failure> {
+    check::compilable(bytes, false).map_err(Failure::Component)?;
+    let why = match child::is_offered().then(|| child::compile(purpose, room, bytes)) {
+        None => None,
+        Some(Err(Failure::NoProcess(why))) => Some(why),
+        Some(apart) => return apart.map(|(code, needed)| (code, Compiled::Apart(needed))),
     };
-    check::compilable(bytes, true).map_err(|mut reasons| {
+    let wrong = |mut reasons: Vec<String>| {
         let why = why.as_deref().unwrap_or("this program offers none");
         reasons.push(format!("only a process of its own compiles a larger one: {why}"));
-        reasons
-    })?;
-    Ok((here(purpose, room, bytes)?, Compiled::Here(why)))
+        Failure::Component(reasons)
+    };
+    check::compilable(bytes, true).map_err(wrong)?;
+    Ok((here(purpose, room, bytes).map_err(Failure::Component)?, Compiled::Here(why)))
 }
 
 /// Compile it in this process.
-#[cfg(unix)]
 fn here(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<Vec<u8>, Vec<String>> {
     let words = |error: wasmtime::Error| vec![format!("{error:#}")];
     let engine = Engine::new(&config_for(purpose, room)).map_err(words)?;
     // A compiler is large: a panic in it, over somebody's file, must not end the host.
     let compiled = catch_unwind(AssertUnwindSafe(|| engine.precompile_component(bytes)));
     compiled.map_err(|_| vec!["the compiler panicked".into()])?.map_err(words)
-}
-
-/// Where there is neither such a process nor a cache.
-#[cfg(not(unix))]
-pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> Result<(wasmtime::component::Component, Compiled), Vec<String>> {
-    check::compilable(bytes, true)?;
-    let compiled = catch_unwind(AssertUnwindSafe(|| wasmtime::component::Component::from_binary(engine, bytes)));
-    let compiled = compiled.map_err(|_| vec!["the compiler panicked".into()])?;
-    Ok((compiled.map_err(|error| vec![format!("{error:#}")])?, Compiled::Here(None)))
-}
-
-/// There are no such processes here.
-#[cfg(not(unix))]
-#[must_use]
-pub fn compile_if_asked() -> Option<std::process::ExitCode> {
-    None
 }

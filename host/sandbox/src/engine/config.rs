@@ -1,6 +1,7 @@
 //! How the engine is configured: for what it is used, and for how much address space there is.
 
 use crate::limits;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use wasmtime::{Config, Engine, Memory, MemoryType, Store, WasmFeatures};
 
 /// What components are compiled for.
@@ -81,7 +82,7 @@ fn small(config: &mut Config) -> &mut Config {
 impl Room {
     /// What there is. A system that has no limit may still refuse; so it is tried.
     pub(crate) fn here() -> Self {
-        let large = cfg!(target_pointer_width = "64") && address_space_limit().is_none() && fits();
+        let large = cfg!(target_pointer_width = "64") && !is_limited() && fits();
         if large { Self::Large } else { Self::Small }
     }
 }
@@ -93,14 +94,8 @@ fn fits() -> bool {
     (0..TRIED).all(|_| Memory::new(&mut store, MemoryType::new(0, None)).is_ok())
 }
 
-/// The limit of this process's address space in MiB (`ulimit -v`); none if there is none.
-pub(crate) fn address_space_limit() -> Option<String> {
-    #[cfg(unix)]
-    {
-        use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
-        let (soft, _) = getrlimit(Resource::RLIMIT_AS).ok()?;
-        (soft != RLIM_INFINITY).then(|| (soft >> 20).to_string())
-    }
-    #[cfg(not(unix))]
-    None
+/// Whether somebody limits this process's memory (`ulimit -v`, `-d`), and so that of a process of its.
+pub(crate) fn is_limited() -> bool {
+    let is_limited = |what| getrlimit(what).is_ok_and(|(soft, _)| soft != RLIM_INFINITY);
+    is_limited(Resource::RLIMIT_AS) || is_limited(Resource::RLIMIT_DATA)
 }

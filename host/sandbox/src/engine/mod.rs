@@ -1,20 +1,30 @@
 //! The engine that all instances share; and plugins: components that are checked, compiled and linked, ready to be
-//! instantiated.
+//! instantiated. It runs on Unix: elsewhere it could be checked neither whose a file of compiled code is, nor what a process
+//! that compiles may use.
 
-use crate::bindings::TrackerPre;
-#[cfg(unix)]
-use crate::cache;
-#[cfg(not(unix))]
-use crate::compile;
-use crate::compile::Compiled;
-use crate::config::{Purpose, Room, config_for};
-use crate::imports::State;
-use crate::watchdog::Watchdog;
-use crate::{Error, Policy, Stage, bindings, check::examine, digest, refused};
+mod bindings;
+mod cache;
+mod compile;
+mod config;
+mod imports;
+mod instance;
+mod rate_limit;
+mod watchdog;
+
+pub use compile::{Compiled, Needed, compile_if_asked};
+pub use config::{Purpose, config};
+pub use instance::{HeardAgain, Instance, Outcome, Rejected};
+pub use rate_limit::RateLimit;
+
+use crate::{Error, Policy, Stage, digest, examine};
+use bindings::TrackerPre;
+use config::{Room, config_for};
+use imports::State;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
+use watchdog::Watchdog;
 
 /// The engine; a process needs one. It starts a thread, the watchdog, which ends with it and the last of its plugins.
 pub struct Sandbox {
@@ -62,7 +72,11 @@ impl Sandbox {
         let engine = Engine::new(&config_for(purpose, room)).map_err(words)?;
         let mut linker = Linker::new(&engine);
         bindings::Tracker::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(words)?;
-        let watchdog = Watchdog::start(engine.clone()).map_err(|error| fail(refused::no_thread(&error)))?;
+        let watchdog = Watchdog::start(engine.clone()).map_err(|error| {
+            let advice = "raise its limit ('ulimit -u'), or, in a container, update what provides the seccomp profile";
+            fail(format!("the system starts no thread for it: {error}; {advice}"))
+        })?;
+        let watchdog = Arc::new(watchdog);
         Ok(Self { engine, linker, watchdog, cache: cache.map(Into::into), purpose, room })
     }
 
@@ -76,11 +90,7 @@ impl Sandbox {
         let policy = examine(name, bytes)?;
         let digest = digest(bytes);
         let wrong = |reasons| Error { plugin: name.into(), stage: Stage::Compile, reasons };
-        #[cfg(unix)]
         let loaded = cache::load(&self.engine, self.cache.as_deref(), &digest, (self.purpose, self.room, bytes));
-        // Elsewhere it cannot be checked whether a file is ours, so there is no cache.
-        #[cfg(not(unix))]
-        let loaded = compile::load(&self.engine, bytes);
         let (component, compiled) = loaded.map_err(wrong)?;
         let pre = self.linker.instantiate_pre(&component).and_then(TrackerPre::new);
         let pre = pre.map_err(|error| Error::new(name, Stage::Link, format!("{error:#}")))?;

@@ -17,15 +17,15 @@
 //! which is this process, or another one of the same program, over a pipe that nobody else has; no other code is taken.
 #![allow(unsafe_code)]
 
-use crate::compile::{Compiled, compile};
-use crate::config::{Purpose, Room};
+use crate::engine::compile::{Compiled, Failure, compile};
+use crate::engine::config::{Purpose, Room};
 use crate::{digest, hex, limits};
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File};
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -52,7 +52,7 @@ pub fn load(
     (purpose, room, bytes): (Purpose, Room, &[u8]),
 ) -> Result<(Component, Compiled), Vec<String>> {
     let directory = directory.and_then(private);
-    let file = file_name(engine, digest);
+    let file = file_name(engine, digest, (), "cwasm");
     let refusal = refusal_name(engine, digest);
     if let Some(directory) = &directory {
         if let Some(component) = read(engine, directory, &file) {
@@ -62,12 +62,14 @@ pub fn load(
             return Err(vec![format!("{reason}, as was found before")]);
         }
     }
-    let (code, compiled) = compile(purpose, room, bytes).map_err(|refused| {
-        if let (true, Some(directory)) = (refused.costly, &directory) {
+    let (code, compiled) = compile(purpose, room, bytes).map_err(|failure| match failure {
+        Failure::Component(reasons) => reasons,
+        Failure::NoProcess(why) => vec![why],
+        Failure::Limit(reason) => {
             // If that fails, it is found out again.
-            let _ = write(directory, &refusal, refused.reasons.join("; ").as_bytes());
+            let _ = directory.as_ref().map(|directory| write(directory, &refusal, reason.as_bytes()));
+            vec![reason]
         }
-        refused.reasons
     })?;
     // If that fails, the next start compiles again.
     let kept = directory.filter(|directory| code.len() <= limits::COMPILED && write(directory, &file, &code).is_ok());
@@ -138,18 +140,18 @@ fn write(directory: &File, name: &str, compiled: &[u8]) -> io::Result<()> {
     Ok(renameat(directory, temporary.as_str(), directory, name)?)
 }
 
-fn file_name(engine: &Engine, digest: &str) -> String {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+/// The name of what is kept of a component, which depends on all that it depends on: `on`, besides the engine.
+fn file_name(engine: &Engine, digest: &str, on: impl Hash, ending: &str) -> String {
+    // Of another release of Rust it may be another, and is then just not found.
+    let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest}-{:016x}.cwasm", hasher.finish())
+    on.hash(&mut hasher);
+    format!("{digest}-{:016x}.{ending}", hasher.finish())
 }
 
 fn refusal_name(engine: &Engine, digest: &str) -> String {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    engine.precompile_compatibility_hash().hash(&mut hasher);
     let limits = (limits::COMPILE_TIME, limits::COMPILE_MEMORY, limits::COMPILED);
-    (env!("CARGO_PKG_VERSION"), limits).hash(&mut hasher);
-    format!("{digest}-{:016x}.refused", hasher.finish())
+    file_name(engine, digest, (env!("CARGO_PKG_VERSION"), limits), "refused")
 }
 
 /// The directory, created if it is missing, and open; none unless it is ours alone.
@@ -167,20 +169,6 @@ fn is_ours(open: &File, forbidden: u32) -> bool {
     found.is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & forbidden == 0)
 }
 
-/// FNV-1a: the same in every build, as `DefaultHasher` does not promise to be.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +184,7 @@ mod tests {
         let _ = fs::remove_dir_all(&root);
         fs::create_dir(&root).unwrap();
         let (cache, other) = (root.join("cache"), root.join("other"));
-        let engine = Engine::new(&crate::config()).unwrap();
+        let engine = Engine::new(&crate::engine::config()).unwrap();
         let compiled = Component::from_binary(&engine, EMPTY).unwrap().serialize().unwrap();
         let directory = private(&cache).unwrap();
         write(&directory, "code", &compiled).unwrap();
