@@ -11,6 +11,8 @@ fn main() -> Result<()> {
         "guest/src",
         "guest/Cargo.toml",
         "guest/tracker.toml",
+        // The guest includes it.
+        "host/sandbox/src/python.rs",
         "wit",
         "Cargo.lock",
         "Cargo.toml",
