@@ -4,7 +4,7 @@
 use super::MayLeave;
 use super::only_to::OnlyTo;
 use crate::net::ConnectError;
-use crate::net::http_connector::{HEAD, HttpConnector, INPUT};
+use crate::net::http_connector::{HEAD, HEADERS, HttpConnector, INPUT, has_too_many_headers};
 use crate::net::proxy::proxy_for;
 use crate::net::resolver::NameResolver;
 use crate::net::tls_trust::TlsTrust;
@@ -272,6 +272,10 @@ fn not_answered(error: Error) -> String {
             "the connection was closed before the answer was there".into()
         }
         Error::Io(error) => error.to_string(),
+        Error::LargeResponseHeader(..) => format!("its answer has more than {} KiB of headers", HEAD >> 10),
+        error if has_too_many_headers(&error) => {
+            format!("its answer has more than {HEADERS} headers, which is as many as can be read")
+        }
         error => error.to_string(),
     }
 }

@@ -5,7 +5,7 @@
 use super::permissions::STATUS;
 use super::{SHOWN, refusal};
 use crate::home::ApiKey;
-use crate::net::http_connector::{HEAD, HttpConnector, INPUT};
+use crate::net::http_connector::{HEAD, HEADERS, HttpConnector, INPUT, has_too_many_headers};
 use crate::net::resolver::NameResolver;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::{Address, ConnectError};
@@ -205,6 +205,14 @@ fn failed(error: Error) -> ConnectError {
         Error::LargeResponseHeader(..) => {
             ConnectError::away(format!("its answer has more than {} KiB of headers", HEAD >> 10))
         }
+        error if has_too_many_headers(&error) => ConnectError::Away {
+            down: false,
+            what: format!("its answer has more than {HEADERS} headers, which is as many as can be read"),
+            advice: Some(
+                "have the proxy in front of it add fewer, or give OctoPrint's own address (often http://HOST:5000)"
+                    .into(),
+            ),
+        },
         Error::Protocol(error) => ConnectError::Away {
             down: false,
             what: format!("what it answers is not HTTP ({})", printable(&error.to_string(), SHOWN)),
