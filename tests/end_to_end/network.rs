@@ -354,6 +354,8 @@ fn a_proxy_that_refuses_is_an_outage() {
     assert!(proxy.heard().iter().all(|heard| heard.request.method == "CONNECT"), "{:?}", proxy.heard());
     assert!(!proxy.heard().is_empty(), "the proxy was not asked");
     assert_eq!((said.len(), tally), (1, [0, 0, 2]), "{said:?}");
+    let through = format!(" (through the proxy 127.0.0.1:{}, which the environment names)", proxy.port());
+    assert!(said[0].contains(&through), "{said:?}");
 }
 
 #[test]

@@ -178,6 +178,10 @@ fn long_heads_are_read() {
     for (headers, said) in [
         (format!("X: {}\r\n", "x".repeat(200 << 10)), "its answer has more than 96 KiB of headers"),
         (
+            "X Y: z\r\n".into(),
+            "its answer breaks the rules of HTTP (http parse fail: invalid header name); correct what",
+        ),
+        (
             "X: x\r\n".repeat(130),
             "its answer has more than 128 headers, which is as many as can be read; have the proxy",
         ),

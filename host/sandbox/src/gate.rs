@@ -183,7 +183,7 @@ fn path(url: &str) -> &str {
 ///
 /// # Errors
 /// What is wrong with it, in words for whoever wrote it: the manifest's author or the user.
-pub(crate) fn check_template(url: &str) -> Result<(), String> {
+pub fn check_template(url: &str) -> Result<(), String> {
     let fail = |what: &str| Err(format!("the tracking server's URL {what}: {}", without_credentials(url)));
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return fail("must begin with https:// or http://");

@@ -117,7 +117,7 @@ pub use encode::percent_encode;
 #[cfg(feature = "engine")]
 pub use engine::{Plugin, Sandbox};
 pub use error::{Error, Stage};
-pub use gate::{Blocked, Method, Outgoing, Request, pass, pass_again};
+pub use gate::{Blocked, Method, Outgoing, Request, check_template, pass, pass_again};
 pub use handover::Handover;
 #[cfg(feature = "engine")]
 pub use instance::{HeardAgain, Instance, Outcome, Rejected};

@@ -133,9 +133,18 @@ impl HttpClient {
             Err(error) if self.current.is_written() => Attempt::Failed(None, not_answered(error)),
             Err(error) => match lock(&self.current.0.refused).take() {
                 Some(reason) => Attempt::Refused(reason),
-                None => Attempt::NotSent(not_sent(error)),
+                None => Attempt::NotSent(not_sent(error) + &self.through(request)),
             },
         }
+    }
+
+    /// By which proxy a request goes, in words: without them it looks as if the server were to blame.
+    fn through(&self, request: &Outgoing) -> String {
+        let url = if self.only.is_some() { None } else { request.url.parse::<Uri>().ok() };
+        let through = |proxy: ureq::Proxy| {
+            format!(" (through the proxy {}:{}, which the environment names)", proxy.host(), proxy.port())
+        };
+        url.as_ref().and_then(proxy_for).map_or_else(String::new, through)
     }
 
     fn exchange(&self, request: &Outgoing) -> Result<StatusCode, Error> {

@@ -5,6 +5,7 @@ use super::{Home, repeated_keys};
 use anyhow::Result;
 use glassbox_sandbox::{Settings, SettingsError, limits};
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
+use glassbox_util::machine::{advice, is_machines};
 use glassbox_util::{Advised, encoding};
 use std::fs;
 use std::io::ErrorKind;
@@ -82,6 +83,7 @@ impl Home {
             (ErrorKind::NotFound, Err(error)) if error.kind() == ErrorKind::NotFound => Stored::Missing,
             (ErrorKind::NotFound, Ok(_)) => Stored::Damaged("it is a link that leads nowhere".into()),
             (ErrorKind::IsADirectory, _) => Stored::Damaged("it is a folder".into()),
+            _ if is_machines(&error) => Stored::Damaged(format!("it cannot be read now: {error}")),
             _ => Stored::Damaged(error.to_string()),
         })
     }
@@ -98,6 +100,7 @@ impl Home {
         change: impl FnOnce(&mut Settings) -> Result<()>,
     ) -> Result<(Settings, Option<PathBuf>)> {
         let _lock = self.lock_settings(name)?;
+        self.must_not_be_hidden(name)?;
         let before = self.settings_bytes(name);
         let (mut settings, damaged) = match before.as_deref().map_or_else(Clone::clone, Stored::of) {
             Stored::Missing => (Settings::default(), false),
@@ -114,6 +117,22 @@ impl Home {
             _ => self.replace_settings(name, &text, damaged)?,
         };
         Ok((settings, aside))
+    }
+
+    /// Check that the settings file can be read, or is itself the reason why not: only then may another take its place.
+    ///
+    /// # Errors
+    /// When the machine is the reason.
+    fn must_not_be_hidden(&self, name: &str) -> Result<()> {
+        let file = self.settings_file(name);
+        match read_bounded(&file, limits::SETTINGS) {
+            Err(error) if is_machines(&error) => {
+                let what = format!("reading {}: {error}", file.display());
+                Err(Advised::new(what, advice(&error).unwrap_or("see that this machine can read it, and try again"))
+                    .into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Switch a plugin off. This works for every document that could be read: where `false`, a byte longer than

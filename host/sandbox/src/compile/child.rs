@@ -38,13 +38,14 @@ static OFFERED: AtomicBool = AtomicBool::new(false);
 /// on.
 #[must_use]
 pub fn compile_if_asked() -> Option<ExitCode> {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some(ARGUMENT) {
+    // Not all that people give is UTF-8.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != ARGUMENT) {
         OFFERED.store(true, Ordering::SeqCst);
         return None;
     }
     let found = arguments.next().and_then(|purpose| PURPOSES.into_iter().find(|(_, name)| *name == purpose));
-    let room = if arguments.next().as_deref() == Some("small") { Room::Small } else { Room::Large };
+    let room = if arguments.next().is_some_and(|room| room == "small") { Room::Small } else { Room::Large };
     Some(found.map_or(ExitCode::from(2), |(purpose, _)| answer(purpose, room)))
 }
 

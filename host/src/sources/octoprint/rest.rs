@@ -14,6 +14,7 @@ use glassbox_util::text::printable;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 use ureq::http::Response;
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
@@ -106,7 +107,7 @@ impl RestClient {
     /// When it cannot be reached, is not an OctoPrint, or does not know the key.
     pub fn login(&self) -> Result<Login, ConnectError> {
         let request = self.agent.post(self.address.below("api/login")).content_type("application/json");
-        let mut answer = self.known(request).send(r#"{"passive": true}"#).map_err(failed)?;
+        let mut answer = self.known(request).send(r#"{"passive": true}"#).map_err(|error| self.unanswered(error))?;
         let address = &self.address;
         let status = answer.status().as_u16();
         let header =
@@ -155,6 +156,28 @@ impl RestClient {
                 Some(other) => refusal::not_octoprint(address, "api/login gives no session", Some(&other)),
                 None => refusal::no_session(address, name.as_deref()),
             }),
+        }
+    }
+
+    /// Why there is no answer to the first request: whoever hangs up at once may wait for TLS.
+    fn unanswered(&self, error: Error) -> ConnectError {
+        match &error {
+            Error::Io(lost)
+                if matches!(
+                    lost.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                ) && !self.address.is_tls() =>
+            {
+                ConnectError::Away {
+                    down: false,
+                    what: "it closed the connection without an answer".into(),
+                    advice: Some(
+                        "if it speaks TLS at this port, begin the URL with https://; otherwise it may be starting"
+                            .into(),
+                    ),
+                }
+            }
+            _ => failed(error),
         }
     }
 
@@ -210,6 +233,15 @@ fn failed(error: Error) -> ConnectError {
             what: format!("its answer has more than {HEADERS} headers, which is as many as can be read"),
             advice: Some(
                 "have the proxy in front of it add fewer, or give OctoPrint's own address (often http://HOST:5000)"
+                    .into(),
+            ),
+        },
+        // It is HTTP, with a fault somewhere in it.
+        Error::Protocol(error) if !error.to_string().contains("HTTP version") => ConnectError::Away {
+            down: false,
+            what: format!("its answer breaks the rules of HTTP ({})", printable(&error.to_string(), SHOWN)),
+            advice: Some(
+                "correct what the proxy in front of it adds, or give OctoPrint's own address (often http://HOST:5000)"
                     .into(),
             ),
         },
