@@ -33,6 +33,7 @@ fn a_file_that_cannot_be_opened_now_is_not_moved_aside() {
         return;
     }
     let home = Home::opted_in("http://127.0.0.1:9/");
+    home.run(&["run", "--events", "-"]).good();
     let before = fs::read_to_string(home.settings_file()).unwrap();
     let refusing = |file: &Path, error: &str, arguments: &[&str]| {
         let how = format!("error={error}");
@@ -47,6 +48,8 @@ fn a_file_that_cannot_be_opened_now_is_not_moved_aside() {
         assert!(status.contains("tracking.json is damaged: it cannot be read now: "), "{status}");
         assert_eq!(fs::read_dir(home.root().join("settings")).unwrap().filter(is_json).count(), 1);
     }
+    let output = refusing(&home.identity_file(), "EMFILE", &["run", "--events", "-"]);
+    assert!(output.err.contains("'ulimit -n'") && !output.err.contains("a new one is made"), "{}", output.err);
     let lock = home.root().join("run.lock");
     let output = refusing(&lock, "EMFILE", &["run", "--events", "-"]);
     says(&output, "run.lock cannot be used: Too many open files (os error 24); raise the limit of open files with");

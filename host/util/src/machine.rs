@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind};
 
 /// The system's numbers for: interrupted, input and output failed, no memory, too many open files (of the machine, and of
 /// this process). They are the same on all systems like Unix.
-const NUMBERS: [i32; 5] = [4, 5, 12, FILES_OF_MACHINE, FILES];
+const NUMBERS: [i32; 5] = [4, IO, 12, FILES_OF_MACHINE, FILES];
+const IO: i32 = 5;
 const FILES_OF_MACHINE: i32 = 23;
 const FILES: i32 = 24;
 
@@ -51,7 +52,11 @@ fn advice_for(error: &io::Error) -> Option<&'static str> {
         ErrorKind::FileTooLarge => {
             Some("raise the limit on the size of files with 'ulimit -f', or LimitFSIZE for a service")
         }
+        ErrorKind::StaleNetworkFileHandle => {
+            Some("see that the machine that has the file can be reached, and try again")
+        }
         _ => match number(error)? {
+            IO => Some("see what the kernel's log says about the disk (dmesg), and try again"),
             FILES => Some("raise the limit of open files with 'ulimit -n', or LimitNOFILE for a service"),
             FILES_OF_MACHINE => Some("end something else on this machine, which has too many files open (fs.file-max)"),
             _ => None,
