@@ -10,6 +10,7 @@ use crate::support::{Home, Output, Program, program, without_a_say};
 use glassbox_tests::skip;
 use std::fs;
 use std::net::{Shutdown, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -186,4 +187,18 @@ fn no_argument_makes_it_panic() {
         let output = program(&[]).arg(std::ffi::OsStr::from_bytes(argument)).run();
         assert!(output.status == Some(2) && output.err.starts_with("error: "), "{:?} {}", output.status, output.err);
     }
+}
+
+/// As a process inherits it from some that start services: how the processes end that it starts, nobody tells it then.
+#[test]
+fn nothing_is_lost_where_the_end_of_processes_is_not_told() {
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    let tool = home.0.write("vcgencmd", "#!/bin/sh\necho throttled=0x50000\n");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    home.0.write("home/glassbox.toml", format!("vcgencmd = {tool:?}\n"));
+    let program = home.command(&["doctor"]).into_command();
+    let mut ignoring = Command::new("env");
+    ignoring.arg("--ignore-signal=CHLD").arg(program.get_program()).args(program.get_args());
+    let doctor = without_a_say(ignoring).run().out;
+    assert!(doctor.contains("ok       plugin tracking: it loads") && doctor.contains("says 0x50000"), "{doctor}");
 }

@@ -34,8 +34,14 @@ fn number(error: &io::Error) -> Option<i32> {
 /// ```
 #[must_use]
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.filter_map(|error| error.downcast_ref::<io::Error>()).find_map(advice_for)
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(advice) = error.downcast_ref().and_then(advice_for) {
+            return Some(advice);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 fn advice_for(error: &io::Error) -> Option<&'static str> {
