@@ -100,6 +100,7 @@ fn a_disk_that_cannot_be_written_is_what_is_named() {
 #[test]
 fn nobody_to_talk_to_is_told_apart_from_nothing_done() {
     let home = Home::opted_in("http://127.0.0.1:9/");
+    home.run(&["run", "--events", "-"]).good();
     let full = "exec \"$@\" >/dev/full";
     for arguments in [&["opt-out", "tracking"][..], &["status"], &["status", "--json"], &["journal"]] {
         let said = by(full, &home, arguments).run();
