@@ -153,7 +153,7 @@ fn certificate(error: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidForName => "its certificate is for another name".into(),
         // As those are that people make with one command. webpki has no variant of rustls's for it.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "its certificate is self-signed, and not signed by a trusted CA".into()
+            "its certificate is not signed by a trusted CA (it is a CA's own, as self-made ones are)".into()
         }
         other => format!("its certificate cannot be checked: {other}"),
     };
