@@ -11,6 +11,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+/// How the reason begins where the machine is to blame, and not the file; what to do follows after a semicolon.
+const HIDDEN: &str = "it cannot be read now: ";
+
+/// What to do then, where nothing better is known.
+const AGAIN: &str = "see that this machine can read it, and try again";
+
 /// What a settings file holds. Of the three, only `Good` can allow anything to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
@@ -47,10 +53,13 @@ impl Stored {
         match self {
             Self::Missing => Ok(Settings::default()),
             Self::Good(settings) => Ok(settings),
-            Self::Damaged(reason) => Err(Advised::new(
-                format!("the settings file {} is damaged: {reason}", file.display()),
-                "fix it, or run 'glassbox opt-in' or 'opt-out', which move it aside and start a new one",
-            )
+            Self::Damaged(reason) => Err(match reason.strip_prefix(HIDDEN).and_then(|why| why.split_once("; ")) {
+                Some((why, advice)) => Advised::new(format!("reading {}: {why}", file.display()), advice),
+                None => Advised::new(
+                    format!("the settings file {} is damaged: {reason}", file.display()),
+                    "fix it, or run 'glassbox opt-in' or 'opt-out', which move it aside and start a new one",
+                ),
+            }
             .into()),
         }
     }
@@ -83,7 +92,9 @@ impl Home {
             (ErrorKind::NotFound, Err(error)) if error.kind() == ErrorKind::NotFound => Stored::Missing,
             (ErrorKind::NotFound, Ok(_)) => Stored::Damaged("it is a link that leads nowhere".into()),
             (ErrorKind::IsADirectory, _) => Stored::Damaged("it is a folder".into()),
-            _ if is_machines(&error) => Stored::Damaged(format!("it cannot be read now: {error}")),
+            _ if is_machines(&error) => {
+                Stored::Damaged(format!("{HIDDEN}{error}; {}", advice(&error).unwrap_or(AGAIN)))
+            }
             _ => Stored::Damaged(error.to_string()),
         })
     }
@@ -128,8 +139,7 @@ impl Home {
         match read_bounded(&file, limits::SETTINGS) {
             Err(error) if is_machines(&error) => {
                 let what = format!("reading {}: {error}", file.display());
-                Err(Advised::new(what, advice(&error).unwrap_or("see that this machine can read it, and try again"))
-                    .into())
+                Err(Advised::new(what, advice(&error).unwrap_or(AGAIN)).into())
             }
             _ => Ok(()),
         }
