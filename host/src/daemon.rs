@@ -97,6 +97,7 @@ pub fn run(home: &Home, source: Source, recording: Option<Sink>) -> Result<Summa
     let octoprint = |(number, (name, locality))| Arc::new(OctoPrint::new(number, name, locality, &host));
     let octoprints: Vec<_> = octoprints.into_iter().enumerate().map(octoprint).collect();
     allow_files(octoprints.len());
+    allow_large_files();
     octoprints.iter().for_each(|octoprint| running::forget_all(&octoprint.home));
     let homes: Vec<_> = octoprints.iter().map(|octoprint| octoprint.home.clone()).collect();
     // Before the first scan, so that no change between the two is missed.
@@ -150,7 +151,7 @@ fn allow_files(octoprints: usize) {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard).is_err() || hard < needed {
         tracing::warn!(
-            "{octoprints} OctoPrints may need {needed} open files, and the system allows {}; raise that with 'ulimit -Hn', or \
+            "{octoprints} OctoPrint(s) may need {needed} open files, and the system allows {}; raise that with 'ulimit -Hn', or \
              LimitNOFILE for a service",
             soft.max(needed.min(hard))
         );
@@ -159,6 +160,29 @@ fn allow_files(octoprints: usize) {
 
 #[cfg(not(unix))]
 fn allow_files(_: usize) {}
+
+/// Raise the limit on the size of a file as far as the system permits: it would end the host, without a word, when a file
+/// gets larger.
+#[cfg(unix)]
+fn allow_large_files() {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+    /// More than any of the host's files has, in bytes.
+    const LARGEST: nix::sys::resource::rlim_t = 64 << 20;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_FSIZE) else { return };
+    if soft != RLIM_INFINITY
+        && soft < LARGEST
+        && (hard < LARGEST || setrlimit(Resource::RLIMIT_FSIZE, hard, hard).is_err())
+    {
+        tracing::warn!(
+            "a file may have at most {} KiB, and the system ends this program when one gets larger; raise that with 'ulimit -f', \
+             or LimitFSIZE for a service",
+            soft >> 10
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_large_files() {}
 
 /// Start a thread for each source: from now on events come.
 fn start_sources(source: Source, octoprints: &[Arc<OctoPrint>]) -> Result<()> {

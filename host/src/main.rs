@@ -9,8 +9,8 @@ use cli::{Ended, complain, logger, misused};
 use glassbox::home::Home;
 use glassbox::system::hangup::honour_ignored;
 use glassbox::system::owner::act_as_owner_of;
-use glassbox_util::Advised;
 use glassbox_util::text::{shown, shown_lines};
+use glassbox_util::{Advised, machine};
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -92,6 +92,7 @@ fn execute(cli: Cli) -> anyhow::Result<Ended> {
 /// What happened, then why, and last what to do about it.
 fn in_words(error: &anyhow::Error) -> String {
     let (what, advice) = Advised::split(error);
+    let advice = advice.or_else(|| machine::advice(&**error).map(Into::into));
     advice.iter().fold(shown_lines(&what, 2), |what, advice| format!("{what}; {}", shown(advice)))
 }
 

@@ -185,7 +185,8 @@ fn of_several_octoprints_one_is_meant() {
     assert!(import(&home, &file).error().starts_with("which OctoPrint is meant?"));
     let all = home.command(&["import", "--octoprint", "all"]).arg(&file).run().error();
     assert_eq!(all, "'import' is for one OctoPrint; name it with --octoprint");
-    home.command(&["import", "--octoprint", "two"]).arg(&file).run().good();
+    let out = home.command(&["import", "--octoprint", "two"]).arg(&file).run().good();
+    assert!(out.ends_with("say yes, with: glassbox opt-in tracking --octoprint two\n"), "{out}");
     assert!(!home.settings_file().exists() && !home.root().join("settings/one").exists());
     let settings = home.root().join("settings/two/tracking.json");
     assert_eq!(

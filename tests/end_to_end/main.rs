@@ -57,6 +57,7 @@ mod reload;
 mod run;
 mod scripted_broker;
 mod settings;
+mod short;
 mod status_agrees;
 mod strangers;
 mod support;

@@ -174,8 +174,20 @@ fn long_heads_are_read() {
     assert!(!status.contains("what it runs on"), "{status}");
     host.signal("TERM");
     host.wait(LONG).log();
-    // There is a bound, and it is named.
-    server.how().headers = format!("X: {}\r\n", "x".repeat(200 << 10));
-    let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(key_file(&home, KEY)).start();
-    host.wait_for_log("trying again: its answer has more than 96 KiB of headers");
+    // There are bounds, and they are named.
+    for (headers, said) in [
+        (format!("X: {}\r\n", "x".repeat(200 << 10)), "its answer has more than 96 KiB of headers"),
+        (
+            "X Y: z\r\n".into(),
+            "its answer breaks the rules of HTTP (http parse fail: invalid header name); correct what",
+        ),
+        (
+            "X: x\r\n".repeat(130),
+            "its answer has more than 128 headers, which is as many as can be read; have the proxy",
+        ),
+    ] {
+        server.how().headers = headers;
+        let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(key_file(&home, KEY));
+        host.start().wait_for_log(&format!("trying again: {said}"));
+    }
 }

@@ -10,7 +10,7 @@ const PRINT: &[u8] = br#"{"event":"PrintStarted","payload":{"path":"a.gcode","or
 "#;
 
 /// The program, for which this system call fails like that.
-fn refusing(call: &str, how: &str, home: &Home, arguments: &[&str]) -> Program {
+pub fn refusing(call: &str, how: &str, home: &Home, arguments: &[&str]) -> Program {
     let program = home.command(arguments).into_command();
     let mut traced = Command::new("strace");
     traced.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
@@ -25,7 +25,7 @@ fn refusing(call: &str, how: &str, home: &Home, arguments: &[&str]) -> Program {
 }
 
 /// Whether that can be done here; says so if not.
-fn can_refuse() -> bool {
+pub fn can_refuse() -> bool {
     let works = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
     let works = works.is_ok_and(|output| output.status.success());
     if !works {

@@ -1,6 +1,6 @@
 //! `settings`: showing, changing, and refusing.
 
-use crate::support::Home;
+use crate::support::{Home, PRINT};
 use glassbox_sandbox::Settings;
 use glassbox_tests::misfit;
 use serde_json::json;
@@ -73,9 +73,9 @@ fn changes_are_in_the_file_and_the_rest_stays_as_it_was() {
 }
 "#;
     assert_eq!(fs::read_to_string(home.settings_file()).unwrap(), expected);
-    home.run(&["settings", "tracking", "events.printjob=true", "server=https://example.org/{id}/{event}?a=b"]).good();
+    home.run(&["settings", "tracking", "events.printjob=true", "server=https://example.org/{id}/{event}/a=b/"]).good();
     assert_eq!(home.settings()["events"]["printjob"], true);
-    assert_eq!(home.settings()["server"], "https://example.org/{id}/{event}?a=b");
+    assert_eq!(home.settings()["server"], "https://example.org/{id}/{event}/a=b/");
     home.run(&["settings", "tracking", "server=null"]).good();
     assert!(home.settings()["server"].is_null());
 }
@@ -106,9 +106,25 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
     assert_eq!(refused(&["pong=99999999999"]), "pong must be at most 31622400");
     assert_eq!(refused(&["events.printjob=maybe"]), "events.printjob must be boolean");
     assert_eq!(refused(&["server=ftp://example.org"]), "server must be text like ^https?://");
+    let never =
+        "the tracking server's URL must not have spaces, a query, a fragment or characters that must be encoded: ";
+    assert!(refused(&["server=https://example.org/{id}?a=b"]).starts_with(never));
+    let user = "the tracking server's URL must name a host, without variables or a user: https://…@example.org/; give one like ";
+    assert!(refused(&["server=https://me:pw@example.org/"]).starts_with(user));
     assert!(refused(&["unique_id=me and you"]).starts_with("unique_id must be text like "));
     // One that is wrong keeps the good one from being taken.
     assert_eq!(refused(&["pong=60", "ping=often"]), "ping must be integer");
+}
+
+#[test]
+fn a_server_that_nothing_can_be_sent_to_is_told() {
+    let home = Home::opted_in("http://127.0.0.1:9/{id}/{event}?a=b");
+    let log = home.command(&["run", "--events", "-"]).run_with(PRINT.as_bytes()).log();
+    let said = "WARN tracking: all reports are blocked: the tracking server's URL must not have spaces, a query, ";
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+    let doctor = home.run(&["doctor"]);
+    let found = "fail     server http://127.0.0.1:9: all reports are blocked: the tracking server's URL must not have ";
+    assert!(doctor.status == Some(1) && doctor.out.contains(found), "{}", doctor.out);
 }
 
 #[test]

@@ -68,6 +68,8 @@ fn a_certificate_is_trusted_by_its_fingerprint_and_a_running_host_notices() {
 
     // Once is enough; and one that takes its place replaces it.
     assert!(home.run(&["trust", &url]).good().ends_with("It is trusted already.\n"));
+    let message = home.run(&["trust", &url, "--fingerprint", &other]).error();
+    assert!(message.starts_with("this is not the certificate with the fingerprint that you gave"), "{message}");
     let file = home.root().join("trusted.pem");
     let kept = fs::read_to_string(&file).unwrap();
     let another = Faulty::https("own.pem", Vec::new());

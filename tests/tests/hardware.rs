@@ -4,8 +4,8 @@
 #![allow(missing_docs)]
 
 use glassbox::system::SystemHardware;
-use glassbox_contract::{Deliver, Deny};
 use glassbox_audit::fake::{Logged, UseLog};
+use glassbox_contract::{Deliver, Deny};
 use glassbox_sandbox::capabilities::{Capabilities, Hardware, Machine};
 use glassbox_sandbox::{Instance, Memory};
 use glassbox_tests::{TRACKING, settings, skip, workspace};

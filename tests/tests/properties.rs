@@ -2,8 +2,8 @@
 //! undeclared is tried, and what is sent changes with what is reported and with nothing else.
 #![allow(missing_docs)]
 
-use glassbox_contract::Deliver;
 use glassbox_audit::conformance::recorded_request::decode;
+use glassbox_contract::Deliver;
 use glassbox_sandbox::manifest::Enters;
 use glassbox_sandbox::{Settings, enter, percent_encode};
 use glassbox_tests::{Bench, TRACKING, bench, settings};

@@ -168,8 +168,7 @@ pub fn observe(
     let Some(manifest) = report.manifest.clone().filter(|_| report.error.is_none()) else { return Ok(()) };
     let sandbox = Sandbox::made_for(Purpose::Measure, None)?;
     let plugin = Arc::new(sandbox.prepare(&manifest.plugin.name, bytes)?);
-    let schema = Instance::new(&plugin, deny(), None, Memory::default())
-        .and_then(|mut instance| instance.schema());
+    let schema = Instance::new(&plugin, deny(), None, Memory::default()).and_then(|mut instance| instance.schema());
     let cases: Vec<Case> = corpora.iter().flat_map(|corpus| corpus.cases.clone()).collect();
     let values = value_generator::ValueGenerator::new(&manifest, &cases, component_constants::find(bytes));
     // A component whose schema takes too long here can be run all the same.

@@ -158,7 +158,7 @@ fn path(url: &str) -> &str {
 ///
 /// # Errors
 /// What is wrong with it, in words for whoever wrote it: the manifest's author or the user.
-pub(crate) fn check_template(url: &str) -> Result<(), String> {
+pub fn check_template(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let (host, path) = rest.map_or(("", ""), |rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
     let is_good = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>\\^`|".contains(&byte);

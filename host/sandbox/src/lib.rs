@@ -104,7 +104,7 @@ pub use encode::percent_encode;
 #[cfg(feature = "engine")]
 pub use engine::*;
 pub use error::{Error, Stage};
-pub use gate::{Blocked, Method, Outgoing, Request, pass};
+pub use gate::{Blocked, Method, Outgoing, Request, check_template, pass};
 pub use handover::Handover;
 pub use manifest::Manifest;
 pub use memory::Memory;

@@ -15,7 +15,7 @@ pub use statement::Statement;
 
 use crate::home::Home;
 use crate::home::config::audit_policy::AuditPolicy;
-use jiff::Timestamp;
+use crate::system::wall_time;
 use trusted_keys::TrustedKeys;
 
 /// Whether enough auditors vouch for a plugin's component, by the files as they are now, and whether the operator lets it
@@ -35,7 +35,7 @@ pub fn standing(
         return Vouching { refused, ..Vouching::default() };
     }
     let keys = TrustedKeys::read(home, policy);
-    let subject = Subject { plugin, digest, now: Timestamp::now() };
+    let subject = Subject { plugin, digest, now: wall_time() };
     let path = home.attestations_file(plugin);
     let mut vouching = match file::read(&path) {
         Ok(lines) => rule::judge(&lines, &keys, &policy.minimum, &subject),

@@ -5,6 +5,7 @@ use anyhow::Result;
 use glassbox::home::Home;
 use glassbox::home::grants::Standing;
 use glassbox::operations::grants::{GrantRequest, is_on_everywhere};
+use glassbox::operations::octoprints;
 use glassbox_capacity::Capacity;
 use std::io::Write;
 
@@ -19,7 +20,8 @@ pub fn grant(home: &Home, name: &str) -> Result<()> {
     request.grant()?;
     writeln!(out, "\nYou have granted this to '{name}'. Take it back with: glassbox revoke {name}")?;
     if !is_on_everywhere(home, name)? {
-        writeln!(out, "It sends nothing before you say: glassbox opt-in {name}")?;
+        let option = octoprints::all(home).map_or("", |all| octoprints::which(&all));
+        writeln!(out, "It sends nothing before you say: glassbox opt-in {name}{option}")?;
     }
     Ok(())
 }

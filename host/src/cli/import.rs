@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) -> Result<()> {
     let mut out = super::out();
     match progress::during("reading the configuration", || import::import(home, file, force, octoprint)) {
-        Ok(imported) => write(&imported, &mut out),
+        Ok(imported) => write(&imported, octoprint, &mut out),
         Err(error) => {
             if let Some(Differs(settings)) = error.downcast_ref() {
                 for ImportedSetting { path, value, before } in settings {
@@ -33,7 +33,8 @@ pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) ->
     }
 }
 
-fn write(imported: &Imported, out: &mut impl Write) -> Result<()> {
+/// `octoprint` is the one that it is for, where that was said.
+fn write(imported: &Imported, octoprint: Option<&str>, out: &mut impl Write) -> Result<()> {
     if imported.settings.is_empty() {
         writeln!(out, "there is nothing to take over that is not so already")?;
     }
@@ -54,10 +55,9 @@ fn write(imported: &Imported, out: &mut impl Write) -> Result<()> {
         writeln!(out, "\nOctoPrint's own tracker is off, as this file says.")?;
     }
     if !imported.ours_is_on {
-        writeln!(
-            out,
-            "Nobody is opted in by this. Read what is recorded, and say yes, with: glassbox opt-in {BUNDLED_NAME}"
-        )?;
+        let option: String = octoprint.iter().map(|name| format!(" --octoprint {name}")).collect();
+        let yes = format!("glassbox opt-in {BUNDLED_NAME}{option}");
+        writeln!(out, "Nobody is opted in by this. Read what is recorded, and say yes, with: {yes}")?;
     }
     Ok(())
 }

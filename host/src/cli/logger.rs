@@ -8,6 +8,7 @@
 //! message as in `octoprint/plugin: message`, nor write flat JSON with these names, nor escape what a plugin may
 //! have put into a message; and a program without spans needs nothing else of it.
 
+use glassbox::system::wall_time;
 use glassbox_util::text::shortened;
 use serde::Serialize;
 use std::fmt::{Debug, Write as _};
@@ -139,7 +140,7 @@ impl LogLine {
         };
         let line = JsonLine {
             // With a fixed number of digits, lines sort by time.
-            time: format!("{:.3}", jiff::Timestamp::now()),
+            time: format!("{:.3}", wall_time()),
             level: &level.as_str().to_ascii_lowercase(),
             plugin,
             octoprint,

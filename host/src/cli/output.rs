@@ -62,9 +62,15 @@ impl<W: Write> Out<W> {
             Format::Json => escaped(&text),
             Format::Text { colours } => broken(&cleaned(&text, colours)),
         };
-        self.to.write_all(text.as_bytes())?;
-        self.to.write_all(end.as_bytes())
+        self.to.write_all(text.as_bytes()).map_err(unsaid)?;
+        self.to.write_all(end.as_bytes()).map_err(unsaid)
     }
+}
+
+/// That nothing can be said, which does not mean that nothing was done.
+fn unsaid(error: io::Error) -> io::Error {
+    let said = "what there is to say cannot be written to standard output ('glassbox status' shows what holds now)";
+    io::Error::new(error.kind(), format!("{said}: {error}"))
 }
 
 impl<W: Write> Write for Out<W> {
@@ -82,7 +88,7 @@ impl<W: Write> Write for Out<W> {
         if !self.line.is_empty() {
             self.emit()?;
         }
-        self.to.flush()
+        self.to.flush().map_err(unsaid)
     }
 }
 

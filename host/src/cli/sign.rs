@@ -5,8 +5,9 @@ use clap::Args;
 use glassbox::attest::dsse::Envelope;
 use glassbox::attest::{SecretKey, Statement, file};
 use glassbox::home::attestations_beside;
+use glassbox::system::wall_time;
 use glassbox_audit::Report;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::path::{Path, PathBuf};
 
 /// The arguments of `glassbox audit` about signing.
@@ -35,7 +36,7 @@ impl Sign {
     /// Sign a report of this component; `text` is the report as it is published. Returns two lines for people.
     pub fn sign(&self, key: &SecretKey, component: &Path, report: &Report, text: &[u8]) -> Result<String> {
         let lasts = SignedDuration::from_hours(24 * i64::from(self.valid_days));
-        let statement = Statement::of(report, text, Timestamp::now(), lasts).context("it cannot be signed")?;
+        let statement = Statement::of(report, text, wall_time(), lasts).context("it cannot be signed")?;
         let out = self.out.clone().unwrap_or_else(|| attestations_beside(component));
         file::add(&out, &Envelope::seal(&serde_json::to_vec(&statement)?, key))?;
         let said = statement.fails().unwrap_or_else(|| "good".into());

@@ -15,14 +15,17 @@ pub fn trust(home: &Home, url: &str, fingerprint: Option<&str>) -> Result<()> {
     writeln!(out, "{} shows this certificate:", shown.address)?;
     writeln!(out, "  name     {}", text::shown(shown.name.as_deref().unwrap_or("(none)")))?;
     writeln!(out, "  SHA-256  {}", shown.fingerprint)?;
+    // Also of one that is trusted: whoever names a fingerprint wants to know.
+    if fingerprint.is_some_and(|expected| !shown.has_fingerprint(expected)) {
+        bail!(
+            "this is not the certificate with the fingerprint that you gave; somebody else may be answering in its place"
+        );
+    }
     let Some(problem) = &shown.problem else {
         return Ok(writeln!(out, "It is trusted already.")?);
     };
     writeln!(out, "It is not trusted yet: {}", problem.what())?;
     match fingerprint {
-        Some(expected) if !shown.has_fingerprint(expected) => bail!(
-            "this is not the certificate with the fingerprint that you gave; somebody else may be answering in its place"
-        ),
         Some(_) => {}
         None => {
             writeln!(out, "Compare the fingerprint with what the server itself says, on OctoPi for example with:")?;

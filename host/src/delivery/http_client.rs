@@ -4,7 +4,7 @@
 use super::MayLeave;
 use super::only_to::OnlyTo;
 use crate::net::ConnectError;
-use crate::net::http_connector::{HEAD, HttpConnector, INPUT};
+use crate::net::http_connector::{HEAD, HEADERS, HttpConnector, INPUT, has_too_many_headers};
 use crate::net::proxy::proxy_for;
 use crate::net::resolver::NameResolver;
 use crate::net::tls_trust::TlsTrust;
@@ -133,9 +133,18 @@ impl HttpClient {
             Err(error) if self.current.is_written() => Attempt::Failed(None, not_answered(error)),
             Err(error) => match lock(&self.current.0.refused).take() {
                 Some(reason) => Attempt::Refused(reason),
-                None => Attempt::NotSent(not_sent(error)),
+                None => Attempt::NotSent(not_sent(error) + &self.through(request)),
             },
         }
+    }
+
+    /// By which proxy a request goes, in words: without them it looks as if the server were to blame.
+    fn through(&self, request: &Outgoing) -> String {
+        let url = if self.only.is_some() { None } else { request.url.parse::<Uri>().ok() };
+        let through = |proxy: ureq::Proxy| {
+            format!(" (through the proxy {}:{}, which the environment names)", proxy.host(), proxy.port())
+        };
+        url.as_ref().and_then(proxy_for).map_or_else(String::new, through)
     }
 
     fn exchange(&self, request: &Outgoing) -> Result<StatusCode, Error> {
@@ -272,6 +281,10 @@ fn not_answered(error: Error) -> String {
             "the connection was closed before the answer was there".into()
         }
         Error::Io(error) => error.to_string(),
+        Error::LargeResponseHeader(..) => format!("its answer has more than {} KiB of headers", HEAD >> 10),
+        error if has_too_many_headers(&error) => {
+            format!("its answer has more than {HEADERS} headers, which is as many as can be read")
+        }
         error => error.to_string(),
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Error, Result, bail};
 use glassbox_sandbox::{Consent, Settings};
 use glassbox_util::Advised;
 use glassbox_util::files::{open_own_with, write_own_with_sync, write_privately_over};
+use glassbox_util::machine::{self, is_machines};
 use glassbox_util::text::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -216,6 +217,8 @@ fn read(file: &Path) -> Result<Content> {
 fn unusable(file: &Path, error: &std::io::Error) -> Error {
     let advice = match error.kind() {
         ErrorKind::PermissionDenied => "let the user that glassbox runs as read it, or remove it: a new one is made",
+        // The salt must not be given up for that.
+        _ if is_machines(error) => machine::advice(error).unwrap_or("see that this machine can read it, and try again"),
         ErrorKind::NotADirectory => "move what is in the place of its folder away: a new one is made",
         _ => "move it away: a new one is made",
     };

@@ -7,6 +7,7 @@ use super::{Home, check_name, make_folder};
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
 use glassbox_util::files::{StandIn, cannot_lock, is_at, open_own, open_own_with, read_bounded, renew_own};
+use glassbox_util::machine::advice;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Seek, Write};
@@ -149,12 +150,21 @@ impl Home {
         let file = self.lock_file();
         let lock = open_lock(&file).map_err(|error| {
             let what = format!("{} cannot be used: {error}", file.display());
-            Advised::new(what, "check that no host runs with this home, and remove it")
+            // It is to blame only if the machine is not.
+            Advised::new(
+                what,
+                advice(&error).unwrap_or(match error.kind() {
+                    ErrorKind::PermissionDenied => {
+                        "run glassbox as the user who owns the home, or choose another with --home"
+                    }
+                    _ => "check that no host runs with this home, and remove it",
+                }),
+            )
         })?;
         let mut locked = lock.try_lock();
         for _ in 0..5 {
             // `is_running` in another process may hold it for a moment.
-            if matches!(locked, Err(TryLockError::WouldBlock)) {
+            if matches!(locked, Err(TryLockError::WouldBlock)) || is_interrupted(&locked) {
                 sleep(Duration::from_millis(20));
                 locked = lock.try_lock();
             }
@@ -206,7 +216,7 @@ impl Home {
                 }
                 Err(error) => {
                     let what = format!("{} cannot be used: {error}", file.display());
-                    return Err(Advised::new(what, "remove it").into());
+                    return Err(Advised::new(what, advice(&error).unwrap_or("remove it")).into());
                 }
                 Ok(lock) => lock,
             };
@@ -214,6 +224,7 @@ impl Home {
                 // Somebody may have put another one in its place before we had it.
                 Ok(()) => is_at(&file, &lock).then_some(SettingsLock::File { _file: lock }),
                 Err(TryLockError::WouldBlock) => None,
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => None,
                 Err(TryLockError::Error(error)) if cannot_lock(&error) => {
                     let held = StandIn::try_take(&file.with_extension("tmp"));
                     let held = held.with_context(|| format!("locking {}", file.display()))?;
@@ -232,6 +243,11 @@ impl Home {
             sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Whether a signal came in between, as may happen where a lock is another machine's.
+fn is_interrupted(locked: &Result<(), TryLockError>) -> bool {
+    matches!(locked, Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted)
 }
 
 /// Open the lock of the running host, or make it; if it is ours, nobody else can hold it from now on.

@@ -68,7 +68,8 @@ impl Home {
 /// An error of the stage `Read`.
 pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
     // Its size is checked here, as the digest of the part that was read would not be the digest of any file.
-    read_bounded(file, limits::COMPONENT).map_err(|error| Error::new(name, Stage::Read, format!("{}: {error}", file.display())))
+    read_bounded(file, limits::COMPONENT)
+        .map_err(|error| Error::new(name, Stage::Read, format!("{}: {error}", file.display())))
 }
 
 /// The beginning of a component's digest, for people: 12 digits.

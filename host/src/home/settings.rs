@@ -5,10 +5,17 @@ use super::{Home, repeated_keys};
 use anyhow::{Context, Result};
 use glassbox_sandbox::{Settings, limits};
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
+use glassbox_util::machine::{advice, is_machines};
 use glassbox_util::{Advised, encoding};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// How the reason begins where the machine is to blame, and not the file; what to do follows after a semicolon.
+const HIDDEN: &str = "it cannot be read now: ";
+
+/// What to do then, where nothing better is known.
+const AGAIN: &str = "see that this machine can read it, and try again";
 
 /// What a settings file holds. Of the three, only `Good` can allow anything to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,10 +53,13 @@ impl Stored {
         match self {
             Self::Missing => Ok(Settings::default()),
             Self::Good(settings) => Ok(settings),
-            Self::Damaged(reason) => Err(Advised::new(
-                format!("the settings file {} is damaged: {reason}", file.display()),
-                "fix it, or run 'glassbox opt-in' or 'opt-out', which move it aside and start a new one",
-            )
+            Self::Damaged(reason) => Err(match reason.strip_prefix(HIDDEN).and_then(|why| why.split_once("; ")) {
+                Some((why, advice)) => Advised::new(format!("reading {}: {why}", file.display()), advice),
+                None => Advised::new(
+                    format!("the settings file {} is damaged: {reason}", file.display()),
+                    "fix it, or run 'glassbox opt-in' or 'opt-out', which move it aside and start a new one",
+                ),
+            }
             .into()),
         }
     }
@@ -82,6 +92,9 @@ impl Home {
             (ErrorKind::NotFound, Err(error)) if error.kind() == ErrorKind::NotFound => Stored::Missing,
             (ErrorKind::NotFound, Ok(_)) => Stored::Damaged("it is a link that leads nowhere".into()),
             (ErrorKind::IsADirectory, _) => Stored::Damaged("it is a folder".into()),
+            _ if is_machines(&error) => {
+                Stored::Damaged(format!("{HIDDEN}{error}; {}", advice(&error).unwrap_or(AGAIN)))
+            }
             _ => Stored::Damaged(error.to_string()),
         })
     }
@@ -98,6 +111,7 @@ impl Home {
         change: impl FnOnce(&mut Settings) -> Result<()>,
     ) -> Result<(Settings, Option<PathBuf>)> {
         let _lock = self.lock_settings(name)?;
+        self.must_not_be_hidden(name)?;
         let before = self.settings_bytes(name);
         let (mut settings, damaged) = match before.as_deref().map_or_else(Clone::clone, Stored::of) {
             Stored::Missing => (Settings::default(), false),
@@ -114,6 +128,21 @@ impl Home {
             _ => self.replace_settings(name, &text, damaged)?,
         };
         Ok((settings, aside))
+    }
+
+    /// Check that the settings file can be read, or is itself the reason why not: only then may another take its place.
+    ///
+    /// # Errors
+    /// When the machine is the reason.
+    fn must_not_be_hidden(&self, name: &str) -> Result<()> {
+        let file = self.settings_file(name);
+        match read_bounded(&file, limits::SETTINGS) {
+            Err(error) if is_machines(&error) => {
+                let what = format!("reading {}: {error}", file.display());
+                Err(Advised::new(what, advice(&error).unwrap_or(AGAIN)).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Switch a plugin off. This works for every document that could be read: where `false`, a byte longer than

@@ -151,6 +151,10 @@ fn certificate(error: &CertificateError) -> (String, &'static str) {
             format!("its certificate is for {names}, and not for {}", expected.to_str())
         }
         CertificateError::NotValidForName => "its certificate is for another name".into(),
+        // As those are that people make with one command. webpki has no variant of rustls's for it.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is not signed by a trusted CA (it is a CA's own, as self-made ones are)".into()
+        }
         other => format!("its certificate cannot be checked: {other}"),
     };
     (what, OWN)
@@ -173,6 +177,7 @@ fn bare(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn tls(error: rustls::Error) -> ConnectError {
         io::Error::new(ErrorKind::InvalidData, error).into()
@@ -206,6 +211,7 @@ mod tests {
             CertificateError::NotValidForNameContext { expected, presented: Vec::new() },
             CertificateError::BadEncoding,
             CertificateError::BadSignature,
+            CertificateError::Other(rustls::OtherError(Arc::new(io::Error::other("CaUsedAsEndEntity")))),
         ];
         for error in certificates {
             let shown = tls(rustls::Error::InvalidCertificate(error));

@@ -20,8 +20,11 @@ use ureq::unversioned::transport::{
 /// The longest head of an answer that is read, in bytes: its status and its headers. Proxies and firewalls add long ones
 /// (policies, cookies); servers themselves stop at 64 KiB at the latest (Tornado, OctoPrint's, is such a one), and with
 /// what comes on the way this is more than any needs. Without a bound, whoever answers would decide how much memory
-/// that takes. ureq takes 128 headers at most, and has no setting for that.
+/// that takes.
 pub const HEAD: usize = 96 << 10;
+
+/// The most headers of an answer that ureq reads. It has no setting for that.
+pub const HEADERS: usize = 128;
 
 /// The longest read buffer of a connection, in bytes: a head must fit.
 pub const INPUT: usize = 128 << 10;
@@ -48,6 +51,12 @@ impl Connector for HttpConnector {
     fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, Error> {
         self.0.connect(details, chained)
     }
+}
+
+/// Whether an answer could not be read as it has more than [`HEADERS`]. ureq shows the kind of this error only as text.
+#[must_use]
+pub fn has_too_many_headers(error: &Error) -> bool {
+    matches!(error, Error::Protocol(error) if error.to_string().contains("too many headers"))
 }
 
 /// The buffers that the configuration asks for.

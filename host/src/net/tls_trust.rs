@@ -6,6 +6,7 @@ use super::pinned::{Looker, PinnedOrKnown};
 use anyhow::{Result, anyhow, bail};
 use glassbox_util::Advised;
 use glassbox_util::files::read_bounded;
+use glassbox_util::machine;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -55,7 +56,7 @@ impl TlsTrust {
             Ok(more) => own.extend(more),
             Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound) => {}
             Err(error) => {
-                let advice = "remove it, and run 'glassbox trust URL' again";
+                let advice = machine::advice(&*error).unwrap_or("remove it, and run 'glassbox trust URL' again");
                 return Err(Advised::new(trusted.display().to_string(), advice).because(error).into());
             }
         }

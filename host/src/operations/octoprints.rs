@@ -56,6 +56,12 @@ pub fn all(home: &Home) -> Result<Vec<KnownOctoPrint>> {
     Ok(names.into_iter().map(|name| KnownOctoPrint::new(home, name)).collect())
 }
 
+/// What has to follow a command that is about one of these OctoPrints: nothing where there is only one.
+#[must_use]
+pub fn which(all: &[KnownOctoPrint]) -> &'static str {
+    if all.len() > 1 { " --octoprint NAME" } else { "" }
+}
+
 /// The OctoPrints that a command is about: the one with the name that was given, all for `all`, and the only
 /// one if no name was given.
 ///

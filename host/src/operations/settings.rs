@@ -8,7 +8,7 @@ use crate::home::settings_schema::{self, Key};
 use crate::home::{Home, grants, identity};
 use anyhow::{Context, Result, anyhow, bail};
 use glassbox_contract::{deny, examine};
-use glassbox_sandbox::{Instance, Manifest, Memory, Settings};
+use glassbox_sandbox::{Instance, Manifest, Memory, Settings, check_template};
 use glassbox_util::Advised;
 use glassbox_util::text::printable;
 use serde_json::{Map, Value, json};
@@ -69,6 +69,8 @@ pub struct SettingsEditor {
     own: Vec<(String, Map<String, Value>)>,
     /// The path of the id; none if it has none.
     id: Option<String>,
+    /// The path of the tracking server's URL; none if it has none.
+    server: Option<String>,
     schema: Value,
     instance: Instance,
 }
@@ -83,8 +85,10 @@ impl SettingsEditor {
         let mut instance = Instance::new(&loaded, deny(), None, Memory::default())?;
         let schema = serde_json::from_str(&instance.schema()?).context("the plugin's schema is not JSON")?;
         let manifest = loaded.policy.manifest();
-        let id = manifest.capabilities.http.as_ref().map(|http| http.id_setting.clone());
-        Ok(Self { plugin: plugin.into(), own: own(manifest), id, schema, instance })
+        let http = manifest.capabilities.http.as_ref();
+        let id = http.map(|http| http.id_setting.clone());
+        let server = http.and_then(|http| http.url_setting.clone());
+        Ok(Self { plugin: plugin.into(), own: own(manifest), id, server, schema, instance })
     }
 
     /// Whether this is the id of the installation, which is shown as it is only to who asks for it.
@@ -131,6 +135,11 @@ impl SettingsEditor {
             // About the value as it was meant: -1 is a number that is too small, not a text.
             Err(wrong) => return Err(anyhow!(wrong)),
         };
+        // The gate would block every report that is to go there.
+        if let (true, Some(url)) = (self.server.as_deref() == Some(path), value.as_str()) {
+            check_template(url)
+                .map_err(|wrong| Advised::new(wrong, "give one like https://stats.example/{id}/{event}/"))?;
+        }
         Ok(SettingChange { path: path.into(), value })
     }
 

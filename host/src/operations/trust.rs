@@ -3,10 +3,10 @@
 use crate::home::Home;
 use crate::net::certificate::{common_name, fingerprint, to_pem};
 use crate::net::{Address, ConnectError, Peer, reach};
+use crate::system::wall_time;
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
 use glassbox_util::files::{read_bounded, write_own};
-use jiff::Timestamp;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -75,7 +75,7 @@ impl Shown {
         let before = String::from_utf8(before).with_context(|| format!("reading {}", file.display()))?;
         let mark = format!("# {} ", self.address);
         let others: String = before.split_inclusive(END).filter(|one| !one.starts_with(&mark)).collect();
-        let now = Timestamp::now();
+        let now = wall_time();
         let text = format!("{others}{mark}as of {now:.0}\n{}", to_pem(&self.certificate));
         write_own(&file, text.as_bytes())?;
         Ok(file)

@@ -26,4 +26,4 @@ pub use hardware::SystemHardware;
 pub use processor_time::ProcessorTime;
 pub use random::random_bytes;
 pub use throttle::VcGenCmd;
-pub use wall_clock::Now;
+pub use wall_clock::{Now, wall_time};

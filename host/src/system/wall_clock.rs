@@ -2,6 +2,7 @@
 //! trackers is in `clock.rs`.
 
 use glassbox_sandbox::digest;
+use jiff::Timestamp;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,17 @@ pub struct Now {
     pub wall: Duration,
     /// A name for this boot of the machine, and the time since then; none where that cannot be known.
     pub boot: Option<(String, Duration)>,
+}
+
+/// The time, as the system says: the nearest one that can be told, where its clock is thousands of years ahead.
+#[must_use]
+pub fn wall_time() -> Timestamp {
+    nearest(SystemTime::now())
+}
+
+fn nearest(time: SystemTime) -> Timestamp {
+    let last = if time < UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::try_from(time).unwrap_or(last)
 }
 
 impl Now {
@@ -27,5 +39,19 @@ impl Now {
         });
         let since = since.and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
         Self { wall, boot: boot.zip(since) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_time_however_wrong_the_clock_is() {
+        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        assert_eq!(nearest(UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+        assert_eq!(at(1 << 40).map(nearest), Some(Timestamp::MAX));
+        assert_eq!(UNIX_EPOCH.checked_sub(Duration::from_secs(1 << 40)).map(nearest), Some(Timestamp::MIN));
+        assert!(wall_time() > Timestamp::UNIX_EPOCH);
     }
 }

@@ -26,6 +26,7 @@ pub mod encoding;
 pub mod files;
 pub mod json;
 mod kept_once;
+pub mod machine;
 mod no_thread;
 pub mod once;
 pub mod rate_limit;

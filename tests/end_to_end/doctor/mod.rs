@@ -183,6 +183,14 @@ fn each_of_several_is_looked_at_with_its_own_settings() {
         format!("[[octoprint]]\nname = \"{name}\"\nurl = \"{}\"\napi_key_file = {key:?}\n", server.url())
     };
     set_up.home.0.write("home/glassbox.toml", others.iter().map(entry).collect::<String>());
+    // A command that is about one of them has to say which.
+    let out = set_up.doctor().out;
+    assert!(out.contains("do: glassbox opt-in tracking --octoprint two, or opt-out\n"), "{out}");
+    set_up.home.run(&["revoke", "tracking"]).good();
+    let out = set_up.doctor().out;
+    assert!(out.contains("'glassbox opt-in tracking --octoprint NAME' also switches it on"), "{out}");
+    let out = set_up.home.run(&["grant", "tracking"]).good();
+    assert!(out.ends_with("before you say: glassbox opt-in tracking --octoprint NAME\n"), "{out}");
     set_up.home.0.write("home/settings/one/tracking.json", r#"{"enabled": false}"#);
     set_up.home.0.write("home/settings/two/tracking.json", r#"{"ping": "often"}"#);
     let out = set_up.doctor();
@@ -191,6 +199,7 @@ fn each_of_several_is_looked_at_with_its_own_settings() {
         "ok       plugin one/tracking: it loads",
         "ok       sending one/tracking: nothing is sent: the setting 'enabled' is not true",
         "fail     plugin two/tracking: plugin 'tracking' does not accept its settings: ping must be",
+        "do: 'glassbox settings tracking --octoprint two' shows its settings",
         "ok       events one: OctoPrint 1.11.8 sends",
         "ok       events two: OctoPrint 1.11.8 sends",
     ] {

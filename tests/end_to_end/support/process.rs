@@ -88,13 +88,24 @@ impl Program {
     pub fn interruptible(self) -> Self {
         let mut command = Command::new("env");
         command.arg("--default-signal=INT").arg(self.0.get_program()).args(self.0.get_args());
-        for (name, value) in self.0.get_envs() {
+        Self(command).with_variables_of(&self.0)
+    }
+
+    fn with_variables_of(mut self, other: &Command) -> Self {
+        for (name, value) in other.get_envs() {
             match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
+                Some(value) => self.0.env(name, value),
+                None => self.0.env_remove(name),
             };
         }
-        Self(command)
+        self
+    }
+
+    /// The same, where it is `strace`: only for what is done with this file.
+    pub fn traced_at(self, file: &Path) -> Self {
+        let mut command = Command::new(self.0.get_program());
+        command.arg("-P").arg(file).args(self.0.get_args());
+        Self(command).with_variables_of(&self.0)
     }
 
     /// The command itself, for a test that starts it in its own way.

@@ -3,10 +3,10 @@
 use glassbox::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup};
 use glassbox::record::{Recorder, Sink};
 use glassbox::system::SystemHardware;
-use glassbox_contract::Deny;
 use glassbox_audit::conformance::session::{SessionInput, read_events};
 use glassbox_audit::conformance::{case, replay::mask};
 use glassbox_audit::fake::{Logged, ManualClock, ManualThrottle, UseLog};
+use glassbox_contract::Deny;
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Plugin, Settings};
 use glassbox_tests::{Folder, TRACKING, identify, workspace};

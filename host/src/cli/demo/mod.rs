@@ -18,6 +18,7 @@ use glassbox_audit::fake::{ManualClock, ManualThrottle};
 use glassbox_contract::{Deny, Prepare};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Outgoing, Plugin, Sandbox, Settings};
+use glassbox_util::Advised;
 use glassbox_util::files::write_privately;
 use glassbox_util::text::{printable, shown, shown_lines};
 use player::{Moment, Player};
@@ -40,7 +41,13 @@ pub fn demo(given: Option<&Path>, speed: f64, recording: Option<&Path>, port: u1
     if !(0.0..=1e6).contains(&speed) {
         bail!("--speed must be between 0 and 1000000");
     }
-    let scratch = tempfile::Builder::new().prefix("glassbox-demo-").tempdir().context("making a temporary folder")?;
+    let scratch = tempfile::Builder::new().prefix("glassbox-demo-").tempdir();
+    let scratch = scratch.context("making a temporary folder").map_err(|error| {
+        error.context(Advised::new(
+            "the demo has no place for its home",
+            "name a folder that can be written with $TMPDIR",
+        ))
+    })?;
     let (events, requests) = match recording {
         Some(events) => (events.to_path_buf(), beside(events)?),
         None => write_session(scratch.path())?,

@@ -1,5 +1,6 @@
 //! What `--since` accepts: dates, times and spans. All in UTC, as in the table.
 
+use glassbox::system::wall_time;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
@@ -9,7 +10,7 @@ use jiff::{Span, Timestamp};
 /// # Errors
 /// What can be given instead, for people.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
-    parse_at(text, Timestamp::now())
+    parse_at(text, wall_time())
 }
 
 fn parse_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {

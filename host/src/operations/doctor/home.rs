@@ -5,6 +5,7 @@ use super::finding::Finding;
 use crate::home::Home;
 use crate::home::config::Config;
 use crate::net::tls_trust::TlsTrust;
+use glassbox_util::machine;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub fn check(home: &Home, findings: &mut Vec<Finding>) -> (Config, TlsTrust, boo
             findings.extend(folders.iter().filter_map(|folder| folder_problem(folder)));
             #[cfg(unix)]
             findings.extend(readable_settings(home));
+            #[cfg(unix)]
+            findings.extend(full_disk(home.root()));
             if findings.len() == before {
                 findings.push(Finding::ok(
                     "home",
@@ -73,7 +76,8 @@ fn folder_problem(folder: &Path) -> Option<Finding> {
     {
         use nix::unistd::{AccessFlags, access};
         if let Err(error) = access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
-            return Some(Finding::fail("home", format!("{name} cannot be written: {error}"), own_it(folder)));
+            let advice = machine::advice(&std::io::Error::from(error)).map_or_else(|| own_it(folder), Into::into);
+            return Some(Finding::fail("home", format!("{name} cannot be written: {error}"), advice));
         }
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
         // Writable for a group is fine: often nobody else is in it.
@@ -83,6 +87,16 @@ fn folder_problem(folder: &Path) -> Option<Finding> {
         }
     }
     None
+}
+
+/// A disk without room for another file, or for its content.
+#[cfg(unix)]
+fn full_disk(home: &Path) -> Option<Finding> {
+    let disk = nix::sys::statvfs::statvfs(home).ok()?;
+    // Some file systems know of no number of files, and say that it is 0.
+    let is_full = disk.blocks_available() == 0 || disk.files() > 0 && disk.files_available() == 0;
+    let says = format!("the disk of {} is full, so neither settings nor the journal can be written", home.display());
+    is_full.then(|| Finding::fail("home", says, "make room on it (df -h and df -i show how much there is)"))
 }
 
 /// Settings that others can read: they hold the id and the salt.

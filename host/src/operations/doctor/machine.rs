@@ -3,7 +3,7 @@
 use super::Examined;
 use super::finding::Finding;
 use crate::plugins::locality::Locality;
-use crate::system::{SystemHardware, throttle};
+use crate::system::{SystemHardware, throttle, wall_time};
 use glassbox_journal::Reader;
 use glassbox_journal::chain::Chained;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,7 @@ const SLACK: SignedDuration = SignedDuration::from_secs(60);
 
 /// Check both.
 pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
-    findings.push(clock(Timestamp::now(), last_entry(examined)));
+    findings.push(clock(wall_time(), last_entry(examined)));
     findings.push(throttled(examined));
 }
 
@@ -43,7 +43,7 @@ fn clock(now: Timestamp, journal: Option<Timestamp>) -> Finding {
         return Finding::fail("clock", says, set);
     }
     match journal {
-        Some(journal) if journal > now + SLACK => {
+        Some(journal) if now.saturating_add(SLACK).is_ok_and(|latest| journal > latest) => {
             let says = format!(
                 "this machine's clock says {now:.0}, but the journal was written to at {journal:.0}: the clock jumped"
             );
@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(verdict("1970-01-01T00:01:00Z", None), Severity::Fail);
         assert_eq!(verdict("2023-12-31T23:59:59Z", None), Severity::Fail);
         assert_eq!(verdict("2026-02-01T00:00:00Z", None), Severity::Ok);
+        assert_eq!(clock(Timestamp::MAX, Some(Timestamp::MAX)).severity, Severity::Ok);
         assert_eq!(verdict("2026-02-01T00:00:00Z", Some("2026-02-01T00:00:59Z")), Severity::Ok);
         assert_eq!(verdict("2026-02-01T00:00:00Z", Some("2026-02-01T00:02:00Z")), Severity::Warn);
     }

@@ -5,7 +5,7 @@ use super::Examined;
 use super::finding::Finding;
 use super::identity;
 use crate::home::grants::Standing;
-use crate::operations::octoprints::KnownOctoPrint;
+use crate::operations::octoprints::{KnownOctoPrint, which};
 use crate::operations::plugins;
 use crate::plugins::context::label;
 use crate::plugins::loader;
@@ -61,7 +61,8 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
         }
         Ok(Ok(Standing::Waiting)) => {
             let advice = format!(
-                "'glassbox grant {name}' shows what it asks for and lets it run, 'glassbox opt-in {name}' also switches it on"
+                "'glassbox grant {name}' shows what it asks for and lets it run, 'glassbox opt-in {name}{}' also switches it on",
+                which(&examined.octoprints)
             );
             return findings.push(Finding::warn(
                 check("grant"),
@@ -105,7 +106,8 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
         findings.push(match loader::rehearse(&one.home, &plugin) {
             Ok(()) => Finding::ok(format!("plugin {label}"), "it loads, starts and accepts its settings"),
             Err(error) => {
-                let advice = format!("'glassbox settings {name}' shows its settings; or {again}");
+                let option = one.option();
+                let advice = format!("'glassbox settings {name}{option}' shows its settings; or {again}");
                 Finding::error(format!("plugin {label}"), &error, &advice)
             }
         });
@@ -120,7 +122,7 @@ fn sends(one: &KnownOctoPrint, name: &str, label: &str) -> Finding {
     match &answer.sending {
         Sending::Decided(Consent::Given | Consent::Refused) => Finding::ok(check, sentence),
         Sending::Decided(Consent::Undecided) => {
-            Finding::warn(check, sentence, format!("glassbox opt-in {name}, or opt-out"))
+            Finding::warn(check, sentence, format!("glassbox opt-in {name}{}, or opt-out", one.option()))
         }
         Sending::Decided(Consent::Variable(variable)) => {
             let advice = format!("unset {variable} where the host is started, if it is to send");

@@ -11,8 +11,12 @@ use crate::net::reach;
 use crate::net::{Address, Peer};
 use crate::operations::plugins::sends;
 use glassbox_contract::examine;
+use glassbox_sandbox::check_template;
 use glassbox_util::text::without_credentials;
 use std::collections::BTreeMap;
+
+/// What a server's URL is like.
+const LIKE: &str = "give one like https://stats.example/{id}/{event}/";
 
 /// Check all of them, each once.
 pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
@@ -26,21 +30,21 @@ pub fn check(examined: &Examined<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for (server, wanted) in servers {
-        let check = format!("server {}", without_credentials(&server));
-        // A tracking server's URL may have no user and password in it, other than an OctoPrint's.
-        let address = Address::parse(&server, Peer::OctoPrint).ok().filter(|_| !server.contains('@'));
-        findings.push(match address {
-            None => Finding::fail(check, "it is not a URL", "give one like https://stats.example/{id}/{event}/"),
-            Some(_) if !wanted && !examined.options.reach_server => Finding::skipped(
+        let check = format!("server {}", without_credentials(origin(&server)));
+        let usable = check_template(&server).map(|()| Address::parse(origin(&server), Peer::OctoPrint));
+        findings.push(match usable {
+            Err(wrong) => Finding::fail(check, format!("all reports are blocked: {wrong}"), LIKE),
+            Ok(Err(_)) => Finding::fail(check, "it is not a URL", LIKE),
+            Ok(Ok(_)) if !wanted && !examined.options.reach_server => Finding::skipped(
                 check,
                 "nothing is sent there, and connecting would tell it your address; --reach-server connects anyway",
             ),
-            Some(address) => reach(examined, check, &address),
+            Ok(Ok(address)) => reach(examined, check, &address),
         });
     }
 }
 
-/// Where a plugin's reports go: scheme, host and port, as in `https://stats.example:8443`.
+/// Where a plugin's reports go: scheme, host and port, as in `https://stats.example:8443`; the whole URL, if it can be none.
 fn server(home: &Home, name: &str) -> Option<String> {
     let policy = examine(name, &home.read_plugin(name).ok()?).ok()?;
     let http = policy.manifest().capabilities.http.as_ref()?;
@@ -49,12 +53,17 @@ fn server(home: &Home, name: &str) -> Option<String> {
         _ => None,
     };
     let url = own.unwrap_or_else(|| http.url.clone());
+    // Several plugins may have one server.
+    Some(if check_template(&url).is_ok() { origin(&url).to_string() } else { url })
+}
+
+/// Scheme, host and port. Of a URL with a password in it, all: a slash may be part of that.
+fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     if url.contains('@') {
-        // No server's URL may have that, and a slash may be part of a password.
-        return Some(url);
+        return url;
     }
-    Some(url[..url[host..].find('/').map_or(url.len(), |slash| host + slash)].to_string())
+    &url[..url[host..].find('/').map_or(url.len(), |slash| host + slash)]
 }
 
 fn reach(examined: &Examined<'_>, check: String, address: &Address) -> Finding {

@@ -35,9 +35,16 @@ impl Trouble {
                 advice: "raise it with 'ulimit -n', or LimitNOFILE for a service".into(),
             },
             Some(EMFILE) => Self::limit("max_user_instances", 512),
-            _ => Self {
+            Some(EACCES) => Self {
                 what: format!("the system does not notify this program of changes: {error}"),
                 advice: "make the folders in the home readable for the user that glassbox runs as".into(),
+            },
+            _ => Self {
+                what: format!("the system does not notify this program of changes: {error}"),
+                advice:
+                    "to have them noticed at once, run it where inotify works: this kernel, or the container's seccomp \
+                         profile, may not allow it"
+                        .into(),
             },
         }
     }
@@ -72,6 +79,9 @@ impl fmt::Display for Trouble {
         write!(f, "{}; {}", self.what, self.advice)
     }
 }
+
+/// It may not be read: the same number on all systems like Unix.
+const EACCES: i32 = 13;
 
 #[cfg(unix)]
 const EMFILE: i32 = nix::libc::EMFILE;

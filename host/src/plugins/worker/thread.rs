@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 /// How long delivering what waits may take at the end.
 const FINAL_DELIVERY: Duration = Duration::from_secs(5);
 
+/// How the gate begins a reason that is about the server, and so about all reports.
+const SERVER: &str = "the tracking server's URL ";
+
 /// A state that belongs to no request is stored within this time, so that a flood of events does not become a flood
 /// of writes. One that belongs to a request is stored at once, so that after a crash the request is not sent twice.
 const SAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -69,6 +72,8 @@ pub(super) struct WorkerThread {
     look_again: LookAgain,
     /// What was last said about a doubt, or about settings that the plugin does not take.
     pub(super) complaint: Once,
+    /// What was last said about a tracking server's URL that nothing can be sent to.
+    unusable_server: Once,
     /// Whether the plugin has not taken the settings as they are now.
     pub(super) refused: bool,
     /// Why the plugin does not run, as `status` was told or is to be told; none if it runs.
@@ -159,6 +164,7 @@ impl WorkerThread {
             permission,
             look_again,
             complaint: Once::default(),
+            unusable_server: Once::default(),
             refused: false,
             stopped: None,
             untold: false,
@@ -335,6 +341,8 @@ impl WorkerThread {
             if blocked.undeclared {
                 let name = &blocked.request;
                 self.log_limit.say(&format!("{name} was blocked: {}", blocked.reason));
+            } else if blocked.reason.starts_with(SERVER) && self.unusable_server.is_new(&blocked.reason) {
+                self.log_limit.say(&format!("all reports are blocked: {}", blocked.reason));
             }
         }
         for name in &step.unsent {

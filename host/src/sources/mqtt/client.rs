@@ -85,7 +85,7 @@ impl Client {
         let id = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
         let login = broker.login.as_ref().map(|(user, password)| (user.as_str(), password.as_deref()));
         self.send(&packet::connect(&format!("glassbox{:012x}", id >> 16), login, KEEP_ALIVE))?;
-        match self.answer()? {
+        match self.answer().map_err(|error| before_login(error, broker))? {
             Packet::Connack(0) => Ok(()),
             Packet::Connack(code) => Err(refused(broker, code)),
             _ => Err(ConnectError::away("it does not say whether it lets us in")),
@@ -236,6 +236,25 @@ impl Drop for Client {
     fn drop(&mut self) {
         // A courtesy: otherwise the broker finds out by itself.
         let _ = self.stream.write_all(&DISCONNECT).and_then(|()| self.stream.flush());
+    }
+}
+
+/// What it may be that a connection is lost before the broker has said anything, which most do for one reason.
+fn before_login(error: ConnectError, broker: &Broker) -> ConnectError {
+    match error {
+        ConnectError::Away { down: false, what, advice: None } => {
+            let advice = match broker.address.is_tls() {
+                true => {
+                    "check that the port is the broker's for MQTT, and not for WebSockets; the broker's log may say more"
+                }
+                false => {
+                    "if it speaks TLS at this port, begin the URL with mqtts://; otherwise check that the port is the \
+                     broker's for MQTT, and not for WebSockets; the broker's log may say more"
+                }
+            };
+            ConnectError::Away { down: false, what, advice: Some(advice.into()) }
+        }
+        error => error,
     }
 }
 

@@ -7,10 +7,10 @@ use super::permissions::Missing;
 use crate::home::Home;
 use crate::home::config::octoprint::Target;
 use crate::net::{Address, ConnectError, Peer};
+use crate::system::wall_time;
 use anyhow::Result;
 use glassbox_util::files::{make_folder, read_bounded, write_own};
 use glassbox_util::text::printable;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
@@ -143,5 +143,5 @@ fn files(home: &Home) -> Vec<(String, PathBuf)> {
 }
 
 fn now() -> String {
-    format!("{:.0}", Timestamp::now())
+    format!("{:.0}", wall_time())
 }

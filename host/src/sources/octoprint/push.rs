@@ -15,8 +15,8 @@ use glassbox_util::json::repaired;
 use glassbox_util::text::printable;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -75,8 +75,9 @@ struct Frame<'a> {
 
 #[derive(Deserialize)]
 struct Connected {
+    /// A text; whatever else it is, OctoPrint says no version.
     #[serde(default)]
-    version: String,
+    version: Value,
 }
 
 #[derive(Deserialize)]
@@ -235,7 +236,9 @@ fn sort(message: &[u8]) -> Result<Option<PushMessage>, String> {
         return Ok(Some(PushMessage::Event(name.into_owned(), payload.into())));
     }
     Ok(match frame {
-        Frame { connected: Some(connected), .. } => Some(PushMessage::Connected(connected.version)),
+        Frame { connected: Some(connected), .. } => {
+            Some(PushMessage::Connected(connected.version.as_str().unwrap_or_default().into()))
+        }
         Frame { reauth: Some(_), .. } => Some(PushMessage::Reauth),
         _ => key(message).filter(|key| FOR_LISTENERS.contains(key)).map(|_| PushMessage::Listening),
     })
@@ -254,11 +257,12 @@ mod tests {
             (r#"{"event":{"payload":null,"type":"B"}}"#, event("B", "null")),
             (r#"{"event":{"type":"C"}}"#, event("C", "null")),
             (r#"{"event":{"type":"D","payload":["\ud800",NaN]}}"#, event("D", "[\"\u{fffd}\",null]")),
-            (r#"{"event":{"type":"D","payload":["\ud800",NaN]}}"#, event("D", "[\"\u{fffd}\",null]")),
             (
                 r#"{"connected":{"version":"1.11.8","permissions":[]}}"#,
                 Ok(Some(PushMessage::Connected("1.11.8".into()))),
             ),
+            (r#"{"connected":{"version":null}}"#, Ok(Some(PushMessage::Connected(String::new())))),
+            (r#"{"connected":{"version":12}}"#, Ok(Some(PushMessage::Connected(String::new())))),
             (r#"{"reauthRequired":{"reason":"stale"}}"#, Ok(Some(PushMessage::Reauth))),
             // Without a timelapse there is none to tell of; but OctoPrint tells only listeners.
             (r#"{"timelapse":null}"#, Ok(Some(PushMessage::Listening))),

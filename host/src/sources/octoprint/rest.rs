@@ -5,7 +5,7 @@
 use super::permissions::STATUS;
 use super::{SHOWN, refusal};
 use crate::home::ApiKey;
-use crate::net::http_connector::{HEAD, HttpConnector, INPUT};
+use crate::net::http_connector::{HEAD, HEADERS, HttpConnector, INPUT, has_too_many_headers};
 use crate::net::resolver::NameResolver;
 use crate::net::tls_trust::TlsTrust;
 use crate::net::{Address, ConnectError};
@@ -14,6 +14,7 @@ use glassbox_util::text::printable;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 use ureq::http::Response;
 // Not stable over minor versions of ureq; the workspace's Cargo.toml holds it to one.
@@ -106,7 +107,7 @@ impl RestClient {
     /// When it cannot be reached, is not an OctoPrint, or does not know the key.
     pub fn login(&self) -> Result<Login, ConnectError> {
         let request = self.agent.post(self.address.below("api/login")).content_type("application/json");
-        let mut answer = self.known(request).send(r#"{"passive": true}"#).map_err(failed)?;
+        let mut answer = self.known(request).send(r#"{"passive": true}"#).map_err(|error| self.unanswered(error))?;
         let address = &self.address;
         let status = answer.status().as_u16();
         let header =
@@ -158,6 +159,28 @@ impl RestClient {
         }
     }
 
+    /// Why there is no answer to the first request: whoever hangs up at once may wait for TLS.
+    fn unanswered(&self, error: Error) -> ConnectError {
+        match &error {
+            Error::Io(lost)
+                if matches!(
+                    lost.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                ) && !self.address.is_tls() =>
+            {
+                ConnectError::Away {
+                    down: false,
+                    what: "it closed the connection without an answer".into(),
+                    advice: Some(
+                        "if it speaks TLS at this port, begin the URL with https://; otherwise it may be starting"
+                            .into(),
+                    ),
+                }
+            }
+            _ => failed(error),
+        }
+    }
+
     /// What something calls itself that answers like OctoPrint and is none; nothing if it does not say.
     fn other_than_octoprint(&self) -> Option<String> {
         let version = self.get("api/version").ok()?;
@@ -205,6 +228,23 @@ fn failed(error: Error) -> ConnectError {
         Error::LargeResponseHeader(..) => {
             ConnectError::away(format!("its answer has more than {} KiB of headers", HEAD >> 10))
         }
+        error if has_too_many_headers(&error) => ConnectError::Away {
+            down: false,
+            what: format!("its answer has more than {HEADERS} headers, which is as many as can be read"),
+            advice: Some(
+                "have the proxy in front of it add fewer, or give OctoPrint's own address (often http://HOST:5000)"
+                    .into(),
+            ),
+        },
+        // It is HTTP, with a fault somewhere in it.
+        Error::Protocol(error) if !error.to_string().contains("HTTP version") => ConnectError::Away {
+            down: false,
+            what: format!("its answer breaks the rules of HTTP ({})", printable(&error.to_string(), SHOWN)),
+            advice: Some(
+                "correct what the proxy in front of it adds, or give OctoPrint's own address (often http://HOST:5000)"
+                    .into(),
+            ),
+        },
         Error::Protocol(error) => ConnectError::Away {
             down: false,
             what: format!("what it answers is not HTTP ({})", printable(&error.to_string(), SHOWN)),

@@ -35,14 +35,16 @@ static OFFERED: AtomicBool = AtomicBool::new(false);
 /// on.
 #[must_use]
 pub fn compile_if_asked() -> Option<ExitCode> {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some(ARGUMENT) {
+    // Not all that people give is UTF-8.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != ARGUMENT) {
         OFFERED.store(true, Ordering::SeqCst);
         return None;
     }
     let (purpose, room) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
-    let room = if room == format!("{:?}", Room::Small) { Room::Small } else { Room::Large };
-    let found = [Purpose::Run, Purpose::Record, Purpose::Measure].into_iter().find(|one| format!("{one:?}") == purpose);
+    let room = if room == *format!("{:?}", Room::Small) { Room::Small } else { Room::Large };
+    let found =
+        [Purpose::Run, Purpose::Record, Purpose::Measure].into_iter().find(|one| purpose == *format!("{one:?}"));
     Some(found.map_or(ExitCode::from(2), |purpose| answer(purpose, room)))
 }
 
@@ -63,8 +65,10 @@ fn answer(purpose: Purpose, room: Room) -> ExitCode {
     let time = used.map_or(0, |used| (used.user_time() + used.system_time()).num_milliseconds());
     let memory = used.map_or(0, |used| used.max_rss());
     let mut out = io::stdout();
-    let written =
-        writeln!(out, "{MARK} {time} {memory}").and_then(|()| out.write_all(&text)).and_then(|()| out.flush());
+    // How it ends and how long the text is, for a parent that is not told: one that was started with SIGCHLD ignored.
+    let written = writeln!(out, "{MARK} {time} {memory} {status} {}", text.len())
+        .and_then(|()| out.write_all(&text))
+        .and_then(|()| out.flush());
     if written.is_ok() { ExitCode::from(status) } else { ExitCode::from(2) }
 }
 
@@ -150,7 +154,8 @@ fn understand(status: ExitStatus, answer: &[u8], read: io::Result<()>) -> Result
     let mut numbers = head.split_whitespace().map(|number| number.parse::<u64>().unwrap_or_default());
     let (time, memory) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let rest = answer[end + 1..].to_vec();
-    match status.code() {
+    let told = numbers.next().zip(numbers.next()).filter(|(_, length)| *length == rest.len() as u64);
+    match status.code().or_else(|| u32::try_from(told?.0).ok()) {
         Some(0) if rest.len() > limits::COMPILED => {
             Err(wrong(format!("its compiled code has more than {} MiB", COMPILED >> 20)))
         }
@@ -201,6 +206,27 @@ mod tests {
         ];
         for (script, answer, expected) in cases {
             assert_eq!(understood(script, answer).unwrap_err(), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_says_how_it_ended_only_a_whole_answer_counts() {
+        // As for a process that was started with SIGCHLD ignored.
+        let job = Exec::shell("exit 0").detached().start().unwrap();
+        let id = nix::unistd::Pid::from_raw(i32::try_from(job.processes[0].pid()).unwrap());
+        nix::sys::wait::waitpid(id, None).unwrap();
+        let status = job.wait_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        assert!(status.code().is_none() && status.signal().is_none());
+        let understood = |answer: &[u8]| {
+            understand(status, answer, Ok(())).map_err(|failure| match failure {
+                Failure::Component(reasons) => reasons.join("|"),
+                Failure::Limit(reason) | Failure::NoProcess(reason) => reason,
+            })
+        };
+        assert_eq!(understood(b"glassbox compiled 12 34 0 4\ncode").unwrap().0, b"code");
+        assert_eq!(understood(b"glassbox compiled 12 34 3 7\none\ntwo").unwrap_err(), "one|two");
+        for part in [&b"glassbox compiled 12 34 0 5\ncode"[..], b"glassbox compiled 12 34\ncode"] {
+            assert_eq!(understood(part).unwrap_err(), "the compiler failed");
         }
     }
 
