@@ -140,3 +140,14 @@ fn what_must_be_known_of_a_running_host_is_in_its_lock() {
     let about = RunningHost { pid: host.id(), veto: None, octoprints: vec![None] };
     assert_eq!(library.running_host(), Some(Ok(about)));
 }
+
+#[test]
+fn there_is_one_host_for_a_home() {
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    let host = home.start();
+    host.wait_for_log(" INFO tracking: reports are sent");
+    let error = home.run(&["run", "--events", "-"]).error();
+    assert!(error.starts_with("another glassbox runs with the home "), "{error}");
+    host.signal("TERM");
+    host.wait(LONG);
+}

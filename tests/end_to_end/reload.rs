@@ -415,11 +415,3 @@ fn a_changed_configuration_is_taken_up_and_a_wrong_one_is_not() {
     assert_eq!(host.started(), 1);
     host.end();
 }
-
-#[test]
-fn there_is_one_host_for_a_home() {
-    let host = Host::start();
-    let error = host.home.run(&["run", "--events", "-"]).error();
-    assert!(error.starts_with("another glassbox runs with the home "), "{error}");
-    host.end();
-}

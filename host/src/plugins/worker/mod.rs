@@ -1,7 +1,9 @@
 //! A plugin's thread for one OctoPrint, seen from outside: starting it, and giving it orders. What the thread does is
-//! in [`thread`], and when it looks again at whether reports may leave in [`look_again`].
+//! in [`thread`], when it looks again at whether reports may leave in [`look_again`],
+//! and how it tells what came of it in [`report`].
 
 mod look_again;
+mod report;
 mod setup;
 mod thread;
 

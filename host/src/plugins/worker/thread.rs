@@ -13,8 +13,8 @@ use crate::home::{running, state};
 use crate::plugins::context::OctoPrint;
 use crate::plugins::latency_histogram::LatencyHistogram;
 use crate::plugins::log_limit::LogLimit;
-use crate::plugins::messages::{Control, Order};
-use crate::plugins::running_plugin::{LifecycleEvent, RunningPlugin, Setup, Step};
+use crate::plugins::messages::Order;
+use crate::plugins::running_plugin::{RunningPlugin, Setup};
 use crate::plugins::worker::LookAgain;
 use crate::record::Recorder;
 use crate::sending::{Component, Permission, Sending};
@@ -22,18 +22,14 @@ use crate::system::{MonotonicClock, Now};
 use anyhow::{Result, bail};
 use glassbox_journal::What;
 use glassbox_sandbox::capabilities::Clock;
-use glassbox_sandbox::{Blocked, Plugin, consent};
+use glassbox_sandbox::{Plugin, consent};
 use glassbox_util::Once;
-use glassbox_util::text::printable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long delivering what waits may take at the end.
 const FINAL_DELIVERY: Duration = Duration::from_secs(5);
-
-/// How the gate begins a reason that is about the server, and so about all reports.
-const SERVER: &str = "the tracking server's URL ";
 
 /// A state that belongs to no request is stored within this time, so that a flood of events does not become a flood
 /// of writes. One that belongs to a request is stored at once, so that after a crash the request is not sent twice.
@@ -66,14 +62,14 @@ pub(super) struct WorkerThread {
     pub(super) running: RunningPlugin,
     pub(super) send_queue: SendQueue,
     pub(super) journal: InstanceJournal,
-    clock: MonotonicClock,
-    event_queue: Arc<EventQueue<Order>>,
+    pub(super) clock: MonotonicClock,
+    pub(super) event_queue: Arc<EventQueue<Order>>,
     pub(super) permission: Arc<Permission>,
     look_again: LookAgain,
     /// What was last said about a doubt, or about settings that the plugin does not take.
     pub(super) complaint: Once,
     /// What was last said about a tracking server's URL that nothing can be sent to.
-    unusable_server: Once,
+    pub(super) unusable_server: Once,
     /// Whether the plugin has not taken the settings as they are now.
     pub(super) refused: bool,
     /// Why the plugin does not run, as `status` was told or is to be told; none if it runs.
@@ -90,9 +86,9 @@ pub(super) struct WorkerThread {
     /// Whether it had a state that cannot be used: such an event may have been reported before.
     forgot: bool,
     /// Since when there is a state that is not stored.
-    unsaved_since: Option<Instant>,
+    pub(super) unsaved_since: Option<Instant>,
     latency: LatencyHistogram,
-    log_limit: LogLimit,
+    pub(super) log_limit: LogLimit,
     /// Events that were skipped and not yet logged, and when skipped events were last logged.
     skipped: u64,
     skipped_logged: Option<Instant>,
@@ -328,95 +324,9 @@ impl WorkerThread {
         }
     }
 
-    /// Tell the log, the journal and the supervisor what came of an event or a tick.
-    fn report(&mut self, step: &Step) {
-        for request in &step.sent {
-            let text = self.journal.redacted(&format!("{} {:?}", request.name, request.fields));
-            tracing::debug!(plugin = self.label, "{text}");
-        }
-        let plugin = self.running.plugin().clone();
-        for blocked in &step.blocked {
-            let reason = self.no.as_ref().unwrap_or(&blocked.reason).clone();
-            self.journal.blocked(&Blocked { reason, ..blocked.clone() });
-            if blocked.undeclared {
-                let name = &blocked.request;
-                self.log_limit.say(&format!("{name} was blocked: {}", blocked.reason));
-            } else if blocked.reason.starts_with(SERVER) && self.unusable_server.is_new(&blocked.reason) {
-                self.log_limit.say(&format!("all reports are blocked: {}", blocked.reason));
-            }
-        }
-        for name in &step.unsent {
-            self.journal.unsent(name);
-        }
-        if step.slow {
-            let reason = "calls took longer than a quarter of a second, so what they sent leaves late";
-            self.journal.lifecycle(What::Slow, &plugin.digest, Some(reason.into()));
-        }
-        for note in &step.notes {
-            self.log_limit.say(&self.journal.redacted(note));
-        }
-        for words in &step.said {
-            if self.log_limit.say("it says that something is wrong; with -v, the log has its own words") {
-                tracing::debug!(
-                    plugin = self.label,
-                    "it says: {}",
-                    printable(&self.journal.redacted(words), usize::MAX)
-                );
-            }
-        }
-        for event in &step.lifecycle {
-            self.report_lifecycle(event, &plugin);
-        }
-        if step.saved && step.sent.is_empty() {
-            self.unsaved_since.get_or_insert_with(Instant::now);
-        } else if step.saved {
-            self.unsaved_since = None;
-        }
-    }
-
-    fn report_lifecycle(&mut self, event: &LifecycleEvent, plugin: &Arc<Plugin>) {
-        match event {
-            LifecycleEvent::Failed(reason) => {
-                self.journal.lifecycle(What::Restarted, &plugin.digest, Some(reason.clone()))
-            }
-            LifecycleEvent::Quarantined(reason) => {
-                self.journal.lifecycle(What::Quarantined, &plugin.digest, Some(reason.clone()));
-                // Whatever is left of its share of the log, which it may have used up.
-                let reason = printable(&self.journal.redacted(&format!("it is quarantined: {reason}")), usize::MAX);
-                tracing::warn!(
-                    plugin = self.label,
-                    "{reason}; another version of its file, or a change of its settings, starts it again"
-                );
-                self.say_running(Some(reason));
-            }
-            LifecycleEvent::RolledBack(reason, failed) => {
-                self.event_queue.now_sees(plugin.policy.clone());
-                self.octoprint.router.changed();
-                self.journal.runs(plugin, self.running.settings());
-                self.journal.lifecycle(What::RolledBack, failed, Some(reason.clone()));
-                self.version_changed(self.clock.now());
-                self.report_rollback(failed.clone(), plugin.clone());
-            }
-        }
-    }
-
     fn save_state(&mut self) {
         if self.unsaved_since.take().is_some() {
             self.running.save_state(self.clock.now());
         }
-    }
-
-    fn report_running(&self, version: Arc<Plugin>) {
-        self.send(Control::Runs { octoprint: self.octoprint.number, name: self.name.clone(), version });
-    }
-
-    fn report_rollback(&self, failed: String, version: Arc<Plugin>) {
-        let (octoprint, name) = (self.octoprint.number, self.name.clone());
-        self.send(Control::RolledBack { octoprint, name, failed, version });
-    }
-
-    fn send(&self, message: Control) {
-        // The supervisor no longer listens when the host ends.
-        let _ = self.octoprint.host.control.send(message);
     }
 }
