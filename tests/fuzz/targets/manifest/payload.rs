@@ -19,9 +19,9 @@ pub fn check(policy: &Policy, granted: Option<&Manifest>, payload: &str) {
     let on = Settings::parse(r#"{"enabled": true}"#).expect("it is one");
     let enters = glassbox_describe::entering(policy, &on);
     let is_shown = |event: &str| {
-        policy
-            .enter(event, "{}", "")
-            .is_ok_and(|entered| entered.is_some_and(|entered| policy.shown(event, &entered, &policy.doors(&on)).is_some()))
+        policy.enter(event, "{}", "").is_ok_and(|entered| {
+            entered.is_some_and(|entered| policy.shown(event, &entered, &policy.doors(&on)).is_some())
+        })
     };
     for sees in policy.manifest().sees.iter().filter(|sees| is_shown(&sees.event)) {
         let listed = paths(sees);
