@@ -120,7 +120,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     // Whoever writes there, too.
-    let _ = forget(&store, id);
+    let _ = forget(&store, id, false);
     let mut writer = Writer::new(&store);
     let _ = writer.count_refused(DAMAGED, "path", 1).and_then(|()| writer.commit());
     let _ = writer.retain(date(2026, 3, 7), 2);
