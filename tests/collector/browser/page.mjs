@@ -181,8 +181,12 @@ async function firstPaint(rate) {
 
 await check(`the first chart is there within ${FIRST_CHART} ms on a phone`, async () => {
   const took = [];
-  for (let round = 0; round < 5; round += 1) took.push(await firstPaint(1));
-  console.log(`       ${took.join(', ')} ms; with a processor four times slower ${await firstPaint(4)} ms`);
+  const slow = [];
+  for (let round = 0; round < 5; round += 1) {
+    took.push(await firstPaint(1));
+    slow.push(await firstPaint(4));
+  }
+  console.log(`       ${took.join(', ')} ms; with a processor four times slower ${slow.join(', ')} ms`);
   assert.ok(Math.min(...took) <= FIRST_CHART, String(took));
 });
 

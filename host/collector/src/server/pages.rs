@@ -7,8 +7,8 @@ use crate::store::Store;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue, LINK, REFERRER_POLICY,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Response, StatusCode, Uri};
 use jiff::Timestamp;
@@ -55,6 +55,10 @@ impl Pages {
         more.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         more.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         more.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
+        if uri.path() == "/" {
+            // A slow phone asks for the style sheet before it has read the page.
+            more.insert(LINK, HeaderValue::from_static("</page.css>; rel=preload; as=style"));
+        }
         answer
     }
 

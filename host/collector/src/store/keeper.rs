@@ -21,8 +21,12 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a transaction is collected for: nobody misses a fifth of a second, and a disk can do five a second.
+/// How long a report waits at most until it is on the disk: nobody misses a fifth of a second, and a disk can do some a
+/// second.
 pub const COMMIT_AFTER: Duration = Duration::from_millis(200);
+
+/// For so much of that a transaction is collected; the rest is for writing it.
+const COLLECT_FOR: Duration = Duration::from_millis(150);
 
 /// Meanwhile it looks so often for what has come in: to be woken up for each report cost more than to write it.
 const COLLECT_EVERY: Duration = Duration::from_millis(10);
@@ -201,7 +205,7 @@ impl Thread {
         while go_on {
             let Ok(first) = received.recv() else { return };
             let mut batch = vec![first];
-            let until = Instant::now() + COMMIT_AFTER;
+            let until = Instant::now() + COLLECT_FOR;
             let urgent = |message: &Message| matches!(message, Message::Stop | Message::Day(_));
             while batch.len() < COMMIT_REPORTS && !batch.last().is_some_and(urgent) {
                 match received.try_recv() {
