@@ -80,6 +80,8 @@ for (const [name, viewport, scheme] of /** @type {const} */ ([
 
 await check('each chart is drawn, and its table has the numbers that are to be had as JSON', async () => {
   const { page, close } = await open(DESKTOP, 'light', `${address}/?hidden=yes`);
+  // What is folded is drawn too.
+  await page.$$eval('details', (all) => all.forEach((details) => { details.open = true; }));
   const figures = await page.$$eval('figure', (all) => all.map((figure) => ({
     id: figure.id,
     bars: [.../** @type {NodeListOf<HTMLTableRowElement>} */ (figure.querySelectorAll('.bars tbody tr'))].map((row) => ({

@@ -3,7 +3,7 @@
 
 use super::charts::{Chart, Shown};
 use super::groups::Row;
-use super::{NAME_CHARS, amount, day};
+use super::{NAME_CHARS, amount, day, whole_of};
 use glassbox_util::text::printable;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -13,10 +13,21 @@ pub(super) fn name(text: &str) -> String {
     if text.is_empty() { "(empty)".into() } else { printable(text, NAME_CHARS) }
 }
 
+/// Bars that are seen at once: as many as fit a screen. More are folded below them.
+const BARS: usize = 25;
+
 /// Bars, each with its number and, of so many, its share.
 pub(super) fn bars(title: &str, rows: &[Row], of: Option<f64>) -> Markup {
     let largest = rows.iter().map(|(_, count)| *count).fold(0.0, f64::max);
-    let of = of.filter(|of| *of > 0.0);
+    let table = |rows: &[Row]| bar_table(title, rows, largest, of.filter(|of| *of > 0.0));
+    let (seen, folded) = rows.split_at(if rows.len() > BARS + 1 { BARS } else { rows.len() });
+    html! {
+        (table(seen))
+        @if !folded.is_empty() { details { summary { (whole_of(folded.len())) " more" } (table(folded)) } }
+    }
+}
+
+fn bar_table(title: &str, rows: &[Row], largest: f64, of: Option<f64>) -> Markup {
     html! {
         table.bars aria-label=(title) {
             thead.unseen { tr {
@@ -138,6 +149,10 @@ mod tests {
         let table = bars("what", &[(hostile.clone(), 3.0), (String::new(), 1.0)], Some(4.0)).into_string();
         assert!(!table.contains("<script>") && !table.contains('\u{202e}') && table.len() < 3000, "{table}");
         assert!(table.contains("(empty)") && table.contains("75.0 %") && table.contains("width=\"33.3\""), "{table}");
+        let many: Vec<_> = (0..1000).map(|at| (format!("v{at}"), 1.0)).collect();
+        let folded = |count| bars("what", &many[..count], None).into_string();
+        assert!(!folded(BARS + 1).contains("<details") && folded(BARS + 2).contains("<summary>2 more</summary>"));
+        assert!(folded(1000).contains("<summary>975 more</summary>") && folded(1000).contains("v999"));
         let shown = Shown::Bars(vec![("=1+\"2\"".into(), 1.0), ("a,b".into(), 2.5)]);
         assert_eq!(csv(&shown), "value,count\r\n\"'=1+\"\"2\"\"\",1\r\n\"a,b\",2.5\r\n");
         let lines = Shown::Lines(vec!["a", "b"], vec![("t".into(), vec![1.0, 2.0])]);
