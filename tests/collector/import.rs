@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -101,11 +102,59 @@ fn a_log_counts_as_what_came_in_live_and_once() {
     fs::copy(&log, &rotated).unwrap();
     let (ok, said) = import(&data, &rotated, &[]);
     assert!(ok && said.contains(": 0 reports\n") && said.contains("400 were taken before"), "{said}");
+    // And gzip makes no other of it.
+    let packed = folder.0.join("access.log.2.gz");
+    let (half, rest) = lines.split_at(200);
+    fs::write(&packed, [gzip(&half.concat()), gzip(&rest.concat())].concat()).unwrap();
+    let (ok, said) = import(&data, &packed, &[]);
+    assert!(ok && said.contains(": 0 reports\n") && said.contains("400 were taken before"), "{said}");
     assert_eq!(sums(&data), sums(&live));
     let (of_log, of_live) = (exports(&data, &folder.0.join("a")), exports(&live, &folder.0.join("b")));
     assert_eq!((of_log.len(), of_log == of_live), (18, true));
     let shared = Connection::open(Store::open(&data).unwrap().shared()).unwrap();
     assert!(number(&shared, "SELECT count(*) FROM total") >= 3, "days that are over have totals");
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_log_that_only_begins_like_another_is_not_taken_for_it() {
+    let folder = Folder::new("import-edited");
+    let (data, log) = (folder.0.join("data"), folder.0.join("access.log"));
+    let lines: Vec<_> = requests(Timestamp::now().as_second(), 100).iter().map(line).collect();
+    fs::write(&log, lines[..50].concat()).unwrap();
+    assert!(import(&data, &log, &[]).0);
+    let before = sums(&data);
+    let shorter = [&lines[..1], &lines[2..]].concat();
+    let swapped = [&lines[..1], &lines[2..3], &lines[1..2], &lines[3..]].concat();
+    let longer = [&lines[..2], &lines[1..]].concat();
+    let other =
+        lines.concat().replacen("89.160.20.112", "89.160.20.113", 3).replacen("89.160.20.113", "89.160.20.112", 1);
+    for (what, text) in
+        [("shorter", shorter.concat()), ("swapped", swapped.concat()), ("longer", longer.concat()), ("other", other)]
+    {
+        fs::write(&log, text).unwrap();
+        let (ok, said) = import(&data, &log, &[]);
+        assert!(
+            !ok && said.contains("is not what this one begins with") && said.contains("access.log"),
+            "{what}: {said}"
+        );
+        assert_eq!(sums(&data), before, "{what}");
+    }
+    // One that is cut off takes what there is, and says so.
+    let packed = gzip(&lines.concat());
+    fs::write(&log, &packed[..packed.len() - 20]).unwrap();
+    let (ok, said) = import(&data, &log, &[]);
+    assert!(!ok && said.contains("reading the log"), "{said}");
+    fs::write(&log, packed).unwrap();
+    assert!(import(&data, &log, &[]).0);
+    let (live, all) = (folder.0.join("live"), requests(Timestamp::now().as_second(), 100));
+    fill(&Store::open(&live).unwrap(), &all);
+    assert_eq!(sums(&data).iter().map(|day| day.1).sum::<i64>(), sums(&live).iter().map(|day| day.1).sum::<i64>());
 }
 
 #[test]

@@ -110,7 +110,8 @@ pub(crate) enum Command {
     /// Take what another server has logged
     ///
     /// With the times and the addresses of the log, which are looked up and let go. A file that was taken before is not taken
-    /// again, and a longer copy of it is taken from where the other ended. A file is known by its first line.
+    /// again, and a longer copy of it is taken from where the other ended; whether it is one is told by its bytes. Files that
+    /// gzip has packed are taken as they are.
     Import {
         #[command(flatten)]
         place: Place,

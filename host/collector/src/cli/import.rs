@@ -2,6 +2,7 @@
 
 use super::arguments::Place;
 use anyhow::{Context, Result};
+use flate2::bufread::MultiGzDecoder;
 use glassbox_collector::door::Door;
 use glassbox_collector::geo::Locator;
 use glassbox_collector::import::{Imported, Importer};
@@ -13,6 +14,9 @@ use std::fmt::Write;
 use std::io::{BufRead, BufReader, stdin};
 use std::path::{Path, PathBuf};
 
+/// How a file begins that gzip has written.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 pub(super) fn run(place: &Place, logs: &[PathBuf], merge: bool) -> Result<()> {
     let config = place.read()?;
     let store = Store::open(&config.data)?;
@@ -20,13 +24,17 @@ pub(super) fn run(place: &Place, logs: &[PathBuf], merge: bool) -> Result<()> {
     let locator = Locator::new(config.geo_database.as_deref(), config.coordinates);
     let mut importer = Importer::new(&store, door, locator, merge, Timestamp::now());
     for log in logs {
-        let (bytes, all): (Box<dyn BufRead>, _) = if log == Path::new("-") {
+        let (mut bytes, mut all): (Box<dyn BufRead>, _) = if log == Path::new("-") {
             (Box::new(stdin().lock()), None)
         } else {
             let file = files::open_regular(log).with_context(|| format!("opening {}", log.display()))?;
             let length = file.metadata().map(|metadata| metadata.len()).ok();
             (Box::new(BufReader::with_capacity(1 << 20, file)), length)
         };
+        // As logs are kept that have been rotated.
+        if bytes.fill_buf().with_context(|| format!("reading {}", log.display()))?.starts_with(GZIP) {
+            (bytes, all) = (Box::new(BufReader::with_capacity(1 << 20, MultiGzDecoder::new(bytes))), None);
+        }
         let progress = |read: u64| {
             let part = all.filter(|all| *all > 0).map_or(String::new(), |all| format!(", {} %", 100 * read / all));
             super::progress(&format!("{} MB{part}", read >> 20));

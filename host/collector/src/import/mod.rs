@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::door::{Door, Incoming, Refusal};
 use crate::geo::Locator;
 use crate::store::Store;
+use crate::store::day::Taken;
 use crate::store::writer::Writer;
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
@@ -52,10 +53,12 @@ pub struct Importer {
 struct Log {
     /// The first line's digest: a longer copy of a log begins with it.
     source: [u8; 32],
-    /// The day that is being written, and up to where in the log everything of it is.
-    day: Option<(Date, u64)>,
-    /// Up to where each day was written before.
-    taken: HashMap<Date, u64>,
+    /// Of all lines so far, which are those that a longer copy begins with.
+    digest: Sha256,
+    /// The day that is being written, and how far in the log everything of it is.
+    day: Option<(Date, Taken)>,
+    /// How far each day was written before, and whether this log was seen to be the same until there.
+    before: HashMap<Date, (Taken, bool)>,
 }
 
 impl Importer {
@@ -91,9 +94,11 @@ impl Importer {
             }
             let state = state.get_or_insert_with(|| Log {
                 source: Sha256::digest(&line).into(),
+                digest: Sha256::new(),
                 day: None,
-                taken: HashMap::new(),
+                before: HashMap::new(),
             });
+            state.digest.update(&line);
             let begin = at;
             at += read;
             if line.ends_with(b"\n") {
@@ -131,7 +136,8 @@ impl Importer {
             }
         };
         let day = line.at.to_zoned(TimeZone::UTC).date();
-        if self.turn_to(log, day)? > at {
+        self.turn_to(log, day)?;
+        if log.was_taken(day, at)? {
             done.before += 1;
             return Ok(());
         }
@@ -149,34 +155,54 @@ impl Importer {
                 count(done, refused(refusal));
             }
         }
-        log.day = Some((day, at + 1));
+        let digest = Some(log.digest.clone().finalize().into());
+        log.day = Some((day, Taken { upto: at + 1, digest }));
         Ok(())
     }
 
-    /// Write this day from now on. Up to where it was written before.
-    fn turn_to(&mut self, log: &mut Log, day: Date) -> Result<u64> {
+    /// Write this day from now on.
+    fn turn_to(&mut self, log: &mut Log, day: Date) -> Result<()> {
         if log.day.is_some_and(|(open, _)| open != day) {
             self.commit(log)?;
             log.day = None;
         }
-        if let Some(taken) = log.taken.get(&day) {
-            return Ok(*taken);
+        if log.before.contains_key(&day) {
+            return Ok(());
         }
         let taken = self.writer.imported(day, &log.source)?;
         if taken.is_none() && !self.merge && self.writer.has_live(day)? {
             let what = format!("{day} has reports that did not come from a log");
             return Err(Advised::new(what, "if these are others, add them with --merge").into());
         }
-        log.taken.insert(day, taken.unwrap_or_default());
-        Ok(taken.unwrap_or_default())
+        let is_seen = taken.is_none_or(|taken| taken.digest.is_none());
+        log.before.insert(day, (taken.unwrap_or(Taken { upto: 0, digest: None }), is_seen));
+        Ok(())
     }
 
     fn commit(&mut self, log: &mut Log) -> Result<()> {
-        if let Some((day, upto)) = log.day {
-            self.writer.set_imported(day, &log.source, upto)?;
-            log.taken.insert(day, upto);
+        if let Some((day, taken)) = log.day {
+            self.writer.set_imported(day, &log.source, &taken)?;
+            log.before.insert(day, (taken, true));
         }
         self.writer.commit()
+    }
+}
+
+impl Log {
+    /// Whether the line that begins at this byte was taken before.
+    ///
+    /// # Errors
+    /// When what was taken before was not what this log begins with.
+    fn was_taken(&mut self, day: Date, at: u64) -> Result<bool> {
+        let Some((taken, is_seen)) = self.before.get_mut(&day) else { return Ok(false) };
+        if taken.upto == at + 1 {
+            *is_seen = *is_seen || taken.digest == Some(self.digest.clone().finalize().into());
+        }
+        if taken.upto <= at + 1 && !*is_seen {
+            let what = "a log with the same first line was taken before, and is not what this one begins with";
+            return Err(Advised::new(what, "give that log again as it was, or a longer copy of it").into());
+        }
+        Ok(taken.upto > at)
     }
 }
 

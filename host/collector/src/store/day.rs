@@ -8,7 +8,7 @@ use crate::id::Id;
 use crate::store::shared::Shared;
 use anyhow::{Context, Result};
 use jiff::civil::Date;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -24,9 +24,19 @@ const REPEATED: [&str; 4] = ["pong", "startup", "webui_load", "printer_connected
 /// In the table of refusals: reports of who was forgotten and asked to be kept out.
 pub(crate) const KEPT_OUT: &str = "kept_out";
 
-/// How far logs were taken, by their digests. Most days have no such table, as their reports came in live.
-const IMPORTED: &str =
-    "CREATE TABLE IF NOT EXISTS imported (source BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID";
+/// How far logs were taken, by the digests of their first lines, with that of all bytes until then. Most days have no such
+/// table, as their reports came in live. The first version's has no digest.
+const IMPORTED: &str = "CREATE TABLE IF NOT EXISTS imported
+    (source BLOB PRIMARY KEY, upto INTEGER NOT NULL, digest BLOB) WITHOUT ROWID";
+
+/// How far a log was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Everything that begins before this byte.
+    pub upto: u64,
+    /// The SHA-256 of all lines that begin before it; none if the store's first version wrote it.
+    pub digest: Option<[u8; 32]>,
+}
 
 /// Pings of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,17 +185,21 @@ impl Day {
         Ok(())
     }
 
-    /// Up to which byte of a log everything of this day was taken; none if nothing was.
-    pub(crate) fn imported(&self, source: &[u8; 32]) -> Result<Option<u64>> {
+    /// How far a log was taken for this day; none if nothing of it was.
+    pub(crate) fn imported(&self, source: &[u8; 32]) -> Result<Option<Taken>> {
         self.connection.execute_batch(IMPORTED)?;
-        let sql = "SELECT upto FROM imported WHERE source = ?";
-        let upto: Option<i64> = self.connection.query_row(sql, [source], |row| row.get(0)).optional()?;
-        Ok(upto.map(u64::try_from).transpose()?)
+        if !self.connection.column_exists(None, "imported", "digest")? {
+            self.connection.execute_batch("ALTER TABLE imported ADD COLUMN digest BLOB")?;
+        }
+        let sql = "SELECT upto, digest FROM imported WHERE source = ?";
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?));
+        let found = self.connection.query_row(sql, [source], row).optional()?;
+        found.map(|(upto, digest)| Ok(Taken { upto: upto.try_into()?, digest })).transpose()
     }
 
-    pub(crate) fn set_imported(&self, source: &[u8; 32], upto: u64) -> Result<()> {
-        let upto = i64::try_from(upto)?;
-        self.connection.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", params![source, upto])?;
+    pub(crate) fn set_imported(&self, source: &[u8; 32], taken: &Taken) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO imported (source, upto, digest) VALUES (?, ?, ?)";
+        self.connection.execute(sql, params![source, i64::try_from(taken.upto)?, taken.digest])?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! begins with fresh connections.
 
 use super::Store;
-use super::day::{Day, Pings};
+use super::day::{Day, Pings, Taken};
 use super::shared::Shared;
 use crate::door::{Odd, Report};
 use crate::geo::Place;
@@ -126,11 +126,11 @@ impl Writer {
         self.day.as_ref().map(|open| open.day)
     }
 
-    /// Up to which byte of a log everything of this day was taken; none if nothing was.
+    /// How far a log was taken for this day; none if nothing of it was.
     ///
     /// # Errors
     /// As for [`Self::write`].
-    pub fn imported(&mut self, day: Date, source: &[u8; 32]) -> Result<Option<u64>> {
+    pub fn imported(&mut self, day: Date, source: &[u8; 32]) -> Result<Option<Taken>> {
         self.begin(day)?.1.imported(source)
     }
 
@@ -138,8 +138,8 @@ impl Writer {
     ///
     /// # Errors
     /// As for [`Self::write`].
-    pub fn set_imported(&mut self, day: Date, source: &[u8; 32], upto: u64) -> Result<()> {
-        self.begin(day)?.1.set_imported(source, upto)
+    pub fn set_imported(&mut self, day: Date, source: &[u8; 32], taken: &Taken) -> Result<()> {
+        self.begin(day)?.1.set_imported(source, taken)
     }
 
     /// Whether a day has reports, and none came from a log.
