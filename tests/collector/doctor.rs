@@ -59,7 +59,8 @@ fn each_fault_is_named_with_what_to_do() {
     assert!(!ok && said.contains("of these must be mended"), "{said}");
     for (kind, what) in [
         ("fault", "manifest.toml"),
-        ("fault", "the database of places: "),
+        ("fault", "places.mmdb cannot be used: "),
+        ("warning", "/privacy does not say who is responsible"),
         ("fault", "X-Real-IP is looked at only where a trusted proxy sends it"),
         ("fault", "2020-01-02.sqlite"),
         ("fault", "there are reports of 2999-01-02"),
@@ -70,6 +71,8 @@ fn each_fault_is_named_with_what_to_do() {
     }
     let (_, said) = doctor(&folder, "listen = \"unix:nowhere/socket\"\n");
     assert!(said.contains("what comes from the proxy has no place") && said.contains("does not answer"), "{said}");
+    let (ok, said) = doctor(&folder, "trusted_proxies = [\"0.0.0.0/0\"]\n");
+    assert!(!ok && said.contains("anybody can say to come from anywhere"), "{said}");
     let (ok, said) = doctor(&folder, "retention = 5\n");
     assert!(!ok && said.contains("there is no key"), "{said}");
 }

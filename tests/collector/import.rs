@@ -183,7 +183,21 @@ fn what_is_no_report_is_counted_by_its_kind() {
     let nobody = good.replace(&ID[8..], "");
     let future = line(&requests(now + 30 * DAY, 4)[3]);
     let long = format!("1.2.3.4 {}\n", "x".repeat(3 << 20));
-    let text = [&good, &browser, &scanner, "garbage\r\n", &long, &nobody, &future, "\r\n", &good.replace('\n', "\r\n")];
+    let failed = good.replace(" 204 ", " 404 ");
+    let old = line(&requests(now - 70 * DAY, 4)[3]);
+    let text = [
+        &failed,
+        &old,
+        &good,
+        &browser,
+        &scanner,
+        "garbage\r\n",
+        &long,
+        &nobody,
+        &future,
+        "\r\n",
+        &good.replace('\n', "\r\n"),
+    ];
     let mut bytes = text.concat().into_bytes();
     bytes.extend(b"\xff\xfe\x00\n");
     bytes.extend(good.as_bytes());
@@ -197,10 +211,13 @@ fn what_is_no_report_is_counted_by_its_kind() {
         (1, "too long"),
         (1, "no id"),
         (1, "no time, or one in the future"),
+        (1, "not answered with 204"),
+        (1, "older than retention_days"),
     ] {
         assert!(said.contains(&format!("{count:9} lines are no reports: {why}\n")), "{why}: {said}");
     }
     assert!(!said.contains(ID) && !said.contains("89.160"), "{said}");
+    assert_eq!(Store::open(&data).unwrap().days().unwrap().len(), 1, "no day of what was left out");
     let (ok, said) = import(&data, &folder.0.join("nowhere"), &[]);
     assert!(!ok && said.contains("opening") && said.contains("nowhere"), "{said}");
 }
@@ -222,6 +239,26 @@ fn a_day_with_live_reports_wants_a_yes() {
     let (ok, said) = import(&data, &log, &["--merge"]);
     assert!(ok && said.contains(": 1 reports"), "{said}");
     assert_ne!(sums(&data), before);
+}
+
+#[test]
+fn two_imports_at_once_are_one() {
+    let folder = Folder::new("import-two");
+    let (data, log) = (folder.0.join("data"), folder.0.join("log"));
+    fs::write(&log, requests(Timestamp::now().as_second(), 4000).iter().map(line).collect::<String>()).unwrap();
+    let one = Store::open(&data).unwrap().importing().unwrap();
+    let (ok, said) = import(&data, &log, &[]);
+    assert!(!ok && said.contains("another import into"), "{said}");
+    drop(one);
+    let both = std::thread::scope(|scope| {
+        let one = scope.spawn(|| import(&data, &log, &[]));
+        let other = import(&data, &log, &[]);
+        [one.join().unwrap(), other]
+    });
+    assert!(both.iter().any(|(ok, _)| *ok), "{both:?}");
+    assert!(import(&data, &log, &[]).0);
+    let rows: i64 = sums(&data).iter().map(|day| day.1).sum();
+    assert_eq!(rows, 3000, "three of four are no pings");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod damage;
 mod demo;
 mod deploy;
 mod doctor;
+mod ending;
 mod exports;
 mod fleet;
 mod forgetting;

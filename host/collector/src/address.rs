@@ -55,6 +55,11 @@ impl TryFrom<String> for Network {
 }
 
 impl Network {
+    /// Whether every address of its kind is in it.
+    pub fn is_everything(&self) -> bool {
+        self.bits == 0
+    }
+
     /// Whether an address is in it.
     fn contains(&self, address: &Address) -> bool {
         let number = |address: IpAddr| match address {

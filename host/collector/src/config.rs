@@ -15,6 +15,12 @@ pub const REFERENCE: &str = include_str!("../collector.toml");
 /// A configuration is written by people; no sensible one is larger.
 const LONGEST: usize = 1 << 20;
 
+/// Each connection takes a file descriptor and some KB.
+const MOST_CONNECTIONS: usize = 1_000_000;
+
+/// A hundred years.
+const MOST_DAYS: usize = 36_500;
+
 /// The configuration. What each key is for is said in [`REFERENCE`].
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -124,6 +130,16 @@ impl Config {
             return Err(Advised::new(format!("there is no key {key:?}"), advice).into());
         }
         let config: Self = toml::from_str(text).map_err(|error| unusable(&error))?;
+        let within = [
+            ("connections", config.connections, 1, MOST_CONNECTIONS),
+            ("retention_days", config.retention_days as usize, 0, MOST_DAYS),
+        ];
+        if let Some((key, _, least, most)) = within.into_iter().find(|(_, n, least, most)| n < least || n > most) {
+            return Err(Advised::new(format!("{key} is out of range"), format!("give it {least} to {most}")).into());
+        }
+        if config.data.as_os_str().is_empty() {
+            return Err(Advised::new("data is empty", "name the folder of the store").into());
+        }
         if let Some(header) = &config.address_header
             && hyper::header::HeaderName::from_bytes(header.as_bytes()).is_err()
         {
@@ -143,8 +159,10 @@ impl Config {
         let text = String::from_utf8(bytes).with_context(|| format!("reading {}", file.display()))?;
         let mut config = Self::parse(&text).with_context(|| file.display().to_string())?;
         let folder = file.parent().unwrap_or(Path::new(""));
+        let sockets = [Some(&mut config.listen), config.metrics_listen.as_mut()].into_iter().flatten();
+        let sockets = sockets.filter_map(|listen| if let Listen::Unix(path) = listen { Some(path) } else { None });
         let paths = [Some(&mut config.data), config.geo_database.as_mut(), config.manifest.as_mut()];
-        for path in paths.into_iter().flatten() {
+        for path in paths.into_iter().flatten().chain(sockets) {
             *path = folder.join(&*path);
         }
         Ok(config)
@@ -204,6 +222,10 @@ mod tests {
             "retention_days = -1",
             "address_header = \"a b\"",
             "listen = ",
+            "connections = 0",
+            "connections = 9223372036854775807",
+            "retention_days = 10000000",
+            "data = \"\"",
         ] {
             assert!(wrong(text).contains("; "), "{text}: {}", wrong(text));
         }

@@ -2,6 +2,7 @@
 //! place would kill the process. It may be exchanged at any time; whatever is wrong with it costs no report, only places.
 
 use crate::address::Address;
+use crate::log;
 use glassbox_util::files;
 use maxminddb::Reader;
 use serde::Deserialize;
@@ -72,7 +73,7 @@ struct Location {
 pub struct State {
     /// What kind it is and when it was built, in seconds since 1970; none if none is in use.
     pub database: Option<(String, u64)>,
-    /// Why the file cannot be used. What was in use before stays in use.
+    /// That the file cannot be used, and why. What was in use before stays in use.
     pub problem: Option<String>,
 }
 
@@ -144,6 +145,13 @@ impl Locator {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
+    /// Tell the operator if the file cannot be used.
+    pub fn log_problem(&self) {
+        if let Some(problem) = self.state().problem {
+            log(format_args!("{problem}"));
+        }
+    }
+
     /// How many look-ups the database failed at.
     #[must_use]
     pub fn failed(&self) -> u64 {
@@ -171,6 +179,7 @@ impl Locator {
         let started = loader.spawn(move || {
             if let Some(file) = &locator.file {
                 locator.load(file);
+                locator.log_problem();
             }
             locator.loading.store(false, Relaxed);
         });
@@ -199,8 +208,7 @@ impl Locator {
                 *self.reader.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::new(reader));
             }
             Err(problem) => {
-                eprintln!("the database of places {} cannot be used: {problem}", file.display());
-                state.problem = Some(problem);
+                state.problem = Some(format!("the database of places {} cannot be used: {problem}", file.display()));
             }
         }
     }

@@ -8,6 +8,9 @@
 //! [`page`] draws what they say;
 //! [`fleet`] fills it with installations that are made up.
 
+// It panics where nobody reads any more: see `log`.
+#![deny(clippy::print_stderr)]
+
 pub mod address;
 pub mod client;
 pub mod config;
@@ -18,6 +21,10 @@ pub mod geo;
 pub mod id;
 pub mod import;
 pub mod installation;
+mod log;
 pub mod page;
 pub mod server;
 pub mod store;
+mod thread;
+
+pub use log::log;

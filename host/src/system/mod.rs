@@ -1,6 +1,6 @@
 //! This machine, as trackers may see it: time, hardware, and the Raspberry Pi's throttle state; each capability is one
 //! file. And what the host itself needs of it: the wall clock, the processor's time, random bytes, running a program,
-//! acting as the owner of a folder, and leaving a signal ignored that was.
+//! and acting as the owner of a folder.
 //!
 //! Sending requests is not here, nor is deciding what a tracker may ask for or is told: the answers here are complete,
 //! and the sandbox leaves out what the manifest does not list. For an OctoPrint on another machine the host gives
@@ -8,7 +8,6 @@
 
 mod clock;
 mod command_line;
-pub mod hangup;
 mod hardware;
 pub mod owner;
 mod platform;

@@ -24,6 +24,7 @@ mod advised;
 pub mod backoff;
 pub mod encoding;
 pub mod files;
+pub mod hangup;
 pub mod json;
 mod kept_once;
 pub mod machine;

@@ -86,15 +86,16 @@ pub(super) fn run() -> Result<()> {
 /// Until the server runs nobody else waits for signals, and the store must not be left behind.
 fn remove_when_interrupted(folder: PathBuf, serving: Arc<AtomicBool>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut terminate, mut interrupt) = {
+    let (mut terminate, mut interrupt, mut hangup) = {
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
     };
     std::thread::spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
         });
         if !serving.load(SeqCst) {
@@ -111,13 +112,13 @@ fn fill(store: &Store) -> Result<()> {
     let plan = Plan { seed: 1, installations: INSTALLATIONS, days: DAYS, now: Timestamp::now(), everything: true };
     let terminal = std::io::stderr().is_terminal();
     if terminal {
-        eprint!("filling a throw-away store, which takes some seconds ..");
+        super::progress("filling a throw-away store, which takes some seconds ..");
     }
     let mut writer = Writer::new(store);
     let filled = fleet::fill(&mut writer, &plan).and_then(|_| writer.commit());
     if terminal {
         // That line goes.
-        eprint!("\r\x1b[K");
+        super::progress("\x1b[K");
     }
     filled?;
     let took = began.elapsed().as_secs_f64();

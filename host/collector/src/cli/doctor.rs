@@ -3,6 +3,7 @@
 use super::arguments::Place;
 use super::status::database_age;
 use anyhow::{Result, bail};
+use glassbox_collector::address::Network;
 use glassbox_collector::client::{Sent, listens, send};
 use glassbox_collector::config::{Config, Listen};
 use glassbox_collector::door::Door;
@@ -43,11 +44,13 @@ pub(super) fn run(place: &Place) -> Result<()> {
     all.extend(addresses(&config));
     match Place::existing(&config) {
         Ok(store) => all.extend(kept(&config, &store, now)),
-        Err(_) => all.push(Warning(
+        Err(_) if !config.data.exists() => all.push(Warning(
             format!("{} has nothing yet", config.data.display()),
             "'run' makes it; if there should be something, name the folder with --data",
         )),
+        Err(error) => all.push(Fault(format!("{error:#}"), "'run' could not use it either")),
     }
+    all.extend(responsible(&config));
     all.push(listening(&config));
     let mut out = String::new();
     let mut faults = 0;
@@ -81,7 +84,7 @@ fn database(config: &Config, now: Timestamp) -> Verdict {
     const RENEW: &str = "download it anew and replace the file; it is taken while running";
     let state = Locator::new(config.geo_database.as_deref(), false).state();
     if let Some(problem) = state.problem {
-        return Fault(format!("the database of places: {problem}"), RENEW);
+        return Fault(problem, RENEW);
     }
     let Some((kind, days)) = database_age(&state, now) else {
         return Warning("without a database of places reports have none".into(), "if you want some, set geo_database");
@@ -90,8 +93,19 @@ fn database(config: &Config, now: Timestamp) -> Verdict {
     if days > OLD_DATABASE { Warning(what, RENEW) } else { Good(what) }
 }
 
+/// Whether `/privacy` says who is responsible.
+fn responsible(config: &Config) -> Option<Verdict> {
+    let says = !config.responsible.is_empty() && !config.contact.is_empty();
+    let what = "/privacy does not say who is responsible for what is kept, or how to reach them";
+    (!says).then(|| Warning(what.into(), "set responsible and contact"))
+}
+
 /// Whether the keys about addresses go together.
 fn addresses(config: &Config) -> Option<Verdict> {
+    if config.trusted_proxies.iter().any(Network::is_everything) {
+        let what = "trusted_proxies has everybody in it, so anybody can say to come from anywhere";
+        return Some(Fault(what.into(), "name the addresses of the proxies only"));
+    }
     let trusts = !config.trusted_proxies.is_empty() || matches!(config.listen, Listen::Unix(_));
     match &config.address_header {
         Some(header) if !trusts => Some(Fault(

@@ -21,8 +21,11 @@ pub(super) fn run(place: &Place, logs: &[PathBuf], merge: bool) -> Result<()> {
     let config = place.read()?;
     let store = Store::open(&config.data)?;
     let door = Door::read(config.manifest.as_deref())?;
+    // Two that take one log would each take all of it.
+    let _alone = store.importing()?;
     let locator = Locator::new(config.geo_database.as_deref(), config.coordinates);
-    let mut importer = Importer::new(&store, door, locator, merge, Timestamp::now());
+    locator.log_problem();
+    let mut importer = Importer::new(&store, door, locator, merge, config.retention_days, Timestamp::now());
     for log in logs {
         let (mut bytes, mut all): (Box<dyn BufRead>, _) = if log == Path::new("-") {
             (Box::new(stdin().lock()), None)

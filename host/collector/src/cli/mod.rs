@@ -16,9 +16,10 @@ use anyhow::{Context, Result};
 use arguments::{Command, Format, Place};
 use glassbox_collector::config::{Config, REFERENCE};
 use glassbox_collector::door;
+use glassbox_collector::log;
 use glassbox_collector::store::Store;
 use glassbox_util::Advised;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{ErrorKind, IsTerminal, Write, stderr};
 use std::process::ExitCode;
 
 /// What came of a command that did not fail.
@@ -45,9 +46,9 @@ pub(crate) fn run(command: Command) -> ExitCode {
 
 fn complain(error: &anyhow::Error) {
     let (what, advice) = Advised::split(error);
-    eprintln!("error: {what}");
+    log(format_args!("error: {what}"));
     if let Some(advice) = advice {
-        eprintln!("  {advice}");
+        log(format_args!("  {advice}"));
     }
 }
 
@@ -80,7 +81,7 @@ impl Place {
 
     /// The store of a command that makes none.
     fn existing(config: &Config) -> Result<Store> {
-        if !config.data.join("days").is_dir() {
+        if config.data.join("days").metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             let what = format!("{} is not the folder of a store", config.data.display());
             return Err(Advised::new(what, "name it with --data, or in the configuration").into());
         }

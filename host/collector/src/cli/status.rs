@@ -22,7 +22,7 @@ pub(super) fn run(place: &Place, as_json: bool) -> Result<()> {
     // A damaged day is a problem already.
     let today = look::today(&store, day).unwrap_or_default();
     let database = Locator::new(config.geo_database.as_deref(), false).state();
-    problems.extend(database.problem.iter().map(|problem| format!("the database of places: {problem}")));
+    problems.extend(database.problem.clone());
     let database = database_age(&database, now);
     let exported = exports::age(&store.exports(), now);
     let free = look::disk_free(&store);

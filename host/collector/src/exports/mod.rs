@@ -11,6 +11,7 @@ mod tally;
 mod times;
 
 use crate::config::Config;
+use crate::log;
 use crate::store::Store;
 use anyhow::Result;
 use glassbox_util::files;
@@ -99,7 +100,7 @@ fn make(config: &Config, store: &Store, folder: &Path, page: Option<&Path>, now:
         }
     }
     for problem in &gathered.problems {
-        eprintln!("not in the exports: {problem}");
+        log(format_args!("not in the exports: {problem}"));
     }
     Ok(gathered.problems)
 }

@@ -11,6 +11,7 @@ use crate::door::{Door, Incoming, Refusal};
 use crate::geo::Locator;
 use crate::store::Store;
 use crate::store::day::Taken;
+use crate::store::retention;
 use crate::store::writer::Writer;
 use anyhow::{Context, Result};
 use glassbox_util::Advised;
@@ -46,6 +47,8 @@ pub struct Importer {
     locator: Arc<Locator>,
     writer: Writer,
     merge: bool,
+    /// The first day that is kept.
+    first: Date,
     now: Timestamp,
 }
 
@@ -62,10 +65,19 @@ struct Log {
 }
 
 impl Importer {
-    /// For a store. With `merge`, reports are added to days that have live ones.
+    /// For a store. With `merge`, reports are added to days that have live ones. Days that would go at once are left out.
     #[must_use]
-    pub fn new(store: &Store, door: Door, locator: Arc<Locator>, merge: bool, now: Timestamp) -> Self {
-        Self { door, locator, writer: Writer::new(store), merge, now }
+    pub fn new(
+        store: &Store,
+        door: Door,
+        locator: Arc<Locator>,
+        merge: bool,
+        retention_days: u32,
+        now: Timestamp,
+    ) -> Self {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let first = retention::first_kept(today, retention_days);
+        Self { door, locator, writer: Writer::new(store), merge, first, now }
     }
 
     /// Take a log. `progress` is told now and then how many bytes are read.
@@ -127,7 +139,11 @@ impl Importer {
 
     fn line(&mut self, log: &mut Log, at: u64, text: &[u8], done: &mut Imported) -> Result<()> {
         let latest = self.now.checked_add(1.hour())?;
-        let line = Line::parse(text).and_then(|line| if line.at <= latest { Ok(line) } else { Err(NoReport::Time) });
+        let line = Line::parse(text).and_then(|line| match line.at {
+            at if at > latest => Err(NoReport::Time),
+            at if at.to_zoned(TimeZone::UTC).date() < self.first => Err(NoReport::Old),
+            _ => Ok(line),
+        });
         let line = match line {
             Ok(line) => line,
             Err(why) => {

@@ -5,6 +5,9 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use std::net::IpAddr;
 
+/// The status of what OctoPrint's server keeps (RECEIVING.md, 8.11).
+const KEPT: &str = "204";
+
 /// A request, as the log has it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Line {
@@ -24,6 +27,10 @@ pub enum NoReport {
     Form,
     /// Its time is none.
     Time,
+    /// It is of a day that is not kept any more.
+    Old,
+    /// The server has refused it.
+    Status,
     /// It is a request of another kind: not a GET or POST below `/track/`.
     Request,
 }
@@ -35,6 +42,8 @@ impl NoReport {
         match self {
             Self::Form => "not a line of this log",
             Self::Time => "no time, or one in the future",
+            Self::Old => "older than retention_days",
+            Self::Status => "not answered with 204",
             Self::Request => "another request",
         }
     }
@@ -49,16 +58,19 @@ impl Line {
             let (request, rest) = rest.split_once("\" ")?;
             let (numbers, rest) = rest.split_once(" \"")?;
             let (body, rest) = rest.split_once("\" \"")?;
-            let numbers = numbers.split(' ').all(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-            numbers.then_some((address, time, request, body, rest.strip_suffix('"')?))
+            let are_numbers = numbers.split(' ').all(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+            are_numbers.then_some((address, time, request, numbers, body, rest.strip_suffix('"')?))
         };
-        let (address, time, request, body, user_agent) = form().ok_or(NoReport::Form)?;
+        let (address, time, request, numbers, body, user_agent) = form().ok_or(NoReport::Form)?;
         let at = strtime::parse("%d/%b/%Y:%H:%M:%S %z", time).and_then(|time| time.to_timestamp());
         let at = at.map_err(|_| NoReport::Time)?;
         let mut parts = request.split(' ');
         let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if !["GET", "POST"].contains(&method) || !target.starts_with("/track/") {
             return Err(NoReport::Request);
+        }
+        if numbers.split(' ').next() != Some(KEPT) {
+            return Err(NoReport::Status);
         }
         let target = String::from_utf8(unescaped(target)).map_err(|_| NoReport::Request)?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
@@ -115,6 +127,7 @@ mod tests {
             (r#"1.2.3.4 [31/Feb/2026:18:00:01 +0100] "GET /track/A/b/ HTTP/1.1" 204 0 "-" "x""#, NoReport::Time),
             (r#"1.2.3.4 [26/Nov/2026:18:00:01 +0100] "GET /robots.txt HTTP/1.1" 204 0 "-" "x""#, NoReport::Request),
             (r#"1.2.3.4 [26/Nov/2026:18:00:01 +0100] "PUT /track/A/b/ HTTP/1.1" 204 0 "-" "x""#, NoReport::Request),
+            (r#"1.2.3.4 [26/Nov/2026:18:00:01 +0100] "GET /track/A/b/ HTTP/1.1" 404 9 "-" "x""#, NoReport::Status),
             (r#"1.2.3.4 [26/Nov/2026:18:00:01 +0100] "\x16\x03" 400 0 "-" "-""#, NoReport::Request),
         ] {
             assert_eq!(Line::parse(line.as_bytes()), Err(why), "{line}");

@@ -53,7 +53,11 @@ pub(super) async fn listen(address: &Listen, option: &str) -> Result<(Listener, 
 pub(super) fn listen_at(path: &Path, rights: u32) -> Result<Listener> {
     remove_old_socket(path)?;
     let listener = UnixListener::bind(path).map_err(|error| {
-        let advice = "its folder must exist and be ours to write";
+        let advice = if error.kind() == std::io::ErrorKind::AddrInUse {
+            "something is there already: name another, or stop what uses it"
+        } else {
+            "its folder must exist and be ours to write"
+        };
         Advised::new(format!("cannot make the socket {}", path.display()), advice).because(error)
     })?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(rights))?;

@@ -14,10 +14,12 @@ use crate::address::{Peer, Trust};
 use crate::config::{Config, Listen};
 use crate::door::{Door, Refusal};
 use crate::geo::Locator;
+use crate::log;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
 use answer::{For, Service};
 use anyhow::{Context, Result};
+use glassbox_util::Advised;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,6 +37,9 @@ use tokio::sync::{Semaphore, watch};
 /// After an accept that fails, as when all file descriptors are used: trying again at once would only burn time.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// 2026-01-01. A machine that has not been told the time yet would keep reports under a day of 1970, for good.
+const EARLIEST: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
 /// Where a server listens, as `http://127.0.0.1:8585` or `unix:/run/collector/socket`.
 pub struct Listening {
     /// For reports, exports and `/privacy`.
@@ -43,17 +48,23 @@ pub struct Listening {
     pub metrics: Option<String>,
 }
 
-/// Receive reports until SIGTERM or SIGINT; then what was answered is written, and it returns. `ready` is told where it
+/// Receive reports until SIGTERM, SIGINT or SIGHUP; then what was answered is written, and it returns. `ready` is told where it
 /// listens.
 ///
 /// # Errors
-/// When it cannot start: the store cannot be opened, the address is in use, the manifest cannot be used.
+/// When it cannot start: the store cannot be opened, the address is in use, the manifest cannot be used, the clock is
+/// not set.
 pub fn run(config: &Config, ready: impl FnOnce(&Listening)) -> Result<()> {
+    if Timestamp::now() < EARLIEST {
+        let what = format!("the clock says {}, before there was this program", Timestamp::now());
+        return Err(Advised::new(what, "set it: by its clock a report has its day").into());
+    }
     let store = Store::open(&config.data)?;
     let _lock = store.lock()?;
     let door = Door::read(config.manifest.as_deref())?;
     let (keeper, keeping) = Keeper::start(&store, config.retention_days)?;
     let locator = Locator::new(config.geo_database.as_deref(), config.coordinates);
+    locator.log_problem();
     let service = Arc::new(Service {
         door: RwLock::new(Arc::new(door)),
         trust: Trust::new(config),
@@ -78,6 +89,8 @@ pub fn run(config: &Config, ready: impl FnOnce(&Listening)) -> Result<()> {
 async fn serve(config: &Config, store: &Store, service: &Arc<Service>, ready: impl FnOnce(&Listening)) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // The terminal is closed. For who started it with `nohup` it never comes.
+    let mut hangup = signal(SignalKind::hangup())?;
     let (stop, stopping) = watch::channel(());
     let few = Arc::new(Semaphore::new(limits::METRICS_CONNECTIONS));
     let tell = |listener| {
@@ -94,7 +107,7 @@ async fn serve(config: &Config, store: &Store, service: &Arc<Service>, ready: im
     match listen_at(&socket, 0o600) {
         Ok(listener) => tell(listener),
         // A path of more than 107 bytes cannot be one.
-        Err(error) => eprintln!("'status' will not know how many reports wait: {error:#}"),
+        Err(error) => log(format_args!("'status' will not know how many reports wait: {error:#}")),
     }
     ready(&listening);
     let connections = Arc::new(Semaphore::new(config.connections));
@@ -102,6 +115,7 @@ async fn serve(config: &Config, store: &Store, service: &Arc<Service>, ready: im
         () = accept(listener, Arc::clone(&connections), Arc::clone(service), stopping.clone(), For::Everybody) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
     let sockets = [Some(&config.listen), config.metrics_listen.as_ref()].into_iter().flatten();
     let sockets = sockets.filter_map(|listen| if let Listen::Unix(path) = listen { Some(path) } else { None });

@@ -8,6 +8,7 @@ use crate::door::Door;
 use crate::geo::State;
 use crate::id::Id;
 use crate::installation;
+use crate::log;
 use crate::store::Store;
 use crate::store::day::PING;
 use anyhow::Result;
@@ -86,7 +87,7 @@ impl Privacy {
         self.try_to(asked).unwrap_or_else(|error| {
             // It names files, and no id.
             let wish = if asked.wish == Wish::Show { "shown" } else { "removed" };
-            eprintln!("what is kept of an installation could not be {wish}: {error:#}");
+            log(format_args!("what is kept of an installation could not be {wish}: {error:#}"));
             let said = match asked.wish {
                 Wish::Show => "that did not work; try again later\n",
                 Wish::Forget => "it may not be removed everywhere; try again later\n",
@@ -114,9 +115,9 @@ impl Privacy {
             (0, false) => said(StatusCode::OK, "nothing is kept of it any more\n"),
             (0, true) => said(StatusCode::OK, "nothing is kept of it any more, and nothing will be\n"),
             (damaged, _) => {
-                eprintln!(
+                log(format_args!(
                     "an installation was forgotten, but for {damaged} files that are damaged: see 'forget --help'"
-                );
+                ));
                 let what = "it is removed, but files that are damaged could not be searched; what they may hold has no id \
                             any more, and can only be removed with them: ask the operator\n";
                 said(StatusCode::INTERNAL_SERVER_ERROR, what)

@@ -5,7 +5,9 @@ use super::answer::Service;
 use crate::config::Config;
 use crate::door::Door;
 use crate::exports;
+use crate::log;
 use crate::store::Store;
+use crate::thread::vital;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use std::path::Path;
@@ -26,17 +28,14 @@ impl Upkeep {
     pub(super) fn start(config: &Config, store: &Store, service: &Arc<Service>) -> Result<Self> {
         let (stop, stopped) = channel();
         let (config, store, service) = (config.clone(), store.clone(), Arc::clone(service));
-        let name = std::thread::Builder::new().name("upkeep".into());
-        let thread = name.spawn(move || run(&config, &store, &service, &stopped)).context("starting a thread")?;
+        let thread = vital("upkeep", move || run(&config, &store, &service, &stopped)).context("starting a thread")?;
         Ok(Self { stop, thread })
     }
 
     pub(super) fn stop(self) {
-        // It fails only if the thread is gone.
+        // It fails only if the thread is gone, and then the process ends.
         let _ = self.stop.send(());
-        if self.thread.join().is_err() {
-            eprintln!("the thread for upkeep has panicked");
-        }
+        let _ = self.thread.join();
     }
 }
 
@@ -54,11 +53,12 @@ fn run(config: &Config, store: &Store, service: &Service, stopped: &Receiver<()>
             *service.door.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(door);
         }
         let hour = now.as_second().div_euclid(3600);
-        if exported != Some(hour) {
-            exported = Some(hour);
+        // Those that could not be made, and those that somebody has removed, are made a minute later.
+        if exported != Some(hour) || exports::age(&store.exports(), now).is_none() {
             service.keeper.commit();
-            if let Err(error) = exports::publish(config, store, now) {
-                eprintln!("the exports could not be made: {error:#}");
+            match exports::publish(config, store, now) {
+                Ok(_) => exported = Some(hour),
+                Err(error) => log(format_args!("the exports could not be made: {error:#}")),
             }
         }
         match stopped.recv_timeout(EVERY) {
@@ -89,11 +89,11 @@ impl<'a> Watched<'a> {
         self.changed = found;
         match Door::read(Some(self.file)) {
             Ok(door) => {
-                eprintln!("took the changed manifest {}", self.file.display());
+                log(format_args!("took the changed manifest {}", self.file.display()));
                 Some(door)
             }
             Err(error) => {
-                eprintln!("the changed manifest is not taken, the one before stays: {error:#}");
+                log(format_args!("the changed manifest is not taken, the one before stays: {error:#}"));
                 None
             }
         }

@@ -5,8 +5,11 @@ use anyhow::{Context, Result};
 use glassbox_util::{Advised, files};
 use jiff::civil::Date;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The end of the name of a backup that is being made.
+const UNFINISHED: &str = ".unfinished";
 
 /// Somebody is being forgotten, or old days go: that takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,9 +24,17 @@ pub fn backup(store: &Store, to: &Path, progress: impl Fn(usize, usize)) -> Resu
         let what = format!("{} is not empty", to.display());
         return Err(Advised::new(what, "name a new folder: nothing is written over a backup").into());
     }
+    // Whatever ends it, there is no half of a backup that looks like a whole one.
+    let mut unfinished = to.components().as_path().as_os_str().to_os_string();
+    unfinished.push(UNFINISHED);
+    let unfinished = PathBuf::from(unfinished);
+    if unfinished.exists() {
+        let what = format!("{} is left of a backup that was not finished", unfinished.display());
+        return Err(Advised::new(what, "remove it, and try again").into());
+    }
     // Nothing is removed meanwhile. What is added does not wait.
     let _removing = store.removing(PATIENCE)?;
-    let copy = Store::open(to)?;
+    let copy = Store::open(&unfinished)?;
     let (days, mut damaged) = (store.days()?, Vec::new());
     for (done, day) in days.iter().enumerate() {
         progress(done, days.len());
@@ -37,9 +48,10 @@ pub fn backup(store: &Store, to: &Path, progress: impl Fn(usize, usize)) -> Resu
     }
     // Last, so that no day refers to what the copy of it lacks: what a day refers to is there before the day does.
     copy_file(&store.shared(), &copy.shared(), schema::SHARED)?;
-    for folder in [to.join("days").as_path(), to] {
+    for folder in [unfinished.join("days").as_path(), &unfinished] {
         File::open(folder)?.sync_all().with_context(|| format!("writing {}", folder.display()))?;
     }
+    fs::rename(&unfinished, to).with_context(|| format!("giving {} its name", to.display()))?;
     Ok(damaged)
 }
 

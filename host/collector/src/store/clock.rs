@@ -33,7 +33,11 @@ impl Clock {
                 return (expected, true);
             }
         }
-        (self.believed, self.ahead_since) = ((now, says), None);
+        self.ahead_since = None;
+        // One that has gone back may be mended in a moment: that is no jump ahead.
+        if says >= expected {
+            self.believed = (now, says);
+        }
         (says, false)
     }
 }
@@ -60,5 +64,6 @@ mod tests {
         assert_eq!(clock.time(after(3660), far + 3630), (far + 3630, false));
         assert!(clock.time(after(7300), far * 2).1, "an hour begins anew");
         assert_eq!(clock.time(after(7310), 5), (5, false));
+        assert_eq!(clock.time(after(7320), far + 7290), (far + 7290, false), "and forth again at once");
     }
 }

@@ -5,6 +5,7 @@ use super::{Store, schema};
 use crate::door::Report;
 use crate::geo::Place;
 use crate::id::Id;
+use crate::log;
 use crate::store::shared::Shared;
 use anyhow::{Context, Result};
 use jiff::civil::Date;
@@ -81,7 +82,11 @@ impl Day {
         for end in ["-wal", "-shm"] {
             glassbox_util::files::remove(&store.day(day).with_extension(format!("sqlite{end}")))?;
         }
-        eprintln!("{} is damaged; it was moved to {}, and the day begins anew", file.display(), aside.display());
+        log(format_args!(
+            "{} is damaged; it was moved to {}, and the day begins anew",
+            file.display(),
+            aside.display()
+        ));
         Self::open_file(store, day).with_context(|| format!("opening {}", file.display()))
     }
 

@@ -9,6 +9,8 @@ use super::retention::is_damage;
 use super::writer::Writer;
 use crate::door::{Odd, Refusal, Report};
 use crate::geo::Place;
+use crate::log;
+use crate::thread::vital;
 use anyhow::{Context, Result};
 use glassbox_util::PerMinute;
 use jiff::civil::Date;
@@ -105,7 +107,7 @@ impl Keeper {
         if let Some(day) = today.filter(|day| *day >= now)
             && let Err(error) = writer.open_existing(day)
         {
-            eprintln!("{day} cannot be written now: {error:#}");
+            log(format_args!("{day} cannot be written now: {error:#}"));
             writer.give_up();
         }
         let mut thread = Thread {
@@ -119,8 +121,7 @@ impl Keeper {
             clock: Clock::new(Instant::now(), Timestamp::now().as_second()),
             retain_from: None,
         };
-        let name = std::thread::Builder::new().name("keeper".into());
-        let thread = name.spawn(move || thread.run(&received)).context("starting a thread")?;
+        let thread = vital("keeper", move || thread.run(&received)).context("starting a thread")?;
         Ok((Self { queue, counters }, Keeping(thread)))
     }
 
@@ -176,11 +177,9 @@ impl Keeper {
 impl Keeping {
     /// Write what waits, and end.
     pub fn stop(self, keeper: &Keeper) {
-        // It fails only if the thread is gone.
+        // It fails only if the thread is gone, and then the process ends.
         let _ = keeper.queue.send(Message::Stop);
-        if self.0.join().is_err() {
-            eprintln!("the keeper's thread has panicked");
-        }
+        let _ = self.0.join();
     }
 }
 
@@ -239,7 +238,7 @@ impl Thread {
             Ok(kept_out) => self.count_kept(&batch, &kept_out),
             Err(error) => {
                 if self.complaints.allows() {
-                    eprintln!("{reports} reports cannot be kept: {error:#}");
+                    log(format_args!("{reports} reports cannot be kept: {error:#}"));
                 }
                 self.counters.lost.inc_by(u64::try_from(reports).unwrap_or_default());
             }
@@ -309,9 +308,9 @@ impl Thread {
     fn arrival(&mut self, at: i64) -> Result<(Date, u32)> {
         let (at, is_ahead) = self.clock.time(Instant::now(), at);
         if is_ahead && self.complaints.allows() {
-            eprintln!(
+            log(format_args!(
                 "the clock has jumped ahead by more than a day; it is believed when it has stayed there for an hour"
-            );
+            ));
         }
         let now = Timestamp::from_second(at)?.to_zoned(TimeZone::UTC).datetime();
         let second = u32::try_from(at.rem_euclid(86_400))?;
@@ -329,7 +328,7 @@ impl Thread {
         self.turned = true;
         self.writer.commit()?;
         if let Err(error) = self.writer.close_day() {
-            eprintln!("the day before {} could not be finished: {error:#}", now.date());
+            log(format_args!("the day before {} could not be finished: {error:#}", now.date()));
         }
         if is_next {
             self.retain(now.date())?;
@@ -337,7 +336,7 @@ impl Thread {
             self.retain_from = Some(Instant::now() + BELIEVED_AFTER);
             // Totals of days that ended meanwhile are made all the same.
             if let Err(error) = self.writer.retain(now.date(), 0) {
-                eprintln!("totals could not be made: {error:#}");
+                log(format_args!("totals could not be made: {error:#}"));
             }
         }
         Ok((now.date(), second))
@@ -349,7 +348,7 @@ impl Thread {
         self.turned = true;
         self.writer.commit()?;
         if let Err(error) = self.writer.retain(today, self.retention_days) {
-            eprintln!("old days could not be removed: {error:#}");
+            log(format_args!("old days could not be removed: {error:#}"));
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ pub fn placed(store: &Store, day: Date) -> Result<(i64, i64)> {
     Ok(day.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-/// Days that cannot be read, each with the reason.
+/// Days that cannot be read, each with the reason, and what is wrong with the file that they share.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -123,5 +123,6 @@ pub fn damaged(store: &Store) -> Result<Vec<String>> {
         };
         check().err().map(|error| format!("{}: {error:#}", file.display()))
     };
-    Ok(store.days()?.iter().filter_map(check).collect())
+    let shared = super::shared::check(store).err().map(|error| format!("{error:#}"));
+    Ok(shared.into_iter().chain(store.days()?.iter().filter_map(check)).collect())
 }

@@ -15,7 +15,10 @@ pub mod writer;
 use anyhow::{Context, Result};
 use glassbox_util::{Advised, files};
 use jiff::civil::Date;
+use nix::unistd::{Uid, User};
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,8 +30,9 @@ impl Store {
     /// The store in a folder, which is made for its owner only unless it exists.
     ///
     /// # Errors
-    /// When it cannot be made; the message names it.
+    /// When it cannot be made, or belongs to another user; the message names it.
     pub fn open(folder: &Path) -> Result<Self> {
+        must_be_ours(folder)?;
         files::make_folder(&folder.join("days"))?;
         Ok(Self(folder.into()))
     }
@@ -130,6 +134,17 @@ impl Store {
         })
     }
 
+    /// The right to be the one process that imports. It lasts as long as the file is open.
+    ///
+    /// # Errors
+    /// When another process has it, or the file cannot be made.
+    pub fn importing(&self) -> Result<File> {
+        self.try_lock("importing")?.ok_or_else(|| {
+            let what = format!("another import into {} is going on", self.0.display());
+            Advised::new(what, "wait until that has ended").into()
+        })
+    }
+
     /// A file that is locked; none if another has it.
     fn try_lock(&self, name: &str) -> Result<Option<File>> {
         let file = self.0.join(name);
@@ -140,4 +155,20 @@ impl Store {
             Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
         }
     }
+}
+
+/// What another user makes in a store, root not excepted, the one that it belongs to cannot read or write: the service would
+/// miss a day, or not start.
+fn must_be_ours(folder: &Path) -> Result<()> {
+    let owner = match folder.metadata() {
+        Ok(found) => Uid::from_raw(found.uid()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("looking at the folder {}", folder.display())),
+    };
+    if owner == Uid::effective() {
+        return Ok(());
+    }
+    let name = User::from_uid(owner).ok().flatten().map_or_else(|| format!("#{owner}"), |user| user.name);
+    let what = format!("the store {} belongs to the user {name}", folder.display());
+    Err(Advised::new(what, format!("do this as that user: sudo -u '{name}' glassbox-collector ..")).into())
 }

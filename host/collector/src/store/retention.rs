@@ -1,9 +1,9 @@
 //! What goes, and what stays of it: days that are too old, what only they referred to, and the totals of a day.
 
 use super::{Store, schema};
+use crate::log;
 use anyhow::{Context, Result};
 use glassbox_util::files;
-use jiff::ToSpan;
 use jiff::civil::Date;
 use rusqlite::{Connection, ErrorCode, params};
 use std::collections::HashSet;
@@ -49,6 +49,12 @@ pub(crate) fn total(shared: &Connection, store: &Store, date: Date) -> Result<()
     Ok(())
 }
 
+/// The first day that is kept for so many days (0 keeps all).
+pub(crate) fn first_kept(today: Date, days: u32) -> Date {
+    let span = jiff::Span::new().try_days(if days == 0 { i64::MAX } else { days.into() });
+    span.map_or(Date::MIN, |span| today.saturating_sub(span))
+}
+
 /// Make the totals of days that have ended and have none, as nothing ran when they did. Then remove the days before `today`
 /// minus so many (0 keeps all), and what no day refers to any more. The day that is `open` has not ended.
 pub(crate) fn retain(shared: &Connection, store: &Store, today: Date, days: u32, open: Option<Date>) -> Result<()> {
@@ -58,14 +64,11 @@ pub(crate) fn retain(shared: &Connection, store: &Store, today: Date, days: u32,
         let sql = "SELECT EXISTS (SELECT 1 FROM total WHERE day = ?)";
         let has_totals: bool = shared.query_row(sql, [day.to_string()], |row| row.get(0))?;
         if !has_totals && let Err(error) = total(shared, store, *day) {
-            eprintln!("{day} is without totals: {error:#}");
+            log(format_args!("{day} is without totals: {error:#}"));
         }
     }
-    if days == 0 {
-        return Ok(());
-    }
-    let oldest = today.checked_sub(i64::from(days).days())?;
-    let old: Vec<_> = all.into_iter().filter(|day| *day < oldest && has_ended(day)).collect();
+    let first = first_kept(today, days);
+    let old: Vec<_> = all.into_iter().filter(|day| *day < first && has_ended(day)).collect();
     for day in &old {
         for end in ["sqlite", "sqlite-wal", "sqlite-shm"] {
             files::remove(&store.day(*day).with_extension(end))?;
@@ -73,7 +76,7 @@ pub(crate) fn retain(shared: &Connection, store: &Store, today: Date, days: u32,
     }
     if !old.is_empty() {
         for problem in sweep(shared, store, Numbers::default())? {
-            eprintln!("what only the removed days referred to stays: {problem}");
+            log(format_args!("what only the removed days referred to stays: {problem}"));
         }
     }
     Ok(())

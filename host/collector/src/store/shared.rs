@@ -1,9 +1,11 @@
 //! What all days share: installations, lists and environments, each with a number. Numbers that were looked up are
 //! remembered, until another process changes the file.
 
-use super::schema;
+use super::{Store, schema};
 use crate::id::Id;
+use crate::log;
 use anyhow::Result;
+use glassbox_util::Advised;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -14,6 +16,56 @@ const REMEMBERED: usize = 200_000;
 
 /// A text's hash, by which it is found.
 pub(crate) type Hash = [u8; 16];
+
+/// Whether the shared file is there, if there are days: with a new one, numbers would be given once more, and what is kept of
+/// one installation would become another's.
+///
+/// # Errors
+/// That it is missing; the message names it.
+pub(crate) fn check(store: &Store) -> Result<()> {
+    let file = store.shared();
+    if file.exists() || store.days()?.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} is missing, without which nobody knows of whom the days are", file.display());
+    Err(Advised::new(what, "put it and the days back from one backup, or begin with an empty folder").into())
+}
+
+/// Days whose reports are looked at: newer ones have greater numbers, as a rule.
+const NEWEST: usize = 2;
+
+/// So many numbers are passed over where some are used that were not given, as there may be greater ones.
+const GAP: i64 = 1_000_000;
+
+/// To what days refer, in pings and reports; of a damaged one no number that could not be.
+const USED: [(&str, &str); 3] = [
+    ("installation", "max(coalesce((SELECT max(installation) FROM ping), 0), coalesce(max(installation), 0))"),
+    ("list", "max(coalesce(max(plugins), 0), coalesce(max(achievements), 0))"),
+    ("environment", "coalesce(max(environment), 0)"),
+];
+
+/// See that no number is given that a day refers to already, as where the file is from an older backup than the days.
+pub(crate) fn raise(shared: &Connection, store: &Store) -> Result<()> {
+    for day in store.days()?.into_iter().rev().take(NEWEST) {
+        // One that is damaged is moved aside at its own time.
+        let Ok(day) = schema::open_to_read(&store.day(day), schema::DAY) else { continue };
+        for (table, used) in USED {
+            let used = day.query_row(&format!("SELECT {used} FROM report"), [], |row| row.get::<_, i64>(0));
+            let used = used.unwrap_or_default().min(i64::MAX / 2);
+            let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)";
+            let given: i64 = shared.query_row(sql, [table], |row| row.get(0))?;
+            if used > given {
+                log(format_args!(
+                    "{} is older than the days; what they refer to beyond it is nobody's",
+                    store.shared().display()
+                ));
+                shared.execute("DELETE FROM sqlite_sequence WHERE name = ?", [table])?;
+                shared.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", params![table, used + GAP])?;
+            }
+        }
+    }
+    Ok(())
+}
 
 /// The shared file, for writing.
 pub(crate) struct Shared {

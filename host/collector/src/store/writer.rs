@@ -3,7 +3,7 @@
 
 use super::Store;
 use super::day::{Day, Pings, Taken};
-use super::shared::Shared;
+use super::shared::{self, Shared};
 use crate::door::{Odd, Report};
 use crate::geo::Place;
 use crate::id::Id;
@@ -28,11 +28,13 @@ impl Writer {
     /// Open the shared file, to see at once whether that is possible.
     ///
     /// # Errors
-    /// When it cannot be opened or is damaged; the message names it.
+    /// When it cannot be opened, is damaged, or is missing though there are days; the message names it.
     pub fn open(&mut self) -> Result<()> {
         if self.shared.is_none() {
+            shared::check(&self.store)?;
             let file = self.store.shared();
             let shared = Shared::open(&file).with_context(|| format!("opening {}", file.display()))?;
+            shared::raise(shared.connection(), &self.store)?;
             self.shared = Some(shared);
         }
         Ok(())
