@@ -59,19 +59,16 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// The URL's path. It contains the id.
-    #[must_use]
     pub fn path(&self) -> &str {
         path(&self.url)
     }
 
     /// The query as it is sent, without `?`; empty for POST.
-    #[must_use]
     pub fn query(&self) -> &str {
         if self.method == Method::Get { &self.form } else { "" }
     }
 
     /// The body as it is sent; empty for GET.
-    #[must_use]
     pub fn body(&self) -> &str {
         if self.method == Method::Post { &self.form } else { "" }
     }

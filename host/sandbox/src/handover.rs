@@ -16,7 +16,6 @@ pub struct Handover {
 
 impl Policy {
     /// Of what a component hands over (JSON), what its manifest lists under `state`.
-    #[must_use]
     pub fn kept(&self, state: &str) -> Handover {
         self.kept_of(serde_json::from_str(state).unwrap_or_default())
     }

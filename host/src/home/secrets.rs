@@ -19,7 +19,6 @@ pub struct Secrets(Vec<(String, String)>);
 impl Secrets {
     /// Those of a plugin's settings. `id_setting` is the key of the installation's id, as in the manifest: it is
     /// always among them, whatever else there is.
-    #[must_use]
     pub fn of_settings(settings: &Settings, id_setting: &str) -> Self {
         let mut found = Vec::new();
         texts("", &settings.to_value(), &mut found);
@@ -33,27 +32,23 @@ impl Secrets {
     }
 
     /// The path of the home that this journal is in: it often contains the user's name.
-    #[must_use]
     pub fn of_home(journal: &Journal) -> Self {
         let home = journal.folder().parent().and_then(|home| home.to_str()).filter(|home| home.len() > 1);
         Self(home.map(|home| ("{home}".into(), home.into())).into_iter().collect())
     }
 
     /// These and others.
-    #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }
 
     /// The entry with placeholders in place of these texts.
-    #[must_use]
     pub fn redact(&self, entry: &JournalEntry) -> JournalEntry {
         entry.redacted(&self.pairs())
     }
 
     /// The text with placeholders in place of these texts.
-    #[must_use]
     pub fn redact_text(&self, text: &str) -> String {
         glassbox_journal::redact(text, &self.pairs())
     }

@@ -30,13 +30,11 @@ pub enum Stored {
 
 impl Stored {
     /// What a file with these bytes holds.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         parse(bytes).map_or_else(Self::Damaged, Self::Good)
     }
 
     /// Whether a running host may read a yes there: it does, or only we are not allowed to read it.
-    #[must_use]
     pub fn may_be_a_yes(&self, file: &Path) -> bool {
         match self {
             Self::Good(settings) => settings.enabled(),
@@ -77,7 +75,6 @@ pub struct SwitchedOff {
 impl Home {
     /// A plugin's settings, as the file is now. It is `Missing` only where there is nothing at all: whatever is there
     /// and cannot be read as a settings document is `Damaged`.
-    #[must_use]
     pub fn settings(&self, name: &str) -> Stored {
         self.settings_bytes(name).map_or_else(|unusable| unusable, |bytes| Stored::of(&bytes))
     }

@@ -34,20 +34,17 @@ impl From<&Outgoing> for RecordedRequest {
 
 impl RecordedRequest {
     /// The name of the report: the last segment of the path that is not empty.
-    #[must_use]
     pub fn kind(&self) -> &str {
         self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
     }
 
     /// Names and values in the query (in the body of a POST), still encoded, in order.
-    #[must_use]
     pub fn fields(&self) -> Vec<(&str, &str)> {
         let form = if self.method == "POST" { &self.body } else { &self.query };
         form.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
     }
 
     /// The value of a field, decoded.
-    #[must_use]
     pub fn value(&self, name: &str) -> Option<String> {
         self.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| decode(value))
     }
@@ -67,7 +64,6 @@ impl fmt::Display for RecordedRequest {
 }
 
 /// Undo percent-encoding. `+` stays as it is; bytes that are not UTF-8 are replaced.
-#[must_use]
 pub fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

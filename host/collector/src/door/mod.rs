@@ -84,7 +84,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// In a word, for counters.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
@@ -211,19 +210,16 @@ impl Door {
     }
 
     /// The kind of an event, of which there are as many as the manifest lists, and `unknown`.
-    #[must_use]
     pub fn kind(&self, event: &str) -> String {
         self.policy.declared_name(event).unwrap_or("unknown").to_string()
     }
 
     /// The form to which a field that arrives is reduced, if it is.
-    #[must_use]
     pub fn form(&self, event: &str, field: &str) -> Option<Enters> {
         *self.arriving.get(event)?.get(field)?
     }
 
     /// The manifest as it was written.
-    #[must_use]
     pub fn manifest(&self) -> &Manifest {
         self.policy.manifest()
     }

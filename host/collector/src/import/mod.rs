@@ -60,7 +60,6 @@ struct Log {
 
 impl Importer {
     /// For a store. With `merge`, reports are added to days that have live ones.
-    #[must_use]
     pub fn new(store: &Store, door: Door, locator: Arc<Locator>, merge: bool, now: Timestamp) -> Self {
         Self { door, locator, writer: Writer::new(store), merge, now }
     }

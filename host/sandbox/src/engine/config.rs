@@ -45,7 +45,6 @@ const UNUSED: WasmFeatures = WasmFeatures::RELAXED_SIMD
 
 /// How the engine is configured where components are run and address space is plentiful; public so that benchmarks can
 /// start from the same configuration.
-#[must_use]
 pub fn config() -> Config {
     config_for(Purpose::Run, Room::Large)
 }

@@ -80,7 +80,6 @@ impl Policy {
 
     /// Whether a value may be that of a field of a request of this name, for whoever receives requests; none if it has no
     /// such field.
-    #[must_use]
     pub fn field_fits(&self, request: &str, field: &str, value: &str) -> Option<bool> {
         let (_, rules) = self.candidates(request).next()?;
         let at = rules.declared.fields.iter().position(|declared| declared.name == field)?;
@@ -88,7 +87,6 @@ impl Policy {
     }
 
     /// Whether a `User-Agent` header has the form that the manifest gives it; never, if that is made by a host.
-    #[must_use]
     pub fn agent_fits(&self, agent: &str) -> bool {
         self.user_agent.is_free(agent)
     }

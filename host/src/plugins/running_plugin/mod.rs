@@ -116,14 +116,12 @@ impl RunningPlugin {
     }
 
     /// The version that runs.
-    #[must_use]
     pub fn plugin(&self) -> &Arc<Plugin> {
         &self.plugin
     }
 
     /// When [`tick`](Self::tick) is to be called: when it wants a tick, a report is due, throttling is to be looked at, or a
     /// pause is over. None for never.
-    #[must_use]
     pub fn next_tick(&self) -> Option<u64> {
         match &self.instance {
             Some(instance) => {
@@ -134,13 +132,11 @@ impl RunningPlugin {
     }
 
     /// Whether it may send, and which rule decides that.
-    #[must_use]
     pub fn consent(&self) -> Consent {
         Consent::decide(&self.settings, self.veto)
     }
 
     /// The settings in force.
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -152,7 +148,6 @@ impl RunningPlugin {
     }
 
     /// What is to be remembered, for [`Setup::saved`].
-    #[must_use]
     pub fn state(&self, now: u64) -> String {
         let (state, state_at) = &self.handed_over;
         let octoprint_reports_throttling = self.throttle_watch.octoprint_reports();
@@ -214,7 +209,6 @@ impl RunningPlugin {
     }
 
     /// Whether it should run, and neither does nor will: it is in quarantine.
-    #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.instance.is_none() && self.resumes.is_none() && self.consent().given()
     }

@@ -213,7 +213,6 @@ impl Instance {
     }
 
     /// Whether the component is shown events of this name, with the settings in force.
-    #[must_use]
     pub fn is_shown(&self, event: &str) -> bool {
         self.plugin.policy.shows_through(event, &self.store.data().doors)
     }
@@ -248,7 +247,6 @@ impl Instance {
 
     /// When [`Self::tick`] is to be called for a report that is due, in nanoseconds of the clock; none for never. The
     /// component may want a tick before that, see [`Outcome::next_tick`].
-    #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         let at = self.memory().next_due().filter(|_| self.consent().given())?;
         Some(u64::try_from(at).unwrap_or_default().saturating_mul(limits::CLOCK_STEP))
@@ -276,19 +274,16 @@ impl Instance {
     }
 
     /// What was heard and is due, for the next instance.
-    #[must_use]
     pub fn memory(&self) -> &Memory {
         &self.store.data().memory
     }
 
     /// What was heard and is due, when this instance ends.
-    #[must_use]
     pub fn into_memory(mut self) -> Memory {
         std::mem::take(&mut self.store.data_mut().memory)
     }
 
     /// When what is due, as JSON without anything that was heard: for a recording.
-    #[must_use]
     pub fn due_times(&self) -> Value {
         let state = self.store.data();
         serde_json::to_value(state.memory.due.save(state.now_ms)).unwrap_or_default()
@@ -303,20 +298,17 @@ impl Instance {
     }
 
     /// Whether this instance may send, and which rule decides that.
-    #[must_use]
     pub fn consent(&self) -> Consent {
         Consent::decide(&self.store.data().settings, self.store.data().veto)
     }
 
     /// How much fuel the last call used; none if the engine does not count fuel. The unit is about an instruction.
-    #[must_use]
     pub fn fuel(&self) -> Option<u64> {
         self.store.get_fuel().ok().map(|left| limits::FUEL.saturating_sub(left))
     }
 
     /// Whether the calls that handle an event or a tick, of which [`Self::save`] is the last, took so long that what they
     /// sent leaves later than it would have.
-    #[must_use]
     pub fn is_late(&self) -> bool {
         self.departure.is_late()
     }
@@ -330,7 +322,6 @@ impl Instance {
     }
 
     /// How much more it may send now, for the next instance of the same plugin: a restart must not refill it.
-    #[must_use]
     pub fn rate_limit(&self) -> RateLimit {
         self.store.data().rate_limit
     }
