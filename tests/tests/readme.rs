@@ -159,5 +159,5 @@ fn the_trusted_core_can_be_read_in_an_afternoon() {
     // Some 1,300 of engine, compiling and limits, 330 of gate and consent, 750 of the manifest and its rules, 490 of the
     // border, and 750 of memory, due times, ties and pins.
     // There is no room left on purpose: whoever adds a line must find it worth raising this.
-    assert!(code <= 3638, "{code} lines of code");
+    assert!(code <= 3573, "{code} lines of code");
 }

@@ -6,10 +6,11 @@ mod form;
 
 use crate::id::Id;
 use anyhow::{Context, Result};
-use glassbox_sandbox::manifest::Enters;
+use glassbox_sandbox::manifest::{Enters, UserAgent};
 use glassbox_sandbox::{Manifest, Policy, enter, limits};
 use glassbox_util::text::printable;
 use glassbox_util::{Advised, files};
+use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::Path;
@@ -105,6 +106,8 @@ pub struct Door {
     arriving: HashMap<String, HashMap<String, Option<Enters>>>,
     /// What stands before the version in a user agent.
     product: String,
+    /// What a whole user agent must match.
+    user_agent: Regex,
 }
 
 impl Door {
@@ -139,14 +142,23 @@ impl Door {
                 return Err(Advised::new(what, "list it under `sees` too").into());
             }
         }
-        let product = match &manifest.capabilities.user_agent {
-            glassbox_sandbox::manifest::UserAgent::Pattern(pattern) => pattern.split_once('/'),
-            glassbox_sandbox::manifest::UserAgent::Pinned(_) => None,
+        let user_agent = match &manifest.capabilities.user_agent {
+            UserAgent::Pattern(pattern) => pattern.split_once('/').map(|(product, _)| (product, pattern)),
+            UserAgent::Pinned(_) => None,
         };
         let advice = "write user_agent = 'OctoPrint/PATTERN' under [capabilities], with a pattern for its version";
-        let product =
-            product.ok_or_else(|| Advised::new("the user agent has no product and version", advice))?.0.into();
-        Ok(Self { arriving, product, policy })
+        let (product, pattern) =
+            user_agent.ok_or_else(|| Advised::new("the user agent has no product and version", advice))?;
+        // The policy is made of patterns that are valid by themselves, and small.
+        let (product, user_agent) = (product.into(), Regex::new(&format!(r"\A(?:{pattern})\z"))?);
+        Ok(Self { arriving, product, user_agent, policy })
+    }
+
+    /// The version in a user agent that is the tracker's.
+    fn version<'a>(&self, agent: &'a [u8]) -> Option<&'a str> {
+        let agent = std::str::from_utf8(agent).ok().filter(|agent| agent.chars().count() <= limits::VALUE_CHARS)?;
+        let agent = Some(agent).filter(|agent| self.user_agent.is_match(agent))?;
+        agent.strip_prefix(&self.product)?.strip_prefix('/')
     }
 
     /// With the manifest in a file, or the built-in one.
@@ -168,10 +180,8 @@ impl Door {
     pub fn take(&self, incoming: &Incoming) -> Result<(Report, Vec<Odd>), Refusal> {
         let (id, event) = form::path(incoming.path).ok_or(Refusal::Path)?;
         let installation = Id::parse(&id).ok_or(Refusal::Id)?;
-        let agent = std::str::from_utf8(incoming.user_agent).map_err(|_| Refusal::UserAgent)?;
-        let version = agent.strip_prefix(&self.product).and_then(|rest| rest.strip_prefix('/'));
-        let version = version.filter(|_| self.policy.agent_fits(agent)).ok_or(Refusal::UserAgent)?;
-        let mut report = Report { installation, event, version: version.into(), fields: Map::new() };
+        let version = self.version(incoming.user_agent).ok_or(Refusal::UserAgent)?.into();
+        let mut report = Report { installation, event, version, fields: Map::new() };
         let mut odd = Vec::new();
         let declared = self.policy.declared_name(&report.event).and_then(|name| self.arriving.get_key_value(name));
         let Some((declared, arriving)) = declared else {

@@ -86,11 +86,6 @@ impl Policy {
         Some(rules.fields[at].fits(value))
     }
 
-    /// Whether a `User-Agent` header has the form that the manifest gives it; never, if that is made by a host.
-    pub fn agent_fits(&self, agent: &str) -> bool {
-        self.user_agent.is_free(agent)
-    }
-
     fn check_limits(&self, request: &Request) -> Result<(), String> {
         let Request { name, fields, user_agent, .. } = request;
         let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
