@@ -3,6 +3,7 @@
 //! host enforces. Where documents are kept is in `host/src/home/`.
 
 use crate::limits;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A settings document: a JSON object of at most [`limits::SETTINGS`] bytes.
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 /// assert!(settings.only(&["enabled".into()]).get("events").is_none());
 /// # Ok::<(), glassbox_sandbox::SettingsError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Settings(Map<String, Value>);
 
 /// What is wrong with a settings document, or with a change to one.
@@ -88,11 +89,6 @@ impl Settings {
     pub fn only(&self, keys: &[String]) -> Self {
         let kept = self.0.iter().filter(|(key, _)| keys.contains(key));
         Self(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    /// The document as a JSON value.
-    pub fn to_value(&self) -> Value {
-        Value::Object(self.0.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use glassbox_journal::{Journal, JournalEntry};
 use glassbox_sandbox::Settings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Texts with fewer bytes are not taken for secrets: one that is as short as a word of a report would be hidden
 /// everywhere.
@@ -21,7 +21,7 @@ impl Secrets {
     /// always among them, whatever else there is.
     pub fn of_settings(settings: &Settings, id_setting: &str) -> Self {
         let mut found = Vec::new();
-        texts("", &settings.to_value(), &mut found);
+        texts("", &json!(settings), &mut found);
         let id = format!("{{{id_setting}}}");
         found.sort_by_key(|(placeholder, text)| (*placeholder != id, std::cmp::Reverse(text.len())));
         found.dedup_by(|a, b| a.1 == b.1);

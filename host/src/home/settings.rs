@@ -7,6 +7,7 @@ use glassbox_sandbox::{Settings, limits};
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
 use glassbox_util::machine::{advice, is_machines};
 use glassbox_util::{Advised, encoding};
+use serde_json::json;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -190,7 +191,7 @@ impl Home {
 pub(super) fn text(settings: &Settings) -> Result<String> {
     let fits = |text: &String| text.len() <= limits::SETTINGS;
     let indented = Some(settings.text() + "\n").filter(fits);
-    let text = indented.or_else(|| Some(settings.to_value().to_string()).filter(fits));
+    let text = indented.or_else(|| Some(json!(settings).to_string()).filter(fits));
     text.with_context(|| format!("the settings would have more than {} bytes", limits::SETTINGS))
 }
 

@@ -3,6 +3,7 @@
 
 use glassbox_sandbox::capabilities::Machine;
 use glassbox_sandbox::{Handover, HeardAgain, Method, Policy, Request, Settings, printable};
+use serde_json::json;
 use std::fmt;
 
 /// One call into an instance, with all that the component asked of the host during it.
@@ -68,7 +69,7 @@ impl Load {
     pub fn new(policy: &Policy, settings: &Settings) -> Self {
         let shown = settings.only(&policy.manifest().settings.shows);
         // Not indented, as they are shown, so that they stay on one line.
-        Self { document: settings.to_value().to_string(), shown: shown.to_value().to_string() }
+        Self { document: json!(settings).to_string(), shown: json!(shown).to_string() }
     }
 }
 

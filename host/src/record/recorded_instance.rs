@@ -97,7 +97,7 @@ impl RecordedInstance {
     pub fn restore(&mut self, state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
         let heard = self.instance.heard_again();
         let known = self.recording.as_ref().map(|recording| {
-            let state = recording.plugin.policy.kept(state).state;
+            let state = recording.plugin.policy.kept(serde_json::from_str(state).unwrap_or_default()).state;
             Restore { heard: heard.clone(), state, age_ms, due: Some(self.instance.due_times().to_string()) }
         });
         let call = || Call::Restore(known.unwrap_or_default());
@@ -150,19 +150,9 @@ impl RecordedInstance {
         self.instance.memory()
     }
 
-    /// Like [`Instance::into_memory`].
-    pub fn into_memory(self) -> Memory {
-        self.instance.into_memory()
-    }
-
     /// Like [`Instance::next_due`].
     pub fn next_due(&self) -> Option<u64> {
         self.instance.next_due()
-    }
-
-    /// Like [`Instance::is_shown`].
-    pub fn is_shown(&self, event: &str) -> bool {
-        self.instance.is_shown(event)
     }
 
     /// Like [`Instance::consent`].

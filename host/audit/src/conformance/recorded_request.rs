@@ -1,6 +1,6 @@
 //! A request as it was on the wire, in the form in which recordings hold it.
 
-use glassbox_sandbox::Outgoing;
+use glassbox_sandbox::{Method, Outgoing};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,13 +22,12 @@ pub struct RecordedRequest {
 
 impl From<&Outgoing> for RecordedRequest {
     fn from(request: &Outgoing) -> Self {
-        Self {
-            method: request.method.to_string(),
-            path: request.path().into(),
-            query: request.query().into(),
-            body: request.body().into(),
-            user_agent: request.user_agent.clone(),
-        }
+        let after_scheme = request.url.split_once("://").map_or(&*request.url, |(_, rest)| rest);
+        let path = after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..]);
+        let form = request.form.clone();
+        let (query, body) = if request.method == Method::Get { (form, String::new()) } else { (String::new(), form) };
+        let (method, user_agent) = (request.method.to_string(), request.user_agent.clone());
+        Self { method, path: path.into(), query, body, user_agent }
     }
 }
 

@@ -41,11 +41,6 @@ impl Policy {
         serde_json::to_string(&border.payload(fields)).ok()
     }
 
-    /// Whether a component is shown such events at all.
-    pub(crate) fn shows_through(&self, event: &str, doors: &Doors) -> bool {
-        self.sees.get(event).is_some_and(|seen| doors.event(seen.number).is_some())
-    }
-
     /// What a fresh instance is shown again: the environment, then the last of each event that reports of other events or
     /// ticks are made of, oldest first. Names, payloads as JSON text, and milliseconds of the clock.
     pub(crate) fn shown_again(&self, memory: &Memory, doors: &Doors) -> Vec<(String, String, i64)> {

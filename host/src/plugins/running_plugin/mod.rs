@@ -186,7 +186,7 @@ impl RunningPlugin {
         let is_due = is_due.into_iter().flatten().any(|at| at <= now);
         if !is_due && self.throttle_watch.next().is_some_and(|at| at <= now) {
             // The component sees nothing of it, unless something has changed.
-            let known = self.memory().throttle_mask();
+            let known = throttle_watch::mask(self.memory());
             let event = self.throttle_watch.look(known, now);
             let step = event.map(|event| self.step(Call::Event(throttle_watch::EVENT, &event), now));
             self.watch_throttling(now);
@@ -201,10 +201,9 @@ impl RunningPlugin {
 
     /// Look at throttling only while the component is shown it, and OctoPrint does not report it.
     fn watch_throttling(&mut self, now: u64) {
-        let wanted = self.instance.as_ref().is_some_and(|instance| {
-            let memory = instance.memory();
-            memory.is_running() && !memory.hears_of_throttling() && instance.is_shown(throttle_watch::EVENT)
-        });
+        let instance = self.instance.as_ref();
+        let wanted = instance
+            .is_some_and(|instance| throttle_watch::is_wanted(&self.plugin.policy, &self.settings, instance.memory()));
         self.throttle_watch.want(wanted, now);
     }
 

@@ -1,7 +1,9 @@
 //! Looks at a Raspberry Pi's throttling, where OctoPrint itself does not report it, and makes the event that OctoPrint's Pi
 //! Support would fire. So a tracker needs no timer and no query of its own for it.
 
+use crate::events::event::{ENVIRONMENT, STARTED};
 use glassbox_sandbox::capabilities::Throttle;
+use glassbox_sandbox::{Memory, Policy, Settings};
 use serde_json::json;
 
 /// The event of OctoPrint's Pi Support.
@@ -12,6 +14,23 @@ const SECOND: u64 = 1_000_000_000;
 /// How often to look, in nanoseconds, as OctoPrint does: normally, and while there is an issue.
 const INTERVAL: u64 = 300 * SECOND;
 const INTERVAL_THROTTLED: u64 = 30 * SECOND;
+
+/// Whether a component is shown throttling, with these settings, and a run of OctoPrint goes on that does not look at it
+/// itself.
+pub fn is_wanted(policy: &Policy, settings: &Settings, memory: &Memory) -> bool {
+    let is_running = memory.last(STARTED).is_some();
+    let mut known = memory.last(ENVIRONMENT).into_iter().flatten();
+    let is_shown = || {
+        let number = policy.manifest().sees.iter().position(|sees| sees.event == EVENT);
+        number.is_some_and(|number| policy.doors(settings).event(number).is_some())
+    };
+    is_running && !known.any(|(key, _)| key.split(['.', ' ']).next() == Some("pi_support")) && is_shown()
+}
+
+/// The mask that was last heard of; none if there was none.
+pub fn mask(memory: &Memory) -> Option<u64> {
+    memory.last(EVENT)?.find(|(key, _)| *key == "raw_value")?.1.as_u64()
+}
 
 /// Looks at throttling from time to time.
 pub struct ThrottleWatch {
@@ -43,7 +62,7 @@ impl ThrottleWatch {
     pub fn heard(&mut self, event: &str) {
         match event {
             EVENT => self.octoprint_reports = true,
-            crate::events::event::STARTED => (self.octoprint_reports, self.unanswered) = (false, false),
+            STARTED => (self.octoprint_reports, self.unanswered) = (false, false),
             _ => {}
         }
     }

@@ -38,8 +38,6 @@ pub struct Instance {
     dead: bool,
     /// At which moments what calls have sent may leave.
     departure: Departure,
-    /// What the component handed over last, and what of it is kept.
-    handed_over: Option<(String, Handover)>,
 }
 
 /// What a call to `on-event` or `on-tick` did.
@@ -110,7 +108,7 @@ impl Instance {
         let world =
             plugin.pre.instantiate(&mut store).map_err(|error| failed(plugin, Stage::Instantiate, "", &error))?;
         drop(guard);
-        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new(), handed_over: None })
+        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new() })
     }
 
     /// The JSON Schema of the settings, as the component gives it; not checked.
@@ -161,7 +159,7 @@ impl Instance {
     /// # Errors
     /// When the call fails. `Ok(Err(..))`: the component does not accept it, and starts without.
     pub fn restore(&mut self, heard: &[HeardAgain], state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
-        let state = self.plugin.policy.kept(state).state;
+        let state = self.plugin.policy.kept(serde_json::from_str(state).unwrap_or_default()).state;
         let answer = self.call("handover.restore", None, |world, store| {
             world.glassbox_tracker_handover().call_restore(store, heard, &state, age_ms)
         })?;
@@ -212,11 +210,6 @@ impl Instance {
         Ok(outcome)
     }
 
-    /// Whether the component is shown events of this name, with the settings in force.
-    pub fn is_shown(&self, event: &str) -> bool {
-        self.plugin.policy.shows_through(event, &self.store.data().doors)
-    }
-
     /// The reports that are due, for [`Self::tick`].
     pub fn due(&mut self) -> Vec<String> {
         self.departure.begin();
@@ -248,7 +241,7 @@ impl Instance {
     /// When [`Self::tick`] is to be called for a report that is due, in nanoseconds of the clock; none for never. The
     /// component may want a tick before that, see [`Outcome::next_tick`].
     pub fn next_due(&self) -> Option<u64> {
-        let at = self.memory().next_due().filter(|_| self.consent().given())?;
+        let at = self.memory().due.next().filter(|_| self.consent().given())?;
         Some(u64::try_from(at).unwrap_or_default().saturating_mul(limits::CLOCK_STEP))
     }
 
@@ -262,25 +255,14 @@ impl Instance {
             self.call("handover.save", None, |world, store| world.glassbox_tracker_handover().call_save(store))?;
         let state = self.bounded("handover.save", state, limits::HANDOVER)?;
         self.departure.ended = Instant::now();
-        // It is the same nearly every time.
-        if let Some((_, kept)) = self.handed_over.as_ref().filter(|(last, _)| *last == state) {
-            return Ok(kept.clone());
-        }
         let read = serde_json::from_str(&state);
         let read = read.map_err(|error| self.fail(format!("handover.save returned text that is not JSON: {error}")))?;
-        let kept = self.plugin.policy.kept_of(read);
-        self.handed_over = Some((state, kept.clone()));
-        Ok(kept)
+        Ok(self.plugin.policy.kept(read))
     }
 
     /// What was heard and is due, for the next instance.
     pub fn memory(&self) -> &Memory {
         &self.store.data().memory
-    }
-
-    /// What was heard and is due, when this instance ends.
-    pub fn into_memory(mut self) -> Memory {
-        std::mem::take(&mut self.store.data_mut().memory)
     }
 
     /// When what is due, as JSON without anything that was heard: for a recording.
