@@ -262,3 +262,26 @@ fn put(fields: &mut Map<String, Value>, key: String, value: Value) {
         Some(one) => *one = Value::Array(vec![one.take(), value]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_agent_is_the_trackers_as_a_whole_or_not_at_all() {
+        let door = Door::new(OCTOPRINT).unwrap();
+        assert_eq!(door.version(b"OctoPrint/1.12.0.dev3+gabc"), Some("1.12.0.dev3+gabc"));
+        for other in ["", "OctoPrint/", "OctoPrint/1.11 x", "x OctoPrint/1.11", "OctoPrint/1.11\n", "octoprint/1.11"] {
+            assert_eq!(door.version(other.as_bytes()), None, "{other:?}");
+        }
+        assert_eq!(door.version(b"OctoPrint/1.11\xff"), None);
+        // Of a pattern without an end, what is longer than any value may be.
+        let endless = Door::new(&OCTOPRINT.replace("{1,64}", "+")).unwrap();
+        let agent = |digits| format!("OctoPrint/{}", "1".repeat(digits));
+        assert!(endless.version(agent(246).as_bytes()).is_some());
+        assert_eq!(endless.version(agent(247).as_bytes()), None);
+        let bare = OCTOPRINT.replace("'OctoPrint/", "'OctoPrint ");
+        let error = Door::new(&bare).err().unwrap().to_string();
+        assert!(error.starts_with("the user agent has no product and version"), "{error}");
+    }
+}

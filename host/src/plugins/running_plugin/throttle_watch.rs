@@ -106,3 +106,50 @@ fn event(mask: u32) -> String {
     })
     .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassbox_sandbox::Manifest;
+
+    #[test]
+    fn only_a_run_whose_octoprint_does_not_look_itself_is_watched() {
+        let manifest = r#"
+            plugin.name = "p"
+            capabilities.http = { url = "https://a.example/{id}/", id_setting = "id" }
+            [[says]]
+            request = "throttled"
+            method = "GET"
+            switch = "events.throttled"
+            on = ["plugin_pi_support_throttle_state"]
+            fields = [{ name = "mask", from = "plugin_pi_support_throttle_state.raw_value", pattern = "[0-9]+" }]
+            [[sees]]
+            event = "plugin_pi_support_throttle_state"
+            fields = ["raw_value"]
+            [[sees]]
+            event = "octoprint_started"
+            fields = []
+            control = "when it is due"
+            [[sees]]
+            event = "environment"
+            fields = ["os.id", "pi_support.model"]
+            control = "which machine"
+        "#;
+        let policy = Policy::new(Manifest::parse(manifest).unwrap()).unwrap();
+        let heard = |events: &[(&str, &str)]| {
+            let mut memory = Memory::default();
+            events.iter().for_each(|(name, payload)| memory.hear_without_instance(&policy, name, payload, 0, true));
+            memory
+        };
+        let (on, off) = (Settings::default(), Settings::parse(r#"{"events": {"throttled": false}}"#).unwrap());
+        let (started, plain) = ((STARTED, "{}"), (ENVIRONMENT, r#"{"os": {"id": "linux"}}"#));
+        let looks = (ENVIRONMENT, r#"{"pi_support": {"model": null}}"#);
+        assert!(is_wanted(&policy, &on, &heard(&[started, plain])));
+        assert!(!is_wanted(&policy, &on, &heard(&[plain])), "no run goes on");
+        assert!(!is_wanted(&policy, &on, &heard(&[started, looks])), "OctoPrint looks itself");
+        assert!(!is_wanted(&policy, &off, &heard(&[started, plain])), "nothing of it is shown");
+
+        assert_eq!(mask(&heard(&[started])), None);
+        assert_eq!(mask(&heard(&[(EVENT, r#"{"raw_value": 327685}"#)])), Some(327_685));
+    }
+}
