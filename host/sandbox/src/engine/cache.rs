@@ -12,8 +12,8 @@
 //! under the same conditions as compiled code; its name holds the limits and this program's version besides, so that it is
 //! found out anew where one of them is another. What it says can only keep a component from running.
 //!
-//! Where there is no such directory, code is loaded from memory, right after it was compiled. It comes from `compile`,
-//! which is this process, or another one of the same program, over a pipe that nobody else has; no other code is taken.
+//! What was just compiled is loaded as it came, whether or not there is such a directory. It comes from `compile`, which is
+//! this process, or another one of the same program, over a pipe that nobody else has; no other code is taken.
 #![allow(unsafe_code)]
 
 use crate::engine::compile::{Compiled, Failure, compile};
@@ -52,8 +52,8 @@ pub fn load(
     let file = file_name(engine, digest, (), "cwasm");
     let refusal = refusal_name(engine, digest);
     if let Some(directory) = &directory {
-        // SAFETY: see the module's documentation. `write` wrote this, running as us.
         let kept = read(directory, &file, limits::COMPILED);
+        // SAFETY: see the module's documentation. `write` wrote this, running as us.
         if let Some(component) = kept.and_then(|code| unsafe { Component::deserialize(engine, &code) }.ok()) {
             return Ok((component, Compiled::Earlier));
         }
