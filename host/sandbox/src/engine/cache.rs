@@ -202,6 +202,11 @@ mod tests {
         assert_eq!(refused(&refusal_name(&engine, "5678")), None);
         fs::set_permissions(other.join(&name), fs::Permissions::from_mode(0o620)).unwrap();
         assert_eq!(refused(&name), None);
+        // Even one that is whole has an end.
+        [REASON, REASON + 1]
+            .into_iter()
+            .for_each(|length| write(&directory, &length.to_string(), &vec![b'x'; length]).unwrap());
+        assert_eq!((refused("1000").map(|reason| reason.len()), refused("1001")), (Some(REASON), None));
         fs::write(other.join("short"), "too short").unwrap();
         fs::write(other.join("other"), format!("too long{}", digest(b"too short"))).unwrap();
         symlink(&name, other.join("leads")).unwrap();
