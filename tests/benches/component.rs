@@ -8,7 +8,9 @@ use glassbox::sources::jsonl;
 use glassbox_audit::fake::ManualClock;
 use glassbox_contract::{Deny, Prepare, deny};
 use glassbox_sandbox::capabilities::{Capabilities, Http};
-use glassbox_sandbox::{Instance, Manifest, Memory, Outgoing, Plugin, Policy, Sandbox, Settings};
+use glassbox_sandbox::{
+    Instance, Manifest, Memory, Outgoing, Plugin, Policy, Purpose, Room, Sandbox, Settings, config_for,
+};
 use glassbox_tests::identify;
 use std::cell::Cell;
 use std::hint::black_box;
@@ -93,7 +95,7 @@ impl glassbox_tracker::Capabilities for Native {
 }
 
 fn events(sheet: &mut Sheet) {
-    let engine = Engine::new(&glassbox_sandbox::config()).unwrap();
+    let engine = Engine::new(&config_for(Purpose::Run, Room::Large)).unwrap();
     let mut linker = Linker::new(&engine);
     bindings::Tracker::add_to_linker::<_, HasSelf<Nothing>>(&mut linker, |state| state).unwrap();
     let mut store = Store::new(&engine, Nothing::default());

@@ -24,7 +24,6 @@ pub const MISFIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misfit.wasm"
 ///
 /// # Panics
 /// When the word is too long.
-#[must_use]
 pub fn misfit(word: &str) -> Vec<u8> {
     marked(MISFIT, b"misfit-mark-is:", word)
 }
@@ -36,7 +35,6 @@ const LEAKY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaky.wasm"));
 ///
 /// # Panics
 /// When the word is too long.
-#[must_use]
 pub fn leaky(word: &str) -> Vec<u8> {
     marked(LEAKY, b"leaky-mark-is:", word)
 }
@@ -48,7 +46,6 @@ const PUPPET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/puppet.wasm"));
 ///
 /// # Panics
 /// When the script is too long.
-#[must_use]
 pub fn puppet(script: &str) -> Vec<u8> {
     marked(PUPPET, b"puppet-script-is", script)
 }
@@ -68,7 +65,6 @@ const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"))
 ///
 /// # Panics
 /// When the word is too long.
-#[must_use]
 pub fn counter(word: &str) -> Vec<u8> {
     marked(COUNTER, b"counter-version:", word)
 }
@@ -96,13 +92,11 @@ fn prepare(name: &str, bytes: &[u8]) -> Arc<Plugin> {
 }
 
 /// The workspace's folder.
-#[must_use]
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").into()
 }
 
 /// The recorded corpora.
-#[must_use]
 pub fn corpora() -> [Corpus; 2] {
     ["octoprint-1.11.8.jsonl", "octoprint-dev-744c8359.jsonl"]
         .map(|name| corpus::read(&workspace().join("tests/corpora").join(name)).unwrap())
@@ -112,7 +106,6 @@ pub fn corpora() -> [Corpus; 2] {
 ///
 /// # Panics
 /// When a path leads through something that is not an object.
-#[must_use]
 pub fn settings(changes: &[(&str, Value)]) -> Settings {
     let document = json!({"enabled": true, "unique_id": ID, "server": "http://127.0.0.1:1/track/{id}/{event}/"});
     let mut settings = Settings::parse(&document.to_string()).expect("a good document");
@@ -135,7 +128,6 @@ pub struct Bench {
 }
 
 /// Leaves the settings as they are, and gives everybody the salt with which everything was recorded.
-#[must_use]
 pub fn identify() -> Identify {
     Box::new(|_, settings| Ok(Identified { settings: settings.clone(), salt: ID.into(), is_new: false, renewed: None }))
 }
@@ -144,7 +136,6 @@ pub fn identify() -> Identify {
 ///
 /// # Panics
 /// When it does not start.
-#[must_use]
 pub fn bench(plugin: &Arc<Plugin>) -> Bench {
     let (record, clock, throttle) = (UseLog::default(), ManualClock::default(), ManualThrottle::default());
     let capabilities = Capabilities {
@@ -167,7 +158,6 @@ impl Folder {
     ///
     /// # Panics
     /// When it cannot be made.
-    #[must_use]
     pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("glassbox-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);

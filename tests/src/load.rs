@@ -39,7 +39,6 @@ pub struct Figures {
 ///
 /// # Panics
 /// When a version does not take over, or the program does not end well.
-#[must_use]
 pub fn exchange(program: &Path, exchanges: usize, cold: usize, rate: u64) -> Figures {
     let folder = Folder::new("load");
     let home = Home::at(folder.0.join("home"));

@@ -50,7 +50,6 @@ impl OctoPrints {
     ///
     /// # Panics
     /// When there is no port.
-    #[must_use]
     pub fn start(count: usize) -> Self {
         let each = (0..count).map(|_| One::default()).collect();
         let all = Mutex::new(All { each, logins: Vec::new() });
@@ -84,20 +83,17 @@ impl OctoPrints {
     }
 
     /// Where one is.
-    #[must_use]
     pub fn url(&self, number: usize) -> String {
         format!("http://127.0.0.1:{}/{number}", self.port)
     }
 
     /// The `[[octoprint]]` entry of one.
-    #[must_use]
     pub fn entry(&self, number: usize, name: Option<&str>, key: &str) -> String {
         let name = name.map(|name| format!("name = \"{name}\"\n")).unwrap_or_default();
         format!("[[octoprint]]\n{name}url = \"{}\"\napi_key = \"{key}\"\n\n", self.url(number))
     }
 
     /// All entries, named `shop-0` and so on.
-    #[must_use]
     pub fn entries(&self) -> String {
         let count = self.all().each.len();
         (0..count).map(|number| self.entry(number, Some(&name(number)), &key(number))).collect()
@@ -124,7 +120,6 @@ impl OctoPrints {
     }
 
     /// When somebody logged in anywhere, since this was last asked.
-    #[must_use]
     pub fn logins(&self) -> Vec<Instant> {
         std::mem::take(&mut self.all().logins)
     }
@@ -133,7 +128,6 @@ impl OctoPrints {
     ///
     /// # Panics
     /// When another thread did.
-    #[must_use]
     pub fn wait_for_listeners(&self, count: usize, longest: Duration) -> bool {
         let few = |all: &mut All| all.each.iter().filter(|one| !one.listeners.is_empty()).count() < count;
         !self.shared.more.wait_timeout_while(self.all(), longest, few).expect("no panic").1.timed_out()
@@ -151,13 +145,11 @@ impl Drop for OctoPrints {
 }
 
 /// The name of one.
-#[must_use]
 pub fn name(number: usize) -> String {
     format!("shop-{number}")
 }
 
 /// The key of one.
-#[must_use]
 pub fn key(number: usize) -> String {
     format!("0123456789ABCDEF{number:04}")
 }

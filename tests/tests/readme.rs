@@ -156,8 +156,8 @@ fn the_trusted_core_can_be_read_in_an_afternoon() {
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
     };
     let code: usize = sources.iter().filter(counts).map(code).sum();
-    // Some 1,300 of engine, compiling and limits, 330 of gate and consent, 750 of the manifest and its rules, 490 of the
-    // border, and 750 of memory, due times, ties and pins.
+    // Some 1,260 of engine, compiling and limits, 380 of gate, consent and settings, 730 of the manifest and its rules, 460
+    // of the border, and 670 of memory, due times, ties and pins.
     // There is no room left on purpose: whoever adds a line must find it worth raising this.
-    assert!(code <= 3638, "{code} lines of code");
+    assert!(code <= 3495, "{code} lines of code");
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const AGENT: &str = "OctoPrint/1.11.8";
 
 fn case(event: &str, payload: Value, why: Option<&str>, expect: Option<(&str, &str)>) -> Case {
-    let Value::Object(mut settings) = settings(&[]).to_value() else { unreachable!() };
+    let Value::Object(mut settings) = json!(settings(&[])) else { unreachable!() };
     settings.insert("file_salt".into(), ID.into());
     let environment = json!({"octoprint": {"version": "1.11.8"}});
     let request = |(kind, query): (&str, &str)| RecordedRequest {

@@ -25,7 +25,6 @@ enum CodeConstant {
 
 /// The constants, most likely operands of comparisons first, without duplicates; at most 20,000. Of a damaged
 /// component, those before the damage.
-#[must_use]
 pub fn find(component: &[u8]) -> Vec<Value> {
     let mut data: Vec<(usize, &[u8])> = Vec::new();
     let mut bodies = Vec::new();

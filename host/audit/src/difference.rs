@@ -24,7 +24,6 @@ pub const SHOWN: usize = 60;
 
 /// What differs in the event's own call, and what differs in later calls. `timed`: whether a request that is sent
 /// at another time counts as a difference; it does not where the clock was the input that was changed.
-#[must_use]
 pub fn differences(one: &Trace, other: &Trace, manifest: &Manifest, timed: bool) -> (Differences, Differences) {
     let (mut direct, mut later) = (Differences::new(), Differences::new());
     // Most runs are the same, and this is much faster than comparing every field.
@@ -80,7 +79,6 @@ impl<'a> Part<'a> {
 }
 
 /// A request's name as the manifest has it (`commerror_{reason}`), and the value of the variable in it.
-#[must_use]
 pub fn declared<'a>(name: &'a str, manifest: &'a Manifest) -> (&'a str, Option<String>) {
     if manifest.says.iter().any(|says| says.request == name) {
         return (name, None);

@@ -23,13 +23,11 @@ pub struct UseLog(Arc<Mutex<Vec<Use>>>);
 
 impl UseLog {
     /// Take all uses since the last time.
-    #[must_use]
     pub fn take(&self) -> Vec<Use> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Take the requests since the last time; other uses are dropped.
-    #[must_use]
     pub fn take_requests(&self) -> Vec<Outgoing> {
         self.take()
             .into_iter()
@@ -85,7 +83,6 @@ pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
     /// A clock that is at `ns` nanoseconds.
-    #[must_use]
     pub fn new(ns: u64) -> Self {
         Self(Arc::new(AtomicU64::new(ns)))
     }
@@ -96,7 +93,6 @@ impl ManualClock {
     }
 
     /// The nanoseconds that it is at.
-    #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
@@ -114,7 +110,6 @@ pub struct ManualThrottle(Arc<Mutex<Option<u32>>>);
 
 impl ManualThrottle {
     /// One that answers this mask.
-    #[must_use]
     pub fn new(mask: Option<u32>) -> Self {
         Self(Arc::new(Mutex::new(mask)))
     }

@@ -150,7 +150,6 @@ impl Influence {
     }
 
     /// In how many trials it differed, at least.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.direct.max(self.later)
     }
@@ -200,7 +199,6 @@ impl Cell {
     }
 
     /// Whether the component sees this event: its manifest lists it.
-    #[must_use]
     pub fn is_seen(&self) -> bool {
         self.event != UNSEEN
     }

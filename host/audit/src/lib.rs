@@ -108,7 +108,6 @@ pub struct Report {
 
 /// Audit the bytes of a component: read them, start the component, and run the cases of these corpora, which takes
 /// seconds. `file` is only shown. A component that cannot be loaded has a report too, which says why.
-#[must_use]
 pub fn audit(sandbox: &Sandbox, file: &Path, bytes: &[u8], corpora: &[Corpus]) -> Report {
     let (inspection, mut error) = match inspect(&display_name(file), bytes) {
         Ok(inspection) => (inspection, None),
@@ -198,7 +197,6 @@ impl Report {
     }
 
     /// Whether it was run in at least [`flow::FULL_TRIALS`] trials of each input, and all of them were made.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         let (Some(flow), Some(canaries)) = (&self.flow, &self.canaries) else { return false };
         flow.asked >= flow::FULL_TRIALS
@@ -208,7 +206,6 @@ impl Report {
     }
 
     /// Whether no claim fails. A claim that was not shown is not a failure.
-    #[must_use]
     pub fn passed(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.verdict != ClaimStatus::Fails)
     }

@@ -24,14 +24,12 @@ const STYLE: &str = "svg text { font: 7px system-ui, sans-serif; fill: var(--ink
 pub type Group = (String, Vec<Row>);
 
 /// The whole matrix: a group for each event, and one for inputs that do not belong to an event.
-#[must_use]
 pub fn whole(events: &[Group], general: &[Row]) -> Vec<Group> {
     events.iter().cloned().chain([("any event".to_string(), general.to_vec())]).collect()
 }
 
 /// The matrix in small: fields of the same name share one row or column, whichever event or report they
 /// belong to.
-#[must_use]
 pub fn folded(events: &[Group], general: &[Row]) -> Vec<Group> {
     let short = |output: &str| match output.split_once(" (") {
         Some((_, what)) => format!("({what}"),
@@ -54,7 +52,6 @@ pub fn folded(events: &[Group], general: &[Row]) -> Vec<Group> {
 }
 
 /// Draw these groups, from top to bottom. The element ends without a line feed.
-#[must_use]
 pub fn draw(groups: &[Group]) -> Markup {
     let lf = PreEscaped("\n");
     let all = groups.iter().flat_map(|(_, rows)| rows.iter().flat_map(|row| row.outputs.keys()));

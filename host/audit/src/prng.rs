@@ -7,7 +7,6 @@ pub struct Prng(u64);
 
 impl Prng {
     /// A generator with a sequence of its own for each seed and place; a place is a trial, an event, an input.
-    #[must_use]
     pub fn new(seed: u64, place: &[u64]) -> Self {
         let mut prng = Self(seed);
         for part in place {

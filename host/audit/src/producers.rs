@@ -29,7 +29,6 @@ pub struct SelfDescription {
 const MOST: usize = 32;
 
 /// Read the claims of a component; damaged sections are left out.
-#[must_use]
 pub fn read(component: &[u8]) -> SelfDescription {
     let (mut producers, mut version) = (BTreeSet::new(), None);
     for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {

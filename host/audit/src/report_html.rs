@@ -19,7 +19,6 @@ const STYLE: &str = include_str!("report.css");
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The report as an HTML page that needs no other file.
-#[must_use]
 pub fn page(report: &Report) -> String {
     let page = whole(report).into_string();
     // On the finished page, so that no place can be forgotten: our own markup has no hidden characters.

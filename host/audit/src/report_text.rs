@@ -129,7 +129,6 @@ pub struct Row {
 
 /// The matrix as rows: first those of each event, under its name; then, for all events together, those of
 /// inputs that do not belong to an event (settings, clock, hardware).
-#[must_use]
 pub fn rows(flow: &Flow) -> (Vec<(String, Vec<Row>)>, Vec<Row>) {
     let mut events: Vec<(String, Vec<Row>)> = Vec::new();
     let mut general: BTreeMap<&Input, Row> = BTreeMap::new();

@@ -97,7 +97,6 @@ pub struct Call {
 
 impl Scenario {
     /// Whether an instance is handed a state that no instance of this component has saved.
-    #[must_use]
     pub fn has_foreign_state(&self) -> bool {
         self.handovers().any(|handover| handover.state.is_some())
     }

@@ -86,7 +86,6 @@ pub struct ValueGenerator {
 impl ValueGenerator {
     /// A generator based on the recorded session that comes with this program, recorded cases, a manifest, and
     /// constants from the component's bytes.
-    #[must_use]
     pub fn new(manifest: &Manifest, cases: &[Case], constants: Vec<Value>) -> Self {
         let mut values = Self { constants, ..Self::default() };
         for line in session::EVENTS.lines() {
@@ -134,7 +133,6 @@ impl ValueGenerator {
     }
 
     /// Recorded payloads of all events but these, each with its event.
-    #[must_use]
     pub fn others(&self, seen: &[String]) -> Vec<(String, Value)> {
         let others = self.payloads.iter().filter(|(event, _)| !seen.contains(event));
         others.flat_map(|(event, all)| all.iter().map(|one| (event.clone(), one.clone().into()))).collect()
@@ -274,7 +272,6 @@ impl ValueGenerator {
 }
 
 /// One field of a machine, as it is shown.
-#[must_use]
 pub fn machine_field(machine: &Machine, field: &str) -> String {
     let text = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
     let shown = match field {
@@ -323,7 +320,6 @@ fn changed(prng: &mut Prng, value: &Value) -> Value {
 }
 
 /// The first key of a path.
-#[must_use]
 pub fn first(path: &str) -> &str {
     path.split('.').next().unwrap_or_default()
 }
@@ -333,7 +329,6 @@ fn last(path: &str) -> &str {
 }
 
 /// The value at a path (`a.b`); a list on the way stands for its first entry.
-#[must_use]
 pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, key| match value {
         Value::Array(list) => list.first()?.get(key),

@@ -41,7 +41,6 @@ pub struct Report {
 
 impl Report {
     /// In all of it.
-    #[must_use]
     pub fn bits(&self) -> f64 {
         self.values + self.sent
     }
@@ -85,7 +84,6 @@ impl Capacity {
     /// assert!(Capacity::of(&free).reports[0].values > 800.0, "256 digits of its choice");
     /// # Ok::<(), glassbox_sandbox::manifest::Malformed>(())
     /// ```
-    #[must_use]
     pub fn of(manifest: &Manifest) -> Self {
         let mut reports: Vec<Report> = Vec::new();
         for says in &manifest.says {
@@ -98,7 +96,6 @@ impl Capacity {
     }
 
     /// What a report, or a day, could hide more or less than before, each in a line like `ping: 1 bit -> 25 bits`.
-    #[must_use]
     pub fn changes_from(&self, before: &Self) -> Vec<String> {
         let of = |capacity: &Self, request: &str| {
             capacity.reports.iter().find(|report| report.request == request).map(Report::bits)
@@ -123,7 +120,6 @@ impl Capacity {
 
     /// In how long a call takes, beside all else: a report leaves at one of so many moments. The journal shows each call
     /// that is slow.
-    #[must_use]
     pub fn delay() -> f64 {
         (limits::CALL_TIME.as_secs_f64() / limits::DEPARTURE.as_secs_f64()).log2()
     }

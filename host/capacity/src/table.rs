@@ -6,7 +6,6 @@ use glassbox_sandbox::Manifest;
 use std::fmt::Write;
 
 /// What a manifest lets a component report, and how much it could hide there, as a table in Markdown.
-#[must_use]
 pub fn as_markdown(manifest: &Manifest) -> String {
     let mut out = String::from("| report | what it says | switch | could hide |\n|---|---|---|---|\n");
     for report in Capacity::of(manifest).reports {

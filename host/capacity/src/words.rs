@@ -4,7 +4,6 @@ use crate::{Capacity, Day, Report};
 use std::fmt;
 
 /// So many bits, rounded up: `1 bit`, `1.6 bits`, `5,349 bits`, `22.7 Gbit`.
-#[must_use]
 pub fn bits(bits: f64) -> String {
     let tenths = |bits: f64| {
         // What a float is off by is no tenth.

@@ -11,7 +11,6 @@ pub struct Address(IpAddr);
 
 impl Address {
     /// Of this address; one of IPv4 in the clothes of IPv6 is one of IPv4.
-    #[must_use]
     pub fn new(address: IpAddr) -> Self {
         Self(address.to_canonical())
     }
@@ -81,7 +80,6 @@ pub struct Trust {
 
 impl Trust {
     /// As it is configured.
-    #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { proxies: config.trusted_proxies.clone(), header: config.address_header.clone() }
     }
@@ -89,7 +87,6 @@ impl Trust {
     /// The address of whoever made a request: the peer's own, or, from a proxy that is trusted, the last value of the one
     /// header that is configured (RECEIVING.md, 7: never the first, which the client writes). None if such a proxy does
     /// not say: its own place is not the client's.
-    #[must_use]
     pub fn client(&self, peer: &Peer, headers: &HeaderMap) -> Option<Address> {
         match peer {
             Peer::Remote(address) if !self.proxies.iter().any(|network| network.contains(address)) => {

@@ -70,7 +70,6 @@ fn status(answer: &str) -> Option<u16> {
 }
 
 /// Whether anybody listens at a Unix socket.
-#[must_use]
 pub fn listens(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }

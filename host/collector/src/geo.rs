@@ -79,7 +79,6 @@ pub struct State {
 
 impl State {
     /// How old the database is, in seconds; none if none is in use.
-    #[must_use]
     pub fn age(&self, now: jiff::Timestamp) -> Option<i64> {
         let (_, built) = self.database.as_ref()?;
         Some(now.as_second().saturating_sub(i64::try_from(*built).unwrap_or_default()))
@@ -106,7 +105,6 @@ struct Seen {
 
 impl Locator {
     /// With a database, or without one.
-    #[must_use]
     pub fn new(file: Option<&Path>, coordinates: bool) -> Arc<Self> {
         let locator = Self {
             file: file.map(Into::into),
@@ -125,7 +123,6 @@ impl Locator {
     }
 
     /// Where this is; all is empty if that is not known.
-    #[must_use]
     pub fn locate(self: &Arc<Self>, address: &Address) -> Place {
         self.look_again();
         let Some(reader) = self.reader.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone() else {
@@ -140,7 +137,6 @@ impl Locator {
     }
 
     /// How the database is.
-    #[must_use]
     pub fn state(&self) -> State {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -153,7 +149,6 @@ impl Locator {
     }
 
     /// How many look-ups the database failed at.
-    #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
     }

@@ -16,7 +16,6 @@ impl Id {
     /// assert_eq!(id.to_string(), "abcdef01-2222-4333-8444-555555555555");
     /// assert!(Id::parse("5").is_none());
     /// ```
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         const DASHES: [usize; 4] = [8, 13, 18, 23];
         let mut id = [0; 16];

@@ -149,7 +149,6 @@ fn ask_rustc(workspace: &Path, question: &[&str]) -> Result<String> {
 }
 
 /// The compiler that is used for that workspace, which may choose its own: what `rustc --version` prints there.
-#[must_use]
 pub fn compiler(workspace: &Path) -> String {
     let version = ask_rustc(workspace, &["--version"]).unwrap_or_default();
     if version.is_empty() { "an unknown compiler".into() } else { version }

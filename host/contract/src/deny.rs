@@ -5,7 +5,6 @@ use glassbox_sandbox::{Facts, Outgoing};
 use std::time::Instant;
 
 /// Enough to ask for a settings schema, or to check settings.
-#[must_use]
 pub fn deny() -> Capabilities {
     Capabilities {
         http: Box::new(Deny),

@@ -27,7 +27,6 @@ use glassbox_sandbox::{Policy, Tie};
 /// assert_eq!(free::all(&policy), ["print_done.note", "sees PrintDone.origin"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use]
 pub fn all(policy: &Policy) -> Vec<String> {
     let manifest = policy.manifest();
     let capabilities = &manifest.capabilities;
@@ -51,7 +50,6 @@ pub fn all(policy: &Policy) -> Vec<String> {
 }
 
 /// What is listed that no report names and no reason is given for, for example `PrintDone.time`: it always enters.
-#[must_use]
 pub fn untied(policy: &Policy) -> Vec<String> {
     let ties = policy.ties();
     let mut untied = Vec::new();
@@ -68,13 +66,11 @@ pub fn untied(policy: &Policy) -> Vec<String> {
 
 /// Whether the component decides when, and how often, this is reported: it is free, or it may be reported on any tick, and
 /// a component says when its next tick is to be.
-#[must_use]
 pub fn is_at_will(says: &Says) -> bool {
     !says.is_pinned() || says.is_on_tick() && says.every.is_none() && says.once.is_none()
 }
 
 /// Whether the component decides a field's value, or whether it is there, in this request.
-#[must_use]
 pub fn is_field(field: &Field, says: &Says) -> bool {
     // A constant of a pinned request is there whether or not it is optional.
     let is_constant = field.rule.constant.is_some() && (says.is_pinned() || !field.optional);
@@ -83,7 +79,6 @@ pub fn is_field(field: &Field, says: &Says) -> bool {
 
 /// Whether the component has a choice of user agents: it is not made by the host, and more than one text matches the
 /// pattern.
-#[must_use]
 pub fn is_agent(agent: &UserAgent) -> bool {
     let UserAgent::Pattern(pattern) = agent else { return false };
     // A backslash before a letter is a class, as `\d`, and before a digit nothing that is allowed.

@@ -131,7 +131,6 @@ fn form_in_words(how: Enters) -> &'static str {
 
 /// All that enters while tracking is on with these settings, by name: `PrintDone.time`, `octoprint_stopping` for an event
 /// without fields, `hardware.os`, `throttle`.
-#[must_use]
 pub fn entering(policy: &Policy, settings: &Settings) -> Vec<String> {
     let doors = policy.doors(settings);
     let mut names = Vec::new();

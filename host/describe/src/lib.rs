@@ -17,7 +17,6 @@ const WIDTH: usize = 120;
 const SAME: usize = 5;
 
 /// All that a manifest allows, for a terminal: several lines of text, in the manifest's order.
-#[must_use]
 pub fn in_words(manifest: &Manifest) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -92,7 +91,6 @@ fn report(
 }
 
 /// When the host lets a pinned request be sent.
-#[must_use]
 pub fn timing(says: &Says) -> String {
     let events: Vec<_> = says.on.iter().filter(|cause| *cause != "tick").map(String::as_str).collect();
     let mut parts = Vec::new();
@@ -153,7 +151,6 @@ fn sources(from: &[String], says: &Says, manifest: &Manifest) -> String {
 }
 
 /// What a name under `[state]` can hold.
-#[must_use]
 pub fn kept_in_words(name: &str, kept: Kept) -> String {
     match kept {
         Kept::Flag => format!("{name} (yes or no)"),
@@ -162,7 +159,6 @@ pub fn kept_in_words(name: &str, kept: Kept) -> String {
 }
 
 /// A user agent: a pattern, or how the host makes it.
-#[must_use]
 pub fn agent_in_words(agent: &UserAgent) -> String {
     match agent {
         UserAgent::Pattern(pattern) => pattern.clone(),

@@ -30,7 +30,6 @@ pub trait Exceeds {
     /// assert!(granted.exceeds(&new).is_empty());
     /// # Ok::<(), glassbox_sandbox::manifest::Malformed>(())
     /// ```
-    #[must_use]
     fn exceeds(&self, granted: &Self) -> Vec<String>;
 }
 

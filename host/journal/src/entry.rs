@@ -103,7 +103,6 @@ pub struct JournalEntry {
 impl JournalEntry {
     /// The entry with placeholders in place of secrets, in all of its texts but the digest. `secrets` are pairs
     /// of placeholder and secret; see [`redact`].
-    #[must_use]
     pub fn redacted(&self, secrets: &[(&str, &str)]) -> Self {
         self.map_texts(&mut |text| redact(text, secrets))
     }

@@ -145,7 +145,6 @@ impl Journal {
 
     /// The journal in a folder that is opened only when there is something to write: for a host that keeps
     /// running although its journal cannot be opened.
-    #[must_use]
     pub fn at(folder: &Path, rules: Rules) -> Self {
         let writer = Writer::new(PathBuf::from(folder), rules);
         Self { folder: folder.into(), state: Arc::new(Mutex::new(State { writer, outage: None })) }
@@ -159,7 +158,6 @@ impl Journal {
     }
 
     /// The folder that it writes to.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -19,7 +19,6 @@ pub struct Reader {
 
 impl Reader {
     /// A reader that begins with the first line. The folder need not exist yet.
-    #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), at: None, last: None, head: None }
     }

@@ -9,7 +9,6 @@
 /// let path = "/track/1234ABCD000040008000%30%30%30%30%30%30%30%30beef/ping/";
 /// assert_eq!(glassbox_journal::redact(path, &secrets), "/track/{id}/ping/");
 /// ```
-#[must_use]
 pub fn redact(text: &str, secrets: &[(&str, &str)]) -> String {
     let mut patterns = Vec::new();
     for (placeholder, secret) in secrets {

@@ -151,7 +151,6 @@ pub(crate) fn may_have_entered(form: Option<&str>, value: &Value) -> bool {
 }
 
 /// A value in the form in which it enters; none if it cannot be made into that.
-#[must_use]
 pub fn enter(how: Enters, value: &Value, salt: &str) -> Option<Value> {
     Some(match how {
         // Without a salt the hash of a guessed path could be compared.

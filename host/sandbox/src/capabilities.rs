@@ -59,14 +59,12 @@ pub struct Machine {
 
 impl Machine {
     /// Only these fields of it; the others are blank.
-    #[must_use]
     pub(crate) fn only(&self, fields: &[HardwareField]) -> Self {
         let listed = fields.iter().map(|field| (field.name(), self.get(*field)));
         serde_json::from_value(listed.collect()).unwrap_or_default()
     }
 
     /// A field as a JSON value; null if it is not known.
-    #[must_use]
     pub(crate) fn get(&self, field: HardwareField) -> Value {
         serde_json::to_value(self).ok().and_then(|mut all| Some(all.get_mut(field.name())?.take())).unwrap_or_default()
     }

@@ -11,7 +11,6 @@ const MANIFEST_SECTION: &str = "glassbox:manifest";
 
 /// The digest that identifies a component in grants, journal, cache and attestations: the SHA-256 of its bytes, as 64
 /// lower-case hexadecimal digits.
-#[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -39,7 +39,6 @@ pub enum Consent {
 
 impl Consent {
     /// Decide. `veto` is the environment variable that forbids tracking, if there is one.
-    #[must_use]
     pub fn decide(settings: &Settings, veto: Option<&'static str>) -> Self {
         match veto {
             Some(name) => Self::Variable(name),
@@ -50,7 +49,6 @@ impl Consent {
     }
 
     /// Whether requests may be sent.
-    #[must_use]
     pub fn given(self) -> bool {
         self == Self::Given
     }
@@ -62,7 +60,6 @@ pub fn veto(lookup: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
 }
 
 /// [`veto`] for the environment of this process.
-#[must_use]
 pub fn process_veto() -> Option<&'static str> {
     veto(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
 }

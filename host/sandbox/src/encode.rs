@@ -11,7 +11,6 @@ use std::fmt::Write;
 /// ```
 /// assert_eq!(glassbox_sandbox::percent_encode("a b/ü"), "a%20b%2F%C3%BC");
 /// ```
-#[must_use]
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

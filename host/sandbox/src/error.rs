@@ -51,7 +51,6 @@ pub struct Error {
 
 impl Error {
     /// A failure for a single reason.
-    #[must_use]
     pub fn new(plugin: &str, stage: Stage, reason: impl Into<String>) -> Self {
         Self { plugin: plugin.into(), stage, reasons: vec![reason.into()] }
     }

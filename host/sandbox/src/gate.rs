@@ -57,26 +57,6 @@ pub struct Outgoing {
     pub shown: String,
 }
 
-impl Outgoing {
-    /// The URL's path. It contains the id.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        path(&self.url)
-    }
-
-    /// The query as it is sent, without `?`; empty for POST.
-    #[must_use]
-    pub fn query(&self) -> &str {
-        if self.method == Method::Get { &self.form } else { "" }
-    }
-
-    /// The body as it is sent; empty for GET.
-    #[must_use]
-    pub fn body(&self) -> &str {
-        if self.method == Method::Post { &self.form } else { "" }
-    }
-}
-
 /// A request that was not let through, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{request} was blocked: {reason}")]

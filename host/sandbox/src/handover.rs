@@ -15,14 +15,8 @@ pub struct Handover {
 }
 
 impl Policy {
-    /// Of what a component hands over (JSON), what its manifest lists under `state`.
-    #[must_use]
-    pub fn kept(&self, state: &str) -> Handover {
-        self.kept_of(serde_json::from_str(state).unwrap_or_default())
-    }
-
-    /// The same, of what was read already.
-    pub(crate) fn kept_of(&self, state: Value) -> Handover {
+    /// Of what a component hands over, what its manifest lists under `state`.
+    pub fn kept(&self, state: Value) -> Handover {
         let Value::Object(all) = state else { return Handover { state: "{}".into(), dropped: 1 } };
         let count = all.len();
         let fits = |(name, value): &(String, Value)| match self.manifest().state.get(name) {
@@ -46,7 +40,7 @@ mod tests {
         let manifest = "plugin.name = \"p\"\n[state]\nprinting = \"flag\"\nprints = { most = 9 }";
         let policy = Policy::new(Manifest::parse(manifest).unwrap()).unwrap();
         let kept = |state: &str| {
-            let Handover { state, dropped } = policy.kept(state);
+            let Handover { state, dropped } = policy.kept(serde_json::from_str(state).unwrap_or_default());
             (state, dropped)
         };
         assert_eq!(kept(r#"{"printing": true, "prints": 9}"#), (r#"{"printing":true,"prints":9}"#.into(), 0));

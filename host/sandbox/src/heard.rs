@@ -50,9 +50,9 @@ impl HeardEvent {
         self.values.iter().find(|(name, _)| **name == *key).map(|(_, value)| value).filter(|value| !value.is_null())
     }
 
-    /// Whether there was anything in this part of it.
-    pub(crate) fn has_part(&self, name: &str) -> bool {
-        self.values.iter().any(|(key, _)| part(key) == name)
+    /// All its fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.values.iter().map(|(key, value)| (&**key, value))
     }
 
     fn bytes(&self) -> usize {

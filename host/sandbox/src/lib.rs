@@ -50,7 +50,7 @@
 //! let context = Context { cause: &Cause::Tick(vec![]), memory: &Memory::default(), facts: &Nothing, now_ms: 0 };
 //! let (outgoing, _) = pass(request("12"), &policy, &settings, consent, Some(&context))?;
 //! assert_eq!(outgoing.url, "https://stats.example/4711/print_done");
-//! assert_eq!(outgoing.query(), "hours=12");
+//! assert_eq!(outgoing.form, "hours=12");
 //!
 //! let blocked = pass(request("my secret"), &policy, &settings, consent, Some(&context)).unwrap_err();
 //! assert_eq!(blocked.reason, "the value of hours does not fit its rule");

@@ -74,8 +74,8 @@ pub const CODE_HERE: usize = 256 << 10;
 pub const LOOP_WORK_HERE: usize = 50_000;
 
 /// Compiled code that is kept in the cache. The bundled tracker's is less than three times as large as its component; of
-/// the largest [`COMPONENT`] that is 12 MiB. All of it is read and digested before it is used: this much takes less than
-/// a second on a Pi Zero.
+/// the largest [`COMPONENT`] that is 12 MiB. All of it is read and digested before it is used, and is in memory twice until
+/// it is loaded: this much takes less than a second on a Pi Zero.
 pub const COMPILED: usize = 16 << 20;
 
 /// Functions and types in a component: each costs something to compile, however small it is. The bundled tracker has

@@ -3,8 +3,7 @@
 
 use crate::border::Entered;
 use crate::due::{Due, SavedDue};
-use crate::heard::{ENVIRONMENT, Heard, STARTED, STOPPING, SavedEvent, as_map};
-use crate::pins::THROTTLE_EVENT;
+use crate::heard::{ENVIRONMENT, Heard, HeardEvent, STARTED, STOPPING, SavedEvent, as_map};
 use crate::policy::{Growing, Policy};
 use crate::version::Release;
 use crate::{Settings, python};
@@ -104,32 +103,13 @@ impl Memory {
         self.due.settings_in_force(policy, settings, &self.heard, now_ms, resumed);
     }
 
-    /// When the next report is due, in milliseconds; none if none is.
-    #[must_use]
-    pub fn next_due(&self) -> Option<i64> {
-        self.due.next()
-    }
-
-    /// Whether OctoPrint has said that it looks at throttling itself.
-    #[must_use]
-    pub fn hears_of_throttling(&self) -> bool {
-        self.heard.get(ENVIRONMENT).is_some_and(|heard| heard.has_part("pi_support"))
-    }
-
-    /// The throttle mask that was last reported in an event; none if there was none.
-    #[must_use]
-    pub fn throttle_mask(&self) -> Option<u64> {
-        self.heard.get(THROTTLE_EVENT)?.get("raw_value")?.as_u64()
-    }
-
-    /// Whether a run of OctoPrint goes on.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.heard.get(STARTED).is_some()
+    /// What entered of the last event of this name, by the names and forms of its fields; none if none was heard, or its run
+    /// of OctoPrint is over.
+    pub fn last(&self, event: &str) -> Option<impl Iterator<Item = (&str, &Value)>> {
+        self.heard.get(event).map(HeardEvent::fields)
     }
 
     /// For writing as JSON, with what reports may be made of later; while tracking is off, with control facts only.
-    #[must_use]
     pub fn save(&self, policy: &Policy, now_ms: i64, is_on: bool) -> impl Serialize {
         let kept = |event: &str, key: Option<&str>| {
             if is_on { key.is_some() || policy.remembers(event) } else { policy.is_control(event, key) }
@@ -138,7 +118,6 @@ impl Memory {
     }
 
     /// From JSON that was saved `age_ms` milliseconds ago. What cannot be read is not known.
-    #[must_use]
     pub fn restore(saved: &Value, now_ms: i64, age_ms: i64) -> Self {
         let saved_at = now_ms.saturating_sub(age_ms);
         let part = |key| saved.get(key).unwrap_or(&Value::Null);

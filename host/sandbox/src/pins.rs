@@ -266,11 +266,6 @@ impl Agent {
         Ok(Self { value: ValueRules::new(&rule, &from, manifest, patterns)?, pinned })
     }
 
-    /// Whether a header has the form that the manifest gives it, if it is free.
-    pub(crate) fn is_free(&self, header: &str) -> bool {
-        self.pinned.is_none() && self.value.fits(header)
-    }
-
     /// Whether a header is what it may be; one that is pinned, what the host makes.
     pub(crate) fn fits(&self, header: &str, context: &Context) -> bool {
         let Some(PinnedAgent { text, unknown, .. }) = &self.pinned else { return self.value.fits(header) };

@@ -182,9 +182,9 @@ fn times_are_the_hosts() {
     // Long overdue, it comes once, and keeps its rhythm.
     tracker.now += 2_000_000;
     tracker.ticked();
-    assert_eq!(tracker.memory.next_due(), Some(5000 + 4 * 900_000));
+    assert_eq!(tracker.memory.due.next(), Some(5000 + 4 * 900_000));
     tracker.memory.handled("octoprint_stopping");
-    assert_eq!(tracker.memory.next_due(), None);
+    assert_eq!(tracker.memory.due.next(), None);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn once_is_once() {
     older.now += 20_000;
     assert_eq!(older.due(), [""; 0]);
     older.ticked();
-    assert_eq!(older.memory.next_due(), None);
+    assert_eq!(older.memory.due.next(), None);
     older.hear("FirmwareData", &json!({"name": "Marlin"}));
     let fields = [("firmware_name", "Marlin"), ("printer_port", "/dev/ttyUSB0"), ("printer_baudrate", "115200")];
     assert_eq!(older.on("FirmwareData", "printer_connected", &fields), Ok(()));
@@ -229,7 +229,7 @@ fn other_settings_keep_the_rhythm_and_off_is_off() {
     tracker.settings.set("ping", 60.into()).unwrap();
     let in_force = |tracker: &mut Tracker, resumed| {
         tracker.memory.settings_in_force(&tracker.policy, &tracker.settings, tracker.now, resumed);
-        tracker.memory.next_due()
+        tracker.memory.due.next()
     };
     assert_eq!(in_force(&mut tracker, false), Some(65_000), "a shorter interval counts from now");
     tracker.now = 70_000;
@@ -256,7 +256,7 @@ fn memory_survives_a_restart_under_another_clock() {
     assert!(saved["heard"].get("PrintDone").is_none(), "nothing is made of it later: {saved}");
     let again = Memory::restore(&saved, 1_000_000, 250);
     assert_eq!(serde_json::to_value(again.save(&tracker.policy, 1_000_000 - 250, true)).unwrap(), saved);
-    assert_eq!(again.next_due(), Some(1_000_000 - 250 - 100 + 15_000));
+    assert_eq!(again.due.next(), Some(1_000_000 - 250 - 100 + 15_000));
     for damaged in
         [json!(null), json!([]), json!({"heard": 7, "due": "x"}), json!({"heard": {"Connected": {"age_ms": "x"}}})]
     {

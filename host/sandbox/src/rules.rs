@@ -38,13 +38,11 @@ pub(crate) struct ValueRules {
 
 impl Says {
     /// Whether the host makes it itself, and only that passes.
-    #[must_use]
     pub fn is_pinned(&self) -> bool {
         !self.on.is_empty()
     }
 
     /// Whether a tick is an occasion for it.
-    #[must_use]
     pub fn is_on_tick(&self) -> bool {
         self.on.iter().any(|cause| cause == TICK)
     }
@@ -186,7 +184,6 @@ impl RequestRules {
 
 impl Rule {
     /// The most characters of a value.
-    #[must_use]
     pub fn longest(&self) -> usize {
         self.max_length.unwrap_or(limits::VALUE_CHARS)
     }

@@ -3,6 +3,7 @@
 //! host enforces. Where documents are kept is in `host/src/home/`.
 
 use crate::limits;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A settings document: a JSON object of at most [`limits::SETTINGS`] bytes.
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 /// assert!(settings.only(&["enabled".into()]).get("events").is_none());
 /// # Ok::<(), glassbox_sandbox::SettingsError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Settings(Map<String, Value>);
 
 /// What is wrong with a settings document, or with a change to one.
@@ -51,20 +52,17 @@ impl Settings {
     }
 
     /// The document as indented JSON, for people and for components.
-    #[must_use]
     pub fn text(&self) -> String {
         // A map of JSON values always has a text.
         serde_json::to_string_pretty(&self.0).unwrap_or_default()
     }
 
     /// Whether the user said yes: `enabled` is `true`. Anything else means no.
-    #[must_use]
     pub fn enabled(&self) -> bool {
         self.0.get("enabled") == Some(&Value::Bool(true))
     }
 
     /// The value at a path like `events.printjob`; none where there is nothing.
-    #[must_use]
     pub fn get(&self, path: &str) -> Option<&Value> {
         let mut keys = path.split('.');
         let first = self.0.get(keys.next()?)?;
@@ -81,7 +79,6 @@ impl Settings {
 
     /// Whether the switch at a path is on: it is `true`, or nothing is set there. Whatever else is there, or on the way
     /// there, is not clear, and so a no.
-    #[must_use]
     pub fn switch(&self, path: &str) -> bool {
         let mut ways = path.match_indices('.').map(|(at, _)| &path[..at]);
         ways.all(|way| matches!(self.get(way), None | Some(Value::Null | Value::Object(_))))
@@ -89,16 +86,9 @@ impl Settings {
     }
 
     /// The document with only these of its keys.
-    #[must_use]
     pub fn only(&self, keys: &[String]) -> Self {
         let kept = self.0.iter().filter(|(key, _)| keys.contains(key));
         Self(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    /// The document as a JSON value.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        Value::Object(self.0.clone())
     }
 }
 

@@ -9,14 +9,12 @@ const LOW: u32 = 0xfde0;
 
 /// Whether a terminal would not simply show the character: it is a control or format character, a combining
 /// mark, private or unassigned, or a space other than U+0020.
-#[must_use]
 pub fn is_hidden(character: char) -> bool {
     !matches!(character, '\\' | '"' | '\'') && character.escape_debug().len() > 1
 }
 
 /// The text on one line, with every [hidden](is_hidden) character spelled out, for example as `\u{202e}`. Only
 /// the first `most` characters of the text are kept; spelled out, they can take more.
-#[must_use]
 pub fn printable(text: &str, most: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(most));
     for character in text.chars().take(most) {
@@ -31,7 +29,6 @@ pub fn printable(text: &str, most: usize) -> String {
 
 /// What a component says, cut to `most` printable ASCII characters. It was shown the settings, and may say them: words
 /// with `known` in them, a hexadecimal number of 12 digits or more, or an `@` become `…`.
-#[must_use]
 pub fn component_words(text: &str, known: &str, most: usize) -> String {
     let tells = |word: &str| !known.is_empty() && word.contains(known) || word.contains('@') || has_long_number(word);
     // Twice as much as can be kept: a word that is cut may tell as much as a whole one, and no longer look like it.
@@ -43,7 +40,6 @@ pub fn component_words(text: &str, known: &str, most: usize) -> String {
 
 /// Whether there are 12 hexadecimal digits in a row, perhaps with dashes and the like between them: a MAC address, a
 /// UUID, a hash, or a serial number. An address in memory mostly has fewer.
-#[must_use]
 pub fn has_long_number(word: &str) -> bool {
     let mut digits = 0;
     word.chars().any(|c| {
@@ -58,7 +54,6 @@ pub fn has_long_number(word: &str) -> bool {
 
 /// A URL with `…` in place of a user name and a password, for people. What is before the last `@` may be a password,
 /// whatever is in it.
-#[must_use]
 pub fn without_credentials(url: &str) -> String {
     let Some((before, rest)) = url.rsplit_once('@') else { return url.into() };
     let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
@@ -71,7 +66,6 @@ pub fn push_byte(text: &mut String, byte: u8) {
 }
 
 /// The bytes of a text in which such bytes are.
-#[must_use]
 pub fn with_bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for part in parts(text) {
@@ -84,7 +78,6 @@ pub fn with_bytes(text: &str) -> Vec<u8> {
 }
 
 /// The text with U+FFFD in place of such bytes: to see, and to report.
-#[must_use]
 pub fn without_bytes(text: &str) -> String {
     parts(text).map(|part| part.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
@@ -105,7 +98,6 @@ fn parts(text: &str) -> impl Iterator<Item = Result<char, u8>> {
 }
 
 /// Bytes as lower-case hexadecimal digits, two for each byte.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |four: u8| char::from(b"0123456789abcdef"[usize::from(four)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

@@ -51,7 +51,6 @@ pub struct Doors {
 
 impl Doors {
     /// Of the event of this number, which fields enter; none if it does not enter at all.
-    #[must_use]
     pub fn event(&self, number: usize) -> Option<&[bool]> {
         self.events.get(number)?.as_deref()
     }

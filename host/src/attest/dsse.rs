@@ -31,7 +31,6 @@ struct Signature {
 
 impl Envelope {
     /// Sign these bytes, and put them into an envelope.
-    #[must_use]
     pub fn seal(body: &[u8], key: &SecretKey) -> Self {
         let sig = STANDARD.encode(key.sign(&pae(PAYLOAD_TYPE, body)));
         Self {
@@ -73,7 +72,6 @@ impl Envelope {
 
 /// The pre-authentication encoding, which is what is really signed: the type and the body, with their lengths, so that
 /// no part of one can be taken for the other.
-#[must_use]
 pub fn pae(payload_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), body.len());
     [head.as_bytes(), body].concat()

@@ -58,20 +58,17 @@ impl PublicKey {
     }
 
     /// Whether a text looks like a key, and not like the name of a file with one.
-    #[must_use]
     pub fn is_text(text: &str) -> bool {
         let text = text.trim();
         text.contains("-----BEGIN ") || text.len() == 60 && text.starts_with("MCowBQYDK2VwAyEA")
     }
 
     /// Its id in envelopes: the SHA-256 of the key in DER, as OpenSSL writes it; 64 hexadecimal digits.
-    #[must_use]
     pub fn id(&self) -> String {
         glassbox_sandbox::digest(&[&SPKI[..], &self.0].concat())
     }
 
     /// Whether this is a signature of the message with the secret key that belongs to it.
-    #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
     }
@@ -117,13 +114,11 @@ impl SecretKey {
     ///
     /// # Panics
     /// Never: a public key has 32 bytes.
-    #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.public_key().as_ref().try_into().expect("32 bytes"))
     }
 
     /// The signature of a message, in 64 bytes.
-    #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.0.sign(message).as_ref().to_vec()
     }

@@ -21,7 +21,6 @@ use trusted_keys::TrustedKeys;
 /// Whether enough auditors vouch for a plugin's component, by the files as they are now, and whether the operator lets it
 /// run with what its manifest leaves free. `digest` is the component's; without a policy nobody has to vouch, and anything
 /// may be free. `free` has the names of what is (see `Policy::free`), or nothing if that is not known. A file that cannot be read vouches for nothing, and is in the notes.
-#[must_use]
 pub fn standing(
     home: &Home,
     policy: Option<&AuditPolicy>,

@@ -52,13 +52,11 @@ struct Newest {
 
 impl Vouching {
     /// Whether the component may be loaded.
-    #[must_use]
     pub fn is_enough(&self) -> bool {
         self.refused.is_none() && self.by.len() >= self.needed
     }
 
     /// Why the component is not loaded and what to do about it, for people; none if it may be loaded.
-    #[must_use]
     pub fn advice(&self, plugin: &str) -> Option<String> {
         if self.is_enough() {
             return None;
@@ -83,7 +81,6 @@ impl Vouching {
     }
 
     /// Who vouches for it, in words; none if nobody has to, or too few do.
-    #[must_use]
     pub fn in_words(&self) -> Option<String> {
         let by: Vec<_> = self.by.iter().map(|(name, until)| format!("{name} until {}", day(*until))).collect();
         (self.needed > 0 && self.is_enough()).then(|| format!("vouched for by {}", by.join(", ")))
@@ -91,7 +88,6 @@ impl Vouching {
 }
 
 /// Find out who vouches for the subject in the numbered lines of a file, with audits of at least `minimum`. The caller fills in how many are required.
-#[must_use]
 pub fn judge(lines: &[(usize, String)], keys: &TrustedKeys, minimum: &Minimum, subject: &Subject) -> Vouching {
     let mut vouching = Vouching::default();
     let mut newest: Vec<Option<Newest>> = keys.known.iter().map(|_| None).collect();

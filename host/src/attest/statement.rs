@@ -153,7 +153,6 @@ impl Statement {
 
     /// Why it does not vouch for the component, for people: the first five failed claims, or that no claim was
     /// shown to hold. None if it vouches for it.
-    #[must_use]
     pub fn fails(&self) -> Option<String> {
         let verdicts = &self.predicate.verdicts;
         let failed = verdicts.iter().filter(|claim| claim.verdict == AttestedStatus::Fails);
@@ -166,7 +165,6 @@ impl Statement {
     }
 
     /// Why it is not enough for what the operator asks of an audit, for people; none if it is.
-    #[must_use]
     pub fn misses(&self, minimum: &Minimum) -> Option<String> {
         let tried = self.predicate.tried.clone().unwrap_or_default();
         // Earlier versions called any number of trials full.

@@ -17,7 +17,6 @@ pub struct TrustedKeys {
 impl TrustedKeys {
     /// Read the keys of a policy. A key that cannot be read vouches for nothing;
     /// the others count all the same.
-    #[must_use]
     pub fn read(home: &Home, policy: &AuditPolicy) -> Self {
         let mut keys = Self::default();
         for given in policy.require_audit_by.iter().take(KEYS) {

@@ -109,14 +109,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl HttpClient {
     /// A client without a connection. Servers' certificates must be signed by one of these CAs. With `only`, it connects to
     /// that address and to nothing else, neither a proxy nor a name service.
-    #[must_use]
     pub fn new(trust: &TlsTrust, only: Option<SocketAddr>) -> Self {
         let current = Current::default();
         Self { agent: agent(trust, &current, OUTPUT, only), trust: trust.clone(), only, current }
     }
 
     /// Send a request to its server and wait for the answer.
-    #[must_use]
     pub fn send(&self, request: &Arc<Outgoing>, may_leave: &MayLeave) -> Attempt {
         // Before the name is looked up, which tells somebody something too.
         if let Err(reason) = may_leave(request) {

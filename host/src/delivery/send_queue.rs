@@ -91,14 +91,12 @@ pub(super) struct State {
 
 impl SendQueue {
     /// An empty queue. `name` is for the log; what happens to each request is written to `journal`.
-    #[must_use]
     pub fn new(name: &str, journal: &InstanceJournal, trust: TlsTrust) -> Self {
         Self::make(name, journal, trust, None)
     }
 
     /// An empty queue whose requests can go to this address and nowhere else, whatever their URLs say: there is no proxy
     /// and no name service. For who sends without consent.
-    #[must_use]
     pub fn only_to(receiver: SocketAddr, name: &str, journal: &InstanceJournal) -> Self {
         Self::make(name, journal, TlsTrust::default(), Some(receiver))
     }
@@ -127,7 +125,6 @@ impl SendQueue {
     }
 
     /// The queue for an instance, whose requests may leave as long as this says so.
-    #[must_use]
     pub fn of_instance(&self, may_leave: MayLeave) -> InstanceQueue {
         InstanceQueue { queue: self.clone(), may_leave }
     }
@@ -154,7 +151,6 @@ impl SendQueue {
 
     /// Wait until everything is sent, but not longer than this; what is left then is dropped. Returns what happened to
     /// all requests.
-    #[must_use]
     pub fn drain(&self, longest: Duration) -> Tally {
         let end = Instant::now() + longest;
         let mut state = self.0.0.lock();
@@ -181,7 +177,6 @@ impl SendQueue {
     }
 
     /// How many requests wait or are in flight.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         let state = self.0.0.lock();
         state.queue.len() + usize::from(state.in_flight.is_some())

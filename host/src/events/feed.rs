@@ -18,19 +18,16 @@ pub struct Feed {
 
 impl Feed {
     /// A feed to the plugins behind this router.
-    #[must_use]
     pub fn new(name: Option<String>, home: &Home, router: &Router, config: &LiveConfig) -> Self {
         Self { name, home: home.clone(), router: router.clone(), config: config.clone() }
     }
 
     /// The OctoPrint's name for the log and for files.
-    #[must_use]
     pub fn called(&self) -> &str {
         self.name.as_deref().unwrap_or(UNNAMED)
     }
 
     /// Which CAs to trust at the next connection.
-    #[must_use]
     pub fn trust(&self) -> TlsTrust {
         self.config.trust()
     }

@@ -30,7 +30,6 @@ struct RouterState {
 
 impl Router {
     /// Whether a run of the server began or ended within this time.
-    #[must_use]
     pub fn run_changed_within(&self, age: Duration) -> bool {
         self.lock().run_changed.is_some_and(|run_changed| run_changed.elapsed() < age)
     }
@@ -64,7 +63,6 @@ impl Router {
     }
 
     /// The printer's state, for a plugin that was switched off until now. What else is so now it has kept.
-    #[must_use]
     pub fn printer_state(&self) -> Option<Event> {
         self.lock().current.get(PRINTER).map(|(event, since)| aged(event, *since))
     }
@@ -82,14 +80,12 @@ impl Router {
     }
 
     /// The names of all events that any plugin sees.
-    #[must_use]
     pub fn sees(&self) -> BTreeSet<String> {
         let listeners: Vec<_> = self.lock().listeners.values().cloned().collect();
         listeners.iter().flat_map(|listener| listener.sees()).collect()
     }
 
     /// A number that grows each time that the events which plugins see may have changed.
-    #[must_use]
     pub fn generation(&self) -> u64 {
         self.lock().generation
     }

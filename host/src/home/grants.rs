@@ -26,7 +26,6 @@ pub enum Standing {
 
 impl Standing {
     /// Why the plugin with this name does not run and what to do about it, for people; none if it may run.
-    #[must_use]
     pub fn advice(&self, name: &str) -> Option<String> {
         match self {
             Self::Granted => None,
@@ -77,7 +76,6 @@ pub fn parse(home: &Home, name: &str, bytes: &[u8]) -> Result<Manifest> {
 }
 
 /// How what a manifest asks for compares with what was granted.
-#[must_use]
 pub fn standing(asked: &Manifest, granted: Option<&Manifest>) -> Standing {
     let Some(granted) = granted else { return Standing::Waiting };
     let more = asked.exceeds(granted);

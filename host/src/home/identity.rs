@@ -132,7 +132,6 @@ fn may_send(settings: &Settings, veto: Option<&str>) -> bool {
 }
 
 /// Whether there is an id in the settings, or something in its place that is not one.
-#[must_use]
 pub fn has_id(settings: &Settings, id_setting: &str) -> bool {
     settings.get(id_setting).is_some_and(|id| !id.is_null() && id != "")
 }

@@ -118,7 +118,6 @@ pub fn remember(home: &Home, plugin: &str, file: &Path) -> Result<()> {
 }
 
 /// The file that a plugin's settings were imported from, if OctoPrint's own tracker is still on by that file.
-#[must_use]
 pub fn still_on(home: &Home, plugin: &str) -> Option<PathBuf> {
     let source: Source = serde_json::from_slice(&read_bounded(&memory(home, plugin), LARGEST_SOURCE).ok()?).ok()?;
     read(&source.file).is_ok_and(|theirs| theirs.is_on).then_some(source.file)

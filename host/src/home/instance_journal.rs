@@ -39,13 +39,11 @@ pub struct Cause {
 
 impl InstanceJournal {
     /// That of a plugin. Without a journal nothing is written, as in the demo and in tests.
-    #[must_use]
     pub fn new(journal: Option<Journal>, plugin: &str) -> Self {
         Self::of(None, journal, plugin)
     }
 
     /// That of a plugin's instance for the OctoPrint with this name.
-    #[must_use]
     pub fn of(octoprint: Option<&str>, journal: Option<Journal>, plugin: &str) -> Self {
         let cause = Cause { component: "".into(), event: "".into() };
         let now = Now { cause, secrets: Secrets::default(), blocked: PerMinute::new(BLOCKED) };
@@ -77,7 +75,6 @@ impl InstanceJournal {
     }
 
     /// Write that a request was queued. Returns what caused it, for the entry about what becomes of it.
-    #[must_use]
     pub fn queued(&self, request: &Outgoing) -> Cause {
         let cause = self.now().cause.clone();
         self.request(What::Queued, request, &cause, None, None);
@@ -170,7 +167,6 @@ impl InstanceJournal {
     }
 
     /// A text without what is kept out of the journal, for the log.
-    #[must_use]
     pub fn redacted(&self, text: &str) -> String {
         let secrets = self.now().secrets.clone();
         secrets.redact_text(text)

@@ -20,14 +20,12 @@ impl Home {
 
     /// The same home, with the settings and states of the OctoPrint with this name: they are in subfolders of that
     /// name, and not in subfolders if there is none. All other files are shared by all OctoPrints.
-    #[must_use]
     pub fn of(&self, octoprint: Option<&str>) -> Self {
         Self { root: self.root.clone(), octoprint: octoprint.map(Into::into) }
     }
 
     /// Where a path in `glassbox.toml` leads: unless it begins with `/` or `~/`, it is in the home folder. (A path on the
     /// command line is where the command is given.)
-    #[must_use]
     pub fn path(&self, given: &Path) -> PathBuf {
         match (given.strip_prefix("~"), std::env::home_dir()) {
             (Ok(rest), Some(own)) => own.join(rest),
@@ -55,85 +53,71 @@ impl Home {
     }
 
     /// The folder itself.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The folder that plugins are dropped into.
-    #[must_use]
     pub fn plugins(&self) -> PathBuf {
         self.root.join("plugins")
     }
 
     /// The folder of settings.
-    #[must_use]
     pub fn settings_folder(&self) -> PathBuf {
         self.of_octoprint("settings")
     }
 
     /// A plugin's component.
-    #[must_use]
     pub fn plugin_file(&self, name: &str) -> PathBuf {
         self.plugins().join(name).with_extension("wasm")
     }
 
     /// The auditors' attestations of a plugin.
-    #[must_use]
     pub fn attestations_file(&self, name: &str) -> PathBuf {
         attestations_beside(&self.plugin_file(name))
     }
 
     /// A plugin's settings file.
-    #[must_use]
     pub fn settings_file(&self, name: &str) -> PathBuf {
         self.settings_folder().join(name).with_extension("json")
     }
 
     /// The folder of grants.
-    #[must_use]
     pub fn grants(&self) -> PathBuf {
         self.root.join("grants")
     }
 
     /// A plugin's grant.
-    #[must_use]
     pub fn grant_file(&self, name: &str) -> PathBuf {
         self.grants().join(name).with_extension("toml")
     }
 
     /// The folder of plugins' states.
-    #[must_use]
     pub fn state(&self) -> PathBuf {
         self.of_octoprint("state")
     }
 
     /// A plugin's state.
-    #[must_use]
     pub fn state_file(&self, name: &str) -> PathBuf {
         self.state().join(name).with_extension("json")
     }
 
     /// A plugin's salt, and the id that it belongs to.
-    #[must_use]
     pub fn identity_file(&self, name: &str) -> PathBuf {
         self.state().join(name).with_extension("identity.json")
     }
 
     /// The recording of a plugin's last calls before it failed.
-    #[must_use]
     pub fn trap_file(&self, name: &str) -> PathBuf {
         self.state().join(name).with_extension("trap.jsonl")
     }
 
     /// The folder of compiled code.
-    #[must_use]
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
     }
 
     /// The journal's folder.
-    #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
@@ -152,7 +136,6 @@ impl Home {
 }
 
 /// The file with the attestations of a component that may be anywhere.
-#[must_use]
 pub fn attestations_beside(component: &Path) -> PathBuf {
     let mut name = component.as_os_str().to_owned();
     name.push(".intoto.jsonl");

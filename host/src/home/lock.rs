@@ -57,7 +57,6 @@ pub(super) enum SettingsLock {
 
 impl HostLock {
     /// How long until [`Self::renew`] is to be called, whether anything has changed or not; none for never.
-    #[must_use]
     pub fn time_until_renewal(&self) -> Option<Duration> {
         self.guard.as_ref().map(Guard::time_until_touch)
     }
@@ -107,7 +106,6 @@ impl Home {
     }
 
     /// Whether a host runs with this home. Where that cannot be found out, one may.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         guard::is_held(self.root(), Duration::ZERO) || self.is_locked()
     }
@@ -124,7 +122,6 @@ impl Home {
     ///
     /// # Errors
     /// Inside, why that cannot be read though one runs, in words.
-    #[must_use]
     pub fn running_host(&self) -> Option<Result<RunningHost, String>> {
         let mut about = Err(String::new());
         // One that has just started has the lock a moment before it has written.

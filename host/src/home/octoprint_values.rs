@@ -7,7 +7,6 @@
 use serde_json::{Map, Value};
 
 /// As `getBoolean` reads it; none for null, which is not set.
-#[must_use]
 pub fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Null => None,
@@ -20,7 +19,6 @@ pub fn boolean(value: &Value) -> Option<bool> {
 }
 
 /// As `getInt` reads it; none if it cannot.
-#[must_use]
 pub fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Bool(value) => Some((*value).into()),
@@ -35,7 +33,6 @@ pub fn integer(value: &Value) -> Option<i64> {
 }
 
 /// As `getFloat` reads it; none if it cannot.
-#[must_use]
 pub fn float(value: &Value) -> Option<f64> {
     match value {
         Value::Bool(value) => Some(f64::from(u8::from(*value))),
@@ -46,7 +43,6 @@ pub fn float(value: &Value) -> Option<f64> {
 }
 
 /// As Python writes it where it needs a text; none for what is no text in any sense.
-#[must_use]
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -57,7 +53,6 @@ pub fn text(value: &Value) -> Option<String> {
 }
 
 /// As it is read for a setting with this schema. What cannot be read stays as it is, for the schema to refuse.
-#[must_use]
 pub fn of_kind(value: &Value, schema: &Map<String, Value>) -> Value {
     let is = |kind: &str| match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),

@@ -73,7 +73,6 @@ pub fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// The beginning of a component's digest, for people: 12 digits.
-#[must_use]
 pub fn short_digest(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }

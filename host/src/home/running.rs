@@ -58,7 +58,6 @@ fn replace(home: &Home, name: &str, running: &Running) -> Result<()> {
 }
 
 /// What was said last; none if nothing was, or it cannot be read.
-#[must_use]
 pub fn read(home: &Home, name: &str) -> Option<Running> {
     serde_json::from_slice(&read_bounded(&file(home, name), LARGEST).ok()?).ok()
 }

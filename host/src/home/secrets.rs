@@ -3,7 +3,7 @@
 
 use glassbox_journal::{Journal, JournalEntry};
 use glassbox_sandbox::Settings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Texts with fewer bytes are not taken for secrets: one that is as short as a word of a report would be hidden
 /// everywhere.
@@ -19,10 +19,9 @@ pub struct Secrets(Vec<(String, String)>);
 impl Secrets {
     /// Those of a plugin's settings. `id_setting` is the key of the installation's id, as in the manifest: it is
     /// always among them, whatever else there is.
-    #[must_use]
     pub fn of_settings(settings: &Settings, id_setting: &str) -> Self {
         let mut found = Vec::new();
-        texts("", &settings.to_value(), &mut found);
+        texts("", &json!(settings), &mut found);
         let id = format!("{{{id_setting}}}");
         found.sort_by_key(|(placeholder, text)| (*placeholder != id, std::cmp::Reverse(text.len())));
         found.dedup_by(|a, b| a.1 == b.1);
@@ -33,27 +32,23 @@ impl Secrets {
     }
 
     /// The path of the home that this journal is in: it often contains the user's name.
-    #[must_use]
     pub fn of_home(journal: &Journal) -> Self {
         let home = journal.folder().parent().and_then(|home| home.to_str()).filter(|home| home.len() > 1);
         Self(home.map(|home| ("{home}".into(), home.into())).into_iter().collect())
     }
 
     /// These and others.
-    #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }
 
     /// The entry with placeholders in place of these texts.
-    #[must_use]
     pub fn redact(&self, entry: &JournalEntry) -> JournalEntry {
         entry.redacted(&self.pairs())
     }
 
     /// The text with placeholders in place of these texts.
-    #[must_use]
     pub fn redact_text(&self, text: &str) -> String {
         glassbox_journal::redact(text, &self.pairs())
     }

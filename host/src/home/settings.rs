@@ -7,6 +7,7 @@ use glassbox_sandbox::{Settings, limits};
 use glassbox_util::files::{is_denied, move_aside, read_bounded, write_privately, write_privately_over};
 use glassbox_util::machine::{advice, is_machines};
 use glassbox_util::{Advised, encoding};
+use serde_json::json;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -30,13 +31,11 @@ pub enum Stored {
 
 impl Stored {
     /// What a file with these bytes holds.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         parse(bytes).map_or_else(Self::Damaged, Self::Good)
     }
 
     /// Whether a running host may read a yes there: it does, or only we are not allowed to read it.
-    #[must_use]
     pub fn may_be_a_yes(&self, file: &Path) -> bool {
         match self {
             Self::Good(settings) => settings.enabled(),
@@ -77,7 +76,6 @@ pub struct SwitchedOff {
 impl Home {
     /// A plugin's settings, as the file is now. It is `Missing` only where there is nothing at all: whatever is there
     /// and cannot be read as a settings document is `Damaged`.
-    #[must_use]
     pub fn settings(&self, name: &str) -> Stored {
         self.settings_bytes(name).map_or_else(|unusable| unusable, |bytes| Stored::of(&bytes))
     }
@@ -193,7 +191,7 @@ impl Home {
 pub(super) fn text(settings: &Settings) -> Result<String> {
     let fits = |text: &String| text.len() <= limits::SETTINGS;
     let indented = Some(settings.text() + "\n").filter(fits);
-    let text = indented.or_else(|| Some(settings.to_value().to_string()).filter(fits));
+    let text = indented.or_else(|| Some(json!(settings).to_string()).filter(fits));
     text.with_context(|| format!("the settings would have more than {} bytes", limits::SETTINGS))
 }
 

@@ -16,7 +16,6 @@ pub struct Key<'a> {
 
 impl Key<'_> {
     /// The text of a keyword like `title` or `description`; empty if there is none.
-    #[must_use]
     pub fn text(&self, keyword: &str) -> &str {
         self.schema.get(keyword).and_then(Value::as_str).unwrap_or_default()
     }
@@ -31,7 +30,6 @@ impl Key<'_> {
 }
 
 /// All keys that can be set, in the schema's order. Keys of nested objects have paths with dots.
-#[must_use]
 pub fn keys(schema: &Value) -> Vec<Key<'_>> {
     let mut found = Vec::new();
     walk(schema, "", &mut found);

@@ -67,7 +67,6 @@ pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) 
 }
 
 /// Read the saved state. None if there is none or it cannot be used, which is logged; then the plugin starts without.
-#[must_use]
 pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
     let file = home.state_file(name);
     let read = match read_bounded(&file, LARGEST) {

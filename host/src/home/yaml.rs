@@ -57,7 +57,6 @@ const TAGS: [&str; 14] = [
 
 impl Node {
     /// The value of a key; none if there is no such key, or it is not an object.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&Rc<Self>> {
         let Self::Object(entries) = self else { return None };
         entries.iter().rev().find(|(name, _)| name.is_text(key)).map(|(_, value)| value)

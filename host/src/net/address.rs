@@ -113,13 +113,11 @@ impl Address {
     }
 
     /// The URL of a path below this one; `path` does not begin with a slash.
-    #[must_use]
     pub fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.base)
     }
 
     /// Host and port as they are in the URL, and the path of something below it: what a request is made of.
-    #[must_use]
     pub fn host_and_path(&self, path: &str) -> (&str, String) {
         let after = self.base.split_once("://").map_or("", |(_, after)| after);
         let (host, base) = after.split_at(after.find('/').unwrap_or(after.len()));
@@ -127,31 +125,26 @@ impl Address {
     }
 
     /// What a proxy before it asks for, if that is known.
-    #[must_use]
     pub fn login(&self) -> Option<&Login> {
         self.login.as_ref()
     }
 
     /// The same address, with what a proxy before it asks for.
-    #[must_use]
     pub fn with_login(self, login: Login) -> Self {
         Self { login: Some(login), ..self }
     }
 
     /// The host's name or IP address; an IPv6 address without brackets.
-    #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The port.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Whether connections to it use TLS.
-    #[must_use]
     pub fn is_tls(&self) -> bool {
         self.is_tls
     }
@@ -174,7 +167,6 @@ fn has_port(authority: &str) -> bool {
 }
 
 /// Whether a host, as it is written in a URL, is this machine by its name or its address.
-#[must_use]
 pub fn is_loopback(host: &str) -> bool {
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         return address.to_canonical().is_loopback();

@@ -29,7 +29,6 @@ const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 const NAME: usize = 80;
 
 /// The key of a certificate, whatever its version and its extensions are; none if it is no certificate.
-#[must_use]
 pub fn public_key(certificate: &[u8]) -> Option<PublicKey<'_>> {
     let (_, mut info) = after_validity(certificate)?;
     let mut info = expect(&mut info, SEQUENCE)?;
@@ -40,7 +39,6 @@ pub fn public_key(certificate: &[u8]) -> Option<PublicKey<'_>> {
 }
 
 /// The common name of a certificate's subject, fit to be shown; none if it has none.
-#[must_use]
 pub fn common_name(certificate: &[u8]) -> Option<String> {
     let (mut subject, _) = after_validity(certificate)?;
     while let Some(mut set) = expect(&mut subject, SET) {
@@ -53,14 +51,12 @@ pub fn common_name(certificate: &[u8]) -> Option<String> {
 }
 
 /// Its SHA-256 digest, as browsers and `openssl x509 -fingerprint -sha256` show it.
-#[must_use]
 pub fn fingerprint(certificate: &[u8]) -> String {
     let bytes = digest(&SHA256, certificate);
     bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 /// As PEM.
-#[must_use]
 pub fn to_pem(certificate: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(certificate);
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_string();

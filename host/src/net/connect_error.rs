@@ -41,7 +41,6 @@ impl ConnectError {
     }
 
     /// What happened, without the advice.
-    #[must_use]
     pub fn what(&self) -> &str {
         match self {
             Self::Away { what, .. } | Self::Wrong { what, .. } => what,
@@ -49,7 +48,6 @@ impl ConnectError {
     }
 
     /// What to do about it, where that is known.
-    #[must_use]
     pub fn advice(&self) -> Option<&str> {
         match self {
             Self::Away { advice, .. } => advice.as_deref(),
@@ -58,13 +56,11 @@ impl ConnectError {
     }
 
     /// Whether the server is known not to be running.
-    #[must_use]
     pub fn is_down(&self) -> bool {
         matches!(self, Self::Away { down: true, .. })
     }
 
     /// Whether somebody has to change something before it can work.
-    #[must_use]
     pub fn is_wrong(&self) -> bool {
         matches!(self, Self::Wrong { .. })
     }
@@ -98,7 +94,6 @@ impl From<io::Error> for ConnectError {
 
 impl ConnectError {
     /// Why a TLS handshake failed.
-    #[must_use]
     pub fn of_handshake(error: io::Error) -> Self {
         match error.kind() {
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => Self::Away {

@@ -38,7 +38,6 @@ pub struct HttpConnector(Arc<dyn Connector<(), Out = Box<dyn Transport>>>);
 
 impl HttpConnector {
     /// Trusting these.
-    #[must_use]
     pub fn new(trust: &TlsTrust) -> Self {
         // In ureq's own order: a tunnel through a proxy is made first, and otherwise a connection to the server.
         Self(Arc::new(().chain(ConnectProxyConnector::default()).chain(Tcp).chain(Tls(trust.clone()))))
@@ -54,7 +53,6 @@ impl Connector for HttpConnector {
 }
 
 /// Whether an answer could not be read as it has more than [`HEADERS`]. ureq shows the kind of this error only as text.
-#[must_use]
 pub fn has_too_many_headers(error: &Error) -> bool {
     matches!(error, Error::Protocol(error) if error.to_string().contains("too many headers"))
 }

@@ -13,7 +13,6 @@ pub struct Login {
 
 impl Login {
     /// These; none where the user name has a colon, which basic auth cannot tell from the one before the password.
-    #[must_use]
     pub fn new(user: &str, password: &str) -> Option<Self> {
         let fits = |text: &str| !text.chars().any(char::is_control);
         let good = !user.contains(':') && fits(user) && fits(password);
@@ -27,7 +26,6 @@ impl Login {
     }
 
     /// The value of the header `authorization`.
-    #[must_use]
     pub fn header(&self) -> String {
         format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password)))
     }

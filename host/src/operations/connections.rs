@@ -37,7 +37,6 @@ pub enum CountedTwice {
 
 /// The connections that the running host, or the last one, has written about, by name. With `only_these` those
 /// of these OctoPrints, else also of ones that the configuration does not name.
-#[must_use]
 pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<ConnectionReport> {
     let running = home.is_running();
     let status = |(name, connection): (String, Connection)| {
@@ -59,7 +58,6 @@ pub fn all(home: &Home, only_these: bool, octoprints: &[KnownOctoPrint]) -> Vec<
 
 /// A warning where our tracker is on and, by the configuration that was imported from it, OctoPrint's own is
 /// too; none if the connection to that OctoPrint has shown it already.
-#[must_use]
 pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
     let shown =
         |(name, connection): &(String, Connection)| name == one.display_name() && connection.own_tracker == Some(true);
@@ -73,7 +71,6 @@ pub fn imported_twice(home: &Home, one: &KnownOctoPrint) -> Option<Advised> {
 }
 
 /// Whether events arrive, in words that are safe to print.
-#[must_use]
 pub fn summary(connection: &Connection, running: bool) -> String {
     let Connection { url, version, heard, since, reason, .. } = connection;
     let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();

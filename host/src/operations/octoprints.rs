@@ -29,13 +29,11 @@ impl KnownOctoPrint {
     }
 
     /// What makes a command be about it: ` --octoprint NAME`, or nothing for the one without a name.
-    #[must_use]
     pub fn option(&self) -> String {
         self.name.iter().map(|name| format!(" --octoprint {name}")).collect()
     }
 
     /// Its name, or the name by which the one without a name is shown.
-    #[must_use]
     pub fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or(UNNAMED)
     }
@@ -57,7 +55,6 @@ pub fn all(home: &Home) -> Result<Vec<KnownOctoPrint>> {
 }
 
 /// What has to follow a command that is about one of these OctoPrints: nothing where there is only one.
-#[must_use]
 pub fn which(all: &[KnownOctoPrint]) -> &'static str {
     if all.len() > 1 { " --octoprint NAME" } else { "" }
 }
@@ -159,7 +156,6 @@ pub fn list_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
 }
 
 /// Settings in the place for the OctoPrint without a name, where by now all have one; and what to do with them.
-#[must_use]
 pub fn left_behind(home: &Home, all: &[KnownOctoPrint]) -> Option<Advised> {
     let named = all.iter().find(|one| one.name.is_some())?;
     if all.iter().any(|one| one.name.is_none()) {

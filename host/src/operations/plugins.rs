@@ -83,7 +83,6 @@ fn details(
 
 /// Whether a plugin of the home, which is that of the OctoPrint, sends anything: what the rules say, and if no host runs
 /// that could have found out, whether it would start in one.
-#[must_use]
 pub fn sends(home: &Home, name: &str) -> Answer {
     let mut answer = Sending::of(home, name);
     if answer.sending.is_given()

@@ -39,7 +39,6 @@ pub fn held_back_by(manifest: &Manifest, entries: &[String]) -> Result<Vec<Strin
 
 /// The reports of a plugin of the home that do not leave by the `[policy]` that there is; none where either of them cannot be
 /// read.
-#[must_use]
 pub fn held_back_here(home: &Home, name: &str) -> Vec<String> {
     let deny = home.config().ok().and_then(|config| config.policy).map(|policy| policy.deny).unwrap_or_default();
     if deny.is_empty() {

@@ -40,7 +40,6 @@ pub struct SettingChange {
 
 /// `enabled`, and the switches by the manifest of the plugin's file or by that which was granted. No component is asked:
 /// none may stand between a user and a no.
-#[must_use]
 pub fn switches(home: &Home, plugin: &str) -> BTreeSet<String> {
     let asked = home.read_plugin(plugin).and_then(|bytes| Ok(examine(plugin, &bytes)?.manifest().clone())).ok();
     let granted = grants::read(home, plugin).ok().flatten();
@@ -92,7 +91,6 @@ impl SettingsEditor {
     }
 
     /// Whether this is the id of the installation, which is shown as it is only to who asks for it.
-    #[must_use]
     pub fn is_id(&self, path: &str) -> bool {
         self.id.as_deref() == Some(path)
     }

@@ -6,7 +6,6 @@ use glassbox_util::text::shown;
 const ALIKE: f64 = 0.7;
 
 /// Of these names the one that is most like the one that was given; none if none is much like it.
-#[must_use]
 pub fn similar<T: AsRef<str>>(given: &str, names: impl IntoIterator<Item = T>) -> Option<T> {
     let given = given.to_lowercase();
     let rated = names.into_iter().map(|name| (strsim::jaro_winkler(&given, &name.as_ref().to_lowercase()), name));
@@ -14,7 +13,6 @@ pub fn similar<T: AsRef<str>>(given: &str, names: impl IntoIterator<Item = T>) -
 }
 
 /// The question about it, before other advice; empty if there is nothing to ask about.
-#[must_use]
 pub fn did_you_mean<T: AsRef<str>>(given: &str, names: impl IntoIterator<Item = T>) -> String {
     similar(given, names).map(|name| format!("did you mean '{}'? ", shown(name.as_ref()))).unwrap_or_default()
 }

@@ -211,13 +211,11 @@ impl History {
     }
 
     /// Whether there were any reports, or requests for one.
-    #[must_use]
     pub fn has_reports(&self) -> bool {
         self.sent + self.failed + self.dropped + self.blocked > 0
     }
 
     /// The last change in its life, if that is one that somebody should look at.
-    #[must_use]
     pub fn trouble(&self) -> Option<&JournalEntry> {
         let bad = [What::Quarantined, What::RolledBack, What::Refused, What::Restarted];
         self.last.as_ref().filter(|last| bad.contains(&last.what))

@@ -52,7 +52,6 @@ impl Shown {
     }
 
     /// Whether this is its fingerprint, however it is written: with or without colons, as `openssl` prints it.
-    #[must_use]
     pub fn has_fingerprint(&self, given: &str) -> bool {
         let digits = |text: &str| {
             let text = text.rsplit('=').next().unwrap_or(text);

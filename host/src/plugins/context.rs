@@ -45,20 +45,17 @@ pub struct OctoPrint {
 
 impl OctoPrint {
     /// An OctoPrint from which no events come yet.
-    #[must_use]
     pub fn new(number: usize, name: Option<String>, locality: Locality, host: &HostContext) -> Self {
         let home = host.home.of(name.as_deref());
         Self { number, name, home, locality, router: Router::default(), host: host.clone() }
     }
 
     /// What its source of events is given.
-    #[must_use]
     pub fn feed(&self) -> Feed {
         Feed::new(self.name.clone(), &self.host.home, &self.router, &self.host.config)
     }
 
     /// What a plugin's instance for this OctoPrint is called in the log.
-    #[must_use]
     pub fn label(&self, plugin: &str) -> String {
         label(self.name.as_deref(), plugin)
     }
@@ -66,7 +63,6 @@ impl OctoPrint {
 
 /// `octoprint/plugin`, as the plugin's settings and state files are named; only `plugin` for an OctoPrint without
 /// a name.
-#[must_use]
 pub fn label(octoprint: Option<&str>, plugin: &str) -> String {
     octoprint.map_or_else(|| plugin.into(), |octoprint| format!("{octoprint}/{plugin}"))
 }

@@ -21,25 +21,21 @@ pub enum Locality {
 
 impl Locality {
     /// That of the OctoPrint at this address.
-    #[must_use]
     pub fn at(address: &Address) -> Self {
         if is_loopback(address.host()) { Self::Here } else { Self::Elsewhere }
     }
 
     /// Whether the OctoPrint keeps running when the host ends.
-    #[must_use]
     pub fn outlives_host(self) -> bool {
         self != Self::Stream
     }
 
     /// The capability that tells plugins about its hardware; it knows nothing of another machine.
-    #[must_use]
     pub fn hardware(self) -> Box<dyn Hardware> {
         if self == Self::Elsewhere { Box::new(Deny) } else { Box::new(SystemHardware::new("/")) }
     }
 
     /// The throttle query, by this program; it knows nothing of another machine.
-    #[must_use]
     pub fn throttle(self, vcgencmd: &CommandLine) -> ThrottleQuery {
         let query = (self != Self::Elsewhere).then(|| VcGenCmd::new(vcgencmd.clone()));
         ThrottleQuery(Arc::new(Mutex::new(query)))

@@ -15,7 +15,6 @@ pub struct LogLimit {
 
 impl LogLimit {
     /// For the plugin with this label.
-    #[must_use]
     pub fn new(label: &str) -> Self {
         Self { label: label.into(), limit: PerMinute::new(MESSAGES) }
     }

@@ -24,7 +24,6 @@ const SHORTEST_TICK: u64 = 100_000_000;
 const TICKS: usize = 10_000;
 
 /// Run the other version through a recording, and compare what it sends.
-#[must_use]
 pub fn compare(recording: &Recording, other: &Arc<Plugin>) -> Comparison {
     let starts = recording.starts();
     let ours = |instance_id: &u64| starts.get(instance_id).filter(|start| start.plugin == other.name).copied();

@@ -3,6 +3,7 @@
 
 use glassbox_sandbox::capabilities::Machine;
 use glassbox_sandbox::{Handover, HeardAgain, Method, Policy, Request, Settings, printable};
+use serde_json::json;
 use std::fmt;
 
 /// One call into an instance, with all that the component asked of the host during it.
@@ -65,11 +66,10 @@ pub struct Load {
 
 impl Load {
     /// These settings, and what a component with this policy is shown of them.
-    #[must_use]
     pub fn new(policy: &Policy, settings: &Settings) -> Self {
         let shown = settings.only(&policy.manifest().settings.shows);
         // Not indented, as they are shown, so that they stay on one line.
-        Self { document: settings.to_value().to_string(), shown: shown.to_value().to_string() }
+        Self { document: json!(settings).to_string(), shown: json!(shown).to_string() }
     }
 }
 
@@ -103,7 +103,6 @@ pub struct Start {
 
 impl Start {
     /// What it is called in messages: `plugin`, or `plugin@octoprint`.
-    #[must_use]
     pub fn who(&self) -> String {
         let at = self.octoprint.as_ref().map(|octoprint| format!("@{octoprint}"));
         printable(&(self.plugin.clone() + &at.unwrap_or_default()), 200)
@@ -160,7 +159,6 @@ pub enum Returned {
 
 impl Call {
     /// The name of the export that is called, as in the contract; `start` for a start, and `heard` where none is.
-    #[must_use]
     pub fn export(&self) -> &'static str {
         match self {
             Self::Start(_) => "start",
@@ -190,7 +188,6 @@ impl Call {
 
 impl HostCall {
     /// About how much memory it takes.
-    #[must_use]
     pub fn size(&self) -> usize {
         let more = match self {
             Self::Send(sent) => sent.request.fields.iter().map(|(name, value)| 48 + name.len() + value.len()).sum(),
@@ -203,7 +200,6 @@ impl HostCall {
 
 impl RecordedCall {
     /// About how much memory it takes.
-    #[must_use]
     pub fn size(&self) -> usize {
         let returned = match &self.returned {
             Returned::Saved(Handover { state: text, .. }) | Returned::Failed(text) => text.len(),

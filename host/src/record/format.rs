@@ -41,14 +41,12 @@ pub enum RecordLine {
 
 impl Header {
     /// The header of a recording that this program writes now.
-    #[must_use]
     pub fn new(redacted: bool, trap: bool) -> Self {
         Self { made_by: concat!("glassbox ", env!("CARGO_PKG_VERSION")).into(), redacted, trap }
     }
 }
 
 /// All lines of a call.
-#[must_use]
 pub fn lines(recorded: &RecordedCall) -> String {
     let RecordedCall { instance_id, moment, call, asked, returned, fuel } = recorded;
     let mut text = line(&call_value(*instance_id, moment, call));
@@ -63,7 +61,6 @@ fn line(value: &Value) -> String {
 }
 
 /// The first line.
-#[must_use]
 pub fn header(header: &Header) -> String {
     let Header { made_by, redacted, trap } = header;
     let of = if *trap { "the last calls before a failure" } else { "a run" };
@@ -72,7 +69,6 @@ pub fn header(header: &Header) -> String {
 }
 
 /// The last line; `why` is `stopped` or `full`.
-#[must_use]
 pub fn end(why: &str) -> String {
     line(&json!({"end": why}))
 }
@@ -117,7 +113,6 @@ fn heard_value(HeardAgain { name, payload, age_ms }: &HeardAgain) -> Value {
 }
 
 /// The line for something that was asked of the host, with the answer.
-#[must_use]
 pub fn asked_value(instance_id: u64, asked: &HostCall) -> Value {
     let (what, answer) = match asked {
         HostCall::Send(sent) => return sent_value(instance_id, sent),
@@ -138,7 +133,6 @@ fn sent_value(instance_id: u64, sent: &SentRequest) -> Value {
 }
 
 /// The line for how a call ended; `export` is what was called.
-#[must_use]
 pub fn returned_value(instance_id: u64, returned: &Returned, export: &str) -> Value {
     let mut value = json!({"n": instance_id, "returns": export});
     match returned {

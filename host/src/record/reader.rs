@@ -48,7 +48,6 @@ impl Recording {
     }
 
     /// Whether fuel was counted for its calls.
-    #[must_use]
     pub fn is_metered(&self) -> bool {
         self.calls.iter().any(|(_, recorded)| recorded.fuel.is_some())
     }
@@ -76,7 +75,6 @@ impl Recording {
     }
 
     /// The starts of all instances, by their numbers.
-    #[must_use]
     pub fn starts(&self) -> BTreeMap<u64, &Start> {
         let start = |recorded: &'_ RecordedCall| matches!(recorded.call, Call::Start(_));
         let starts = self.calls.iter().filter(|(_, recorded)| start(recorded));

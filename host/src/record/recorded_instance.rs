@@ -75,7 +75,6 @@ impl RecordedInstance {
     }
 
     /// How much it has sent, and its number in a recording, for the instance that follows.
-    #[must_use]
     pub fn rate(&self) -> (RateLimit, Option<u64>) {
         (self.instance.rate_limit(), self.recording.as_ref().map(|recording| recording.instance_id))
     }
@@ -98,7 +97,7 @@ impl RecordedInstance {
     pub fn restore(&mut self, state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
         let heard = self.instance.heard_again();
         let known = self.recording.as_ref().map(|recording| {
-            let state = recording.plugin.policy.kept(state).state;
+            let state = recording.plugin.policy.kept(serde_json::from_str(state).unwrap_or_default()).state;
             Restore { heard: heard.clone(), state, age_ms, due: Some(self.instance.due_times().to_string()) }
         });
         let call = || Call::Restore(known.unwrap_or_default());
@@ -147,37 +146,21 @@ impl RecordedInstance {
     }
 
     /// Like [`Instance::memory`].
-    #[must_use]
     pub fn memory(&self) -> &Memory {
         self.instance.memory()
     }
 
-    /// Like [`Instance::into_memory`].
-    #[must_use]
-    pub fn into_memory(self) -> Memory {
-        self.instance.into_memory()
-    }
-
     /// Like [`Instance::next_due`].
-    #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         self.instance.next_due()
     }
 
-    /// Like [`Instance::is_shown`].
-    #[must_use]
-    pub fn is_shown(&self, event: &str) -> bool {
-        self.instance.is_shown(event)
-    }
-
     /// Like [`Instance::consent`].
-    #[must_use]
     pub fn consent(&self) -> Consent {
         self.instance.consent()
     }
 
     /// Like [`Instance::is_late`].
-    #[must_use]
     pub fn is_late(&self) -> bool {
         self.instance.is_late()
     }

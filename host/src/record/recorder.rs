@@ -30,7 +30,6 @@ struct Inner {
 
 impl Recorder {
     /// A recorder that writes all calls to `sink`, if there is one, and the last calls before a failure to `trap_file`.
-    #[must_use]
     pub fn new(octoprint: Option<&str>, label: &str, sink: Option<Sink>, trap_file: PathBuf) -> Self {
         Self(Arc::new(Inner {
             octoprint: octoprint.map(Into::into),

@@ -47,7 +47,7 @@ impl Redactor {
             Call::Restore(Restore { heard, state, .. }) => {
                 heard.iter_mut().for_each(|event| event.payload = self.json(plugin, &event.payload));
                 // There are no texts in it, as in times.
-                *state = plugin.policy.kept(state).state;
+                *state = plugin.policy.kept(serde_json::from_str(state).unwrap_or_default()).state;
             }
             Call::Event { payload, .. } => *payload = self.json(plugin, payload),
         }

@@ -51,7 +51,6 @@ pub struct Kind {
 
 impl Comparison {
     /// Whether the other version sends exactly the same.
-    #[must_use]
     pub fn is_same(&self) -> bool {
         let same = |kind: &Kind| kind.changed + kind.only_recorded + kind.only_other == 0;
         self.kinds.values().all(same) && self.refused.is_empty() && self.failures.is_empty() && self.unseen.is_empty()

@@ -37,7 +37,6 @@ struct Before {
 
 impl Ring {
     /// For an instance with this policy.
-    #[must_use]
     pub fn new(policy: &Policy) -> Self {
         let seen = policy.manifest().sees.iter().map(|sees| &sees.event);
         Self { remembered: seen.filter(|event| policy.remembers(event)).cloned().collect(), ..Self::default() }

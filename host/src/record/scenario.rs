@@ -36,7 +36,6 @@ struct Scenario {
 
 impl Scenarios {
     /// Of another version than the one that was recorded.
-    #[must_use]
     pub fn of_another_version() -> Self {
         Self { others: true, ..Self::default() }
     }
@@ -94,7 +93,6 @@ impl Scenarios {
     }
 
     /// When the next report is due, in nanoseconds of the instance's clock.
-    #[must_use]
     pub fn next_due(&self, instance_id: u64) -> Option<u64> {
         self.all.get(&instance_id)?.instance.as_ref()?.next_due()
     }

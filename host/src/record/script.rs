@@ -73,7 +73,6 @@ impl Script {
     }
 
     /// The capabilities that give these answers.
-    #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             http: Box::new(self.clone()),

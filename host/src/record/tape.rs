@@ -27,7 +27,6 @@ struct TapeState {
 
 impl Tape {
     /// Tap the capabilities of an instance.
-    #[must_use]
     pub fn tap(capabilities: Capabilities) -> (Self, Capabilities) {
         let Capabilities { http, clock, hardware, throttle, salt } = capabilities;
         let state = TapeState { clock, now: 0, asked: Vec::new(), size: 0, lost: 0, sending: None };
@@ -47,13 +46,11 @@ impl Tape {
     }
 
     /// What the instance's clock showed when it was read last: for the current call, or the one that has just ended.
-    #[must_use]
     pub fn clock(&self) -> u64 {
         self.state().now
     }
 
     /// What was asked since this was last called.
-    #[must_use]
     pub fn take(&self) -> Vec<HostCall> {
         let mut state = self.state();
         let mut asked = std::mem::take(&mut state.asked);

@@ -55,26 +55,22 @@ pub struct Answer {
 
 impl Sending {
     /// Whether reports are sent.
-    #[must_use]
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Decided(Consent::Given))
     }
 
     /// Whether it is not known if reports are sent.
-    #[must_use]
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_))
     }
 
     /// Whether that is a doubt: what the user or the operator wants cannot be read.
-    #[must_use]
     pub fn is_doubt(&self) -> bool {
         matches!(self, Self::DamagedSettings { .. } | Self::Unusable(_))
     }
 
     /// Find the rule that decides for a plugin of the home, which is that of the OctoPrint: for the version that the
     /// running host runs, or else for the one in `plugins/`.
-    #[must_use]
     pub fn of(home: &Home, name: &str) -> Answer {
         let host = home.running_host();
         let by_host = host.is_some();
@@ -122,7 +118,6 @@ impl Sending {
     }
 
     /// The sentence that host, `status`, `list` and `doctor` say of the plugin with this name.
-    #[must_use]
     pub fn sentence(&self, name: &str) -> String {
         let reason = match self {
             Self::Decided(Consent::Given) => {
@@ -145,7 +140,6 @@ impl Sending {
 impl Answer {
     /// The sentence, and what the user can do about it. `option` is what makes a command be about this OctoPrint, such
     /// as ` --octoprint one`; empty where there is only one.
-    #[must_use]
     pub fn in_words(&self, name: &str, option: &str) -> String {
         let sentence = self.sending.sentence(name);
         match &self.sending {
@@ -247,7 +241,6 @@ fn file_of_another_version(
 }
 
 /// Whether the user has switched a plugin on. False where that is not clear.
-#[must_use]
 pub fn is_on(home: &Home, name: &str) -> bool {
     Permission::new(home, name, None).of_user().0.is_given()
 }

@@ -35,7 +35,6 @@ pub struct Component<'a> {
 
 impl<'a> Component<'a> {
     /// A version that was loaded.
-    #[must_use]
     pub fn of(plugin: &'a Plugin) -> Self {
         Self { digest: Some(&plugin.digest), manifest: Some(plugin.policy.manifest()) }
     }
@@ -86,13 +85,11 @@ fn by_policy(entry: &str) -> String {
 impl Permission {
     /// For a plugin of the home, which is that of the OctoPrint. `veto` is the variable of the environment that forbids
     /// sending; none if there is none.
-    #[must_use]
     pub fn new(home: &Home, name: &str, veto: Option<&'static str>) -> Self {
         Self { home: home.clone(), name: name.into(), veto, parsed: Mutex::default() }
     }
 
     /// The rule that decides, by the files as they are now; and the settings, which are empty where they cannot be read.
-    #[must_use]
     pub fn decide(&self, component: &Component<'_>) -> (Sending, Arc<Settings>) {
         let (sending, settings, _) = self.decide_with_policy(component);
         (sending, settings)
@@ -112,7 +109,6 @@ impl Permission {
     }
 
     /// The same as far as the user decides it: by variables and settings.
-    #[must_use]
     pub fn of_user(&self) -> (Sending, Arc<Settings>) {
         let settings = match self.settings() {
             Err(Stored::Damaged(reason)) if self.veto.is_none() => {
@@ -138,7 +134,6 @@ impl Permission {
     }
 
     /// What the user decided; where that is a yes, this.
-    #[must_use]
     pub fn of_user_or(&self, otherwise: Sending) -> Sending {
         let user = self.of_user().0;
         if user.is_given() { otherwise } else { user }

@@ -49,7 +49,6 @@ impl ServerRun {
     }
 
     /// How this run relates to the one before. `down` is whether the server was seen not to be running in between.
-    #[must_use]
     pub fn after(&self, before: Option<&Self>, down: bool) -> RunChange {
         let Some(before) = before else { return RunChange::First };
         let same = match (&before.starts, &self.starts) {
@@ -62,7 +61,6 @@ impl ServerRun {
     }
 
     /// The last run of this OctoPrint, if the file is there and can be read.
-    #[must_use]
     pub fn recall(home: &Home, name: &str) -> Option<Self> {
         serde_json::from_slice(&read_bounded(&file(home, name), LARGEST).ok()?).ok()
     }

@@ -12,7 +12,6 @@ pub struct MonotonicClock {
 
 impl MonotonicClock {
     /// A clock that starts at 0 now.
-    #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }

@@ -31,7 +31,6 @@ impl SystemHardware {
     ///
     /// With another root than `/`, what is not read from files (the operating system, the processor's name and width) is
     /// still that of the machine that this runs on.
-    #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), machine: OnceLock::new() }
     }
@@ -79,7 +78,6 @@ impl SystemHardware {
     }
 
     /// Whether this is a Raspberry Pi; none if that cannot be seen.
-    #[must_use]
     pub fn is_raspberry_pi(&self) -> Option<bool> {
         let cpuinfo = self.read("proc/cpuinfo", CPUINFO);
         if let Some(board) = self.board(cpuinfo.as_deref()) {

@@ -26,7 +26,6 @@ const QUERY: &str = "get_throttled";
 /// Read what `vcgencmd get_throttled` prints (raspberrypi/utils, and the Raspberry Pi documentation), for example
 /// `throttled=0x50005`: exactly that, with one to eight hexadecimal digits of either case. ASCII white space around it
 /// does not matter. Anything else is none.
-#[must_use]
 pub fn parse(output: &str) -> Option<u32> {
     let digits = output.trim_ascii().strip_prefix("throttled=0x")?;
     // Checked here, as the standard library would also accept a sign and any number of leading zeros.
@@ -59,13 +58,11 @@ struct State {
 
 impl VcGenCmd {
     /// Use this program: a path, or a bare name that is looked up in `PATH`; with arguments if it needs any.
-    #[must_use]
     pub fn new(command: CommandLine) -> Self {
         Self { command, retry: RETRY, state: Mutex::default() }
     }
 
     /// The program that is asked.
-    #[must_use]
     pub fn command(&self) -> &CommandLine {
         &self.command
     }
@@ -121,7 +118,6 @@ pub fn ask(command: &CommandLine) -> Result<Option<u32>, ThrottleError> {
 }
 
 /// The whole command line, for people.
-#[must_use]
 pub fn query(command: &CommandLine) -> String {
     let (program, arguments) = command.with(QUERY);
     format!("{} {}", program.display(), arguments.join(" "))
@@ -129,7 +125,6 @@ pub fn query(command: &CommandLine) -> String {
 
 impl ThrottleError {
     /// What to do about it, as an instruction.
-    #[must_use]
     pub fn advice(&self, command: &CommandLine) -> String {
         let by_hand = format!("run '{}' by hand as the user that glassbox runs as", query(command));
         let (Problem::Run(RunError::Exit(_, written)) | Problem::Printed(written)) = &self.0 else {

@@ -16,7 +16,6 @@ pub struct Now {
 }
 
 /// The time, as the system says: the nearest one that can be told, where its clock is thousands of years ahead.
-#[must_use]
 pub fn wall_time() -> Timestamp {
     nearest(SystemTime::now())
 }
@@ -28,7 +27,6 @@ fn nearest(time: SystemTime) -> Timestamp {
 
 impl Now {
     /// The present moment, as the system says.
-    #[must_use]
     pub fn system() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let read = |file: &str| fs::read_to_string(file).ok();

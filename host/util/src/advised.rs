@@ -28,20 +28,17 @@ pub struct Advised {
 
 impl Advised {
     /// An error for what happened and what to do about it.
-    #[must_use]
     pub fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { what: what.into(), advice: Some(advice.into()), source: None }
     }
 
     /// The same error with its source, whose text should not be repeated in `what`.
-    #[must_use]
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 
     /// Take an error apart: what happened, from the outermost context to the innermost cause, joined by `: `; and the
     /// first advice in that chain, if there is any.
-    #[must_use]
     pub fn split(error: &anyhow::Error) -> (String, Option<String>) {
         // One that was added as a context is hidden in its place in the chain, and found only this way.
         let context = error.downcast_ref::<Self>();

@@ -23,7 +23,6 @@ pub struct Backoff {
 
 impl Backoff {
     /// The first wait is half of `first` to all of it; no wait is longer than `longest`.
-    #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
@@ -41,7 +40,6 @@ impl Backoff {
     }
 
     /// Whether the next wait is the first one.
-    #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.next == self.first
     }
@@ -55,7 +53,6 @@ impl Backoff {
 /// let minute = Duration::from_secs(60);
 /// assert!(glassbox_util::random_part(minute) <= minute);
 /// ```
-#[must_use]
 pub fn random_part(most: Duration) -> Duration {
     most.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX))
 }

@@ -25,7 +25,6 @@ use std::str::from_utf8;
 /// assert!(value["time"].is_null());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[must_use]
 pub fn repaired(document: &[u8]) -> Cow<'_, str> {
     let mut document = document;
     while let Some(rest) = document.strip_prefix(b"\xef\xbb\xbf") {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 static KEPT: Mutex<Vec<Weak<[u8]>>> = Mutex::new(Vec::new());
 
 /// Those bytes, as somebody keeps them already, or as they are kept from now on.
-#[must_use]
 pub fn kept_once(bytes: &[u8]) -> Arc<[u8]> {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     kept.retain(|kept| kept.strong_count() > 0);

@@ -12,7 +12,6 @@ const FILES_OF_MACHINE: i32 = 23;
 const FILES: i32 = 24;
 
 /// Whether this is about the machine at this moment, and says nothing about the file.
-#[must_use]
 pub fn is_machines(error: &io::Error) -> bool {
     let passes = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::StaleNetworkFileHandle);
     passes || number(error).is_some_and(|number| NUMBERS.contains(&number))
@@ -32,7 +31,6 @@ fn number(error: &io::Error) -> Option<i32> {
 /// assert_eq!(glassbox_util::machine::advice(&full), Some("make room on the disk"));
 /// assert_eq!(glassbox_util::machine::advice(&Error::other("odd")), None);
 /// ```
-#[must_use]
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {

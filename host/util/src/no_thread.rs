@@ -3,7 +3,6 @@
 use std::io::{Error, ErrorKind};
 
 /// That there is no thread, and which limit that may be.
-#[must_use]
 pub fn no_thread(error: &Error) -> String {
     let advice = match error.kind() {
         // As seccomp answers for what it does not know.

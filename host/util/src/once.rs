@@ -28,7 +28,6 @@ impl Once {
     }
 
     /// The last message; none if there was none, or it was forgotten.
-    #[must_use]
     pub fn last(&self) -> Option<&str> {
         self.0.as_deref()
     }

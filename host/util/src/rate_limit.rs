@@ -22,7 +22,6 @@ pub struct PerMinute {
 
 impl PerMinute {
     /// At most `most` in a minute, of which the first begins now.
-    #[must_use]
     pub fn new(most: u32) -> Self {
         Self { most, passed: 0, left_out: 0, since: Instant::now() }
     }
@@ -42,7 +41,6 @@ impl PerMinute {
     }
 
     /// Whether no more may pass in this minute.
-    #[must_use]
     pub fn is_used_up(&self) -> bool {
         self.passed >= self.most && self.since.elapsed() < MINUTE
     }

@@ -15,13 +15,11 @@ pub const LONGEST: usize = 1000;
 
 /// A text from elsewhere, as it may be shown: on one line, with every [hidden](is_hidden) character spelled out, and not
 /// longer than [`LONGEST`] bytes; what is left out is counted. To show what was shown already changes nothing.
-#[must_use]
 pub fn shown(text: &str) -> String {
     shortened(text, LONGEST)
 }
 
 /// The same, but of at most this many bytes, and some for the count.
-#[must_use]
 pub fn shortened(text: &str, most: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(most));
     for (at, character) in text.char_indices() {
@@ -41,7 +39,6 @@ pub fn shortened(text: &str, most: usize) -> String {
 
 /// A text of ours with texts from elsewhere in it, on one or more lines: each as [`shown`], and those after the first
 /// shifted together, until all are indented by this many spaces at least, so that none passes for a line of ours.
-#[must_use]
 pub fn shown_lines(text: &str, indent: usize) -> String {
     let mut lines = text.trim_end().split('\n').map(shown);
     let first = lines.next().unwrap_or_default();

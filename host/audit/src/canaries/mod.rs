@@ -141,13 +141,11 @@ impl fmt::Display for Finding {
 
 impl Finding {
     /// Whether it should not be there at all.
-    #[must_use]
     pub fn is_secret(&self) -> bool {
         self.judgement == Judgement::Secret
     }
 
     /// Whether it is there in a form in which a reader would not recognise it.
-    #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.judgement == Judgement::Hidden
     }
@@ -170,7 +168,6 @@ fn judge(source: &Source, place: &Place, form: Form) -> Judgement {
 }
 
 /// Plant secrets everywhere, and search everything that comes out, for no longer than `longest`.
-#[must_use]
 pub fn search(inputs: &Inputs, longest: Duration) -> Canaries {
     let end = Instant::now() + longest;
     let mut all = Canaries::default();

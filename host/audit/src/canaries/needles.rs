@@ -127,7 +127,6 @@ impl Needles {
     }
 
     /// Which secrets are in a text, and in which forms. Where one is there as a whole, its pieces are not reported.
-    #[must_use]
     pub fn search(&self, text: &str) -> BTreeSet<(usize, Form)> {
         let text = text.to_ascii_lowercase().into_bytes();
         let mut found = BTreeSet::new();

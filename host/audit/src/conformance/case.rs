@@ -44,19 +44,16 @@ pub struct RecordedEvent {
 
 impl Case {
     /// The part of the name before the slash.
-    #[must_use]
     pub fn family(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
     }
 
     /// The payload of the last event; null if there are no events.
-    #[must_use]
     pub fn last_payload(&self) -> &Value {
         self.events.last().map_or(&Value::Null, |event| &event.payload)
     }
 
     /// The name of the last event; empty if there are no events.
-    #[must_use]
     pub fn last_event(&self) -> &str {
         self.events.last().map_or("", |event| &event.event)
     }
@@ -64,7 +61,6 @@ impl Case {
 
 /// A payload as JSON text for a component. JSON cannot express NaN and infinity, which are `{"$float": ..}` in a
 /// corpus: here they become null, which means "not known".
-#[must_use]
 pub fn payload_text(payload: &Value) -> String {
     fn plain(value: &Value) -> Value {
         match value {

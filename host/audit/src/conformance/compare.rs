@@ -17,7 +17,6 @@ pub enum CaseVerdict {
 }
 
 /// Compare what a case expects with what a component sent in it.
-#[must_use]
 pub fn compare(case: &Case, ours: &[RecordedRequest]) -> CaseVerdict {
     if ours == case.expect {
         return CaseVerdict::Matched;

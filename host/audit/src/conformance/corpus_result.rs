@@ -79,7 +79,6 @@ pub fn run(plugin: &Arc<Plugin>, recorded: &Corpus) -> CorpusResult {
 
 impl CorpusResult {
     /// The sum of all families.
-    #[must_use]
     pub fn total(&self) -> FamilyResult {
         let mut total = FamilyResult::default();
         for family in self.families.values() {

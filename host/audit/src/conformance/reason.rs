@@ -60,7 +60,6 @@ pub enum Reason {
 
 impl Reason {
     /// The reason by its name in a corpus; none for an unknown name, and for those that apply to sessions only.
-    #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {
             "null" => Self::Null,
@@ -82,7 +81,6 @@ impl Reason {
     }
 
     /// The reason as a phrase, for a table.
-    #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::Null => "null is 'not known' and left out; OctoPrint sends the word None",
@@ -110,7 +108,6 @@ impl Reason {
     }
 
     /// Whether this reason explains the difference between OctoPrint's requests and ours.
-    #[must_use]
     pub fn explains(self, case: &Case, theirs: &[RecordedRequest], ours: &[RecordedRequest]) -> bool {
         match self {
             Self::Null | Self::NotAScalar | Self::NanOrInfinity | Self::OddValue | Self::OddNumberOrLength => {

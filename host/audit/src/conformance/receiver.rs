@@ -49,25 +49,21 @@ impl Receiver {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The URL template of this server, with `{id}` and `{event}`.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/track/{{id}}/{{event}}/", self.address)
     }
 
     /// All requests so far, in the order in which they came.
-    #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.kept.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Wait until there are `count` requests, for no longer than `longest`. Returns all so far, which may be fewer.
-    #[must_use]
     pub fn wait_for(&self, count: usize, longest: Duration) -> Vec<RecordedRequest> {
         let end = Instant::now() + longest;
         let mut requests = self.kept.requests.lock().unwrap_or_else(PoisonError::into_inner);

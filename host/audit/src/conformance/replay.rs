@@ -37,7 +37,6 @@ pub struct CaseRun {
 }
 
 /// Run a case through a fresh instance.
-#[must_use]
 pub fn run(plugin: &Arc<Plugin>, case: &Case) -> CaseRun {
     match replay(plugin, case) {
         Ok(Replayed { sent, undeclared, refused }) => {
@@ -146,7 +145,6 @@ fn replay(plugin: &Arc<Plugin>, case: &Case) -> Result<Replayed, Error> {
 }
 
 /// Parse a throttle mask as `vcgencmd` prints it and the corpora have it: `0x` and one to eight hexadecimal digits.
-#[must_use]
 pub fn mask(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x")?;
     // Checked here, as the standard library would accept a sign too.

@@ -131,7 +131,6 @@ pub struct KindComparison {
 
 /// Compare the requests of a whole session, kind by kind, each in the order of sending. The order between kinds is
 /// not compared: where several are due at the same time, OctoPrint's own order varies.
-#[must_use]
 pub fn compare(ours: &[CausedRequest], theirs: &[RecordedRequest]) -> BTreeMap<String, KindComparison> {
     let mut kinds: BTreeMap<String, (Vec<&CausedRequest>, Vec<&RecordedRequest>)> = BTreeMap::new();
     for our in ours {

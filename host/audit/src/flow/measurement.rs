@@ -41,7 +41,6 @@ struct Counted {
 }
 
 /// Measure, on all cores. `progress` is called with how much is done, from 0 to 1000.
-#[must_use]
 pub fn measure(inputs: &Inputs, options: Options, progress: &(dyn Fn(usize) + Sync)) -> Flow {
     let events: Vec<_> = inputs.events().into_iter().map(|event| (event.clone(), inputs.of(&event))).collect();
     let constants = inputs.values.constants.len().min(options.trials * CONSTANTS_PER_TRIAL);

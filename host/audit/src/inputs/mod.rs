@@ -64,13 +64,11 @@ impl fmt::Display for Input {
 
 impl Input {
     /// Whether it does not belong to an event.
-    #[must_use]
     pub fn is_general(&self) -> bool {
         !matches!(self, Self::Happens | Self::Payload(_) | Self::Unlisted | Self::Nothing)
     }
 
     /// Whether it takes any value, so that constants from the component's bytes are tried on it.
-    #[must_use]
     pub fn takes_constants(&self) -> bool {
         matches!(self, Self::Payload(_))
     }
@@ -98,7 +96,6 @@ pub const UNSEEN: &str = "(any other event)";
 impl<'a> Inputs<'a> {
     /// The inputs of this component. `schema` is its settings' JSON Schema (may be empty); with the same seed all
     /// scenarios are the same.
-    #[must_use]
     pub fn new(plugin: &'a Arc<Plugin>, values: ValueGenerator, schema: &str, seed: u64) -> Self {
         let events: Vec<String> = plugin.policy.manifest().sees.iter().map(|sees| sees.event.clone()).collect();
         let mut others = values.others(&events);
@@ -107,21 +104,18 @@ impl<'a> Inputs<'a> {
     }
 
     /// The names of the events that it sees, and [`UNSEEN`].
-    #[must_use]
     pub fn events(&self) -> Vec<String> {
         let seen = self.plugin.policy.manifest().sees.iter().map(|sees| sees.event.clone());
         seen.chain([UNSEEN.into()]).collect()
     }
 
     /// The paths of the payload fields that the manifest lists for an event.
-    #[must_use]
     pub fn fields(&self, event: &str) -> Vec<String> {
         let sees = self.plugin.policy.manifest().sees.iter().find(|sees| sees.event == event);
         sees.into_iter().flat_map(|sees| &sees.fields).map(|field| field.name.clone()).collect()
     }
 
     /// All inputs that are changed in trials of this event.
-    #[must_use]
     pub fn of(&self, event: &str) -> Vec<Input> {
         if event == UNSEEN {
             return vec![Input::Happens];
@@ -137,7 +131,6 @@ impl<'a> Inputs<'a> {
     }
 
     /// The scenario of one trial; `place` numbers it, so that each has pseudo-random choices of its own.
-    #[must_use]
     pub fn scenario(&self, place: &[u64], event: &str) -> Scenario {
         let mut prng = Prng::new(self.seed, place);
         let prng = &mut prng;
@@ -209,7 +202,6 @@ impl<'a> Inputs<'a> {
 
     /// The same scenario with this input changed. `constant`: the value for a payload field, in place of a generated
     /// one. None if eight attempts gave no other value.
-    #[must_use]
     pub fn vary(
         &self,
         scenario: &Scenario,
@@ -332,7 +324,6 @@ impl<'a> Inputs<'a> {
 }
 
 /// The payload of a scenario's event as JSON text; empty where the event does not happen.
-#[must_use]
 pub fn payload_text(scenario: &Scenario) -> String {
     scenario.event.as_ref().map_or_else(String::new, |(_, payload)| payload.to_string())
 }

@@ -48,7 +48,6 @@ pub struct HiddenInReport {
 }
 
 /// What the host makes of a manifest; none of one with rules that cannot be used.
-#[must_use]
 pub fn made(manifest: &Manifest) -> Option<Made> {
     let policy = Policy::new(manifest.clone()).ok()?;
     let capacity = Capacity::of(manifest);

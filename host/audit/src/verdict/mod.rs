@@ -68,7 +68,6 @@ pub struct ClaimVerdict {
 
 impl ClaimVerdict {
     /// What is shown before the claim: only what is enforced `holds`.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match (self.verdict, self.kind) {
             (ClaimStatus::Fails, _) => "FAILS",
@@ -111,7 +110,6 @@ impl fmt::Display for ClaimStatus {
 }
 
 /// All claims, judged by what the report holds so far: those of each kind together, in the order in which they are shown.
-#[must_use]
 pub fn verdicts(report: &Report) -> Vec<ClaimVerdict> {
     let mut all = constructed::claims(report);
     all.extend(seen::claims(report));

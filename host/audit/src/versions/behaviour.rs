@@ -102,7 +102,6 @@ pub enum Change {
 
 impl Change {
     /// Whether it sends something that it did not send before.
-    #[must_use]
     pub fn is_more(&self) -> bool {
         !matches!(self, Self::Silent { .. } | Self::Drops { .. } | Self::Fails { .. })
     }
@@ -149,7 +148,6 @@ impl Behaviour {
     }
 
     /// Whether it sends something that it did not send before.
-    #[must_use]
     pub fn is_more(&self) -> bool {
         self.groups.iter().any(|group| group.change.is_more())
     }

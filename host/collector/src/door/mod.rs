@@ -6,10 +6,11 @@ mod form;
 
 use crate::id::Id;
 use anyhow::{Context, Result};
-use glassbox_sandbox::manifest::Enters;
+use glassbox_sandbox::manifest::{Enters, UserAgent};
 use glassbox_sandbox::{Manifest, Policy, enter, limits};
 use glassbox_util::text::printable;
 use glassbox_util::{Advised, files};
+use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::Path;
@@ -84,7 +85,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// In a word, for counters.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
@@ -106,6 +106,8 @@ pub struct Door {
     arriving: HashMap<String, HashMap<String, Option<Enters>>>,
     /// What stands before the version in a user agent.
     product: String,
+    /// What a whole user agent must match.
+    user_agent: Regex,
 }
 
 impl Door {
@@ -140,14 +142,23 @@ impl Door {
                 return Err(Advised::new(what, "list it under `sees` too").into());
             }
         }
-        let product = match &manifest.capabilities.user_agent {
-            glassbox_sandbox::manifest::UserAgent::Pattern(pattern) => pattern.split_once('/'),
-            glassbox_sandbox::manifest::UserAgent::Pinned(_) => None,
+        let user_agent = match &manifest.capabilities.user_agent {
+            UserAgent::Pattern(pattern) => pattern.split_once('/').map(|(product, _)| (product, pattern)),
+            UserAgent::Pinned(_) => None,
         };
         let advice = "write user_agent = 'OctoPrint/PATTERN' under [capabilities], with a pattern for its version";
-        let product =
-            product.ok_or_else(|| Advised::new("the user agent has no product and version", advice))?.0.into();
-        Ok(Self { arriving, product, policy })
+        let (product, pattern) =
+            user_agent.ok_or_else(|| Advised::new("the user agent has no product and version", advice))?;
+        // The policy is made of patterns that are valid by themselves, and small.
+        let (product, user_agent) = (product.into(), Regex::new(&format!(r"\A(?:{pattern})\z"))?);
+        Ok(Self { arriving, product, user_agent, policy })
+    }
+
+    /// The version in a user agent that is the tracker's.
+    fn version<'a>(&self, agent: &'a [u8]) -> Option<&'a str> {
+        let agent = std::str::from_utf8(agent).ok().filter(|agent| agent.chars().count() <= limits::VALUE_CHARS)?;
+        let agent = Some(agent).filter(|agent| self.user_agent.is_match(agent))?;
+        agent.strip_prefix(&self.product)?.strip_prefix('/')
     }
 
     /// With the manifest in a file, or the built-in one.
@@ -169,10 +180,8 @@ impl Door {
     pub fn take(&self, incoming: &Incoming) -> Result<(Report, Vec<Odd>), Refusal> {
         let (id, event) = form::path(incoming.path).ok_or(Refusal::Path)?;
         let installation = Id::parse(&id).ok_or(Refusal::Id)?;
-        let agent = std::str::from_utf8(incoming.user_agent).map_err(|_| Refusal::UserAgent)?;
-        let version = agent.strip_prefix(&self.product).and_then(|rest| rest.strip_prefix('/'));
-        let version = version.filter(|_| self.policy.agent_fits(agent)).ok_or(Refusal::UserAgent)?;
-        let mut report = Report { installation, event, version: version.into(), fields: Map::new() };
+        let version = self.version(incoming.user_agent).ok_or(Refusal::UserAgent)?.into();
+        let mut report = Report { installation, event, version, fields: Map::new() };
         let mut odd = Vec::new();
         let declared = self.policy.declared_name(&report.event).and_then(|name| self.arriving.get_key_value(name));
         let Some((declared, arriving)) = declared else {
@@ -211,19 +220,16 @@ impl Door {
     }
 
     /// The kind of an event, of which there are as many as the manifest lists, and `unknown`.
-    #[must_use]
     pub fn kind(&self, event: &str) -> String {
         self.policy.declared_name(event).unwrap_or("unknown").to_string()
     }
 
     /// The form to which a field that arrives is reduced, if it is.
-    #[must_use]
     pub fn form(&self, event: &str, field: &str) -> Option<Enters> {
         *self.arriving.get(event)?.get(field)?
     }
 
     /// The manifest as it was written.
-    #[must_use]
     pub fn manifest(&self) -> &Manifest {
         self.policy.manifest()
     }
@@ -254,5 +260,28 @@ fn put(fields: &mut Map<String, Value>, key: String, value: Value) {
         None => drop(fields.insert(key, value)),
         Some(Value::Array(list)) => list.push(value),
         Some(one) => *one = Value::Array(vec![one.take(), value]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_agent_is_the_trackers_as_a_whole_or_not_at_all() {
+        let door = Door::new(OCTOPRINT).unwrap();
+        assert_eq!(door.version(b"OctoPrint/1.12.0.dev3+gabc"), Some("1.12.0.dev3+gabc"));
+        for other in ["", "OctoPrint/", "OctoPrint/1.11 x", "x OctoPrint/1.11", "OctoPrint/1.11\n", "octoprint/1.11"] {
+            assert_eq!(door.version(other.as_bytes()), None, "{other:?}");
+        }
+        assert_eq!(door.version(b"OctoPrint/1.11\xff"), None);
+        // Of a pattern without an end, what is longer than any value may be.
+        let endless = Door::new(&OCTOPRINT.replace("{1,64}", "+")).unwrap();
+        let agent = |digits| format!("OctoPrint/{}", "1".repeat(digits));
+        assert!(endless.version(agent(246).as_bytes()).is_some());
+        assert_eq!(endless.version(agent(247).as_bytes()), None);
+        let bare = OCTOPRINT.replace("'OctoPrint/", "'OctoPrint ");
+        let error = Door::new(&bare).err().unwrap().to_string();
+        assert!(error.starts_with("the user agent has no product and version"), "{error}");
     }
 }

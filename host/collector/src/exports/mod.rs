@@ -42,7 +42,6 @@ pub fn names() -> impl Iterator<Item = String> {
 }
 
 /// The age of the oldest export in a folder, in seconds; none if one is missing.
-#[must_use]
 pub fn age(folder: &Path, now: Timestamp) -> Option<i64> {
     let age = |name: String| {
         let modified = folder.join(name).metadata().ok()?.modified().ok()?;

@@ -66,7 +66,6 @@ struct Log {
 
 impl Importer {
     /// For a store. With `merge`, reports are added to days that have live ones. Days that would go at once are left out.
-    #[must_use]
     pub fn new(
         store: &Store,
         door: Door,

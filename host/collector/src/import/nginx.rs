@@ -37,7 +37,6 @@ pub enum NoReport {
 
 impl NoReport {
     /// In words, for who imports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Form => "not a line of this log",

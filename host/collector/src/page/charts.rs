@@ -138,7 +138,6 @@ pub const CHARTS: [Chart; 24] = [
 
 impl Chart {
     /// Its numbers; none if its file is missing, or has them not or in another shape.
-    #[must_use]
     pub fn shown(&self, data: &Data) -> Option<Shown> {
         if self.kind.is_empty() {
             let points = data.totals.iter().map(|(day, installations, _)| (day.clone(), vec![*installations]));
@@ -148,7 +147,6 @@ impl Chart {
     }
 
     /// Of how many installations its shares are; none where shares would mislead.
-    #[must_use]
     pub fn whole(&self, data: &Data, rows: &[Row]) -> Option<f64> {
         match self.kind {
             "achievements" => data.file(self.kind)?["instances"].as_f64(),

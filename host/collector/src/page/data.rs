@@ -36,7 +36,6 @@ pub struct Data {
 
 impl Data {
     /// Read what there is of a window.
-    #[must_use]
     pub fn read(store: &Store, days: u32) -> Self {
         let file = |kind| {
             let bytes = files::read_bounded(&path(store, kind, days), LARGEST).ok();
@@ -46,7 +45,6 @@ impl Data {
     }
 
     /// A file's content; none if it is missing or no JSON.
-    #[must_use]
     pub fn file(&self, kind: &str) -> Option<&Value> {
         self.files.iter().find(|(name, _)| *name == kind)?.1.as_ref()
     }

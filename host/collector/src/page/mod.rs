@@ -42,7 +42,6 @@ pub struct View {
 
 impl View {
     /// Of a URL's query. Whatever is no choice is as if it were not there.
-    #[must_use]
     pub fn of(query: &str) -> Self {
         let mut view = Self { days: 30, search: String::new(), hidden: false };
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -76,7 +75,6 @@ impl View {
 }
 
 /// The whole page.
-#[must_use]
 pub fn html(data: &Data, view: &View, now: Timestamp) -> String {
     let mut cards: Vec<&str> = CHARTS.iter().map(|chart| chart.card).collect();
     cards.dedup();

@@ -95,7 +95,6 @@ fn days(names: &[&str], points: &[(String, Vec<f64>)]) -> (Vec<String>, Vec<(Str
 }
 
 /// The numbers as CSV, with a head, lines ending as RFC 4180 says.
-#[must_use]
 pub(crate) fn csv(shown: &Shown) -> String {
     let mut out = String::new();
     let mut line = |cells: Vec<String>| {
@@ -124,7 +123,6 @@ fn cell(text: &str) -> String {
 }
 
 /// The numbers as JSON: a list of objects.
-#[must_use]
 pub(crate) fn json(shown: &Shown) -> Value {
     match shown {
         Shown::Bars(rows) => rows.iter().map(|(text, count)| json!({"value": text, "count": count})).collect(),

@@ -54,7 +54,6 @@ pub struct Pings {
 
 impl Pings {
     /// One, in this second of the day.
-    #[must_use]
     pub fn one(second: u32) -> Self {
         Self { quarters: 1 << (second / 900), count: 1, first: second, last: second }
     }

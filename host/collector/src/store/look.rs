@@ -70,7 +70,6 @@ pub fn installations(store: &Store, day: Date) -> Result<i64> {
 }
 
 /// Bytes of a day's file, with what waits beside it to be written into it.
-#[must_use]
 pub fn bytes_of(store: &Store, day: Date) -> u64 {
     bytes_with_log(&store.day(day))
 }
@@ -90,7 +89,6 @@ fn bytes_with_log(file: &Path) -> u64 {
 }
 
 /// Bytes that are free where the store is; none if the system does not say.
-#[must_use]
 #[allow(clippy::useless_conversion)] // not everywhere
 pub fn disk_free(store: &Store) -> Option<u64> {
     let free = nix::sys::statvfs::statvfs(store.folder()).ok()?;

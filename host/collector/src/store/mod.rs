@@ -38,37 +38,31 @@ impl Store {
     }
 
     /// The folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.0
     }
 
     /// The file of a day.
-    #[must_use]
     pub fn day(&self, day: Date) -> PathBuf {
         self.0.join("days").join(format!("{day}.sqlite"))
     }
 
     /// The file that the days share.
-    #[must_use]
     pub fn shared(&self) -> PathBuf {
         self.0.join("shared.sqlite")
     }
 
     /// The folder of what the page shows and no export has.
-    #[must_use]
     pub fn page(&self) -> PathBuf {
         self.0.join("page")
     }
 
     /// The socket at which a collector that runs says how it goes, to whom the folder belongs.
-    #[must_use]
     pub fn status_socket(&self) -> PathBuf {
         self.0.join("status.socket")
     }
 
     /// The folder of the exports.
-    #[must_use]
     pub fn exports(&self) -> PathBuf {
         self.0.join("exports")
     }

@@ -22,7 +22,6 @@ impl fmt::Display for Damage {
 impl std::error::Error for Damage {}
 
 /// Whether this error means that a file is damaged, and not that it cannot be read now.
-#[must_use]
 pub fn is_damage(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     // A file of the same name with other tables is none of ours either.

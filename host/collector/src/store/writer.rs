@@ -20,7 +20,6 @@ pub struct Writer {
 
 impl Writer {
     /// For a store. Nothing is opened yet.
-    #[must_use]
     pub fn new(store: &Store) -> Self {
         Self { store: store.clone(), shared: None, day: None }
     }
@@ -123,7 +122,6 @@ impl Writer {
     }
 
     /// The day that is being written, if any.
-    #[must_use]
     pub fn open_day(&self) -> Option<Date> {
         self.day.as_ref().map(|open| open.day)
     }

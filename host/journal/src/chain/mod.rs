@@ -39,7 +39,6 @@ pub struct Verified {
 impl Verified {
     /// Whether the head records the last line, and nothing follows it. Otherwise a host was killed, or is writing just now;
     /// or somebody has appended something.
-    #[must_use]
     pub fn is_clean(&self) -> bool {
         self.behind == 0 && self.incomplete == 0
     }

@@ -21,7 +21,6 @@ pub type Hash = [u8; 32];
 pub const NOTHING: Hash = [0; 32];
 
 /// The hash of a line, which is given without its line feed.
-#[must_use]
 pub fn hash(line: &[u8]) -> Hash {
     Sha256::digest(line).into()
 }
@@ -64,14 +63,12 @@ impl Head {
     pub const NEW: Self = Self { last: Link { number: 0, hash: NOTHING }, first: Link { number: 1, hash: NOTHING } };
 
     /// Its text in the file. The size is fixed, so that the file can be overwritten in place.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let [last, first] = [self.last, self.first].map(|link| format!("{:020} {}", link.number, hex(&link.hash)));
         format!("last  {last}\nfirst {first}\n")
     }
 
     /// Parse the file's content; none for anything that [`to_text`](Self::to_text) would not write.
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (last, first) = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split_once('\n')?;
         let link = |line: &str, name: &str| {
@@ -93,13 +90,11 @@ pub struct Name {
 
 impl Name {
     /// The first file of a day, which is given as `2026-07-27`.
-    #[must_use]
     pub fn new(date: &str) -> Self {
         Self { date: date.into(), number: 1 }
     }
 
     /// Parse a name; none for anything that its `Display` would not write.
-    #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let stem = name.strip_suffix(".jsonl")?;
         let (date, rest) = stem.split_at_checked(10)?;
@@ -109,7 +104,6 @@ impl Name {
     }
 
     /// The file that follows this one, on this date. If the clock went back, the date stays.
-    #[must_use]
     pub fn next(&self, date: &str) -> Self {
         if self.is_before(date) {
             return Self::new(date);
@@ -119,13 +113,11 @@ impl Name {
 
     /// Whether this can be the name of a file whose first line is of this date, where the file before it is gone: the
     /// first of that day, or a further one of that day or, if the clock went back, of a later one.
-    #[must_use]
     pub fn may_follow(&self, date: &str) -> bool {
         if self.number == 1 { self.date == date } else { !self.is_before(date) }
     }
 
     /// Whether its day is before this date.
-    #[must_use]
     pub fn is_before(&self, date: &str) -> bool {
         self.date.as_str() < date
     }
@@ -192,7 +184,6 @@ impl Chained {
     }
 
     /// The date of its time, as `2026-07-27`.
-    #[must_use]
     pub fn date(&self) -> &str {
         self.time.split_once('T').map_or("", |(date, _)| date)
     }

@@ -4,30 +4,27 @@
 //! file is loaded only if (1) the file and its directory belong to us and nobody else may write to them (owner
 //! and mode are checked at every use), (2) its name holds the component's digest and wasmtime's hash of
 //! everything that code generation depends on, and (3) it ends with the digest of the bytes before. Directory and
-//! file are each opened once, no link is followed to them, and what is checked and then loaded is what was opened,
-//! whatever its path leads to by then. So what is loaded is what this wasmtime wrote, unless somebody already runs
-//! code as our user. A file is complete when it gets its name, and nothing writes to it afterwards, so the bytes
-//! that were checked are those that are mapped. (They are mapped to avoid a copy of half a megabyte.)
+//! file are each opened once, no link is followed to them, and what is checked is what was opened, whatever its path
+//! leads to by then. So what is loaded is what this wasmtime wrote, unless somebody already runs code as our user. A
+//! file is read once, and the bytes that were checked are those that are loaded, whatever happens to the file.
 //!
 //! It also remembers which component cannot be compiled within the [limits]: to find that takes a minute. Such a file counts
 //! under the same conditions as compiled code; its name holds the limits and this program's version besides, so that it is
 //! found out anew where one of them is another. What it says can only keep a component from running.
 //!
-//! Where there is no such directory, code is loaded from memory, right after it was compiled. It comes from `compile`,
-//! which is this process, or another one of the same program, over a pipe that nobody else has; no other code is taken.
+//! What was just compiled is loaded as it came, whether or not there is such a directory. It comes from `compile`, which is
+//! this process, or another one of the same program, over a pipe that nobody else has; no other code is taken.
 #![allow(unsafe_code)]
 
 use crate::engine::compile::{Compiled, Failure, compile};
 use crate::engine::config::{Purpose, Room};
-use crate::{digest, hex, limits};
+use crate::{digest, limits};
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
-use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsRawFd;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,10 +32,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Bytes of a SHA-256 digest in hex.
-const DIGEST: u64 = 64;
+const DIGEST: usize = 64;
 
 /// The most bytes of a reason for which a component was refused.
-const REASON: u64 = 1000;
+const REASON: usize = 1000;
 
 /// Load a component's compiled code from `directory`, or [compile] it and put it there. `digest` is the component's.
 /// Where the cache cannot be used it is just compiled: without it a start is slower, no more.
@@ -55,11 +52,13 @@ pub fn load(
     let file = file_name(engine, digest, (), "cwasm");
     let refusal = refusal_name(engine, digest);
     if let Some(directory) = &directory {
-        if let Some(component) = read(engine, directory, &file) {
+        let kept = read(directory, &file, limits::COMPILED);
+        // SAFETY: see the module's documentation. `write` wrote this, running as us.
+        if let Some(component) = kept.and_then(|code| unsafe { Component::deserialize(engine, &code) }.ok()) {
             return Ok((component, Compiled::Earlier));
         }
-        if let Some(reason) = refused_before(directory, &refusal) {
-            return Err(vec![format!("{reason}, as was found before")]);
+        if let Some(reason) = read(directory, &refusal, REASON) {
+            return Err(vec![format!("{}, as was found before", String::from_utf8_lossy(&reason))]);
         }
     }
     let (code, compiled) = compile(purpose, room, bytes).map_err(|failure| match failure {
@@ -72,10 +71,7 @@ pub fn load(
         }
     })?;
     // If that fails, the next start compiles again.
-    let kept = directory.filter(|directory| code.len() <= limits::COMPILED && write(directory, &file, &code).is_ok());
-    if let Some(component) = kept.and_then(|directory| read(engine, &directory, &file)) {
-        return Ok((component, compiled));
-    }
+    let _ = directory.filter(|_| code.len() <= limits::COMPILED).map(|directory| write(&directory, &file, &code));
     // SAFETY: see the module's documentation; wasmtime checks that it is of this version and configuration.
     let component = unsafe { Component::deserialize(engine, &code) };
     Ok((component.map_err(|error| vec![format!("{error:#}")])?, compiled))
@@ -87,46 +83,17 @@ fn open(directory: &File, name: &str, flags: OFlag) -> io::Result<File> {
     Ok(openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
 }
 
-fn read(engine: &Engine, directory: &File, name: &str) -> Option<Component> {
-    let file = checked(directory, name, limits::COMPILED as u64)?;
-    // Wasmtime takes a path: this one leads to the file that is open.
-    let path = format!("/dev/fd/{}", file.as_raw_fd());
-    // SAFETY: the checks above; see the module's documentation. `write` wrote this file, running as us.
-    unsafe { Component::deserialize_file(engine, path) }.ok()
-}
-
-/// A file that we wrote, if it is as we wrote it, of at most so many bytes.
-fn checked(directory: &File, name: &str, most: u64) -> Option<File> {
+/// What we wrote, if it is as we wrote it, of at most so many bytes.
+fn read(directory: &File, name: &str, most: usize) -> Option<Vec<u8>> {
     let file = open(directory, name, OFlag::O_RDONLY).ok()?;
-    let found = file.metadata().ok()?;
-    // One with holes takes no room on the disk, and could take minutes to read.
-    let fits = found.len() <= most + DIGEST;
-    let good = found.is_file() && is_ours(&file, 0o022) && fits && is_whole(&file, found.len()).ok()?;
-    good.then_some(file)
-}
-
-/// Why a component was refused before; none if it was not.
-fn refused_before(directory: &File, name: &str) -> Option<String> {
-    let mut file = checked(directory, name, REASON)?;
-    file.rewind().ok()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    text.truncate(text.len().checked_sub(DIGEST as usize)?);
-    Some(text)
-}
-
-/// Whether the file has this length, and ends with the digest of the bytes before that.
-fn is_whole(file: &File, length: u64) -> io::Result<bool> {
-    let mut hasher = Sha256::new();
-    // In pieces: read as a whole, it would take as much memory again as the code itself.
-    let mut piece = [0; 16 << 10];
-    let mut compiled = file.take(length.saturating_sub(DIGEST));
-    while let read @ 1.. = compiled.read(&mut piece)? {
-        hasher.update(&piece[..read]);
+    if !file.metadata().ok()?.is_file() || !is_ours(&file, 0o022) {
+        return None;
     }
-    let mut expected = Vec::new();
-    file.take(DIGEST + 1).read_to_end(&mut expected)?;
-    Ok(hex(&hasher.finalize()).as_bytes() == expected)
+    let mut bytes = Vec::new();
+    // One with holes takes no room on the disk, and could take minutes to read.
+    file.take((most + DIGEST + 1) as u64).read_to_end(&mut bytes).ok()?;
+    let expected = bytes.split_off(bytes.len().checked_sub(DIGEST)?);
+    (bytes.len() <= most && digest(&bytes).as_bytes() == expected).then_some(bytes)
 }
 
 fn write(directory: &File, name: &str, compiled: &[u8]) -> io::Result<()> {
@@ -172,6 +139,7 @@ fn is_ours(open: &File, forbidden: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::config_for;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -184,17 +152,18 @@ mod tests {
         let _ = fs::remove_dir_all(&root);
         fs::create_dir(&root).unwrap();
         let (cache, other) = (root.join("cache"), root.join("other"));
-        let engine = Engine::new(&crate::engine::config()).unwrap();
+        let engine = Engine::new(&config_for(Purpose::Run, Room::Large)).unwrap();
         let compiled = Component::from_binary(&engine, EMPTY).unwrap().serialize().unwrap();
         let directory = private(&cache).unwrap();
         write(&directory, "code", &compiled).unwrap();
-        assert!(read(&engine, &directory, "code").is_some());
+        let code = |name| read(&directory, name, limits::COMPILED);
+        assert_eq!(code("code"), Some(compiled.clone()));
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "no temporary file is left");
 
         // Somebody puts another directory in its place, and we stay with the one that was opened.
         fs::rename(&cache, &other).unwrap();
         fs::create_dir(&cache).unwrap();
-        assert!(read(&engine, &directory, "code").is_some());
+        assert!(code("code").is_some());
         write(&directory, "more", &compiled).unwrap();
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
         assert!(other.join("more").exists());
@@ -213,7 +182,7 @@ mod tests {
         fs::set_permissions(other.join("huge"), fs::Permissions::from_mode(0o600)).unwrap();
         let began = std::time::Instant::now();
         for name in ["link", "pipe", "folder", "writable", "cut", "huge", "none"] {
-            assert!(read(&engine, &directory, name).is_none(), "{name}");
+            assert!(code(name).is_none(), "{name}");
         }
         assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
         // A link where the file is written is replaced, and not followed.
@@ -222,21 +191,27 @@ mod tests {
         symlink(&outside, other.join("planted")).unwrap();
         write(&directory, "planted", &compiled).unwrap();
         assert_eq!(fs::read(&outside).unwrap(), b"untouched");
-        assert!(read(&engine, &directory, "planted").is_some());
+        assert!(code("planted").is_some());
 
         // The same holds for what was refused.
         let name = refusal_name(&engine, "1234");
-        assert_eq!(refused_before(&directory, &name), None);
+        let refused = |name: &str| read(&directory, name, REASON);
+        assert_eq!(refused(&name), None);
         write(&directory, &name, b"too long").unwrap();
-        assert_eq!(refused_before(&directory, &name).as_deref(), Some("too long"));
-        assert_eq!(refused_before(&directory, &refusal_name(&engine, "5678")), None);
+        assert_eq!(refused(&name).as_deref(), Some(&b"too long"[..]));
+        assert_eq!(refused(&refusal_name(&engine, "5678")), None);
         fs::set_permissions(other.join(&name), fs::Permissions::from_mode(0o620)).unwrap();
-        assert_eq!(refused_before(&directory, &name), None);
+        assert_eq!(refused(&name), None);
+        // Even one that is whole has an end.
+        [REASON, REASON + 1]
+            .into_iter()
+            .for_each(|length| write(&directory, &length.to_string(), &vec![b'x'; length]).unwrap());
+        assert_eq!((refused("1000").map(|reason| reason.len()), refused("1001")), (Some(REASON), None));
         fs::write(other.join("short"), "too short").unwrap();
         fs::write(other.join("other"), format!("too long{}", digest(b"too short"))).unwrap();
         symlink(&name, other.join("leads")).unwrap();
         for name in ["short", "other", "leads", "pipe", "huge"] {
-            assert_eq!(refused_before(&directory, name), None, "{name}");
+            assert_eq!(refused(name), None, "{name}");
         }
 
         // Neither a link nor a directory that others can use is one of ours.

@@ -2,10 +2,11 @@
 
 use crate::limits;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, Memory, MemoryType, Store, WasmFeatures};
 
 /// What components are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Purpose {
     /// To be run.
     Run,
@@ -17,8 +18,8 @@ pub enum Purpose {
 }
 
 /// Address space for an instance's memory; none of it takes memory before it is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Room {
     /// All that an instance may have is reserved at once, and never moves. Where address space is plentiful that is 4 GiB
     /// and a guard, which save a check at every access (a tenth of an event's time). Elsewhere (a Pi whose kernel gives a
     /// process 512 GiB) every access is checked instead, so that hundreds of instances fit.
@@ -43,14 +44,8 @@ const UNUSED: WasmFeatures = WasmFeatures::RELAXED_SIMD
     .union(WasmFeatures::WIDE_ARITHMETIC.union(WasmFeatures::CUSTOM_PAGE_SIZES))
     .union(WasmFeatures::THREADS.union(WasmFeatures::EXCEPTIONS).union(WasmFeatures::GC));
 
-/// How the engine is configured where components are run and address space is plentiful; public so that benchmarks can
-/// start from the same configuration.
-#[must_use]
-pub fn config() -> Config {
-    config_for(Purpose::Run, Room::Large)
-}
-
-pub(crate) fn config_for(purpose: Purpose, room: Room) -> Config {
+/// How the engine is configured; public so that benchmarks can start from the same configuration.
+pub fn config_for(purpose: Purpose, room: Room) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)

@@ -12,13 +12,12 @@ mod rate_limit;
 mod watchdog;
 
 pub use compile::{Compiled, Needed, compile_if_asked};
-pub use config::{Purpose, config};
+pub use config::{Purpose, Room, config_for};
 pub use instance::{HeardAgain, Instance, Outcome, Rejected};
 pub use rate_limit::RateLimit;
 
 use crate::{Error, Policy, Stage, digest, examine};
 use bindings::TrackerPre;
-use config::{Room, config_for};
 use imports::State;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,7 +11,6 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// A full bucket. `now`: nanoseconds of a monotonic clock.
-    #[must_use]
     pub fn new(now: u64) -> Self {
         Self { left: BURST, since: now }
     }

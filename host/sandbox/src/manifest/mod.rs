@@ -173,7 +173,6 @@ pub enum HardwareField {
 
 impl HardwareField {
     /// Its name in a manifest, for example `pi-model`.
-    #[must_use]
     pub fn name(self) -> String {
         written(self)
     }
@@ -186,7 +185,6 @@ fn written(one: impl Serialize) -> String {
 
 /// Whether this can be a plugin's name: 1 to 64 lower-case ASCII letters, digits and `-`, so that it is safe as a
 /// file name on every system.
-#[must_use]
 pub fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=64).contains(&name.len()) && name.chars().all(plain)

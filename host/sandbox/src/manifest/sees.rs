@@ -54,7 +54,6 @@ pub enum Enters {
 
 impl Enters {
     /// Its name in a manifest, for example `salted-sha1`.
-    #[must_use]
     pub fn name(self) -> String {
         super::written(self)
     }

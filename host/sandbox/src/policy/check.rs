@@ -80,17 +80,10 @@ impl Policy {
 
     /// Whether a value may be that of a field of a request of this name, for whoever receives requests; none if it has no
     /// such field.
-    #[must_use]
     pub fn field_fits(&self, request: &str, field: &str, value: &str) -> Option<bool> {
         let (_, rules) = self.candidates(request).next()?;
         let at = rules.declared.fields.iter().position(|declared| declared.name == field)?;
         Some(rules.fields[at].fits(value))
-    }
-
-    /// Whether a `User-Agent` header has the form that the manifest gives it; never, if that is made by a host.
-    #[must_use]
-    pub fn agent_fits(&self, agent: &str) -> bool {
-        self.user_agent.is_free(agent)
     }
 
     fn check_limits(&self, request: &Request) -> Result<(), String> {

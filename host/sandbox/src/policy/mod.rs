@@ -126,37 +126,31 @@ impl Policy {
     }
 
     /// The manifest as it was written.
-    #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// Whether the host hears this event for the component. Whether it reaches it depends on the settings.
-    #[must_use]
     pub fn sees(&self, event: &str) -> bool {
         self.sees.contains_key(event)
     }
 
     /// For whose sake what enters.
-    #[must_use]
     pub fn ties(&self) -> &Ties {
         &self.ties
     }
 
     /// What enters while these settings are in force.
-    #[must_use]
     pub fn doors(&self, settings: &Settings) -> Doors {
         self.ties.doors(&self.manifest, settings)
     }
 
     /// Of a settings document, what the component is shown, as JSON text.
-    #[must_use]
     pub fn show(&self, settings: &Settings) -> String {
         settings.only(&self.manifest.settings.shows).text()
     }
 
     /// The name in the manifest of a request of this name, for example `commerror_{reason}`.
-    #[must_use]
     pub fn declared_name<'a>(&'a self, request: &'a str) -> Option<&'a str> {
         self.candidates(request).next().map(|(_, rules)| rules.declared.request.as_str())
     }

@@ -29,7 +29,6 @@ impl Policy {
 
     /// What a component is shown of an event that entered, as JSON text; none if it is shown nothing, as no report that
     /// needs it is on.
-    #[must_use]
     pub fn shown(&self, event: &str, entered: &Entered, doors: &Doors) -> Option<String> {
         let Seen { number, border, .. } = self.sees.get(event)?;
         let open = doors.event(*number)?;
@@ -40,11 +39,6 @@ impl Policy {
         let fields = entered.values.iter().map(|(field, value)| (*field, value)).filter(|(field, _)| open[*field]);
         // Faster than by its `Display`.
         serde_json::to_string(&border.payload(fields)).ok()
-    }
-
-    /// Whether a component is shown such events at all.
-    pub(crate) fn shows_through(&self, event: &str, doors: &Doors) -> bool {
-        self.sees.get(event).is_some_and(|seen| doors.event(seen.number).is_some())
     }
 
     /// What a fresh instance is shown again: the environment, then the last of each event that reports of other events or
@@ -62,7 +56,6 @@ impl Policy {
     }
 
     /// What of an event entered, by what was shown of it to another instance: its fields have the forms in which they enter.
-    #[must_use]
     pub fn entered_before(&self, event: &str, shown: &str) -> Option<Entered> {
         Some(self.sees.get(event)?.border.entered_before(&serde_json::from_str(shown).ok()?))
     }
@@ -79,7 +72,6 @@ impl Policy {
     }
 
     /// Whether a fresh instance is shown the last such event again, as reports of other events or ticks are made of it.
-    #[must_use]
     pub fn remembers(&self, event: &str) -> bool {
         self.sees.get(event).is_some_and(|seen| seen.remembered)
     }

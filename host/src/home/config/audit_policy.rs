@@ -120,7 +120,6 @@ impl AuditPolicy {
 
     /// Why a plugin is not run for what its manifest leaves free, for people; none if it may run. `free` are the names of
     /// that; it is not called where it does not matter. None: its manifest cannot be read.
-    #[must_use]
     pub fn refusal(&self, plugin: &str, free: impl FnOnce() -> Option<Vec<String>>) -> Option<String> {
         if self.free == Free::Grant {
             return None;

@@ -12,25 +12,21 @@ pub struct LiveConfig(Arc<Mutex<(Config, TlsTrust)>>);
 
 impl LiveConfig {
     /// With the configuration at the host's start.
-    #[must_use]
     pub fn new(config: Config, trust: TlsTrust) -> Self {
         Self(Arc::new(Mutex::new((config, trust))))
     }
 
     /// Which certificates to trust now.
-    #[must_use]
     pub fn trust(&self) -> TlsTrust {
         self.lock().1.clone()
     }
 
     /// Which auditors must vouch for a component now.
-    #[must_use]
     pub fn policy(&self) -> Option<AuditPolicy> {
         self.lock().0.policy.clone()
     }
 
     /// The program that reports the throttle state now.
-    #[must_use]
     pub fn vcgencmd(&self) -> CommandLine {
         self.lock().0.vcgencmd.clone()
     }

@@ -117,7 +117,6 @@ impl Config {
 
 impl Home {
     /// The configuration's file.
-    #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.root().join("glassbox.toml")
     }
@@ -131,7 +130,6 @@ impl Home {
     }
 
     /// The file with the certificates that `glassbox trust` was told to trust.
-    #[must_use]
     pub fn trusted_file(&self) -> PathBuf {
         self.root().join("trusted.pem")
     }

@@ -47,7 +47,6 @@ pub struct Target {
 
 impl Target {
     /// What it is called in the log, and in the names of files: its name, or [`UNNAMED`].
-    #[must_use]
     pub fn called(&self) -> &str {
         self.name.as_deref().unwrap_or(UNNAMED)
     }
@@ -66,7 +65,6 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ApiKey>, D::Error
 }
 
 /// Whether this is a valid name of an OctoPrint.
-#[must_use]
 pub fn is_name(name: &str) -> bool {
     manifest::is_name(name) && name != ALL
 }

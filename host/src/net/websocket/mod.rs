@@ -76,7 +76,6 @@ impl WebSocket {
     }
 
     /// When something last came, be it a part of a message.
-    #[must_use]
     pub fn received(&self) -> Instant {
         self.received
     }

@@ -21,7 +21,6 @@ pub struct Head {
 
 impl Head {
     /// The first header of that name, which is in lower case.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

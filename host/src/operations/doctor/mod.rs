@@ -46,7 +46,6 @@ struct Examined<'a> {
 }
 
 /// Check everything, in the order in which a report travels.
-#[must_use]
 pub fn examine(home: &Home, options: &Options) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (config, trust, has_good_config) = home::check(home, &mut findings);

@@ -108,7 +108,7 @@ impl RunningPlugin {
     pub(super) fn end_instance(&mut self) {
         if let Some(instance) = self.instance.take() {
             self.rate = Some(instance.rate());
-            self.memory = instance.into_memory();
+            self.memory = instance.memory().clone();
         }
     }
 

@@ -116,14 +116,12 @@ impl RunningPlugin {
     }
 
     /// The version that runs.
-    #[must_use]
     pub fn plugin(&self) -> &Arc<Plugin> {
         &self.plugin
     }
 
     /// When [`tick`](Self::tick) is to be called: when it wants a tick, a report is due, throttling is to be looked at, or a
     /// pause is over. None for never.
-    #[must_use]
     pub fn next_tick(&self) -> Option<u64> {
         match &self.instance {
             Some(instance) => {
@@ -134,13 +132,11 @@ impl RunningPlugin {
     }
 
     /// Whether it may send, and which rule decides that.
-    #[must_use]
     pub fn consent(&self) -> Consent {
         Consent::decide(&self.settings, self.veto)
     }
 
     /// The settings in force.
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -152,7 +148,6 @@ impl RunningPlugin {
     }
 
     /// What is to be remembered, for [`Setup::saved`].
-    #[must_use]
     pub fn state(&self, now: u64) -> String {
         let (state, state_at) = &self.handed_over;
         let octoprint_reports_throttling = self.throttle_watch.octoprint_reports();
@@ -191,7 +186,7 @@ impl RunningPlugin {
         let is_due = is_due.into_iter().flatten().any(|at| at <= now);
         if !is_due && self.throttle_watch.next().is_some_and(|at| at <= now) {
             // The component sees nothing of it, unless something has changed.
-            let known = self.memory().throttle_mask();
+            let known = throttle_watch::mask(self.memory());
             let event = self.throttle_watch.look(known, now);
             let step = event.map(|event| self.step(Call::Event(throttle_watch::EVENT, &event), now));
             self.watch_throttling(now);
@@ -206,15 +201,13 @@ impl RunningPlugin {
 
     /// Look at throttling only while the component is shown it, and OctoPrint does not report it.
     fn watch_throttling(&mut self, now: u64) {
-        let wanted = self.instance.as_ref().is_some_and(|instance| {
-            let memory = instance.memory();
-            memory.is_running() && !memory.hears_of_throttling() && instance.is_shown(throttle_watch::EVENT)
-        });
+        let instance = self.instance.as_ref();
+        let wanted = instance
+            .is_some_and(|instance| throttle_watch::is_wanted(&self.plugin.policy, &self.settings, instance.memory()));
         self.throttle_watch.want(wanted, now);
     }
 
     /// Whether it should run, and neither does nor will: it is in quarantine.
-    #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.instance.is_none() && self.resumes.is_none() && self.consent().given()
     }

@@ -40,7 +40,6 @@ impl Default for Saved {
 
 impl Saved {
     /// Read what was stored `age` milliseconds ago. What cannot be read is not known.
-    #[must_use]
     pub fn read(text: &str, now: i64, age: i64) -> Self {
         let saved: Value = serde_json::from_str(text).unwrap_or_default();
         let state_age = saved["state_age_ms"].as_i64().unwrap_or_default();
@@ -53,7 +52,6 @@ impl Saved {
     }
 
     /// As JSON text. `memory`: as [`Memory::save`] says; `state`: what the component handed over, and when.
-    #[must_use]
     pub fn write(
         memory: impl Serialize,
         (state, state_at): (&str, i64),

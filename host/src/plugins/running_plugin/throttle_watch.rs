@@ -1,7 +1,9 @@
 //! Looks at a Raspberry Pi's throttling, where OctoPrint itself does not report it, and makes the event that OctoPrint's Pi
 //! Support would fire. So a tracker needs no timer and no query of its own for it.
 
+use crate::events::event::{ENVIRONMENT, STARTED};
 use glassbox_sandbox::capabilities::Throttle;
+use glassbox_sandbox::{Memory, Policy, Settings};
 use serde_json::json;
 
 /// The event of OctoPrint's Pi Support.
@@ -12,6 +14,23 @@ const SECOND: u64 = 1_000_000_000;
 /// How often to look, in nanoseconds, as OctoPrint does: normally, and while there is an issue.
 const INTERVAL: u64 = 300 * SECOND;
 const INTERVAL_THROTTLED: u64 = 30 * SECOND;
+
+/// Whether a component is shown throttling, with these settings, and a run of OctoPrint goes on that does not look at it
+/// itself.
+pub fn is_wanted(policy: &Policy, settings: &Settings, memory: &Memory) -> bool {
+    let is_running = memory.last(STARTED).is_some();
+    let mut known = memory.last(ENVIRONMENT).into_iter().flatten();
+    let is_shown = || {
+        let number = policy.manifest().sees.iter().position(|sees| sees.event == EVENT);
+        number.is_some_and(|number| policy.doors(settings).event(number).is_some())
+    };
+    is_running && !known.any(|(key, _)| key.split(['.', ' ']).next() == Some("pi_support")) && is_shown()
+}
+
+/// The mask that was last heard of; none if there was none.
+pub fn mask(memory: &Memory) -> Option<u64> {
+    memory.last(EVENT)?.find(|(key, _)| *key == "raw_value")?.1.as_u64()
+}
 
 /// Looks at throttling from time to time.
 pub struct ThrottleWatch {
@@ -43,7 +62,7 @@ impl ThrottleWatch {
     pub fn heard(&mut self, event: &str) {
         match event {
             EVENT => self.octoprint_reports = true,
-            crate::events::event::STARTED => (self.octoprint_reports, self.unanswered) = (false, false),
+            STARTED => (self.octoprint_reports, self.unanswered) = (false, false),
             _ => {}
         }
     }
@@ -86,4 +105,51 @@ fn event(mask: u32) -> String {
         "past_overheat": any(0x2_0000),
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassbox_sandbox::Manifest;
+
+    #[test]
+    fn only_a_run_whose_octoprint_does_not_look_itself_is_watched() {
+        let manifest = r#"
+            plugin.name = "p"
+            capabilities.http = { url = "https://a.example/{id}/", id_setting = "id" }
+            [[says]]
+            request = "throttled"
+            method = "GET"
+            switch = "events.throttled"
+            on = ["plugin_pi_support_throttle_state"]
+            fields = [{ name = "mask", from = "plugin_pi_support_throttle_state.raw_value", pattern = "[0-9]+" }]
+            [[sees]]
+            event = "plugin_pi_support_throttle_state"
+            fields = ["raw_value"]
+            [[sees]]
+            event = "octoprint_started"
+            fields = []
+            control = "when it is due"
+            [[sees]]
+            event = "environment"
+            fields = ["os.id", "pi_support.model"]
+            control = "which machine"
+        "#;
+        let policy = Policy::new(Manifest::parse(manifest).unwrap()).unwrap();
+        let heard = |events: &[(&str, &str)]| {
+            let mut memory = Memory::default();
+            events.iter().for_each(|(name, payload)| memory.hear_without_instance(&policy, name, payload, 0, true));
+            memory
+        };
+        let (on, off) = (Settings::default(), Settings::parse(r#"{"events": {"throttled": false}}"#).unwrap());
+        let (started, plain) = ((STARTED, "{}"), (ENVIRONMENT, r#"{"os": {"id": "linux"}}"#));
+        let looks = (ENVIRONMENT, r#"{"pi_support": {"model": null}}"#);
+        assert!(is_wanted(&policy, &on, &heard(&[started, plain])));
+        assert!(!is_wanted(&policy, &on, &heard(&[plain])), "no run goes on");
+        assert!(!is_wanted(&policy, &on, &heard(&[started, looks])), "OctoPrint looks itself");
+        assert!(!is_wanted(&policy, &off, &heard(&[started, plain])), "nothing of it is shown");
+
+        assert_eq!(mask(&heard(&[started])), None);
+        assert_eq!(mask(&heard(&[(EVENT, r#"{"raw_value": 327685}"#)])), Some(327_685));
+    }
 }

@@ -71,7 +71,6 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor of which nothing runs yet. Jobs go to `loader`.
-    #[must_use]
     pub fn new(host: HostContext, octoprints: Vec<Arc<OctoPrint>>, loader: Sender<Job>, lock: HostLock) -> Self {
         Self {
             host,
@@ -88,13 +87,11 @@ impl Supervisor {
     }
 
     /// How many instances ever ran, and of how many plugin files no instance runs now.
-    #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.ever_started, self.slots.values().filter(|slot| !slot.has_worker()).count())
     }
 
     /// Whether all files that were found are loaded, and all workers have started or failed.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.slots.values().any(PluginSlot::is_busy)
     }
@@ -105,7 +102,6 @@ impl Supervisor {
     }
 
     /// How long until [`run_due`](Self::run_due) has something to do; none if only a message can bring that.
-    #[must_use]
     pub fn time_until_due(&self) -> Option<Duration> {
         let suspects = self.slots.values().filter_map(|slot| slot.suspect.as_ref().and_then(|(_, at)| *at));
         let rechecks = self.slots.values().filter_map(|slot| slot.recheck);
@@ -365,7 +361,6 @@ impl Supervisor {
     }
 
     /// Stop everything: each plugin handles the events that wait, then delivers. Returns what became of all requests.
-    #[must_use]
     pub fn finish(mut self) -> Tally {
         self.octoprints.iter().for_each(|octoprint| octoprint.router.end());
         let instances = self.slots.into_values().flat_map(|slot| slot.instances);

@@ -83,7 +83,6 @@ impl HomeWatcher {
 }
 
 /// What keeps this process from being notified of changes in a home; none if nothing does.
-#[must_use]
 pub fn trouble(home: &Home) -> Option<Trouble> {
     let mut notifications = Notifications::new(home, &channel().0, channel().0);
     notifications.renew(home);

@@ -44,7 +44,6 @@ impl fmt::Display for Unseen {
 
 /// Why files of this home may change without a notification; none if they cannot. `links_are_watched`: whether those on
 /// the way to the home are.
-#[must_use]
 pub fn why(home: &Home, links_are_watched: bool) -> Option<Unseen> {
     let link = if links_are_watched { None } else { links(&absolute(home.root())).pop() };
     link.map(Unseen::Link).or_else(|| why_files(home)).or_else(|| why_mounts(home))

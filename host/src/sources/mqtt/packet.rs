@@ -78,7 +78,6 @@ pub struct Message {
 
 /// A CONNECT packet: our id, the user and the password if there are any, and the keep-alive in seconds. A user may have no
 /// password, or an empty one, which is not the same.
-#[must_use]
 pub fn connect(id: &str, login: Option<(&str, Option<&str>)>, keep_alive: u16) -> Vec<u8> {
     let (user, password) = (login.map(|(user, _)| user), login.and_then(|(_, password)| password));
     // A clean session; with a user name; with a password.
@@ -90,7 +89,6 @@ pub fn connect(id: &str, login: Option<(&str, Option<&str>)>, keep_alive: u16) -
 }
 
 /// A SUBSCRIBE packet for these topics, with quality of service 0, as OctoPrint-MQTT publishes its events.
-#[must_use]
 pub fn subscribe<'a>(topics: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut body = vec![0, 1];
     for topic in topics {

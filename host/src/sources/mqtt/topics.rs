@@ -27,7 +27,6 @@ pub enum Topic<'a> {
 impl<'a> Topic<'a> {
     /// Take a topic apart, given which base topics there are; none for one that we did not subscribe to. Base topics are
     /// prefixes as they are written: below `farm` there are `farmevent/..` and `farmmqtt`.
-    #[must_use]
     pub fn of(topic: &'a str, is_base: impl Fn(&str) -> bool) -> Option<Self> {
         let event = topic.rsplit_once('/').and_then(|(above, name)| Some((above.strip_suffix("event")?, name)));
         match (event, topic.strip_suffix("mqtt")) {
@@ -39,7 +38,6 @@ impl<'a> Topic<'a> {
 }
 
 /// What to add to the advice to compare a base topic with OctoPrint-MQTT's: most end with a slash, which is easily forgotten.
-#[must_use]
 pub fn slash_hint(base: &str) -> String {
     let is_odd = !base.is_empty() && !base.ends_with('/');
     if is_odd { format!("; if there is a slash at its end, write {base}/ here too") } else { String::new() }
@@ -56,7 +54,6 @@ pub enum Presence {
 
 impl Presence {
     /// Read the word; none for one that the plugin does not use.
-    #[must_use]
     pub fn of(payload: &[u8]) -> Option<Self> {
         match payload {
             b"connected" => Some(Self::Connected),

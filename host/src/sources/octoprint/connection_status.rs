@@ -51,7 +51,6 @@ pub struct StatusFile {
 
 impl StatusFile {
     /// There is no connection yet.
-    #[must_use]
     pub fn new(home: &Home, target: &Target) -> Self {
         let status = Connection {
             url: target.address.to_string(),
@@ -120,7 +119,6 @@ pub fn forget_all(home: &Home) {
 }
 
 /// The state of each connection, with the name of its OctoPrint. Files that cannot be read are left out.
-#[must_use]
 pub fn all(home: &Home) -> Vec<(String, Connection)> {
     let read = |(name, file): (String, PathBuf)| {
         let status: Connection = serde_json::from_slice(&read_bounded(&file, LARGEST).ok()?).ok()?;

@@ -18,13 +18,11 @@ const LIST: &str = "plugin_pluginmanager_list";
 pub const SWITCH: &str = "OctoPrint's Settings > Anonymous Usage Tracking";
 
 /// Whether this login may be able to see it.
-#[must_use]
 pub fn may_see(login: &Login) -> bool {
     login.may.contains(SETTINGS) || login.may.contains(LIST)
 }
 
 /// Whether it is on; none where that cannot be known.
-#[must_use]
 pub fn is_on(rest: &RestClient, login: &Login) -> Option<bool> {
     if login.may.contains(SETTINGS) {
         return in_settings(&rest.get("api/settings").ok()?);

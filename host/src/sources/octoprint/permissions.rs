@@ -68,7 +68,6 @@ pub struct Missing {
 
 impl Permission {
     /// What cannot be read without it.
-    #[must_use]
     pub fn missing(&self) -> Missing {
         let optional = self.also.map(|also| format!(", which {also}; optional"));
         let why = format!("needs the permission {}{}", self.told(), optional.unwrap_or_default());
@@ -76,13 +75,11 @@ impl Permission {
     }
 
     /// What could not be read although we have the permission.
-    #[must_use]
     pub fn failed(&self, reason: String) -> Missing {
         Missing { what: self.gives.into(), why: reason, permission: None }
     }
 
     /// Both its names for people: the key, which OctoPrint's documentation uses, and the name in the settings.
-    #[must_use]
     pub fn told(&self) -> String {
         format!("{} ('{}')", self.key, self.name)
     }

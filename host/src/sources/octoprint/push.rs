@@ -128,7 +128,6 @@ impl Push {
     }
 
     /// When something last came, be it a part of a message.
-    #[must_use]
     pub fn received(&self) -> Instant {
         self.socket.received()
     }

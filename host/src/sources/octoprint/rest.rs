@@ -81,7 +81,6 @@ struct Needs {
 
 impl RestClient {
     /// A client without a connection.
-    #[must_use]
     pub fn new(address: &Address, key: &ApiKey, trust: &TlsTrust) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(LIMIT))

@@ -69,7 +69,6 @@ const STATES: [(&str, &str); 15] = [
 
 impl ServerInfo {
     /// Read all that this login may read; `version` is OctoPrint's. What cannot be read is listed in `missing`.
-    #[must_use]
     pub fn read(rest: &RestClient, login: &Login, version: &str) -> Self {
         let mut info = Self::default();
         info.environment.insert("octoprint".into(), json!({"version": version}));
@@ -109,7 +108,6 @@ pub fn plugins(rest: &RestClient, login: &Login) -> Option<Value> {
 }
 
 /// The payload of `Connected` for a printer that is connected now; none if none is, or it may not be read.
-#[must_use]
 pub fn connected_printer(rest: &RestClient) -> Option<Value> {
     connected(&rest.get(CONNECTION).ok()?)
 }

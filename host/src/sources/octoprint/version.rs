@@ -4,7 +4,6 @@
 
 /// The first two numbers of a version; none if it is not known: where it is no version, or one that says that nobody
 /// knows it.
-#[must_use]
 pub fn release(version: &str) -> Option<(u64, u64)> {
     let version = version.trim();
     let version = version.strip_prefix(['v', 'V']).unwrap_or(version);

@@ -50,7 +50,6 @@ pub fn open_own_with(file: &Path, options: &mut OpenOptions) -> io::Result<File>
 }
 
 /// Whether the path, itself and not as a link, leads to this open file.
-#[must_use]
 pub fn is_at(file: &Path, open: &File) -> bool {
     #[cfg(unix)]
     {

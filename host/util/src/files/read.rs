@@ -49,7 +49,6 @@ pub fn open_regular(file: &Path) -> io::Result<File> {
 }
 
 /// Whether there may be a file that only we are not allowed to read.
-#[must_use]
 pub fn is_denied(file: &Path) -> bool {
     open_regular(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

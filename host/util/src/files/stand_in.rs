@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 const LEFT: Duration = Duration::from_secs(60);
 
 /// Whether this error of locking means that files cannot be locked here at all.
-#[must_use]
 pub fn cannot_lock(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

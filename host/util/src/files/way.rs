@@ -8,13 +8,11 @@ use std::path::{Component, Path, PathBuf};
 
 /// All that a path leads through, in that order, and last what it leads to: folders, symbolic links, and what is in the
 /// links. The folder of each comes before it. It goes on where nothing exists.
-#[must_use]
 pub fn steps(path: &Path) -> Vec<PathBuf> {
     walk(path).into_iter().map(|(step, _)| step).collect()
 }
 
 /// The symbolic links through which a path leads, as it leads through them.
-#[must_use]
 pub fn links(path: &Path) -> Vec<PathBuf> {
     walk(path).into_iter().filter_map(|(step, is_link)| is_link.then_some(step)).collect()
 }

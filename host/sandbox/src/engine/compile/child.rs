@@ -41,11 +41,8 @@ pub fn compile_if_asked() -> Option<ExitCode> {
         OFFERED.store(true, Ordering::SeqCst);
         return None;
     }
-    let (purpose, room) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
-    let room = if room == *format!("{:?}", Room::Small) { Room::Small } else { Room::Large };
-    let found =
-        [Purpose::Run, Purpose::Record, Purpose::Measure].into_iter().find(|one| purpose == *format!("{one:?}"));
-    Some(found.map_or(ExitCode::from(2), |purpose| answer(purpose, room)))
+    let asked = arguments.next().and_then(|asked| serde_json::from_str(asked.to_str()?).ok());
+    Some(asked.map_or(ExitCode::from(2), |(purpose, room)| answer(purpose, room)))
 }
 
 pub(super) fn is_offered() -> bool {
@@ -107,7 +104,7 @@ pub(super) fn compile(purpose: Purpose, room: Room, bytes: &[u8]) -> Result<(Vec
     let program = if program.exists() { program } else { std::env::current_exe().map_err(none)? };
     let mut job = Exec::cmd(program)
         .arg0("glassbox")
-        .args([ARGUMENT, &format!("{purpose:?}"), &format!("{room:?}")])
+        .args([ARGUMENT, &serde_json::json!((purpose, room)).to_string()])
         .stdin(bytes.to_vec())
         .stdout(Redirection::Pipe)
         .stderr(Redirection::Null)

@@ -38,8 +38,6 @@ pub struct Instance {
     dead: bool,
     /// At which moments what calls have sent may leave.
     departure: Departure,
-    /// What the component handed over last, and what of it is kept.
-    handed_over: Option<(String, Handover)>,
 }
 
 /// What a call to `on-event` or `on-tick` did.
@@ -110,7 +108,7 @@ impl Instance {
         let world =
             plugin.pre.instantiate(&mut store).map_err(|error| failed(plugin, Stage::Instantiate, "", &error))?;
         drop(guard);
-        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new(), handed_over: None })
+        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new() })
     }
 
     /// The JSON Schema of the settings, as the component gives it; not checked.
@@ -161,7 +159,7 @@ impl Instance {
     /// # Errors
     /// When the call fails. `Ok(Err(..))`: the component does not accept it, and starts without.
     pub fn restore(&mut self, heard: &[HeardAgain], state: &str, age_ms: u64) -> Result<Result<(), Rejected>, Error> {
-        let state = self.plugin.policy.kept(state).state;
+        let state = self.plugin.policy.kept(serde_json::from_str(state).unwrap_or_default()).state;
         let answer = self.call("handover.restore", None, |world, store| {
             world.glassbox_tracker_handover().call_restore(store, heard, &state, age_ms)
         })?;
@@ -212,12 +210,6 @@ impl Instance {
         Ok(outcome)
     }
 
-    /// Whether the component is shown events of this name, with the settings in force.
-    #[must_use]
-    pub fn is_shown(&self, event: &str) -> bool {
-        self.plugin.policy.shows_through(event, &self.store.data().doors)
-    }
-
     /// The reports that are due, for [`Self::tick`].
     pub fn due(&mut self) -> Vec<String> {
         self.departure.begin();
@@ -248,9 +240,8 @@ impl Instance {
 
     /// When [`Self::tick`] is to be called for a report that is due, in nanoseconds of the clock; none for never. The
     /// component may want a tick before that, see [`Outcome::next_tick`].
-    #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        let at = self.memory().next_due().filter(|_| self.consent().given())?;
+        let at = self.memory().due.next().filter(|_| self.consent().given())?;
         Some(u64::try_from(at).unwrap_or_default().saturating_mul(limits::CLOCK_STEP))
     }
 
@@ -264,31 +255,17 @@ impl Instance {
             self.call("handover.save", None, |world, store| world.glassbox_tracker_handover().call_save(store))?;
         let state = self.bounded("handover.save", state, limits::HANDOVER)?;
         self.departure.ended = Instant::now();
-        // It is the same nearly every time.
-        if let Some((_, kept)) = self.handed_over.as_ref().filter(|(last, _)| *last == state) {
-            return Ok(kept.clone());
-        }
         let read = serde_json::from_str(&state);
         let read = read.map_err(|error| self.fail(format!("handover.save returned text that is not JSON: {error}")))?;
-        let kept = self.plugin.policy.kept_of(read);
-        self.handed_over = Some((state, kept.clone()));
-        Ok(kept)
+        Ok(self.plugin.policy.kept(read))
     }
 
     /// What was heard and is due, for the next instance.
-    #[must_use]
     pub fn memory(&self) -> &Memory {
         &self.store.data().memory
     }
 
-    /// What was heard and is due, when this instance ends.
-    #[must_use]
-    pub fn into_memory(mut self) -> Memory {
-        std::mem::take(&mut self.store.data_mut().memory)
-    }
-
     /// When what is due, as JSON without anything that was heard: for a recording.
-    #[must_use]
     pub fn due_times(&self) -> Value {
         let state = self.store.data();
         serde_json::to_value(state.memory.due.save(state.now_ms)).unwrap_or_default()
@@ -303,20 +280,17 @@ impl Instance {
     }
 
     /// Whether this instance may send, and which rule decides that.
-    #[must_use]
     pub fn consent(&self) -> Consent {
         Consent::decide(&self.store.data().settings, self.store.data().veto)
     }
 
     /// How much fuel the last call used; none if the engine does not count fuel. The unit is about an instruction.
-    #[must_use]
     pub fn fuel(&self) -> Option<u64> {
         self.store.get_fuel().ok().map(|left| limits::FUEL.saturating_sub(left))
     }
 
     /// Whether the calls that handle an event or a tick, of which [`Self::save`] is the last, took so long that what they
     /// sent leaves later than it would have.
-    #[must_use]
     pub fn is_late(&self) -> bool {
         self.departure.is_late()
     }
@@ -330,7 +304,6 @@ impl Instance {
     }
 
     /// How much more it may send now, for the next instance of the same plugin: a restart must not refill it.
-    #[must_use]
     pub fn rate_limit(&self) -> RateLimit {
         self.store.data().rate_limit
     }
