@@ -37,6 +37,7 @@ mod mqtt_odd;
 mod namespace;
 mod network;
 mod no_doubt;
+mod no_locks;
 mod noticing;
 mod octoprint;
 mod octoprint_before;
