@@ -54,6 +54,7 @@ mod push_floods;
 mod push_server;
 mod record;
 mod refused;
+mod refused_engine;
 mod reload;
 mod run;
 mod scripted_broker;
