@@ -143,7 +143,7 @@ pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
 }
 
 fn try_out(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
-    let saved = state::read(home, &plugin.name, &Now::system());
+    let saved = state::read(home, &plugin.name, &Now::system())?;
     let Saved { memory, state, .. } = saved.map(|saved| Saved::read(&saved.state, 0, 0)).unwrap_or_default();
     let mut instance = Instance::new(plugin, deny(), consent::process_veto(), memory)?;
     let settings = home.settings(&plugin.name).or_empty(&home.settings_file(&plugin.name))?;
