@@ -22,6 +22,7 @@ mod farm;
 mod faulty;
 mod files;
 mod found;
+mod grants;
 mod hostile;
 mod identity;
 mod import;
