@@ -187,6 +187,23 @@ fn a_small_address_space_is_enough() {
 }
 
 #[test]
+fn memory_that_the_system_refuses_a_plugin_is_told_with_the_limit() {
+    if !can_refuse() {
+        return;
+    }
+    let home = home("http://127.0.0.1:9/");
+    let host = home.start();
+    let refusal = refuse_for(&host, "tracking", "mmap", "error=ENOMEM");
+    // They make another instance.
+    home.run(&["settings", "tracking", "ping=60"]).good();
+    host.wait_for_log("the system refused it memory: ");
+    host.wait_for_log("raise its limit ('ulimit -v')");
+    drop(refusal);
+    home.run(&["settings", "tracking", "ping=61"]).good();
+    wait_until("it runs again", || host.log().matches(" INFO tracking: reports are sent").count() > 1);
+}
+
+#[test]
 fn a_component_that_was_refused_is_not_compiled_again() {
     let home = crate::hostile::home_with("memory_for_compiling");
     let list = || home.run(&["list"]).good();
