@@ -1,6 +1,6 @@
 //! `audit NEW --against OLD`: what a new version can newly see and say, by its manifest and by what it does.
 
-use crate::reload::with_manifest;
+use crate::grants::with_manifest;
 use crate::support::{Folder, Output, program, workspace};
 use glassbox::home::BUNDLED;
 use glassbox_tests::{counter, leaky};

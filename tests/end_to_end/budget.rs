@@ -1,6 +1,6 @@
 //! What a plugin may use up by going on and on: it is quarantined, `status` says why, and another plugin is not held up.
 
-use crate::support::{Home, LONG, receiver};
+use crate::support::{Home, LONG, names, receiver};
 use glassbox_tests::MISFIT;
 use serde_json::json;
 use std::fs;
@@ -22,6 +22,7 @@ fn quarantined(act: &str, reason: &str) {
         assert!(host.runs() && began.elapsed() < 8 * LONG, "{}", host.log());
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    assert!(names(&receiver.requests()).contains(&"print_started".into()), "the tracker was not held up");
     let expected =
         format!("it is quarantined: {reason}; another version of its file, or a change of its settings, starts it");
     assert!(host.log().contains(&expected), "{}", host.log());

@@ -1,8 +1,8 @@
 //! No command makes a connection, or looks up a name, that nobody asked it for. They run in a network of their own, in
 //! which every address is this machine, so that the kernel counts each attempt, wherever it was meant to go.
 
+use crate::grants::with_manifest;
 use crate::namespace::own_network;
-use crate::reload::with_manifest;
 use crate::support::{ENVIRONMENT, Home, PRINT, STARTED, workspace};
 use glassbox::home::BUNDLED;
 use glassbox_tests::skip;

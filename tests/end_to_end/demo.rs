@@ -1,6 +1,6 @@
 //! `demo`: the recorded day, what it compares, and what it leaves behind.
 
-use crate::reload::with_manifest;
+use crate::grants::with_manifest;
 use crate::support::{Folder, Home, Output, program, receiver, workspace};
 use glassbox::home::BUNDLED;
 use std::fs;

@@ -1,9 +1,9 @@
 //! Documents: what a `console` block shows is what the program prints. `host/docs/testing.md` says how such
 //! blocks are written, and how this test writes them.
 
+use crate::grants::with_manifest;
 use crate::octoprint::follow;
 use crate::push_server::PushServer;
-use crate::reload::with_manifest;
 use crate::support::{Folder, Home, LONG, receiver, shell, workspace};
 use glassbox::home::BUNDLED;
 use glassbox_tests::skip;

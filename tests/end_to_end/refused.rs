@@ -3,7 +3,7 @@
 
 use crate::support::{Home, LONG, Output, Process, Program, receiver, wait_until};
 use glassbox_tests::skip;
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// Something to report.
 const PRINT: &[u8] = br#"{"event":"PrintStarted","payload":{"path":"a.gcode","origin":"local"}}
@@ -34,6 +34,31 @@ pub fn can_refuse() -> bool {
     works
 }
 
+/// What has a system call fail for one thread, until it is dropped.
+pub struct Refusal(Child);
+
+/// From now on this system call fails like that for the host's thread of this name.
+pub fn refuse_for(host: &Process, thread: &str, call: &str, how: &str) -> Refusal {
+    let tasks = || std::fs::read_dir(format!("/proc/{}/task", host.id())).unwrap().map(|task| task.unwrap().path());
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let of_name = || tasks().find(|task| read(task.join("comm")).trim_end() == thread);
+    wait_until("there is the thread", || of_name().is_some());
+    let task = of_name().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
+    strace.arg("-e").arg(format!("inject={call}:{how}")).arg("-p").arg(task.file_name().unwrap());
+    let refusal = Refusal(strace.spawn().unwrap());
+    wait_until("strace is attached", || !read(task.join("status")).contains("TracerPid:\t0\n"));
+    refusal
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let _ = self.0.wait();
+    }
+}
+
 /// A home whose tracker has an id, and is in no cache.
 fn home(server: &str) -> Home {
     let home = Home::opted_in(server);
@@ -43,7 +68,7 @@ fn home(server: &str) -> Home {
 }
 
 #[track_caller]
-fn did_not_panic(output: &Output) {
+pub fn did_not_panic(output: &Output) {
     assert!(!output.err.contains("panicked") && output.status != Some(101), "{:?} {}", output.status, output.err);
 }
 
@@ -81,6 +106,26 @@ fn whichever_thread_is_the_one_too_many_nothing_panics() {
         let says = output.err.contains("no thread") || output.status == Some(0);
         assert!(says, "{number}: {:?} {}", output.status, output.err);
     }
+}
+
+#[test]
+fn a_report_for_which_there_is_no_thread_is_dropped_and_the_next_one_is_sent() {
+    if !can_refuse() {
+        return;
+    }
+    let receiver = receiver();
+    let home = home(&receiver.url());
+    let before = receiver.requests().len();
+    let mut host = home.start();
+    let refusal = refuse_for(&host, "tracking", "clone3", "error=EAGAIN");
+    host.feed(PRINT);
+    host.wait_for_log("nothing can be sent: the system starts no thread for it");
+    drop(refusal);
+    let dropped = || home.run(&["journal"]).good().contains("the system had no thread for it");
+    wait_until("the journal says so", dropped);
+    assert_eq!(receiver.requests().len(), before);
+    host.feed(PRINT);
+    wait_until("the next one is sent", || receiver.requests().len() > before);
 }
 
 #[test]
@@ -139,6 +184,23 @@ fn a_small_address_space_is_enough() {
         let log = crate::support::without_a_say(limited).run_with(PRINT).log();
         assert!(receiver.requests().len() > before, "{kib}: {log}");
     }
+}
+
+#[test]
+fn memory_that_the_system_refuses_a_plugin_is_told_with_the_limit() {
+    if !can_refuse() {
+        return;
+    }
+    let home = home("http://127.0.0.1:9/");
+    let host = home.start();
+    let refusal = refuse_for(&host, "tracking", "mmap", "error=ENOMEM");
+    // They make another instance.
+    home.run(&["settings", "tracking", "ping=60"]).good();
+    host.wait_for_log("the system refused it memory: ");
+    host.wait_for_log("raise its limit ('ulimit -v')");
+    drop(refusal);
+    home.run(&["settings", "tracking", "ping=61"]).good();
+    wait_until("it runs again", || host.log().matches(" INFO tracking: reports are sent").count() > 1);
 }
 
 #[test]
@@ -215,10 +277,13 @@ fn a_host_on_a_terminal_says_that_it_compiles() {
 fn a_compiler_that_takes_too_long_is_stopped() {
     let home = crate::hostile::home_with("memory_for_compiling");
     let mut list = home.command(&["list"]).start();
-    // The limit of 60 s is made one of a second from outside, again and again, as the compiler sets its own at its start.
+    // The limit of 60 s is made one of a second from outside, again and again, as the compiler sets its own at its start;
+    // that of memory is taken away, as a fast machine is at it before that second is over.
     while list.runs() {
         for compiler in compilers(list.id()) {
-            let _ = Command::new("prlimit").args(["--pid", &compiler, "--cpu=1:60"]).output();
+            let _ = Command::new("prlimit")
+                .args(["--pid", &compiler, "--cpu=1:60", "--data=unlimited:unlimited", "--as=unlimited:unlimited"])
+                .output();
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

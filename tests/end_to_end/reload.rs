@@ -1,4 +1,4 @@
-//! Files change under a running host: versions, grants, configuration. What runs goes on until
+//! Files change under a running host: versions, configuration; grants are in `grants.rs`. What runs goes on until
 //! something better is ready, and nothing is lost or said twice.
 
 use crate::support::{ENVIRONMENT, Home, LONG, PRINT, Process, SILENCE, START, STARTED, kinds, receiver};
@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A running host with the tracker and a counter, both opted in to this receiver.
-struct Host {
-    home: Home,
+pub struct Host {
+    pub home: Home,
     receiver: Receiver,
     process: Process,
     seq: u64,
 }
 
 impl Host {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let receiver = receiver();
         let home = Home::opted_in(&receiver.url());
         fs::write(home.plugin("counter"), counter("first")).unwrap();
@@ -32,7 +32,7 @@ impl Host {
         Self { home, receiver, process, seq: 0 }
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.home.plugin("counter")
     }
 
@@ -43,7 +43,7 @@ impl Host {
         fs::rename(temporary, self.file()).unwrap();
     }
 
-    fn count(&mut self, events: u64) {
+    pub fn count(&mut self, events: u64) {
         for _ in 0..events {
             self.seq += 1;
             self.process.send(&format!(r#"{{"event":"Count","payload":{{"seq":{}}}}}"#, self.seq));
@@ -51,7 +51,7 @@ impl Host {
     }
 
     /// What the counter says now: its version; and that it heard all there was.
-    fn version(&mut self) -> String {
+    pub fn version(&mut self) -> String {
         let before = self.reports().len();
         self.process.send(r#"{"event":"Report"}"#);
         let end = Instant::now() + LONG;
@@ -70,7 +70,7 @@ impl Host {
         requests.into_iter().filter(|request| request.kind() == "report").map(|request| request.query).collect()
     }
 
-    fn log(&self, what: &str) {
+    pub fn log(&self, what: &str) {
         self.process.wait_for_log(what);
     }
 
@@ -87,7 +87,7 @@ impl Host {
     }
 
     /// The tracker still does its work; then the end.
-    fn end(mut self) -> String {
+    pub fn end(mut self) -> String {
         self.process.send(PRINT);
         let end = Instant::now() + LONG;
         while !self.receiver.requests().iter().any(|request| request.kind() == "print_started") {
@@ -99,7 +99,7 @@ impl Host {
     }
 }
 
-fn opt_in(home: &Home, receiver: &Receiver) {
+pub fn opt_in(home: &Home, receiver: &Receiver) {
     home.run(&["opt-in", "counter"]).good();
     let settings = json!({"enabled": true, "id": "4711", "server": receiver.url()});
     fs::write(home.root().join("settings/counter.json"), settings.to_string()).unwrap();
@@ -154,7 +154,7 @@ fn a_new_version_takes_over_however_it_comes() {
     assert!(!log.contains("ERROR"), "{log}");
 }
 
-fn wait_for_version(host: &mut Host, version: &str) {
+pub fn wait_for_version(host: &mut Host, version: &str) {
     let end = Instant::now() + LONG;
     while host.version() != version {
         assert!(Instant::now() < end, "{version} was never taken:\n{}", host.process.log());
@@ -220,7 +220,7 @@ fn a_file_that_goes_ends_its_plugin_and_one_that_comes_back_carries_on() {
     host.end();
 }
 
-fn wait_for_count(process: &Process, what: &str, count: usize) {
+pub fn wait_for_count(process: &Process, what: &str, count: usize) {
     let end = Instant::now() + LONG;
     while process.log().matches(what).count() < count {
         assert!(Instant::now() < end, "{what:?} was not logged {count} times:\n{}", process.log());
@@ -323,77 +323,6 @@ fn a_killed_host_carries_on_within_the_same_run_of_the_server() {
     assert_eq!(kinds(&receiver, 10)[6..9], START);
     host.close();
     host.wait(LONG).log();
-}
-
-#[test]
-fn grants_decide_what_runs_at_once() {
-    let receiver = receiver();
-    let home = Home::opted_in(&receiver.url());
-    fs::write(home.plugin("counter"), counter("first")).unwrap();
-    let mut host = home.start();
-    host.wait_for_log("WARN counter: waiting: nobody has granted it anything; 'glassbox grant counter' shows");
-    host.send(ENVIRONMENT);
-    host.send(STARTED);
-    assert_eq!(kinds(&receiver, 3), START);
-    opt_in(&home, &receiver);
-    // It came late, and hears that the server has started.
-    assert_eq!(kinds(&receiver, 4)[3], "started");
-    let list = home.run(&["list"]).good();
-    assert!(list.contains("counter  Counts what it hears, for tests\n"), "{list}");
-
-    home.run(&["revoke", "counter"]).good();
-    host.wait_for_log("counter: its grant was revoked, and it was stopped");
-    host.send(r#"{"event":"Report"}"#);
-    assert_eq!(receiver.wait_for(5, SILENCE).len(), 4);
-    let status = home.run(&["status"]).good();
-    assert!(status.contains("\ncounter: nothing is sent: waiting: nobody has granted it anything"), "{status}");
-    assert!(home.run(&["revoke", "counter"]).good().contains("Nothing was granted to 'counter'."));
-
-    assert!(home.run(&["grant", "counter"]).good().contains("Counts what it hears"));
-    wait_for_count(&host, " INFO counter: reports are sent", 2);
-    host.send(r#"{"event":"Report"}"#);
-    assert_eq!(kinds(&receiver, 5)[4], "report");
-    assert!(home.run(&["grant", "counter"]).good().contains("asks for no more than what was granted before"));
-    host.close();
-    host.wait(LONG).log();
-}
-
-#[test]
-fn a_version_that_asks_for_more_waits_while_the_old_one_runs_on() {
-    let mut host = Host::start();
-    // Less was granted than this version asks for.
-    let grant = host.home.root().join("grants/counter.toml");
-    let granted = fs::read_to_string(&grant).unwrap();
-    let manifest = granted.replace("fields = [\"seq\"]", "fields = [\"seq\", \"owner\"]");
-    let more = with_manifest(&counter("second"), &granted_part(&manifest));
-    fs::write(host.file(), more).unwrap();
-    host.log(
-        "WARN counter: waiting: it asks for more than was granted, to\n      - also see owner of the event Count\n",
-    );
-    host.count(1);
-    assert_eq!(host.version(), "first");
-    let list = host.home.run(&["list"]).good();
-    let file = "counter.wasm is another version, which does not run: waiting: it asks for more than was granted, to\n      \
-                - also see owner of the event Count";
-    assert!(list.contains("\n    reports are sent while the host runs: ") && list.contains(file), "{list}");
-    let out = host.home.run(&["grant", "counter"]).good();
-    assert!(out.contains("Beyond what was granted before, 'counter' asks to\n  - also see owner of the event Count\n"));
-    wait_for_version(&mut host, "second");
-    host.end();
-}
-
-/// The manifest in a grant: all but its comments.
-fn granted_part(grant: &str) -> String {
-    grant.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
-}
-
-/// The component with another manifest. It is the last section, as [`glassbox_component::embed`] leaves it.
-pub fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
-    let name = glassbox_component::MANIFEST_SECTION.as_bytes();
-    let at = component.windows(name.len()).rposition(|part| part == name).unwrap();
-    // Before the name: its length, the section's length (two bytes here), and the section's id.
-    let start = (at - 6..at).find(|start| glassbox_contract::inspect("x", &component[..*start]).is_ok()).unwrap();
-    glassbox_component::embed(&component[..start], manifest).unwrap()
 }
 
 #[test]

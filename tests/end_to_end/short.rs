@@ -6,7 +6,9 @@ use crate::octoprint::key_file;
 use crate::push_server::KEY;
 use crate::refused::{can_refuse, refusing};
 use crate::scripted_broker::ScriptedBroker;
-use crate::support::{Home, Output, Program, program, without_a_say};
+use crate::support::{
+    ENVIRONMENT, Home, Output, PRINT, Program, STARTED, kinds, program, receiver, wait_until, without_a_say,
+};
 use glassbox_tests::skip;
 use std::fs;
 use std::net::{Shutdown, TcpListener};
@@ -202,4 +204,42 @@ fn nothing_is_lost_where_the_end_of_processes_is_not_told() {
     ignoring.arg("--ignore-signal=CHLD").arg(program.get_program()).args(program.get_args());
     let doctor = without_a_say(ignoring).run().out;
     assert!(doctor.contains("ok       plugin tracking: it loads") && doctor.contains("says 0x50000"), "{doctor}");
+}
+
+#[test]
+fn a_state_that_cannot_be_read_now_is_waited_for() {
+    if !can_refuse() {
+        return;
+    }
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let state = home.root().join("state/tracking.json");
+    let mut first = home.start();
+    first.send(ENVIRONMENT);
+    first.send(STARTED);
+    kinds(&receiver, 3);
+    wait_until("its state is stored", || {
+        fs::read_to_string(&state).is_ok_and(|text| text.contains("server_run\":true"))
+    });
+    // Killed, so that the run of the server goes on.
+    drop(first);
+    let stored = fs::read(&state).unwrap();
+
+    let mut host = refusing("openat", "error=EMFILE", &home, &["run", "--events", "-"]).traced_at(&state).start();
+    host.wait_for_log(
+        "tracking.json cannot be read now: Too many open files (os error 24); raise the limit of open files",
+    );
+    let said = home.run(&["status"]).good();
+    assert!(said.contains("cannot be read now"), "{said}");
+    assert_eq!(fs::read(&state).unwrap(), stored);
+    // Its files can be opened again: the tracer is gone, and the host goes on.
+    Command::new("kill").arg("-KILL").arg(host.id().to_string()).status().unwrap();
+    host.wait_for_log(" INFO tracking: reports are sent");
+    host.send(PRINT);
+    assert_eq!(kinds(&receiver, 4)[3], "print_started");
+    host.close();
+    wait_until("the host ends", || !home.run(&["status"]).good().contains("a host runs"));
+    // That it started is known still, and reported once.
+    let startups = receiver.requests().iter().filter(|request| request.kind() == "startup").count();
+    assert_eq!(startups, 1, "{}", host.log());
 }

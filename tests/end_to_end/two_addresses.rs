@@ -4,6 +4,7 @@
 use crate::namespace::{own_mounts, sh};
 use crate::octoprint::key_file;
 use crate::push_server::{KEY, PushServer};
+use crate::refused::{can_refuse, refuse_for};
 use crate::support::{ENVIRONMENT, Folder, Home, LONG, receiver};
 use glassbox_tests::skip;
 use std::io::Read;
@@ -75,4 +76,24 @@ fn a_dead_first_address_costs_a_moment_and_not_the_report() {
     let mut first = [0];
     broker.accept().unwrap().0.read_exact(&mut first).unwrap();
     assert_eq!(first, [0x10], "it asks to be let in");
+}
+
+#[test]
+fn without_a_thread_for_it_a_name_is_looked_up_and_its_addresses_are_tried_one_after_the_other() {
+    let folder = Folder::new();
+    let hosts = folder.write("hosts", "::1 two.test\n127.0.0.1 two.test\n127.0.0.1 localhost\n");
+    let mounted = own_mounts().and_then(|()| sh(&format!("mount --bind {} /etc/hosts", hosts.display())));
+    if let Err(why) = mounted {
+        return skip(&why);
+    }
+    if !can_refuse() {
+        return;
+    }
+    let server = PushServer::start();
+    let home = Home::opted_in("http://127.0.0.1:9/");
+    let host = crate::octoprint::follow(&home, &server.url().replace("127.0.0.1", "two.test"));
+    let _refusal = refuse_for(&host, "source", "clone3", "error=EAGAIN");
+    server.lose_connections();
+    host.wait_for_log("hears OctoPrint again");
+    assert!(!host.log().contains("panicked"), "{}", host.log());
 }

@@ -6,7 +6,7 @@ use glassbox_audit::fake::{Logged, ManualClock, UseLog};
 use glassbox_contract::{Deny, Prepare, deny};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Plugin, Settings};
-use glassbox_tests::{SANDBOX, counter, identify};
+use glassbox_tests::{MISFIT_PLUGIN, SANDBOX, counter, identify};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
@@ -28,12 +28,16 @@ impl Host {
     }
 
     fn start_with(word: &str, saved: Option<(String, u64)>) -> Self {
+        Self::of(version(word), r#"{"enabled": true, "id": "4711"}"#, saved)
+    }
+
+    fn of(plugin: Arc<Plugin>, settings: &str, saved: Option<(String, u64)>) -> Self {
         let clock = ManualClock::default();
         clock.set(SECOND);
         let own = clock.clone();
         let setup = Setup {
-            plugin: version(word),
-            settings: Settings::parse(r#"{"enabled": true, "id": "4711"}"#).unwrap(),
+            plugin,
+            settings: Settings::parse(settings).unwrap(),
             veto: None,
             identify: identify(),
             make_capabilities: Box::new(move |_| Capabilities {
@@ -282,4 +286,43 @@ fn a_state_that_nobody_understands_is_left_behind() {
     host.seq = 0;
     host.count();
     assert_eq!(host.report(), reported("second", 1, 0));
+}
+
+/// How many of such calls it takes until it is quarantined for what is written because of it, ten in a second.
+fn quarantined_after(host: &mut Host, call: impl Fn(&mut Host) -> Step) -> Option<usize> {
+    (1..=300).find(|_| {
+        host.later(SECOND / 10);
+        let step = call(host);
+        let is_it = |event: &LifecycleEvent| {
+            matches!(event, LifecycleEvent::Quarantined(reason) if reason.starts_with("it gave more than 200 messages,"))
+        };
+        step.lifecycle.iter().any(is_it)
+    })
+}
+
+#[test]
+fn messages_blocked_requests_and_states_count_towards_what_is_written() {
+    for act in ["error", "undeclared"] {
+        let settings = format!(r#"{{"enabled": true, "unique_id": "4711", "act": "{act}"}}"#);
+        let mut host = Host::of(MISFIT_PLUGIN.clone(), &settings, None);
+        let event = |host: &mut Host| host.event("PrintStarted", r#"{"path": "a.gcode", "origin": "local"}"#);
+        assert_eq!(quarantined_after(&mut host, event), Some(201), "{act}");
+    }
+    // Its state says how much time is left, and so changes with each tick.
+    let mut host = Host::start("first");
+    host.event("Timer", r#"{"ms": 900000}"#);
+    assert_eq!(quarantined_after(&mut host, Host::tick), Some(201));
+    assert!(host.running.is_stopped());
+}
+
+#[test]
+fn changed_settings_renew_the_budget() {
+    let mut host = Host::start("first");
+    host.event("Timer", r#"{"ms": 900000}"#);
+    for new in [true, false] {
+        assert_eq!(quarantined_after(&mut host, Host::tick), Some(201));
+        let mut settings = host.running.settings().clone();
+        settings.set("new", new.into()).unwrap();
+        host.running.change_settings(settings, host.clock.get()).unwrap();
+    }
 }

@@ -55,6 +55,19 @@ pub trait Prepare {
 impl Prepare for glassbox_sandbox::Sandbox {
     fn prepare(&self, name: &str, bytes: &[u8]) -> Result<glassbox_sandbox::Plugin, Error> {
         fits(name, bytes)?;
-        self.load(name, bytes)
+        self.load(name, bytes).map_err(not_its_fault)
     }
+}
+
+/// Where the system lets no process run code that it has made itself, that is no component's fault.
+#[cfg(feature = "engine")]
+fn not_its_fault(error: Error) -> Error {
+    let refused = error.reasons.iter().find(|reason| reason.contains("make memory executable"));
+    let Some(said) = refused.and_then(|reason| reason.rsplit(": ").next()) else { return error };
+    let reason = format!(
+        "the system does not let this program run code that it has compiled ({said}); for a service, take \
+         MemoryDenyWriteExecute=yes out of its unit, and elsewhere let the seccomp profile, or the policy of SELinux \
+         (execmem), allow it"
+    );
+    Error::new(&error.plugin, Stage::Engine, reason)
 }

@@ -71,6 +71,8 @@ impl HostLock {
         if let Some(guard) = &mut self.guard {
             guard.touch();
             if !guard.is_own() && self.home.root().is_dir() {
+                // Let go of first: what it would remove later is the new one, which says the same.
+                self.guard = None;
                 self.guard = self.home.guard()?;
             }
         }

@@ -6,9 +6,11 @@ use crate::system::Now;
 use anyhow::Result;
 use glassbox_sandbox::limits;
 use glassbox_util::files::{read_bounded, write_own};
+use glassbox_util::machine::{advice, is_machines};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The largest file, in bytes: what was heard may be escaped, and there are other fields.
@@ -28,6 +30,18 @@ pub struct Saved {
     pub server_run: bool,
     /// Whether that run of the server still goes on: it does, as far as we know, if the machine was not restarted.
     pub same_run: bool,
+}
+
+/// There may be a state, and it cannot be read at this moment, for which the file is not to blame. A plugin that started
+/// without it would report again what it has reported, and write over it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} cannot be read now: {error}; {}, which is done by itself every few seconds while a host runs",
+    file.display(), advice(error).unwrap_or("see that this machine can read it, and try again")
+)]
+pub struct Hidden {
+    file: PathBuf,
+    error: io::Error,
 }
 
 /// The content of a state file.
@@ -67,23 +81,27 @@ pub fn write(home: &Home, name: &str, state: &str, server_run: bool, now: &Now) 
 }
 
 /// Read the saved state. None if there is none or it cannot be used, which is logged; then the plugin starts without.
-pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
+///
+/// # Errors
+/// When it cannot be known now.
+pub fn read(home: &Home, name: &str, now: &Now) -> Result<Option<Saved>, Hidden> {
     let file = home.state_file(name);
     let read = match read_bounded(&file, LARGEST) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_machines(&error) => return Err(Hidden { file, error }),
         read => read.and_then(|bytes| Ok(serde_json::from_slice::<StateFile>(&bytes)?)),
     };
     let stored = match read {
         Ok(stored) => stored,
         Err(error) => {
             tracing::warn!(about = name, "{} is damaged, and the plugin starts without it: {error}", file.display());
-            return None;
+            return Ok(None);
         }
     };
     if stored.format != FORMAT {
         let file = file.display();
         tracing::info!(about = name, "the plugin starts without {file}, which another version of glassbox wrote");
-        return None;
+        return Ok(None);
     }
     let state = match stored.state {
         Value::String(text) => text,
@@ -96,7 +114,8 @@ pub fn read(home: &Home, name: &str, now: &Now) -> Option<Saved> {
         // If the wall clock was set back, the difference would be negative.
         None => now.wall.saturating_sub(Duration::from_millis(stored.saved_ms)),
     };
-    Some(Saved { state, age, server_run: stored.server_run, same_run: stored.server_run && same_boot.is_some() })
+    let same_run = stored.server_run && same_boot.is_some();
+    Ok(Some(Saved { state, age, server_run: stored.server_run, same_run }))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -116,15 +135,16 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("glassbox-state-{}", std::process::id()));
         let home = Home::at(&folder);
         write(&home, "p", r#"{"a":1}"#, true, &now(1_000_000, Some(("one", 500)))).unwrap();
-        let age = |now: Now| read(&home, "p", &now).map(|saved| (saved.age.as_secs(), saved.same_run));
+        let read = |name: &str, now: &Now| read(&home, name, now).unwrap();
+        let age = |now: Now| read("p", &now).map(|saved| (saved.age.as_secs(), saved.same_run));
         assert_eq!(age(now(5, Some(("one", 530)))), Some((30, true)), "the wall clock jumped back");
         assert_eq!(age(now(9_000_000, Some(("one", 530)))), Some((30, true)), "and forward");
         assert_eq!(age(now(1_000_060, Some(("two", 3)))), Some((60, false)), "another start");
         assert_eq!(age(now(1_000_060, None)), Some((60, false)));
         assert_eq!(age(now(5, None)), Some((0, false)));
-        assert_eq!(read(&home, "p", &now(5, None)).unwrap().state, r#"{"a":1}"#);
+        assert_eq!(read("p", &now(5, None)).unwrap().state, r#"{"a":1}"#);
         write(&home, "p", "no json", false, &now(1, Some(("one", 1)))).unwrap();
-        let saved = read(&home, "p", &now(2, Some(("one", 2)))).unwrap();
+        let saved = read("p", &now(2, Some(("one", 2)))).unwrap();
         assert_eq!((saved.state.as_str(), saved.same_run), ("no json", false));
         // As it was written before, which may hold what no component is shown any more.
         let file = home.state_file("p");
@@ -132,10 +152,10 @@ mod tests {
         let older = written.replace("\"format\":3,", "");
         assert_ne!(older, written);
         std::fs::write(&file, older).unwrap();
-        assert_eq!(read(&home, "p", &now(2, None)), None);
+        assert_eq!(read("p", &now(2, None)), None);
         std::fs::write(home.state_file("p"), "{").unwrap();
-        assert_eq!(read(&home, "p", &now(2, None)), None);
-        assert_eq!(read(&home, "q", &now(2, None)), None);
+        assert_eq!(read("p", &now(2, None)), None);
+        assert_eq!(read("q", &now(2, None)), None);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -13,8 +13,8 @@ use crate::system::Now;
 use anyhow::{Result, anyhow};
 use glassbox_contract::{Prepare, deny, examine};
 use glassbox_describe::free;
-use glassbox_sandbox::{Compiled, Instance, Needed, Plugin, Sandbox, consent};
-use glassbox_util::no_thread;
+use glassbox_sandbox::{Compiled, Error, Instance, Needed, Plugin, Sandbox, Stage, consent};
+use glassbox_util::{caught, no_thread};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -126,9 +126,24 @@ impl Loader {
 /// Start a plugin as a worker would, and discard it again: nothing is sent or stored.
 ///
 /// # Errors
-/// When it traps, its settings file cannot be read or is damaged, or it does not accept its settings.
+/// When it traps, its settings file cannot be read or is damaged, or it does not accept its settings; and when the engine
+/// panics, as it does where the system refuses it a call that it needs for running anything.
 pub fn rehearse(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
-    let saved = state::read(home, &plugin.name, &Now::system());
+    caught(|| try_out(home, plugin)).unwrap_or_else(|panic| {
+        let what = panic.lines().next().unwrap_or_default();
+        Err(match what.contains("os error") {
+            true => {
+                let advice = "let the container's seccomp profile, or the unit's SystemCallFilter, allow that call";
+                Error::new(&plugin.name, Stage::Engine, format!("the engine does not start: {what}; {advice}"))
+            }
+            false => Error::new(&plugin.name, Stage::Instantiate, format!("the engine panicked: {what}")),
+        }
+        .into())
+    })
+}
+
+fn try_out(home: &Home, plugin: &Arc<Plugin>) -> Result<()> {
+    let saved = state::read(home, &plugin.name, &Now::system())?;
     let Saved { memory, state, .. } = saved.map(|saved| Saved::read(&saved.state, 0, 0)).unwrap_or_default();
     let mut instance = Instance::new(plugin, deny(), consent::process_veto(), memory)?;
     let settings = home.settings(&plugin.name).or_empty(&home.settings_file(&plugin.name))?;

@@ -22,6 +22,7 @@
 
 mod advised;
 pub mod backoff;
+mod caught;
 pub mod encoding;
 pub mod files;
 pub mod hangup;
@@ -35,6 +36,7 @@ pub mod text;
 
 pub use advised::Advised;
 pub use backoff::{Backoff, random_part};
+pub use caught::caught;
 pub use kept_once::kept_once;
 pub use no_thread::no_thread;
 pub use once::Once;

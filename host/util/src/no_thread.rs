@@ -17,3 +17,18 @@ pub fn no_thread(error: &Error) -> String {
     };
     format!("the system starts no thread for it: {error}; {advice}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_refuses_the_thread_is_told_by_how_it_says_no() {
+        // EPERM and EAGAIN.
+        let by_profile = no_thread(&Error::from_raw_os_error(1));
+        assert!(by_profile.contains("seccomp") && !by_profile.contains("ulimit"), "{by_profile}");
+        let by_limit = no_thread(&Error::from_raw_os_error(11));
+        assert!(by_limit.contains("'ulimit -u'") && by_limit.contains("'ulimit -v'"), "{by_limit}");
+        assert!(!by_limit.contains("seccomp"), "{by_limit}");
+    }
+}

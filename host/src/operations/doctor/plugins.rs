@@ -11,7 +11,7 @@ use crate::plugins::context::label;
 use crate::plugins::loader;
 use crate::sending::{Sending, is_on, standing, vouching};
 use glassbox_contract::Prepare;
-use glassbox_sandbox::{Consent, Sandbox};
+use glassbox_sandbox::{Consent, Error, Sandbox, Stage};
 use std::sync::Arc;
 
 /// Check all of them.
@@ -99,12 +99,16 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
     }
     let plugin = match sandbox.prepare(name, &bytes) {
         Ok(plugin) => Arc::new(plugin),
-        Err(error) => return findings.push(Finding::error(check("plugin"), &error.into(), again)),
+        Err(error) => {
+            let error = error.into();
+            return findings.push(Finding::error(check("plugin"), &error, if is_ours(&error) { ALLOW } else { again }));
+        }
     };
     for one in &examined.octoprints {
         let label = label(one.name.as_deref(), name);
         findings.push(match loader::rehearse(&one.home, &plugin) {
             Ok(()) => Finding::ok(format!("plugin {label}"), "it loads, starts and accepts its settings"),
+            Err(error) if is_ours(&error) => Finding::error(format!("plugin {label}"), &error, ALLOW),
             Err(error) => {
                 let option = one.option();
                 let advice = format!("'glassbox settings {name}{option}' shows its settings; or {again}");
@@ -112,6 +116,14 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
             }
         });
     }
+}
+
+/// What to do where no plugin can run, whichever it is.
+const ALLOW: &str = "have the system allow that; no plugin is to blame, and another version of it would not run either";
+
+/// Whether it is this machine that lets no plugin run.
+fn is_ours(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.stage == Stage::Engine)
 }
 
 /// Which rule decides whether anything is sent.

@@ -277,8 +277,10 @@ impl Supervisor {
             return;
         }
         for ((number, error), reason) in refused.into_iter().zip(reasons) {
+            if let Some(slot) = self.slots.get_mut(name) {
+                slot.failed_for(number, digest, &error);
+            }
             let Some((instance, octoprint)) = self.instance(number, name) else { return };
-            instance.failed.push(digest.into());
             let running = still_running(instance.running.as_ref());
             if instance.running.is_none() {
                 instance.say_stopped(&octoprint, name, digest, &reason);
@@ -328,11 +330,13 @@ impl Supervisor {
             return;
         }
         (instance.starting, instance.assigned, instance.worker) = (false, None, None);
-        instance.failed.push(digest.clone());
         instance.say_stopped(&octoprint, name, &digest, &format!("{error:#}"));
         octoprint.router.detach(name);
         if instance.say(&octoprint, name, &format!("{error:#}")) {
-            self.write_of(&octoprint, What::Refused, name, Some(digest), &error.to_string());
+            self.write_of(&octoprint, What::Refused, name, Some(digest.clone()), &error.to_string());
+        }
+        if let Some(slot) = self.slots.get_mut(name) {
+            slot.failed_for(number, &digest, error);
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::home::Home;
 use crate::home::running::{self, Running};
+use crate::home::state::Hidden;
 use crate::plugins::context::OctoPrint;
 use crate::plugins::messages::Order;
 use crate::plugins::worker::{self, Worker};
@@ -10,7 +11,7 @@ use glassbox_sandbox::Plugin;
 use glassbox_util::Once;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One plugin file.
 #[derive(Default)]
@@ -27,11 +28,14 @@ pub(super) struct PluginSlot {
     pub(super) load_again: bool,
     /// Why loading failed, if the file may just be half written; and when to try again, unless that is under way.
     pub(super) suspect: Option<(String, Option<Instant>)>,
-    /// When to look again at an attestation that is not valid yet.
+    /// When to load it again by itself: an attestation is not valid yet, or its state cannot be read now.
     pub(super) recheck: Option<Instant>,
     /// What was last logged about it.
     pub(super) said: Once,
 }
+
+/// Where a state cannot be read now, it is tried again after this.
+const HIDDEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why a plugin is stopped that may not run any more.
 pub(super) const REVOKED: &str = "its grant was revoked, or cannot be read";
@@ -91,6 +95,15 @@ impl PluginSlot {
     pub(super) fn say_stopped(&self, octoprints: &[Arc<OctoPrint>], name: &str, reason: &str) {
         for (instance, octoprint) in self.instances.iter().zip(octoprints).filter(|(one, _)| one.worker.is_none()) {
             instance.say_stopped(octoprint, name, "", reason);
+        }
+    }
+
+    /// A version failed for this OctoPrint. It is not tried again before settings or grants change, unless what was in the
+    /// way may pass by itself.
+    pub(super) fn failed_for(&mut self, number: usize, digest: &str, error: &anyhow::Error) {
+        match error.is::<Hidden>() {
+            true => self.recheck = Some(Instant::now() + HIDDEN_AGAIN),
+            false => self.instances[number].failed.push(digest.into()),
         }
     }
 

@@ -106,7 +106,7 @@ impl WorkerThread {
         let label = octoprint.label(&name);
         let clock = MonotonicClock::default();
         let had_state = home.state_file(&name).exists();
-        let saved = state::read(home, &name, &Now::system());
+        let saved = state::read(home, &name, &Now::system())?;
         let forgot = had_state && saved.is_none();
         // If the server has started or stopped since, this is not the run that the state was saved in.
         let same_run = saved.as_ref().is_some_and(|saved| {

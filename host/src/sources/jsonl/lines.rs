@@ -3,9 +3,9 @@
 
 use glassbox_util::encoding;
 use glassbox_util::json::repaired;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
 /// The longest line that is read, in bytes; a longer one is ignored. OctoPrint's largest events have some ten thousand.
@@ -24,14 +24,6 @@ pub enum JsonLine {
 pub struct Lines<R> {
     input: R,
     number: u64,
-}
-
-#[derive(Deserialize)]
-struct EventLine<'a> {
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -68,23 +60,30 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// The entries of a JSON object, each as it is written. Of a key that is there twice the last one holds, as for Python's
+/// `json` and for JavaScript, so that all that read OctoPrint's events see the same one.
+///
+/// # Errors
+/// When it is not a JSON object.
+pub fn entries(text: &str) -> serde_json::Result<BTreeMap<Cow<'_, str>, &RawValue>> {
+    serde_json::from_str(text)
+}
+
 /// Read one event: its name, and its payload as JSON text (`null` for none).
 ///
 /// # Errors
 /// What is wrong with the line, as a sentence for people and nothing else.
 pub fn parse(line: &[u8]) -> Result<(String, String), String> {
     let text = repaired(line);
-    // Serde would also accept a list of the fields' values.
-    if text.trim_start().starts_with('[') {
-        return Err("it is not {\"event\": .., \"payload\": ..}: it is a list".into());
-    }
-    let event: EventLine = serde_json::from_str(&text).map_err(|error| match encoding::text(line) {
+    let not = |what: &str| format!("it is not {{\"event\": .., \"payload\": ..}}: {what}");
+    let entries = entries(&text).map_err(|error| match encoding::text(line) {
         // What is JSON but another shape is not the encoding's fault.
         Err(reason) if !error.is_data() => reason,
-        _ => format!("it is not {{\"event\": .., \"payload\": ..}}: {error}"),
+        _ => not(&error.to_string()),
     })?;
-    let payload = event.payload.map_or("null", RawValue::get);
-    Ok((event.event.into_owned(), payload.into()))
+    let event = entries.get("event").ok_or_else(|| not("there is no event"))?;
+    let event = serde_json::from_str(event.get()).map_err(|_| not("the event is not a text"))?;
+    Ok((event, entries.get("payload").map_or("null", |payload| payload.get()).into()))
 }
 
 enum Read {
@@ -163,6 +162,14 @@ mod tests {
         let [JsonLine::Event(name, payload)] = &all(line)[..] else { panic!() };
         let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
         assert_eq!((name.as_str(), &payload["path"], &payload["time"]), ("A", &"ok".into(), &().into()));
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_one_holds() {
+        let line = "\u{feff}{\"event\":3,\"payload\":1,\"event\":\"A\",\"p\\u0061yload\":{\"x\":1,\"x\":2}}\r\n";
+        let twice = JsonLine::Event("A".into(), r#"{"x":1,"x":2}"#.into());
+        assert_eq!(all(line.as_bytes()), [twice]);
+        assert!(matches!(&all(br#"{"event":"A","event":3}"#)[..], [JsonLine::Bad(1, _)]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod lines;
 
-pub use lines::{JsonLine, LINE, Lines, parse};
+pub use lines::{JsonLine, LINE, Lines, entries, parse};
 
 use crate::events::Router;
 use crate::events::event::{ENVIRONMENT, Event, STARTED};

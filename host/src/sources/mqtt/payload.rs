@@ -1,10 +1,9 @@
 //! What OctoPrint-MQTT publishes of an event: its payload, to which the plugin adds the event's name and the time.
 
-use crate::sources::jsonl::LINE;
+use crate::sources::jsonl::{LINE, entries};
 use glassbox_util::json::repaired;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// The fields that the plugin adds to each payload. The second is the default of its setting `timestamp_fieldname`.
 const NAME: &str = "_event";
@@ -30,8 +29,7 @@ impl Payload {
             return Err(format!("it has more than {LINE} bytes"));
         }
         let text = repaired(published);
-        let mut fields: BTreeMap<Cow<'_, str>, &RawValue> =
-            serde_json::from_str(&text).map_err(|error| format!("it is not a JSON object: {error}"))?;
+        let mut fields = entries(&text).map_err(|error| format!("it is not a JSON object: {error}"))?;
         if let Some(said) = fields.remove(NAME)
             && serde_json::from_str(said.get()).ok() != Some(Cow::<str>::from(name))
         {
@@ -78,6 +76,7 @@ mod tests {
             (r#"{"_timestamp":1e300}"#, "null", None),
             (r#"{"_timestamp":[1]}"#, "null", None),
             ("{}", "null", None),
+            ("\u{feff}{\"a\":1,\"_event\":1,\"a\":2,\"_event\":\"E\"}", r#"{"a":2}"#, None),
             (r#"{"a":"\ud800","time":NaN}"#, "{\"a\":\"\u{fffd}\",\"time\":null}", None),
         ] {
             let expected = Payload { json: on_the_bus.into(), time };

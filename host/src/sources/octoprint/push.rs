@@ -10,14 +10,10 @@ use crate::net::tls_trust::TlsTrust;
 use crate::net::waker::Waiter;
 use crate::net::websocket::{Incoming, Next, WebSocket};
 use crate::net::{Address, ConnectError, Timeouts};
-use crate::sources::jsonl::LINE;
+use crate::sources::jsonl::{LINE, entries};
 use glassbox_util::json::repaired;
 use glassbox_util::text::printable;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use std::borrow::Cow;
+use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// Where it is, below OctoPrint's URL: its raw WebSocket, as OctoPrint's documentation has it.
@@ -62,30 +58,6 @@ pub struct Push {
     pinged: Option<Instant>,
     /// Whether a malformed message was logged.
     warned: bool,
-}
-
-#[derive(Deserialize)]
-struct Frame<'a> {
-    connected: Option<Connected>,
-    #[serde(borrow)]
-    event: Option<Event<'a>>,
-    #[serde(rename = "reauthRequired")]
-    reauth: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Connected {
-    /// A text; whatever else it is, OctoPrint says no version.
-    #[serde(default)]
-    version: Value,
-}
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type")]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
 }
 
 impl Push {
@@ -199,6 +171,7 @@ impl Push {
 
 /// The key of the one entry that a message has; none if it does not begin like a message.
 fn key(beginning: &[u8]) -> Option<&str> {
+    let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
     let after = beginning.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
     let end = after.iter().position(|byte| *byte == b'"')?;
     std::str::from_utf8(&after[..end]).ok()
@@ -221,26 +194,29 @@ fn passed_over(beginning: &[u8]) -> Result<Option<PushMessage>, String> {
 
 /// The message in these bytes; most messages have nothing for us.
 fn sort(message: &[u8]) -> Result<Option<PushMessage>, String> {
-    // Serde would also accept a list of the fields' values.
-    if !message.trim_ascii_start().starts_with(b"{") {
-        return Err("it is not a JSON object".into());
-    }
     let text = repaired(message);
-    let frame: Frame = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    if let Some(Event { name, payload }) = frame.event {
-        let payload = payload.map_or("null", RawValue::get);
+    let frame = entries(&text).map_err(|error| error.to_string())?;
+    let entry = |key| frame.get(key).map(|entry| entry.get()).filter(|entry| *entry != "null");
+    if let Some(event) = entry("event") {
+        let event = entries(event).map_err(|error| format!("its event: {error}"))?;
+        let name = event.get("type").ok_or("its event has no type")?;
+        let name = serde_json::from_str(name.get()).map_err(|error| format!("its event's type: {error}"))?;
+        let payload = event.get("payload").map_or("null", |payload| payload.get());
         if payload.len() > LINE {
             return Err(format!("an event has more than {LINE} bytes"));
         }
-        return Ok(Some(PushMessage::Event(name.into_owned(), payload.into())));
+        return Ok(Some(PushMessage::Event(name, payload.into())));
     }
-    Ok(match frame {
-        Frame { connected: Some(connected), .. } => {
-            Some(PushMessage::Connected(connected.version.as_str().unwrap_or_default().into()))
-        }
-        Frame { reauth: Some(_), .. } => Some(PushMessage::Reauth),
-        _ => key(message).filter(|key| FOR_LISTENERS.contains(key)).map(|_| PushMessage::Listening),
-    })
+    if let Some(connected) = entry("connected") {
+        let connected: Map<String, Value> = serde_json::from_str(connected).map_err(|error| error.to_string())?;
+        // A text; whatever else it is, OctoPrint says no version.
+        let version = connected.get("version").and_then(Value::as_str).unwrap_or_default();
+        return Ok(Some(PushMessage::Connected(version.into())));
+    }
+    if entry("reauthRequired").is_some() {
+        return Ok(Some(PushMessage::Reauth));
+    }
+    Ok(key(message).filter(|key| FOR_LISTENERS.contains(key)).map(|_| PushMessage::Listening))
 }
 
 #[cfg(test)]
@@ -267,6 +243,12 @@ mod tests {
             (r#"{"timelapse":null}"#, Ok(Some(PushMessage::Listening))),
             (r#" { "current" : {"state":{}}}"#, Ok(Some(PushMessage::Listening))),
             (r#"{"plugin":{"plugin":"x","data":{}}}"#, Ok(None)),
+            // As a proxy may make it; and as Python and JavaScript read it, for whom the last one holds.
+            ("\u{feff}{\"event\":{\"type\":\"E\"}}", event("E", "null")),
+            ("\u{feff}{\"current\":{}}", Ok(Some(PushMessage::Listening))),
+            (r#"{"event":{"type":1,"payload":1,"type":"F","payload":{"x":1,"x":2}}}"#, event("F", r#"{"x":1,"x":2}"#)),
+            (r#"{"event":1,"event":{"type":"G"}}"#, event("G", "null")),
+            (r#"{"connected":{"version":1,"version":"2.0.0"}}"#, Ok(Some(PushMessage::Connected("2.0.0".into())))),
         ];
         for (text, expected) in cases {
             assert_eq!(sort(text.as_bytes()), expected, "{text}");

@@ -79,9 +79,11 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_lock_that_somebody_has_is_not_one_that_cannot_be_had() {
-        use nix::libc::{EINTR, ENOLCK, EWOULDBLOCK};
+        use nix::libc::{EINTR, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM, EWOULDBLOCK};
         let number = io::Error::from_raw_os_error;
-        assert!(cannot_lock(&number(ENOLCK)));
+        for cannot in [ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM] {
+            assert!(cannot_lock(&number(cannot)), "{cannot}");
+        }
         assert!(!cannot_lock(&number(EWOULDBLOCK)) && !cannot_lock(&number(EINTR)));
     }
 }
