@@ -101,6 +101,9 @@ impl Importer {
             let read = (&mut log).take(LINE).read_until(b'\n', &mut line).context("reading the log")? as u64;
             if read == 0 || (!line.ends_with(b"\n") && read < LINE) {
                 // A line without its end is still being written; a longer copy has all of it.
+                if read > 0 {
+                    count(done, "the last, which has no end yet; a longer copy will have it");
+                }
                 break;
             }
             let state = state.get_or_insert_with(|| Log {
