@@ -172,12 +172,36 @@ fn the_page_is_served_small_and_asks_nobody_for_anything() {
     let (head, body) = get(&collector, "/chart/versions.json?days=7", "");
     let rows: Vec<Value> = serde_json::from_slice(&body).unwrap();
     assert!(head.contains("application/json") && rows.iter().any(|row| row["value"] == "1.11.7"), "{rows:?}");
+    assert!(
+        head.contains("content-disposition: inline; filename=\"versions-7d-20") && head.contains("Z.json\""),
+        "{head}"
+    );
+    let csv =
+        |query: &str| String::from_utf8(get(&collector, &format!("/chart/achievements.csv{query}"), "").1).unwrap();
+    assert!(
+        csv("").contains("\"a_surprise\"")
+            && !csv("").contains("night_owl")
+            && csv("?hidden=yes").contains("night_owl")
+    );
+    assert!(!get(&collector, "/", "Accept-Encoding: gzip;q=0\r\n").0.contains("content-encoding"));
+    let (_, list) = get(&collector, "/export/", "");
+    let list = String::from_utf8(list).unwrap();
+    assert!(names().all(|name| list.contains(&format!("<a href=\"/export/{name}\">"))), "{list}");
+    assert!(get(&collector, "/export/rpi_stats_7d.json", "If-None-Match: *\r\n").0.starts_with("HTTP/1.1 304 "));
     let (head, body) = get(&collector, "/chart/installations.csv", "");
     assert!(head.contains("text/csv") && body.starts_with(b"\"from\",\"installations\"\r\n\"20"), "{head}");
-    for none in
-        ["/chart/", "/chart/versions", "/chart/versions.xml", "/chart/../x.csv", "/chart/none.csv", "/index.html"]
-    {
-        assert!(get(&collector, none, "").0.starts_with("HTTP/1.1 404 "), "{none}");
+    for none in [
+        "/chart/",
+        "/chart/versions",
+        "/chart/versions.xml",
+        "/chart/../x.csv",
+        "/chart/none.csv",
+        "/index.html",
+        "/export",
+        "/export/x",
+    ] {
+        let (head, body) = get(&collector, none, "");
+        assert!(head.starts_with("HTTP/1.1 404 ") && body.starts_with(b"There is nothing here."), "{none}: {head}");
     }
     assert_eq!(collector.send("POST", "/", "", ""), 405);
 }
