@@ -132,7 +132,7 @@ fn one_value_and_a_thousand_are_looked_at() {
     totals(1);
     let one = page.html("");
     assert!(one.contains("1 point, 2026-11-01 to 2026-11-01") && one.contains("100.0 %"), "{one}");
-    assert!(one.contains("h8V100H0Z"), "{one}");
+    assert!(one.contains("h20V100H0Z"), "{one}");
     put("one", &one);
     let rows = (0..1000).map(|number| (format!("value {number} of a thousand"), (91_000 - number * 91).into()));
     page.put_bars(&rows.collect(), 91_000);

@@ -15,7 +15,7 @@ const HEIGHT: f64 = 100.0;
 const STEPS: f64 = 4.0;
 
 /// A point alone is no line: one of this width is drawn.
-const ALONE: f64 = 8.0;
+const ALONE: f64 = 20.0;
 
 /// Draw them. `label` is what it shows, for who does not see it.
 pub(super) fn draw(label: &str, points: &[(String, Vec<f64>)], number: impl Fn(f64) -> String) -> Markup {
@@ -129,14 +129,14 @@ mod tests {
         }
         assert!(!drawn(&["", "x"], &[1.0, 2.0]).contains("NaN"));
         assert!(drawn(&hours, &[0.0, 10.0]).contains("d=\"M0 100L1000 0\""), "{}", drawn(&hours, &[0.0, 10.0]));
-        assert!(drawn(&hours, &[10.0]).contains("d=\"M0 0h8\""));
+        assert!(drawn(&hours, &[10.0]).contains("d=\"M0 0h20\""));
     }
 
     #[test]
     fn it_goes_by_time_and_is_broken_where_days_are_missing() {
         let svg = drawn(&["2026-10-01", "2026-10-02", "2026-10-03", "2026-10-11"], &[10.0, 0.0, 10.0, 10.0]);
-        assert!(svg.contains("d=\"M0 0L100 100L200 0M992 0h8\""), "{svg}");
-        assert!(svg.contains("d=\"M0 0L100 100L200 0V100H0ZM992 0h8V100H992Z\""), "{svg}");
+        assert!(svg.contains("d=\"M0 0L100 100L200 0M992 0h20\""), "{svg}");
+        assert!(svg.contains("d=\"M0 0L100 100L200 0V100H0ZM980 0h20V100H980Z\""), "{svg}");
         assert!(svg.contains("<span>2026-10-01</span> <span>2026-10-06</span> <span>2026-10-11</span>"), "{svg}");
         let local = drawn(&["2026-10-01T23:45:00+05:45", "2026-10-03T00:45:00+05:45"], &[1.0, 2.0]);
         assert!(local.contains("<span>2026-10-01</span> <span>2026-10-02</span> <span>2026-10-03</span>"), "{local}");
