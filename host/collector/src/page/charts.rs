@@ -145,3 +145,24 @@ impl Chart {
         matches!(self.id, "installations" | "printing")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_curve_has_the_buckets_that_are_whole_in_their_order() {
+        // As the original writes days: those of Python 2, and then those that only Python 3 has.
+        let day = |day: u32| json!({"start": format!("2026-10-0{day}T02:00:00+02:00"), "python2": day, "python3": 36});
+        let file = json!({"histogram": [day(3), day(4), day(1), day(2)]});
+        let point = |day: u32| (format!("2026-10-0{day}T02:00:00+02:00"), vec![f64::from(day) / 2.0, 18.0]);
+        let shown = curve(&file, &["python2", "python3"], &["a", "b"], 2.0);
+        assert_eq!(shown, Some(Shown::Lines(&["a", "b"], vec![point(2), point(3)])));
+        assert_eq!(
+            curve(&json!({"histogram": [day(1)]}), &["python2"], &["a"], 1.0),
+            Some(Shown::Lines(&["a"], vec![]))
+        );
+        assert_eq!(curve(&file, &["none"], &["a"], 1.0), None);
+    }
+}
