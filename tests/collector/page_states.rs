@@ -98,6 +98,7 @@ fn files_that_are_missing_old_or_of_the_future_are_said() {
     assert!(page.html("").contains("cannot be made or read (rpi, plugin)"), "{}", page.html(""));
     // They were made once: that they come within a minute of the start would be a lie.
     std::fs::remove_dir_all(page.store.exports()).unwrap();
+    std::fs::remove_file(page.store.page().join("bars_stats_30d.json")).unwrap();
     let gone = page.html("");
     assert!(!gone.contains("within a minute") && gone.contains("Numbers are missing"), "{gone}");
     put("gone", &gone);

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn it_goes_by_time_and_is_broken_where_days_are_missing() {
         let svg = drawn(&["2026-10-01", "2026-10-02", "2026-10-03", "2026-10-11"], &[10.0, 0.0, 10.0, 10.0]);
-        assert!(svg.contains("d=\"M0 0L100 100L200 0M992 0h20\""), "{svg}");
+        assert!(svg.contains("d=\"M0 0L100 100L200 0M980 0h20\""), "{svg}");
         assert!(svg.contains("d=\"M0 0L100 100L200 0V100H0ZM980 0h20V100H980Z\""), "{svg}");
         assert!(svg.contains("<span>2026-10-01</span> <span>2026-10-06</span> <span>2026-10-11</span>"), "{svg}");
         let local = drawn(&["2026-10-01T23:45:00+05:45", "2026-10-03T00:45:00+05:45"], &[1.0, 2.0]);
