@@ -131,8 +131,11 @@ fn an_installation_counts_once_whatever_it_has_and_few_are_not_named() {
     assert!(page.contains("Plugins and versions that fewer than 10 installations share are left out"), "{page}");
     // Exports have them (RECEIVING.md, 8.10), and the page too where it is configured so.
     assert!(data.file("rpi").unwrap()["models"].as_object().unwrap().len() == 10);
-    publish(&Config { k_threshold: 1, ..Config::default() }, &store, now).unwrap();
+    let config = Config::parse("k_threshold = 1\ntime_zone = \"Asia/Kathmandu\"").unwrap();
+    publish(&config, &store, now).unwrap();
+    let here = now.to_zoned(TimeZone::get("Asia/Kathmandu").unwrap()).strftime("as of %Y-%m-%d %H:%M Asia/Kathmandu");
     let page = html(&Data::read(&store, 7), &View::of("days=7"), now);
+    assert!(page.contains(&format!("last 7 days, {here}; of 10 installations")), "{page}");
     assert!(page.contains("Word9") && !page.contains("those that fewer than") && !page.contains("left out"), "{page}");
 }
 

@@ -18,7 +18,7 @@ pub(super) fn banner(data: &Data, now: Timestamp) -> Markup {
 fn said(data: &Data, now: Timestamp) -> Vec<String> {
     let missing: Vec<&str> = KINDS.into_iter().filter(|kind| data.made(kind).is_none()).collect();
     if missing.len() == KINDS.len() && !data.ever {
-        return vec!["There are no exports yet. They are made within a minute of the collector's start.".into()];
+        return vec!["There are no exports yet. They are made within a minute of the collector's start; its log says why if they cannot be.".into()];
     }
     let mut said = Vec::new();
     if !missing.is_empty() {

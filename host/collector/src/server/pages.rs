@@ -84,6 +84,8 @@ impl Pages {
         let mut read = self.read[usize::from(days == 7)].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((then, data)) = &*read
             && *then == now
+            // What is not there yet is looked for each time.
+            && now.iter().any(Option::is_some)
         {
             return Arc::clone(data);
         }
