@@ -141,6 +141,7 @@ fn windows(view: &View) -> Markup {
             a href=(View { days, ..view.clone() }.url()) aria-current=[(days == view.days).then_some("page")] {
                 (days) " days"
             }
+            " "
         }
     }
 }
