@@ -1,4 +1,4 @@
-"""The 18 exports, computed a second time by other means, from the requests themselves.
+"""The 18 exports and what the page has beside them, computed a second time by other means, from the requests themselves.
 
 compute.py REQUESTS.jsonl OUT NOW ZONE K EXCLUDED,..: what is settled about them is in the collector's documentation; this
 program shares no code and no data structure with it. Everything is held in memory, one set for each value.
@@ -238,8 +238,84 @@ def files(days):
     }
 
 
+ES9 = {
+    "chrome": 64, "chromium": 64, "mobile chrome": 64, "edge": 79, "opera": 51,
+    "firefox": 78, "mobile firefox": 79, "safari": 16, "mobile safari": 16,
+}
+MAKERS = [
+    ("Prusa", "prusa"), ("Creality", "creality|ender|cr-"), ("TH3D", "th3d"), ("Anycubic", "anycubic"),
+    ("Artillery", "artillery"), ("Virtual printer", "virtual"), ("Marlin", "marlin"), ("Klipper", "klipper"),
+    ("Repetier", "repetier"), ("RepRapFirmware", "reprapfirmware|duet"), ("Smoothieware", "smoothie"),
+]
+
+
+def es9(browser):
+    name, _, version = browser.rpartition("/")
+    major = version.split(".")[0]
+    if name.lower() not in ES9 or not re.fullmatch("[0-9]+", major):
+        return "not known"
+    return "supported" if int(major) >= ES9[name.lower()] else "not supported"
+
+
+def maker(name):
+    return next((group for group, begins in MAKERS if re.match(begins, name.strip().lower())), "another")
+
+
+def cores(number):
+    return "not known" if number == 0 else str(number) if number < 12 else "12 or more"
+
+
+def bars(days):
+    """For each chart of bars the installations in each group, in those that are not named, and in all; each counts once."""
+    inside = [r for r in REPORTS if now - days * 86400 <= r[0] <= now]
+
+    def field(key, *events):
+        return [(v, i) for _, i, _, e, f in inside if not events or e in events for v in f.get(key, [])]
+
+    def chart(pairs, group=lambda value: value, most=1000, ours=False):
+        groups = sets((group(value), ident) for value, ident in pairs if group(value) is not None)
+        counts = top({name: len(ids) for name, ids in groups.items()})
+        rows = dict([(name, n) for name, n in counts if ours or n >= threshold][:most])
+        rest = [ids for name, ids in groups.items() if name not in rows]
+        return {"of": len(set().union(*groups.values())), "rows": rows, "others": len(set().union(*rest))}
+
+    def only(test):
+        return lambda value: value if test(value) else None
+
+    versions, pythons, firmware = [(v, i) for _, i, v, *_ in inside], field("python"), field("firmware_name")
+    told = field("achievements")
+    unlocked = chart([(key, i) for text, i in told for key in text.split(",") if key])
+    return {
+        "versions": chart(versions, most=10),
+        "stable": chart(versions, only(lambda v: "rc" not in v), 10),
+        "candidates": chart(versions, only(lambda v: "rc" in v), 10),
+        "places": chart(versions, lambda v: "not known"),
+        "python": chart(pythons, lambda v: {"2": "Python 2", "3": "Python 3"}.get(v.split(".")[0], "another"), ours=True),
+        "python-versions": chart(pythons, most=10),
+        "python2": chart(pythons, only(lambda v: v.startswith("2.")), 10),
+        "python3": chart(pythons, only(lambda v: v.startswith("3.")), 10),
+        "os": chart(field("os", "pong"), lambda v: {"linux": "Linux", "windows": "Windows", "macos": "macOS"}.get(v, "another"), ours=True),
+        "bits": chart(field("bits", "pong"), lambda v: f"{v} bit" if v in (32, 64) else "not known", ours=True),
+        "cores": chart(field("cores", "pong"), cores, ours=True),
+        "browsers": chart(field("browser_name"), most=10),
+        "es9": chart(
+            [(f"{n}/{v}", i) for _, i, _, _, f in inside for n in f.get("browser_name", []) for v in f.get("browser_version", [])],
+            es9, ours=True,
+        ),
+        "client-os": chart(field("os_name"), most=10),
+        "models": chart(field("pi_model", "pong"), lambda v: v.replace("Raspberry Pi", "Pi").replace(" Model ", " ")),
+        "octopi": chart(field("octopi_version", "pong")),
+        "uptodate": chart(field("octopiuptodate_build", "pong")),
+        "firmware": chart(firmware, most=10),
+        "firmware-groups": chart(firmware, maker, ours=True),
+        "achievements": {**unlocked, "of": len({i for _, i in told})},
+    }
+
+
 os.makedirs(out, exist_ok=True)
 for days in (7, 30):
     for kind, content in files(days):
         with open(os.path.join(out, f"{kind}_stats_{days}d.json"), "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2, ensure_ascii=False)
+    with open(os.path.join(out, f"bars_{days}d.json"), "w", encoding="utf-8") as file:
+        json.dump(bars(days), file)

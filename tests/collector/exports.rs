@@ -3,7 +3,7 @@
 use crate::skip::skip;
 use crate::support::{Collector, Folder, fill, program};
 use glassbox_collector::config::Config;
-use glassbox_collector::exports::{names, write};
+use glassbox_collector::exports::{names, publish, write};
 use glassbox_collector::store::Store;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -99,12 +99,17 @@ fn fleet(now: i64) -> Vec<Value> {
             let browser = dice.pick(&[
                 "Firefox&browser_version=128",
                 "Chrome&browser_version=1",
+                "Chrome&browser_version=99.0",
+                "Mobile%20Safari&browser_version=16.4",
                 "Chrome&browser_name=Edge&browser_version=2",
                 "Rare",
             ]);
             let form = format!("browser_name={browser}&os_name={}", dice.pick(&["Linux", "iOS"]));
             report(&mut dice, "webui_load", &form);
-            let form = format!("firmware_name={}", dice.pick(&["Marlin%201", "Marlin%202", "Klipper", "\u{fc}ber"]));
+            let form = format!(
+                "firmware_name={}",
+                dice.pick(&["Marlin%201", "Marlin%202", "Klipper", "\u{fc}ber", "%20Ender-3"])
+            );
             report(&mut dice, "printer_connected", &form);
             report(&mut dice, dice_event(number), &format!("plugin={}", dice_plugin(number)));
             report(&mut dice, "brand_new", "python=3.99&plugins=zzz:1");
@@ -152,6 +157,19 @@ fn dice_event(number: u64) -> &'static str {
 
 fn dice_plugin(number: u64) -> &'static str {
     ["Display", "display", "never_seen", "paid"][usize::try_from(number % 4).unwrap()]
+}
+
+/// Whether the page's own file says of each chart what the other program says, in the same order.
+fn compare_bars(store: &Store, theirs: &Path, what: &str) {
+    for days in [7, 30] {
+        let read = |file: &Path| -> Value { serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap() };
+        let ours = &read(&store.page().join(format!("bars_stats_{days}d.json")))["charts"];
+        let theirs = &read(&theirs.join(format!("bars_{days}d.json")));
+        for (id, chart) in ours.as_object().unwrap() {
+            assert_eq!(chart.to_string(), theirs[id].to_string(), "{what}: {id} of {days} days");
+        }
+        assert_eq!(ours.as_object().unwrap().len(), theirs.as_object().unwrap().len());
+    }
 }
 
 /// Whether both folders hold the same 18 files.
@@ -206,12 +224,15 @@ fn another_program_computes_the_same_18_files() {
         let config = format!("time_zone = {zone:?}\nk_threshold = {threshold}\nexclude_plugins = [{excluded_list}]");
         let [ours, theirs] = ["ours", "theirs"].map(|who| folder.0.join(format!("{who}-{round}")));
         let time = Timestamp::from_second(now).unwrap();
-        assert_eq!(write(&Config::parse(&config).unwrap(), &store, &ours, time).unwrap(), [""; 0]);
+        let config = Config::parse(&config).unwrap();
+        assert_eq!(write(&config, &store, &ours, time).unwrap(), [""; 0]);
+        assert_eq!(publish(&config, &store, time).unwrap(), [""; 0]);
         let script = crate::support::workspace().join("tests/collector/compute.py");
         let mut command = Command::new("python3");
         command.arg(script).arg(&file).arg(&theirs).args([&now.to_string(), zone, &threshold.to_string(), excluded]);
         assert!(command.status().unwrap().success());
         compare(&ours, &theirs, &what);
+        compare_bars(&store, &theirs, &what);
     }
     // The fleet has what it is to test.
     let read = |name: &str| -> Value {

@@ -21,6 +21,7 @@ mod manifest;
 mod many;
 mod metrics;
 mod page;
+mod page_states;
 mod places;
 mod privacy;
 mod receiving;

@@ -2,6 +2,7 @@
 //! order are those of the original, as its readers rely on them (RECEIVING.md, 2); the numbers are exact where the
 //! original's are approximate (RECEIVING.md, 8).
 
+mod bars;
 mod environment;
 mod gather;
 mod plugins;
@@ -94,8 +95,8 @@ fn make(config: &Config, store: &Store, folder: &Path, page: Option<&Path>, now:
             files::write_atomically(&file, content.as_bytes())?;
         }
         if let Some(page) = page {
-            let places = render::places(window, tally, &gathered.words, &rules)?;
-            files::write_atomically(&page.join(format!("places_stats_{}d.json", window.days)), places.as_bytes())?;
+            let bars = bars::file(window, tally, &gathered.words, &rules)?;
+            files::write_atomically(&page.join(format!("bars_stats_{}d.json", window.days)), bars.as_bytes())?;
         }
     }
     for problem in &gathered.problems {

@@ -38,19 +38,6 @@ pub(super) fn all(
     Ok(files)
 }
 
-/// The file of countries, which is none of the original's: for the page alone. One without a place counts under an empty
-/// code.
-pub(super) fn places(window: &Window, tally: &mut Tally, words: &Words, rules: &Rules) -> Result<String> {
-    let mut counts = tally.countries.counts();
-    counts.retain(|(_, count)| *count >= rules.threshold);
-    let file = json!({
-        "_since": show(window.since, &rules.zone),
-        "_generated": show(window.now, &rules.zone),
-        "countries": instances(top(counts, words, Ties::Text)),
-    });
-    Ok(serde_json::to_string_pretty(&file)?)
-}
-
 /// The files that have nothing but maps of a field's values.
 fn maps(kind: &str, file: &mut Map<String, Value>, tally: &mut Tally, words: &Words, rules: &Rules) {
     use Field::{

@@ -1,156 +1,165 @@
-//! The charts: of each its title, where its numbers are, and how they are put together. They are those of the original's page
-//! (RECEIVING.md, section 3), as bars and not as slices of a circle: lengths can be compared, angles cannot.
+//! The charts: of each its title and where its numbers are. They are those of the original's page (RECEIVING.md, section 3),
+//! as bars and not as slices of a circle: lengths can be compared, angles cannot.
 
 use super::data::Data;
-use super::groups::{self, Row};
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// A chart of the page.
 pub struct Chart {
-    /// In URLs: `versions`.
+    /// In URLs, and in the file of bars: `versions`.
     pub id: &'static str,
     /// The card that it stands in.
     pub card: &'static str,
     /// What it shows.
     pub title: &'static str,
-    /// The file that it is made of; empty if it is the store itself.
-    pub kind: &'static str,
-    make: fn(&Value) -> Option<Shown>,
+    numbers: Numbers,
 }
+
+/// Where numbers are.
+enum Numbers {
+    /// In the file of bars.
+    Bars,
+    /// In an export's histogram: its kind, keys there, names of the lines, and what a number is divided by.
+    Curve(&'static str, &'static [&'static str], &'static [&'static str], f64),
+    /// In the store: the totals of days.
+    Days,
+}
+
+/// A value, and how many have it.
+pub type Row = (String, f64);
 
 /// Numbers, ready to be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown {
-    /// A value and a number each.
-    Bars(Vec<Row>),
+    /// Groups, and how many of so many installations are in each; in the last, [`OTHERS`], who is in any that is not named.
+    Bars(Vec<Row>, f64),
     /// Over time: names of the lines, and for each time their numbers.
-    Lines(Vec<&'static str>, Vec<(String, Vec<f64>)>),
+    Lines(&'static [&'static str], Vec<(String, Vec<f64>)>),
 }
 
-/// A map's entries, whose values are numbers or objects with `instances`.
-fn rows(map: &Value) -> Option<Vec<Row>> {
-    let number = |value: &Value| value.as_f64().or_else(|| value["instances"].as_f64());
-    map.as_object()?.iter().map(|(key, value)| Some((key.clone(), number(value)?))).collect()
-}
+/// What is beyond the groups that are named.
+pub const OTHERS: &str = "Others";
 
-fn only(map: &Value, keep: impl Fn(&str) -> bool) -> Option<Vec<Row>> {
-    Some(rows(map)?.into_iter().filter(|(key, _)| keep(key)).collect())
+/// Installations that a chart of bars counts.
+fn bars(file: &Value, id: &str) -> Option<Shown> {
+    let chart = &file["charts"][id];
+    let rows = chart["rows"].as_object()?.iter().map(|(name, count)| Some((name.clone(), count.as_f64()?)));
+    let mut rows: Vec<Row> = rows.collect::<Option<_>>()?;
+    let others = chart["others"].as_f64()?;
+    if others > 0.0 {
+        rows.push((OTHERS.into(), others));
+    }
+    Some(Shown::Bars(rows, chart["of"].as_f64()?))
 }
 
 /// A histogram without its first and last bucket, which are not whole.
-fn over_time(file: &Value, keys: &[&'static str], names: Vec<&'static str>) -> Option<Shown> {
-    let all = file["histogram"].as_array()?;
+fn curve(file: &Value, keys: &[&str], names: &'static [&'static str], unit: f64) -> Option<Shown> {
+    let mut all: Vec<_> = file["histogram"].as_array()?.iter().collect();
+    // Days with nothing but Python 3 stand behind all others.
+    all.sort_by_key(|entry| entry["start"].as_str().and_then(|time| time.parse::<Timestamp>().ok()));
     let inner = all.get(1..all.len().saturating_sub(1)).unwrap_or_default();
     let points = inner.iter().map(|entry| {
-        let numbers = keys.iter().map(|key| entry[*key].as_f64()).collect::<Option<_>>()?;
+        let numbers = keys.iter().map(|key| Some(entry[*key].as_f64()? / unit)).collect::<Option<_>>()?;
         Some((entry["start"].as_str()?.to_string(), numbers))
     });
     Some(Shown::Lines(names, points.collect::<Option<_>>()?))
 }
 
-const fn bars(
-    id: &'static str,
-    card: &'static str,
-    title: &'static str,
-    kind: &'static str,
-    make: fn(&Value) -> Option<Shown>,
-) -> Chart {
-    Chart { id, card, title, kind, make }
+const fn chart(id: &'static str, card: &'static str, title: &'static str, numbers: Numbers) -> Chart {
+    Chart { id, card, title, numbers }
 }
+
+use Numbers::{Bars, Curve, Days};
 
 /// All charts but the table of plugins, by their cards.
 pub const CHARTS: [Chart; 24] = [
-    bars("installations", "Installations", "Installations an hour", "instance", |file| {
-        over_time(file, &["count"], vec!["installations"])
-    }),
-    bars("versions", "Installations", "Versions of OctoPrint", "instance", |file| {
-        Some(Shown::Bars(groups::largest(rows(&file["versions"])?)))
-    }),
-    bars("stable", "Installations", "Stable versions", "instance", |file| {
-        Some(Shown::Bars(groups::largest(only(&file["versions"], |version| !groups::is_candidate(version))?)))
-    }),
-    bars("candidates", "Installations", "Release candidates", "instance", |file| {
-        Some(Shown::Bars(groups::largest(only(&file["versions"], groups::is_candidate)?)))
-    }),
-    bars("days", "Installations", "Installations a day, as long as there are totals", "", |_| None),
-    bars("places", "Installations", "Countries", "places", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["countries"])?, groups::country)))
-    }),
-    bars("printing", "Printing", "Hours of finished prints, by the hour in which they ended", "printing", |file| {
-        let Shown::Lines(_, mut points) = over_time(file, &["count"], vec![])? else { return None };
-        points.iter_mut().flat_map(|(_, numbers)| numbers).for_each(|seconds| *seconds /= 3600.0);
-        Some(Shown::Lines(vec!["hours of prints"], points))
-    }),
-    bars("python", "Python", "Python 2 and 3", "python", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["versions"])?, groups::python)))
-    }),
-    bars("python-days", "Python", "Python 2 and 3 a day", "python", |file| {
-        over_time(file, &["python2", "python3"], vec!["Python 2", "Python 3"])
-    }),
-    bars("python-versions", "Python", "Versions of Python", "python", |file| {
-        Some(Shown::Bars(groups::largest(rows(&file["versions"])?)))
-    }),
-    bars("python2", "Python", "Versions of Python 2", "python", |file| {
-        Some(Shown::Bars(groups::largest(only(&file["versions"], |version| version.starts_with("2."))?)))
-    }),
-    bars("python3", "Python", "Versions of Python 3", "python", |file| {
-        Some(Shown::Bars(groups::largest(only(&file["versions"], |version| version.starts_with("3."))?)))
-    }),
-    bars("os", "Machines", "Operating systems of servers", "server_environment", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["os"])?, groups::system)))
-    }),
-    bars("bits", "Machines", "Bits", "server_environment", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["bits"])?, groups::bits)))
-    }),
-    bars("cores", "Machines", "Cores", "server_environment", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["cores"])?, groups::cores)))
-    }),
-    bars("browsers", "Browsers", "Browsers", "client_environment", |file| {
-        Some(Shown::Bars(groups::largest(rows(&file["browser"])?)))
-    }),
-    bars("es9", "Browsers", "ECMAScript 2018", "client_environment", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["browser_version"])?, groups::es9)))
-    }),
-    bars("client-os", "Browsers", "Operating systems of browsers", "client_environment", |file| {
-        Some(Shown::Bars(groups::largest(rows(&file["os"])?)))
-    }),
-    bars("models", "Raspberry Pi", "Models", "rpi", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["models"])?, groups::model)))
-    }),
-    bars("octopi", "Raspberry Pi", "Versions of OctoPi", "rpi", |file| {
-        Some(Shown::Bars(groups::all(rows(&file["octopi_versions"])?)))
-    }),
-    bars("uptodate", "Raspberry Pi", "Builds of OctoPi-UpToDate", "rpi", |file| {
-        Some(Shown::Bars(groups::all(rows(&file["octopiuptodate_builds"])?)))
-    }),
-    bars("firmware", "Firmware", "The ten most frequent", "firmware", |file| {
-        let mut rows = groups::all(rows(&file["names"])?);
-        rows.truncate(10);
-        Some(Shown::Bars(rows))
-    }),
-    bars("firmware-groups", "Firmware", "By maker", "firmware", |file| {
-        Some(Shown::Bars(groups::by(rows(&file["names"])?, groups::firmware)))
-    }),
-    bars("achievements", "Achievements", "Unlocked by", "achievements", |file| {
-        Some(Shown::Bars(groups::all(rows(&file["unlocked"])?)))
-    }),
+    chart(
+        "installations",
+        "Installations",
+        "Installations an hour",
+        Curve("instance", &["count"], &["installations"], 1.0),
+    ),
+    chart("versions", "Installations", "Versions of OctoPrint", Bars),
+    chart("stable", "Installations", "Stable versions", Bars),
+    chart("candidates", "Installations", "Release candidates", Bars),
+    chart("days", "Installations", "Installations a day, as long as there are totals", Days),
+    chart("places", "Installations", "Countries", Bars),
+    chart(
+        "printing",
+        "Printing",
+        "Hours of finished prints, by the hour in which they ended",
+        Curve("printing", &["count"], &["hours of prints"], 3600.0),
+    ),
+    chart("python", "Python", "Python 2 and 3", Bars),
+    chart(
+        "python-days",
+        "Python",
+        "Python 2 and 3 a day",
+        Curve("python", &["python2", "python3"], &["Python 2", "Python 3"], 1.0),
+    ),
+    chart("python-versions", "Python", "Versions of Python", Bars),
+    chart("python2", "Python", "Versions of Python 2", Bars),
+    chart("python3", "Python", "Versions of Python 3", Bars),
+    chart("os", "Machines", "Operating systems of servers", Bars),
+    chart("bits", "Machines", "Bits", Bars),
+    chart("cores", "Machines", "Cores", Bars),
+    chart("browsers", "Browsers", "Browsers", Bars),
+    chart("es9", "Browsers", "ECMAScript 2018", Bars),
+    chart("client-os", "Browsers", "Operating systems of browsers", Bars),
+    chart("models", "Raspberry Pi", "Models", Bars),
+    chart("octopi", "Raspberry Pi", "Versions of OctoPi", Bars),
+    chart("uptodate", "Raspberry Pi", "Builds of OctoPi-UpToDate", Bars),
+    chart("firmware", "Firmware", "The ten most frequent", Bars),
+    chart("firmware-groups", "Firmware", "By maker", Bars),
+    chart("achievements", "Achievements", "Unlocked by", Bars),
 ];
 
 impl Chart {
     /// Its numbers; none if its file is missing, or has them not or in another shape.
     pub fn shown(&self, data: &Data) -> Option<Shown> {
-        if self.kind.is_empty() {
-            let points = data.totals.iter().map(|(day, installations, _)| (day.clone(), vec![*installations]));
-            return Some(Shown::Lines(vec!["installations"], points.collect()));
+        match self.numbers {
+            Bars => bars(data.file("bars")?, self.id),
+            Curve(kind, keys, names, unit) => curve(data.file(kind)?, keys, names, unit),
+            Days => {
+                let points = data.totals.iter().map(|(day, installations)| (day.clone(), vec![*installations]));
+                Some(Shown::Lines(&["installations"], points.collect()))
+            }
         }
-        (self.make)(data.file(self.kind)?)
     }
 
-    /// Of how many installations its shares are; none where shares would mislead.
-    pub fn whole(&self, data: &Data, rows: &[Row]) -> Option<f64> {
-        match self.kind {
-            "achievements" => data.file(self.kind)?["instances"].as_f64(),
-            _ => Some(rows.iter().map(|(_, count)| count).sum()),
+    /// The file that its numbers are in; none if they are in the store.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self.numbers {
+            Bars => Some("bars"),
+            Curve(kind, ..) => Some(kind),
+            Days => None,
         }
+    }
+
+    /// Whether it has so many points that it takes the whole width.
+    pub fn is_wide(&self) -> bool {
+        matches!(self.id, "installations" | "printing")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_curve_has_the_buckets_that_are_whole_in_their_order() {
+        // As the original writes days: those of Python 2, and then those that only Python 3 has.
+        let day = |day: u32| json!({"start": format!("2026-10-0{day}T02:00:00+02:00"), "python2": day, "python3": 36});
+        let file = json!({"histogram": [day(3), day(4), day(1), day(2)]});
+        let point = |day: u32| (format!("2026-10-0{day}T02:00:00+02:00"), vec![f64::from(day) / 2.0, 18.0]);
+        let shown = curve(&file, &["python2", "python3"], &["a", "b"], 2.0);
+        assert_eq!(shown, Some(Shown::Lines(&["a", "b"], vec![point(2), point(3)])));
+        assert_eq!(
+            curve(&json!({"histogram": [day(1)]}), &["python2"], &["a"], 1.0),
+            Some(Shown::Lines(&["a"], vec![]))
+        );
+        assert_eq!(curve(&file, &["none"], &["a"], 1.0), None);
     }
 }

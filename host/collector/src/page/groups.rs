@@ -1,55 +1,13 @@
-//! How values are put together for a chart: the largest and the others, versions by their first number, firmwares by their
-//! makers (RECEIVING.md, section 3). Nothing here knows where a value comes from or how it is drawn.
-
-/// A value, and how many have it.
-pub(super) type Row = (String, f64);
-
-/// A chart of more bars than this is a list.
-const LARGEST: usize = 10;
-
-/// What is beyond the largest.
-const OTHERS: &str = "Others";
-
-/// The ten largest, and the others together: all rows are in it, so that it adds up. Ties keep their order.
-pub(super) fn largest(mut rows: Vec<Row>) -> Vec<Row> {
-    by_size(&mut rows);
-    if rows.len() > LARGEST {
-        let others = rows.split_off(LARGEST - 1);
-        rows.push((OTHERS.into(), others.iter().map(|(_, count)| count).sum()));
-    }
-    rows
-}
-
-/// All of them, the largest first.
-pub(super) fn all(mut rows: Vec<Row>) -> Vec<Row> {
-    by_size(&mut rows);
-    rows
-}
-
-fn by_size(rows: &mut [Row]) {
-    rows.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-}
-
-/// Rows by what stands in place of their values, added up, the largest first.
-pub(super) fn by(rows: Vec<Row>, name: impl Fn(&str) -> String) -> Vec<Row> {
-    let mut groups: Vec<Row> = Vec::new();
-    for (value, count) in rows {
-        let name = name(&value);
-        match groups.iter_mut().find(|(group, _)| *group == name) {
-            Some((_, sum)) => *sum += count,
-            None => groups.push((name, count)),
-        }
-    }
-    all(groups)
-}
+//! How values are put together for a chart: versions by their first number, firmwares by their makers (RECEIVING.md,
+//! section 3). Nothing here knows where a value comes from, how it is counted or how it is drawn.
 
 /// Whether a version of OctoPrint is a release candidate.
-pub(super) fn is_candidate(version: &str) -> bool {
+pub(crate) fn is_candidate(version: &str) -> bool {
     version.contains("rc")
 }
 
 /// `Python 2` or `Python 3`.
-pub(super) fn python(version: &str) -> String {
+pub(crate) fn python(version: &str) -> String {
     match version.split('.').next() {
         Some(major @ ("2" | "3")) => format!("Python {major}"),
         _ => "another".into(),
@@ -57,7 +15,7 @@ pub(super) fn python(version: &str) -> String {
 }
 
 /// An operating system by its usual name.
-pub(super) fn system(os: &str) -> String {
+pub(crate) fn system(os: &str) -> String {
     match os {
         "linux" => "Linux",
         "windows" => "Windows",
@@ -69,7 +27,7 @@ pub(super) fn system(os: &str) -> String {
 }
 
 /// A number of cores; what no board has counts with what is not known.
-pub(super) fn cores(cores: &str) -> String {
+pub(crate) fn cores(cores: &str) -> String {
     match cores.parse::<u32>() {
         Ok(number @ 1..=11) => number.to_string(),
         Ok(12..) => "12 or more".into(),
@@ -78,7 +36,7 @@ pub(super) fn cores(cores: &str) -> String {
 }
 
 /// `32 bit` or `64 bit`.
-pub(super) fn bits(bits: &str) -> String {
+pub(crate) fn bits(bits: &str) -> String {
     if matches!(bits, "32" | "64") { format!("{bits} bit") } else { "not known".into() }
 }
 
@@ -97,7 +55,7 @@ const ES9: [(&str, u32); 9] = [
 ];
 
 /// Of `Name/version`: whether it knows ES9.
-pub(super) fn es9(browser: &str) -> String {
+pub(crate) fn es9(browser: &str) -> String {
     let (name, version) = browser.rsplit_once('/').unwrap_or((browser, ""));
     let since = ES9.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, since)| since);
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
@@ -125,14 +83,14 @@ const FIRMWARES: [(&str, &[&str]); 11] = [
 ];
 
 /// The group of a firmware.
-pub(super) fn firmware(name: &str) -> String {
+pub(crate) fn firmware(name: &str) -> String {
     let name = name.trim_start().to_lowercase();
     let group = FIRMWARES.iter().find(|(_, begins)| begins.iter().any(|begin| name.starts_with(begin)));
-    group.map_or(OTHERS, |(group, _)| group).into()
+    group.map_or("another", |(group, _)| group).into()
 }
 
 /// `Raspberry Pi 4 Model B Rev 1.4` in short: `Pi 4 B Rev 1.4`.
-pub(super) fn model(name: &str) -> String {
+pub(crate) fn model(name: &str) -> String {
     name.replace("Raspberry Pi", "Pi").replace(" Model ", " ")
 }
 
@@ -163,19 +121,19 @@ const HIDDEN: [&str; 22] = [
 ];
 
 /// Whether an achievement is a surprise.
-pub(super) fn is_hidden(achievement: &str) -> bool {
+pub(crate) fn is_hidden(achievement: &str) -> bool {
     HIDDEN.contains(&achievement)
 }
 
 /// `the_wizard` as `The wizard`.
-pub(super) fn title(key: &str) -> String {
+pub(crate) fn title(key: &str) -> String {
     let words = key.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A country by its code.
-pub(super) fn country(code: &str) -> String {
+pub(crate) fn country(code: &str) -> String {
     let named = include_str!("countries.tsv").lines().filter_map(|line| line.split_once('\t'));
     named.filter(|(known, _)| *known == code).map(|(_, name)| name.to_string()).next().unwrap_or_else(|| match code {
         "" => "not known".into(),
@@ -186,22 +144,6 @@ pub(super) fn country(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rows(count: usize) -> Vec<Row> {
-        (0..count).map(|at| (format!("v{at}"), f64::from(u32::try_from(at).unwrap()))).collect()
-    }
-
-    #[test]
-    fn the_largest_and_the_others_add_up() {
-        for count in [0, 1, 10, 11, 1000] {
-            let sum = |rows: &[Row]| rows.iter().map(|(_, count)| count).sum::<f64>();
-            let found = largest(rows(count));
-            assert_eq!((found.len(), sum(&found)), (count.min(10), sum(&rows(count))), "{count}");
-            assert_eq!(found.last().is_some_and(|(name, _)| name == OTHERS), count > 10, "ten are ten");
-        }
-        let tied = largest(vec![("b".into(), 1.0), ("a".into(), 1.0), ("c".into(), 2.0)]);
-        assert_eq!(tied.iter().map(|(name, _)| &name[..]).collect::<String>(), "cba");
-    }
 
     #[test]
     fn values_have_their_groups_and_none_is_undefined() {
@@ -225,7 +167,7 @@ mod tests {
         );
         assert_eq!(
             found(firmware, &["Prusa-Firmware 3.9 based on Marlin", " Marlin 2", "MARLIN", "Teacup", "Ender-3 V2"]),
-            ["Prusa", "Marlin", "Marlin", "Others", "Creality"]
+            ["Prusa", "Marlin", "Marlin", "another", "Creality"]
         );
         assert_eq!(model("Raspberry Pi 4 Model B Rev 1.4"), "Pi 4 B Rev 1.4");
         assert_eq!(found(country, &["DE", "ZZ", ""]), ["Germany", "ZZ", "not known"]);

@@ -1,19 +1,20 @@
-//! The page at `/`: what the reports show, made of the exports. It is HTML and SVG made here: it asks nobody for anything,
-//! needs no script, and every view has a URL. What can be seen is chosen in [`View`]; each chart's numbers are in
-//! [`charts`], and are to be had as CSV and JSON.
+//! The page at `/`: what the reports show, made of the exports and of what is counted with them. It is HTML and SVG made here:
+//! it asks nobody for anything, needs no script, and every view has a URL. What can be seen is chosen in [`View`]; each chart's
+//! numbers are in [`charts`], and are to be had as CSV and JSON.
 
 pub mod charts;
 mod curve;
 pub mod data;
-mod groups;
+pub(crate) mod groups;
+mod old;
 mod plugins;
 mod tables;
 
 pub(crate) use tables::{csv, json};
 
-use charts::{CHARTS, Chart, Shown};
+use charts::{CHARTS, Chart, OTHERS, Row, Shown};
 use data::Data;
-use groups::Row;
+use glassbox_util::text::printable;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
@@ -22,9 +23,6 @@ pub const STYLE: &str = include_str!("page.css");
 
 /// The icon, at `/icon.svg`.
 pub const ICON: &str = include_str!("icon.svg");
-
-/// Exports are made every hour; older than this, in seconds, they are out of date.
-const OLD: i64 = 3 * 3600;
 
 /// Characters of a text that a stranger wrote. The longest name of a firmware that makes sense has some forty.
 const NAME_CHARS: usize = 80;
@@ -52,7 +50,7 @@ impl View {
                 ("q", text) => {
                     let text = text.replace('+', " ");
                     let text = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
-                    view.search = text.trim().chars().take(NAME_CHARS).collect();
+                    view.search = printable(text.trim(), NAME_CHARS);
                 }
                 _ => {}
             }
@@ -78,6 +76,34 @@ impl View {
 pub fn html(data: &Data, view: &View, now: Timestamp) -> String {
     let mut cards: Vec<&str> = CHARTS.iter().map(|chart| chart.card).collect();
     cards.dedup();
+    let main = html! {
+        (old::banner(data, now))
+        (totals(data))
+        @for card in cards {
+            section aria-label=(card) {
+                h2 { (card) }
+                div.charts {
+                    @for chart in CHARTS.iter().filter(|chart| chart.card == card) { (figure(chart, data, view)) }
+                }
+            }
+        }
+        (plugins::section(data, view))
+    };
+    let window = format!(": last {} days", view.days);
+    document("What the reports show", &window, &html! { nav aria-label="Window" { (windows(view)) } }, &main)
+}
+
+/// The exports by their names.
+pub(crate) fn list(names: impl Iterator<Item = String>) -> String {
+    let main = html! {
+        p { "What all reports add up to, as files of JSON, made every hour." }
+        ul { @for name in names { li { a href=(format!("/export/{name}")) { (name) } } } }
+    };
+    document("All exports", "", &html! { a href="/" { "What the reports show" } }, &main)
+}
+
+/// A page under a heading: beside that what can be chosen, and in the page's title what is chosen.
+fn document(heading: &str, chosen: &str, beside: &Markup, main: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -85,28 +111,16 @@ pub fn html(data: &Data, view: &View, now: Timestamp) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "What the reports show" }
+                title { (heading) (chosen) }
                 link rel="stylesheet" href="/page.css";
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
             }
             body {
                 header {
-                    h1 { "What the reports show" }
-                    nav aria-label="Window" { (windows(view)) }
+                    h1 { (heading) }
+                    (beside)
                 }
-                main {
-                    (old(data, now))
-                    (totals(data))
-                    @for card in cards {
-                        section aria-label=(card) {
-                            h2 { (card) }
-                            div.charts {
-                                @for chart in CHARTS.iter().filter(|chart| chart.card == card) { (figure(chart, data, view)) }
-                            }
-                        }
-                    }
-                    (plugins::section(data, view))
-                }
+                main { (main) }
                 footer {
                     p {
                         "Numbers are of installations whose users opted in to usage tracking. " a href="/export/" { "All exports" }
@@ -125,21 +139,7 @@ fn windows(view: &View) -> Markup {
             a href=(View { days, ..view.clone() }.url()) aria-current=[(days == view.days).then_some("page")] {
                 (days) " days"
             }
-        }
-    }
-}
-
-/// That the exports are out of date, if they are.
-fn old(data: &Data, now: Timestamp) -> Markup {
-    let oldest = data::KINDS.iter().filter_map(|kind| data.made(kind)).min();
-    let age = oldest.map(|made| now.as_second() - made.as_second());
-    html! {
-        @match age {
-            None => p.old role="status" { "There are no exports yet. They are made within a minute of the collector's start." },
-            Some(age) if age > OLD => p.old role="status" {
-                "These numbers are " (age / 3600) " hours old: the collector has made no newer ones."
-            },
-            Some(_) => {}
+            " "
         }
     }
 }
@@ -151,7 +151,7 @@ fn totals(data: &Data) -> Markup {
             div.total {
                 dt { (title) }
                 dd { @match text { Some(text) => (text), None => "not known" } }
-                dd.note { (window(data, kind)) }
+                dd.note { (data.window(Some(kind))) }
             }
         }
     };
@@ -164,75 +164,98 @@ fn totals(data: &Data) -> Markup {
     }
 }
 
-/// The window of a file's numbers, and when they were made.
-fn window(data: &Data, kind: &str) -> String {
-    match data.made(kind) {
-        Some(made) => format!("last {} days, as of {}", data.days, made.strftime("%Y-%m-%d %H:%M UTC")),
-        None => format!("last {} days", data.days),
-    }
-}
-
 fn figure(chart: &Chart, data: &Data, view: &View) -> Markup {
-    let shown = chart.shown(data);
     html! {
-        figure id=(chart.id) {
+        figure id=(chart.id) class=[chart.is_wide().then_some("wide")] aria-label=(chart.title) {
             figcaption {
                 h3 { (chart.title) }
                 @if chart.id == "achievements" { (surprises(view)) }
             }
-            @match &shown {
-                None => p.none { "Not known: the file of these numbers is missing, or has none." },
-                Some(Shown::Bars(rows)) if rows.is_empty() => p.none { "Nothing was reported." },
-                Some(Shown::Lines(_, points)) if points.is_empty() => p.none { "Nothing was reported for long enough." },
-                Some(Shown::Bars(rows)) => {
-                    (tables::bars(chart.title, &named(chart, rows, view), chart.whole(data, rows)))
-                    (bars_note(chart, data, rows))
+            @match shown(chart, data, view) {
+                None => {
+                    p.none { "Not known: the file of these numbers is missing, or has none." }
+                    p.note { (data.window(chart.kind())) }
+                },
+                Some(Shown::Bars(rows, _)) if rows.is_empty() => (nothing("Nothing was reported.", chart, data)),
+                Some(Shown::Lines(_, points)) if points.is_empty() => (nothing("Nothing was reported for long enough.", chart, data)),
+                Some(Shown::Bars(rows, of)) => {
+                    (tables::bars(chart.title, &titled(chart, &rows), of))
+                    p.note { (bars_note(chart, data, &rows, of)) (downloads(chart, data, view)) }
                 },
                 Some(Shown::Lines(names, points)) => {
-                    (curve::draw(chart.title, points, axis))
+                    (curve::draw(chart.title, &points, axis))
                     @if names.len() > 1 {
-                        p.legend { @for (at, name) in names.iter().enumerate() { span class=(format!("key line{at}")) { (name) } } }
+                        p.legend { @for (at, name) in names.iter().enumerate() { span class=(format!("key line{at}")) { (name) } " " } }
                     }
-                    (tables::lines(chart, names, points))
-                    p.note { (lines_note(chart, data, points)) (downloads(chart, data)) }
+                    (tables::lines(chart, names, &points))
+                    p.note { (lines_note(chart, data, &points)) (downloads(chart, data, view)) }
                 },
             }
         }
     }
 }
 
-fn bars_note(chart: &Chart, data: &Data, rows: &[Row]) -> Markup {
-    let count = rows.iter().map(|(_, count)| count).sum::<f64>();
-    let counts = match chart.whole(data, rows) {
-        Some(of) if chart.kind == "achievements" => format!("of {} installations that tell of any", whole(of)),
-        _ => format!("{} in all, and an installation counts once for each value that it had", whole(count)),
-    };
-    html! { p.note { (window(data, chart.kind)) "; " (counts) ". " (downloads(chart, data)) } }
+fn nothing(what: &str, chart: &Chart, data: &Data) -> Markup {
+    html! { p.none { (what) } p.note { (data.window(chart.kind())) } }
+}
+
+fn bars_note(chart: &Chart, data: &Data, rows: &[Row], of: f64) -> String {
+    let whom =
+        if chart.id == "achievements" { " that tell of any" } else { "; one that had several values counts in each" };
+    let few = few(data).map(|few| format!(", and those that fewer than {few} installations share")).unwrap_or_default();
+    let has_others = rows.last().is_some_and(|(name, _)| name == OTHERS);
+    let others = if has_others { format!("{OTHERS} are all further values{few}. ") } else { String::new() };
+    format!("{}; of {} installations{whom}. {others}", data.window(chart.kind()), whole(of))
+}
+
+/// How many have to share a stranger's text, if it is not shown otherwise.
+fn few(data: &Data) -> Option<u64> {
+    data.file("bars")?["threshold"].as_u64().filter(|few| *few > 1)
 }
 
 fn lines_note(chart: &Chart, data: &Data, points: &[(String, Vec<f64>)]) -> String {
     let count = whole_of(points.len());
     let (first, last) =
         (points.first().map_or("", |(time, _)| day(time)), points.last().map_or("", |(time, _)| day(time)));
-    match chart.kind {
-        "" => format!("{count} days, {first} to {last}. "),
-        kind => format!("{}; {count} points, {first} to {last}, of which each is whole. ", window(data, kind)),
+    let what = if chart.kind().is_some() { "point" } else { "day" };
+    let many = if points.len() == 1 { "" } else { "s" };
+    format!("{}; {count} {what}{many}, {first} to {last}, of which each is whole. ", data.window(chart.kind()))
+}
+
+fn downloads(chart: &Chart, data: &Data, view: &View) -> Markup {
+    let more = if chart.id == "achievements" && view.hidden { "&hidden=yes" } else { "" };
+    let url = |form: &str| format!("/chart/{}.{form}?days={}{more}", chart.id, data.days);
+    html! {
+        @for (form, text) in [("csv", "CSV"), ("json", "JSON")] {
+            a href=(url(form)) { (text) span.unseen { " of " (chart.title) } } " "
+        }
     }
 }
 
-fn downloads(chart: &Chart, data: &Data) -> Markup {
-    let url = |form: &str| format!("/chart/{}.{form}?days={}", chart.id, data.days);
-    html! { a href=(url("csv")) { "CSV" } " " a href=(url("json")) { "JSON" } }
+/// A chart's numbers in this view: achievements that are a surprise are not named unless asked for.
+pub(crate) fn shown(chart: &Chart, data: &Data, view: &View) -> Option<Shown> {
+    let mut shown = chart.shown(data)?;
+    if let Shown::Bars(rows, _) = &mut shown
+        && chart.id == "achievements"
+        && !view.hidden
+    {
+        rows.iter_mut().filter(|(key, _)| groups::is_hidden(key)).for_each(|(key, _)| *key = "a_surprise".into());
+    }
+    Some(shown)
 }
 
-/// The rows as they are named in this view.
-fn named(chart: &Chart, rows: &[Row], view: &View) -> Vec<Row> {
-    let name = |name: &str| match chart.id {
-        "achievements" if groups::is_hidden(name) && !view.hidden => "a surprise".into(),
-        "achievements" => groups::title(name),
-        _ => name.to_string(),
-    };
-    rows.iter().map(|(text, count)| (name(text), *count)).collect()
+/// The name of a file with a chart's numbers: which, of what, as of when.
+pub(crate) fn file_name(chart: &Chart, data: &Data, form: &str) -> String {
+    let days = chart.kind().map_or(String::new(), |_| format!("-{}d", data.days));
+    let made = chart.kind().map_or(Some(data.read), |kind| data.made(kind));
+    let made = made.map_or(String::new(), |made| made.strftime("-%Y%m%dT%H%MZ").to_string());
+    format!("{}{days}{made}.{form}", chart.id)
+}
+
+/// The rows as they are named on the page.
+fn titled(chart: &Chart, rows: &[Row]) -> Vec<Row> {
+    let title = |key: &str| if chart.id == "achievements" { groups::title(key) } else { key.into() };
+    rows.iter().map(|(key, count)| (title(key), *count)).collect()
 }
 
 fn surprises(view: &View) -> Markup {

@@ -2,7 +2,8 @@
 
 use super::data::Data;
 use super::tables::{bar, name};
-use super::{View, whole, whole_of, window};
+use super::{View, few, whole, whole_of};
+use glassbox_util::text::printable;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -17,17 +18,22 @@ pub(super) fn section(data: &Data, view: &View) -> Markup {
         section id="plugins" aria-label="Plugins" {
             h2 { "Plugins" }
             @match data.file("plugin").and_then(|file| file["plugins"].as_object()) {
-                None => p.none { "Not known: the file of these numbers is missing, or has none." },
+                None => {
+                    p.none { "Not known: the file of these numbers is missing, or has none." }
+                    p.note { (data.window(Some("plugin"))) }
+                },
                 Some(all) => {
                     (search(view))
                     @let needle = view.search.to_lowercase();
-                    @let found: Vec<_> = all.iter().filter(|(id, _)| id.to_lowercase().contains(&needle)).collect();
+                    @let found: Vec<_> = all.iter().filter(|(id, _)| printable(id, usize::MAX).to_lowercase().contains(&needle)).collect();
                     (table(&found))
                     p.note {
-                        (window(data, "plugin")) "; " (whole_of(found.len())) " of " (whole_of(all.len())) " plugins"
+                        (data.window(Some("plugin"))) "; " (whole_of(found.len())) " of " (whole_of(all.len())) " plugins"
                         @if found.len() > MOST { ", of which the " (MOST) " most frequent are shown: search for others" }
-                        ". Events are installations that installed or removed it. "
-                        a href=(format!("/export/plugin_stats_{}d.json", data.days)) { "JSON" }
+                        ". "
+                        @if let Some(few) = few(data) { "Plugins and versions that fewer than " (few) " installations share are left out. " }
+                        "Installed and removed: by how many installations. "
+                        a href=(format!("/export/plugin_stats_{}d.json", data.days)) { "JSON" span.unseen { " of plugins" } }
                     }
                 }
             }
@@ -53,10 +59,10 @@ fn table(found: &[(&String, &Value)]) -> Markup {
     html! {
         @if found.is_empty() { p.none { "None." } }
         @else {
-            table.bars.plugins {
+            table.bars.plugins aria-label="Plugins" {
                 thead { tr {
-                    th scope="col" { "Plugin" } th scope="col" { span.unseen { "Bar" } } th scope="col" { "Installations" }
-                    th scope="col" { "Most frequent versions" } th scope="col" { "Installed" } th scope="col" { "Removed" }
+                    th scope="col" { "Plugin" } th scope="col" { span.unseen { "Bar" } } th.number scope="col" { "Installations" }
+                    th scope="col" { "Most frequent versions" } th.number scope="col" { "Installed" } th.number scope="col" { "Removed" }
                 } }
                 tbody {
                     @for (id, plugin) in found.iter().take(MOST) {

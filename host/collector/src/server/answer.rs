@@ -3,7 +3,7 @@
 
 use super::limits;
 use super::metrics::{self, Metrics};
-use super::pages::Pages;
+use super::pages::{Pages, nothing_here};
 use super::privacy::{self, Privacy, Wish};
 use super::published::Published;
 use crate::address::{Peer, Trust};
@@ -95,7 +95,7 @@ impl Service {
                 _ => not_allowed("POST"),
             }
         } else {
-            status(StatusCode::NOT_FOUND)
+            nothing_here()
         };
         if requests.fetch_add(1, Relaxed) + 1 >= limits::REQUESTS {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

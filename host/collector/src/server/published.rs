@@ -1,13 +1,14 @@
 //! The exports, as they are served. A file is read when it has changed, and its compressed form is made once.
 
 use super::answer::{Body, status, text};
+use super::pages::{nothing_here, safe, takes_gzip};
 use crate::exports::names;
+use crate::page;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderValue, IF_NONE_MATCH,
-    VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use sha2::{Digest, Sha256};
@@ -43,9 +44,9 @@ impl Published {
     /// One of the exports, or the list of them. Other pages may read them: `data.octoprint.org` is not the only one.
     pub(super) fn answer(&self, name: &str, headers: &HeaderMap) -> Response<Body> {
         let mut answer = match self.file(name) {
-            _ if name.is_empty() => text("text/plain", names().collect::<Vec<_>>().join("\n") + "\n"),
+            _ if name.is_empty() => safe(text("text/html; charset=utf-8", page::list(names()))),
             Some(file) => file.answer(headers),
-            None => status(StatusCode::NOT_FOUND),
+            None => nothing_here(),
         };
         answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         answer
@@ -82,15 +83,13 @@ impl Published {
 
 impl File {
     fn answer(self, headers: &HeaderMap) -> Response<Body> {
-        let has = |header, part: &str| {
-            let mut values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
-            values.any(|value| value.split(',').any(|one| one.split(';').next().is_some_and(|one| one.trim() == part)))
-        };
-        let same =
-            self.tag.to_str().is_ok_and(|tag| has(IF_NONE_MATCH, tag) || has(IF_NONE_MATCH, &format!("W/{tag}")));
+        let tag = self.tag.to_str().unwrap_or_default();
+        let same = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+        });
         let mut answer = if same {
             status(StatusCode::NOT_MODIFIED)
-        } else if has(ACCEPT_ENCODING, "gzip") {
+        } else if takes_gzip(headers) {
             let mut answer = text("application/json", self.compressed);
             answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             answer
