@@ -43,7 +43,7 @@ pub(super) fn run(place: &Place, as_json: bool) -> Result<()> {
         });
         return super::print(&format!("{}\n", serde_json::to_string_pretty(&status)?));
     }
-    let mut out = format!("today     {day} (UTC): {} installations\n", today.installations);
+    let mut out = format!("today     {day} (UTC): {}\n", counted(today.installations));
     let Today { reports, refused, unknown, .. } = &today;
     for (title, rows) in [("reports", reports), ("refused", refused), ("unknown", unknown)] {
         for (number, (name, count)) in rows.iter().enumerate() {
@@ -84,4 +84,8 @@ pub(super) fn database_age(state: &State, now: Timestamp) -> Option<(String, i64
 fn waiting(store: &Store) -> Option<u64> {
     let metrics = client::ask(&store.status_socket(), "/metrics").ok()?;
     metrics.lines().find_map(|line| line.strip_prefix("glassbox_collector_queue_reports "))?.parse().ok()
+}
+
+fn counted(installations: i64) -> String {
+    format!("{installations} installation{}", if installations == 1 { "" } else { "s" })
 }

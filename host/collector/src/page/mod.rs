@@ -205,7 +205,8 @@ fn bars_note(chart: &Chart, data: &Data, rows: &[Row], of: f64) -> String {
     let few = few(data).map(|few| format!(", and those that fewer than {few} installations share")).unwrap_or_default();
     let has_others = rows.last().is_some_and(|(name, _)| name == OTHERS);
     let others = if has_others { format!("{OTHERS} are all further values{few}. ") } else { String::new() };
-    format!("{}; of {} installations{whom}. {others}", data.window(chart.kind()), whole(of))
+    let installations = if of == 1.0 { "installation" } else { "installations" };
+    format!("{}; of {} {installations}{whom}. {others}", data.window(chart.kind()), whole(of))
 }
 
 /// How many have to share a stranger's text, if it is not shown otherwise.
