@@ -8,6 +8,7 @@ const TOO_LARGE: f64 = u64::MAX as f64;
 
 /// A scalar as Python prints it. None for null, for lists and objects, and for numbers of 2^64 or
 /// more, which OctoPrint never reports.
+#[must_use]
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -18,6 +19,7 @@ pub fn text(value: &Value) -> Option<String> {
 }
 
 /// `True` or `False`, as Python prints them.
+#[must_use]
 pub fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }
@@ -28,6 +30,7 @@ fn number(number: &Number) -> Option<String> {
 
 /// A float as Python's `repr` prints it: the fewest digits that read back as the same number, with
 /// an exponent if it is below 1e-4 or at least 1e16. None if it is not finite, or 2^64 or more.
+#[must_use]
 pub fn float(value: f64) -> Option<String> {
     if !value.is_finite() || value.abs() >= TOO_LARGE {
         return None;
