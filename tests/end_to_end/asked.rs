@@ -37,6 +37,10 @@ fn opting_in_asks_on_a_terminal_and_only_a_yes_is_one() {
         home.run(&["opt-out", "tracking"]).good();
         home.run(&["revoke", "tracking"]).good();
     }
+    // Whoever looks at it page by page has not answered yet.
+    let piped = format!("--home '{}' opt-in tracking | cat", home.root().display());
+    let (_, said) = answered_on_terminal(&piped, "y\n");
+    assert!(said.contains("nobody can be asked") && home.settings()["enabled"] == false, "{said}");
     // Where nobody can answer, nobody is asked: who wrote the command into a script has said yes there.
     let said = home.command(&["opt-in", "tracking"]).run_with(b"n\n").good();
     assert!(!said.contains("[y/N]") && home.settings()["enabled"] == true, "{said}");

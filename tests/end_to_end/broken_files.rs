@@ -131,7 +131,7 @@ fn damaged_settings_are_named_with_what_to_do() {
         let out = home.run(&["opt-in", "tracking"]).good();
         let aside = file.with_extension(format!("json.damaged-{}", i + 1));
         let expected = format!(
-            "The settings file was damaged; it is kept as {}, and a new one begun.\nYou have opted in",
+            "The settings file was damaged; it is kept as {}, and a new one begun, with every setting at its default.\nYou have opted in",
             aside.display()
         );
         assert!(out.contains(&expected), "{out}");

@@ -302,3 +302,30 @@ fn a_file_that_is_mounted_over_it() {
         assert_eq!(place.receiver.requests().len(), before);
     }
 }
+
+#[test]
+fn a_switch_that_is_written_by_hand_as_its_path_is_a_no_and_other_keys_are_named() {
+    let receiver = receiver();
+    let home = Home::opted_in(&receiver.url());
+    let mut settings = home.settings();
+    settings["events.printjob"] = false.into();
+    settings["Ping"] = 0.into();
+    settings["events"] = serde_json::json!({"prntjob": false});
+    fs::write(home.settings_file(), settings.to_string()).unwrap();
+    let mut host = home.start();
+    host.send(ENVIRONMENT);
+    host.send(STARTED);
+    host.send(PRINT);
+    host.send(r#"{"event":"plugin_pluginmanager_enable_plugin","payload":{"id":"p","version":"1"}}"#);
+    let sent = kinds(&receiver, START.len() + 1);
+    assert!(!sent.iter().any(|kind| kind.starts_with("print_")) && sent.last().unwrap() == "enable_plugin", "{sent:?}");
+    let shown = home.run(&["settings", "tracking"]).good();
+    let line = shown.lines().find(|line| line.contains("events.printjob")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(line.contains("false"), "{line}");
+    let said = home.run(&["doctor"]).out;
+    let line = said.lines().find(|line| line.contains("keys that are no settings")).unwrap_or_else(|| panic!("{said}"));
+    for key in ["'Ping'", "'events.printjob'", "'events.prntjob'"] {
+        assert!(line.contains(key), "{key}: {line}");
+    }
+    assert!(!line.contains("'unique_id'") && !line.contains("'server'") && !line.contains("'enabled'"), "{line}");
+}

@@ -159,5 +159,5 @@ fn the_trusted_core_can_be_read_in_an_afternoon() {
     // Some 1,260 of engine, compiling and limits, 380 of gate, consent and settings, 730 of the manifest and its rules, 460
     // of the border, and 670 of memory, due times, ties and pins.
     // There is no room left on purpose: whoever adds a line must find it worth raising this.
-    assert!(code <= 3498, "{code} lines of code");
+    assert!(code <= 3500, "{code} lines of code");
 }

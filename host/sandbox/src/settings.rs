@@ -78,11 +78,13 @@ impl Settings {
     }
 
     /// Whether the switch at a path is on: it is `true`, or nothing is set there. Whatever else is there, or on the way
-    /// there, is not clear, and so a no.
+    /// there, is not clear, and so a no; so is a key that somebody has written by hand as the path itself.
     pub fn switch(&self, path: &str) -> bool {
         let mut ways = path.match_indices('.').map(|(at, _)| &path[..at]);
         ways.all(|way| matches!(self.get(way), None | Some(Value::Null | Value::Object(_))))
-            && matches!(self.get(path), None | Some(Value::Null | Value::Bool(true)))
+            && [self.get(path), self.0.get(path)]
+                .iter()
+                .all(|at| matches!(at, None | Some(Value::Null | Value::Bool(true))))
     }
 
     /// The document with only these of its keys.
@@ -119,6 +121,7 @@ mod tests {
         for value in ["false", "\"false\"", "\"true\"", "0", "1", "[]", "{}", "[true]"] {
             assert!(!is_on(&format!(r#"{{"events": {{"printjob": {value}}}}}"#)), "{value}");
         }
+        assert!(!is_on(r#"{"events.printjob": false}"#) && is_on(r#"{"events.startup": false}"#));
         for value in ["false", "true", "\"\"", "0", "[]"] {
             assert!(!is_on(&format!(r#"{{"events": {value}}}"#)), "{value}");
         }

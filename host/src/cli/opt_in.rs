@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use glassbox::home::Home;
 use glassbox::operations::consent::{Decided, OptIn};
 use std::io::{IsTerminal, Write, stdin, stdout};
+use std::os::unix::fs::FileTypeExt;
 
 /// Show what will be recorded, ask whether that is wanted, grant it, and switch the plugin on.
 pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>, yes: bool) -> Result<()> {
@@ -16,6 +17,12 @@ pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>, yes: bool) -> Re
     policy::held_back(home, name, &mut out)?;
     writeln!(out)?;
     out.flush()?;
+    if !yes && stdin().is_terminal() && is_pipe() {
+        bail!(
+            "you have not opted in to '{name}': what is shown goes into a pipe, so nobody can be asked; leave the pipe out, \
+             or add --yes when you have read it"
+        );
+    }
     // Without a terminal nobody can answer; who has written the command into a script has said yes there.
     if !yes && stdin().is_terminal() && stdout().is_terminal() && !agrees(name, &mut out)? {
         bail!("you have not opted in to '{name}': nothing was changed");
@@ -34,6 +41,11 @@ pub fn opt_in(home: &Home, name: &str, octoprint: Option<&str>, yes: bool) -> Re
     let option = octoprint.map(|given| format!(" --octoprint {given}")).unwrap_or_default();
     writeln!(out, "Take it back with: glassbox opt-out {name}{option}")?;
     Ok(out.flush()?)
+}
+
+/// Whether the output goes to another program, as to one that shows it page by page.
+fn is_pipe() -> bool {
+    std::fs::metadata("/dev/stdout").is_ok_and(|out| out.file_type().is_fifo())
 }
 
 /// Ask. Anything that is not clearly a yes is a no.
@@ -61,7 +73,11 @@ pub(super) fn whose(decided: &Decided, given: Option<&str>) -> String {
 /// Say which settings files were damaged.
 pub(super) fn moved_aside(decided: &Decided, out: &mut impl Write) -> Result<()> {
     for file in &decided.moved_aside {
-        writeln!(out, "The settings file was damaged; it is kept as {}, and a new one begun.", path(file))?;
+        writeln!(
+            out,
+            "The settings file was damaged; it is kept as {}, and a new one begun, with every setting at its default.",
+            path(file)
+        )?;
     }
     Ok(())
 }

@@ -173,18 +173,48 @@ impl SettingsEditor {
         }
     }
 
+    /// Keys in the settings file that are no settings, as somebody may have written by hand.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn unknown(&self, home: &Home) -> Result<Vec<String>> {
+        let settings = home.settings(&self.plugin).or_empty(&home.settings_file(&self.plugin))?;
+        let known = self.keys().into_iter().map(|key| key.path).collect();
+        let mut unknown = Vec::new();
+        strangers(&serde_json::to_value(settings)?, "", &known, &mut unknown);
+        Ok(unknown)
+    }
+
     fn described(&self, settings: &Settings) -> Vec<Setting> {
         let describe = |key: Key<'_>| {
             let default = key.schema.get("default").unwrap_or(&Value::Null).clone();
+            let value = settings.get(&key.path).unwrap_or(&default);
+            // A switch that is off by a key of another form.
+            let is_off = value == &Value::Bool(true) && !settings.switch(&key.path);
             Setting {
                 title: key.text("title").into(),
                 description: key.text("description").into(),
-                value: settings.get(&key.path).unwrap_or(&default).clone(),
+                value: if is_off { false.into() } else { value.clone() },
                 default,
                 path: key.path,
             }
         };
         self.keys().into_iter().map(describe).collect()
+    }
+}
+
+/// Paths of a document at which there is something, and of which none is known.
+fn strangers(document: &Value, way: &str, known: &BTreeSet<String>, unknown: &mut Vec<String>) {
+    for (key, value) in document.as_object().into_iter().flatten() {
+        let path = format!("{way}{key}");
+        // With a dot in it, it is no way to what has this path.
+        let is_one = known.contains(&path) && !key.contains('.');
+        let leads_on = format!("{path}.");
+        if value.is_object() && known.iter().any(|known| known.starts_with(&leads_on)) {
+            strangers(value, &leads_on, known, unknown);
+        } else if !is_one {
+            unknown.push(path);
+        }
     }
 }
 

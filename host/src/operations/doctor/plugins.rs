@@ -4,14 +4,17 @@
 use super::Examined;
 use super::finding::Finding;
 use super::identity;
+use crate::home::Home;
 use crate::home::grants::Standing;
 use crate::operations::octoprints::{KnownOctoPrint, which};
 use crate::operations::plugins;
+use crate::operations::settings::SettingsEditor;
 use crate::plugins::context::label;
 use crate::plugins::loader;
 use crate::sending::{Sending, is_on, standing, vouching};
 use glassbox_contract::Prepare;
 use glassbox_sandbox::{Consent, Error, Sandbox, Stage};
+use glassbox_util::text::printable;
 use std::sync::Arc;
 
 /// Check all of them.
@@ -106,6 +109,7 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
     };
     for one in &examined.octoprints {
         let label = label(one.name.as_deref(), name);
+        findings.extend(unread(home, one, name, &label));
         findings.push(match loader::rehearse(&one.home, &plugin) {
             Ok(()) => Finding::ok(format!("plugin {label}"), "it loads, starts and accepts its settings"),
             Err(error) if is_ours(&error) => Finding::error(format!("plugin {label}"), &error, ALLOW),
@@ -116,6 +120,19 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
             }
         });
     }
+}
+
+/// Keys in the settings that nobody reads, where somebody may have meant a no.
+fn unread(home: &Home, one: &KnownOctoPrint, name: &str, label: &str) -> Option<Finding> {
+    let unknown = SettingsEditor::open(home, name).and_then(|editor| editor.unknown(&one.home)).ok()?;
+    let shown: Vec<_> = unknown.iter().map(|path| format!("'{}'", printable(path, 80))).collect();
+    let says =
+        format!("{} has keys that are no settings: {}", one.home.settings_file(name).display(), shown.join(", "));
+    let advice = format!(
+        "'glassbox settings {name}{}' lists all, and changes them; by hand, a.b is written as {{\"a\": {{\"b\": ..}}}}",
+        one.option()
+    );
+    (!shown.is_empty()).then(|| Finding::warn(format!("settings {label}"), says, advice))
 }
 
 /// What to do where no plugin can run, whichever it is.
