@@ -27,8 +27,9 @@ use std::time::{Duration, Instant};
 /// second.
 pub const COMMIT_AFTER: Duration = Duration::from_millis(200);
 
-/// For so much of that a transaction is collected; the rest is for writing it.
-const COLLECT_FOR: Duration = Duration::from_millis(150);
+/// For so much of that a transaction is collected; the rest is for writing it, and the one before, as what comes in meanwhile
+/// waits for both.
+const COLLECT_FOR: Duration = Duration::from_millis(100);
 
 /// Meanwhile it looks so often for what has come in: to be woken up for each report cost more than to write it.
 const COLLECT_EVERY: Duration = Duration::from_millis(10);
