@@ -83,6 +83,19 @@ fn what_is_wrong_with_plugins() {
 }
 
 #[test]
+fn what_is_denied_and_is_nowhere() {
+    let set_up = SetUp::new();
+    let url = set_up.server.url();
+    set_up.configure(&url, "[policy]\ndeny = [\"file\", \"ping\", \"print_done.elapsed\"]");
+    assert!(set_up.findings(&[]).0.is_empty(), "all of it is somewhere");
+    set_up.configure(&url, "[policy]\ndeny = [\"file\", \"fil\"]");
+    let vain = "deny in [policy] in glassbox.toml names 'fil', but no plugin has such a report or field";
+    set_up.is("warn", "policy", vain, "did you mean 'file'? 'glassbox policy tracking' shows which there are");
+    let log = set_up.home.command(&["run", "--events", "-"]).run_with(b"").log();
+    assert_eq!(log.matches(&format!("WARN {vain}")).count(), 1, "{log}");
+}
+
+#[test]
 fn what_is_wrong_with_an_identity() {
     let set_up = SetUp::new();
     let (home, file) = (&set_up.home, set_up.home.identity_file());
