@@ -65,6 +65,12 @@ fn a_run_goes_on_with_the_good_plugin() {
         assert!(log.contains(&format!("ERROR plugin '{name}' ")), "{log}");
         assert!(said(&log, name).contains(reason), "{name}: {}", said(&log, name));
     }
+    // The journal has neither the home's path nor a line for each reason; people are shown the path, on one line.
+    for command in ["status", "journal"] {
+        let out = home.run(&[command]).good();
+        assert!(out.contains(&format!("cannot be read: {}: ", home.plugin("folder").display())), "{out}");
+        assert!(!out.contains("{home}") && !out.contains("\\u{a}"), "{out}");
+    }
 }
 
 #[test]

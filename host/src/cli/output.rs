@@ -162,6 +162,11 @@ pub fn path(path: &Path) -> String {
     shown(&path.to_string_lossy())
 }
 
+/// A text of the journal for people: with the path of the home, which the journal itself leaves out.
+pub fn with_home(text: &str, home: &Path) -> String {
+    text.replace("{home}", &home.to_string_lossy())
+}
+
 /// A setting's value, but for a password in a URL.
 pub fn value(value: &Value) -> String {
     match value {
