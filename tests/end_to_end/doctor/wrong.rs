@@ -48,7 +48,12 @@ fn what_is_wrong_with_plugins() {
     let set_up = SetUp::new();
     let good = fs::read(set_up.home.plugin("tracking")).unwrap();
     set_up.home.0.write("home/plugins/tracking.wasm", &good[..good.len() / 2]);
-    set_up.is("fail", "plugin tracking", "tracking", "'glassbox audit FILE' says more");
+    set_up.is(
+        "fail",
+        "plugin tracking",
+        "tracking",
+        "copy it again, or replace it with a version that works; 'glassbox audit",
+    );
     set_up.home.0.write("home/plugins/tracking.wasm", &good);
     set_up.home.write_settings("{\"enabled\": true,");
     set_up.is("fail", "plugin tracking", "is damaged: ", "fix it, or run 'glassbox opt-in' or 'opt-out'");
