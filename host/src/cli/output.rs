@@ -69,7 +69,7 @@ impl<W: Write> Out<W> {
 
 /// That nothing can be said, which does not mean that nothing was done.
 fn unsaid(error: io::Error) -> io::Error {
-    let said = "what there is to say cannot be written to standard output ('glassbox status' shows what holds now)";
+    let said = "cannot write to standard output ('glassbox status' shows what holds now)";
     io::Error::new(error.kind(), format!("{said}: {error}"))
 }
 

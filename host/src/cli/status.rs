@@ -93,7 +93,7 @@ fn trouble(history: &History) -> Option<String> {
 fn write_connection(connection: &ConnectionReport, out: &mut impl Write) -> Result<()> {
     writeln!(out, "{}: {}", shown(&connection.octoprint), connection.summary)?;
     for missing in &connection.missing {
-        writeln!(out, "    not heard: {}", shown(missing))?;
+        writeln!(out, "    not available: {}", shown(missing))?;
     }
     let warning = match connection.counted_twice {
         None => return Ok(()),
