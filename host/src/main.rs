@@ -55,7 +55,7 @@ fn execute(cli: Cli) -> anyhow::Result<Ended> {
         Ok::<_, anyhow::Error>(home)
     };
     match cli.command {
-        Command::Init => cli::init(&home()?)?,
+        Command::Init => cli::init(&home()?, given.as_deref())?,
         Command::Import { file, force, octoprint } => {
             cli::import(&home()?, &file, force, octoprint.as_deref())?;
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 
-const QUESTION: &str = "Is 'tracking' to report this? [y/N] ";
+const QUESTION: &str = "Let 'tracking' report this? [y/N] ";
 
 #[test]
 fn opting_in_asks_on_a_terminal_and_only_a_yes_is_one() {

@@ -170,7 +170,7 @@ fn a_plugin_that_does_not_take_its_settings_is_switched_off_until_it_does() {
     let good = home.settings().to_string();
     home.write_settings("{\"enabled\": true, \"unique_id\": \"it is me\"}");
     let why = format!(
-        "it is switched off until it takes its settings: plugin 'tracking' has no identity: unique_id in {} must be 1 to \
+        "switched off until its settings are valid: plugin 'tracking' has no identity: unique_id in {} must be 1 to \
          64 letters, digits and '-'; remove it from there, and a new one is made\n",
         home.settings_file().display()
     );

@@ -48,6 +48,9 @@ fn broken_plugins_are_listed_with_what_is_wrong() {
     let out = home.run(&["list"]).good().replace("\n    ", "\n");
     for (name, _, reason) in broken() {
         assert!(out.contains(&format!("{name}  not loaded\nplugin '{name}' ")), "{out}");
+        if ["half", "empty", "text"].contains(&name) {
+            assert!(said(&out, name).contains("(copy it again if it is damaged; or get one built "), "{out}");
+        }
         assert!(said(&out, name).contains(reason), "{name}: {}", said(&out, name));
     }
     assert!(out.contains("tracking  OctoPrint's anonymous usage tracking\n"), "{out}");
@@ -64,6 +67,12 @@ fn a_run_goes_on_with_the_good_plugin() {
     for (name, _, reason) in broken() {
         assert!(log.contains(&format!("ERROR plugin '{name}' ")), "{log}");
         assert!(said(&log, name).contains(reason), "{name}: {}", said(&log, name));
+    }
+    // The journal has neither the home's path nor a line for each reason; people are shown the path, on one line.
+    for command in ["status", "journal"] {
+        let out = home.run(&[command]).good();
+        assert!(out.contains(&format!("cannot be read: {}: ", home.plugin("folder").display())), "{out}");
+        assert!(!out.contains("{home}") && !out.contains("\\u{a}"), "{out}");
     }
 }
 

@@ -13,7 +13,18 @@ fn init_makes_what_is_missing_and_leaves_the_rest() {
     let folder = Folder::new();
     let root = folder.path("deep/home");
     let init = || program(&["init", "--home"]).arg(&root).run().good();
-    let advice = "Nothing is sent until you opt in. What would be recorded:\n  glassbox policy tracking\n  glassbox opt-in tracking\n";
+    let advice = |option: &str| {
+        format!(
+            "Nothing is sent until you opt in. What would be recorded:\n  glassbox{option} policy tracking\n  \
+             glassbox{option} opt-in tracking\n"
+        )
+    };
+    let by_itself = program(&["init"]).env("GLASSBOX_HOME", folder.path("it's another")).run().good();
+    assert!(by_itself.ends_with(&advice("")), "{by_itself}");
+    let quoted = program(&["init", "--home"]).arg(folder.path("it's another")).run().good();
+    let quote = folder.path("it").display().to_string();
+    assert!(quoted.ends_with(&advice(&format!(" --home '{quote}'\\''s another'"))), "{quoted}");
+    let advice = advice(&format!(" --home {}", root.display()));
     let (config, plugin) = (root.join("glassbox.toml"), root.join("plugins/tracking.wasm"));
     assert_eq!(init(), format!("made {}\nmade {}\n{advice}", config.display(), plugin.display()));
     assert!(fs::read(&plugin).unwrap() == BUNDLED);

@@ -1,4 +1,4 @@
-//! `demo`: the recorded day, what it compares, and what it leaves behind.
+//! `demo`: the recorded session, what it compares, and what it leaves behind.
 
 use crate::grants::with_manifest;
 use crate::support::{Folder, Home, Output, program, receiver, workspace};

@@ -221,7 +221,7 @@ fn a_command_that_is_about_one_must_know_which() {
     for command in ["opt-in", "settings"] {
         assert_eq!(home.run(&[command, "tracking"]).error(), which);
         let error = home.run(&[command, "tracking", "--octoprint", "shop-99"]).error();
-        assert_eq!(error, format!("{place} names no OctoPrint 'shop-99', but {some}"));
+        assert_eq!(error, format!("{place} has no OctoPrint called 'shop-99'; it has {some}"));
     }
     // Whoever wanted to opt out must know that they have not.
     for octoprint in [&[] as &[&str], &["--octoprint", "shop-99"]] {

@@ -75,7 +75,7 @@ fn a_path_is_hashed_with_the_salt_of_the_id_over_restarts_and_other_ids() {
     // Another id while it runs: whatever is shown from then on is hashed for that one.
     has_id(&home, ID);
     wait_until("the other salt", || home.identity().0 == ID);
-    host.wait_for_log("a new salt was made: the id is another one");
+    host.wait_for_log("a new salt was made: the id changed");
     wait_until("a report", || {
         host.send(PRINT);
         receiver.wait_for(10, SILENCE).len() >= 10
@@ -107,7 +107,7 @@ fn an_id_that_is_imported_brings_a_salt() {
     let (_, salt) = home.identity();
     let theirs = home.0.write("config.yaml", format!("plugins:\n  tracking:\n    unique_id: {ID}\n"));
     home.run(&["import", theirs.to_str().unwrap(), "--force"]).good();
-    host.wait_for_log("a new salt was made: the id is another one");
+    host.wait_for_log("a new salt was made: the id changed");
     host.send(PRINT);
     let (id, other) = home.identity();
     assert_eq!(printed(&receiver, 4), (ID.into(), hash(&other)));
@@ -214,7 +214,7 @@ fn nothing_is_sent_while_the_salt_cannot_be_kept() {
     assert!(receiver.wait_for(1, SILENCE).is_empty());
     let status = home.run(&["status"]).good();
     assert!(
-        status.contains(&format!("\ntracking: nothing is sent: it is switched off until it takes its settings: plugin 'tracking' has no identity: {why}")),
+        status.contains(&format!("\ntracking: nothing is sent: switched off until its settings are valid: plugin 'tracking' has no identity: {why}")),
         "{status}"
     );
     let log = host.log();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
-const WEBUI: &str = "    not heard: webui_load, which never comes over the push API";
+const WEBUI: &str = "    not available: webui_load, which never comes over the push API";
 const UNKNOWN: &str = "    not known: whether its own tracker is on as well (only who may change all settings may see that); see OctoPrint's Settings > Anonymous Usage Tracking";
 const TWICE: &str = "    warning: its own tracker is on as well, so everything is counted twice; switch it off in OctoPrint's Settings > Anonymous Usage Tracking";
 
@@ -45,9 +45,9 @@ fn what_may_not_be_read_is_said_with_what_would_give_it() {
     let host = follow(&home, &server.url());
     let url = server.url();
     let expected = [
-        "    not heard: what it runs on (needs the permission SYSTEM ('System'), which may also switch the machine off; optional)",
-        "    not heard: achievements and the count of its starts (needs the permission PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats'))",
-        "    not heard: the list of plugins (needs the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; optional)",
+        "    not available: what it runs on (needs the permission SYSTEM ('System'), which may also switch the machine off; optional)",
+        "    not available: achievements and the count of its starts (needs the permission PLUGIN_ACHIEVEMENTS_VIEW ('Achievements Plugin: View instance achievements & stats'))",
+        "    not available: the list of plugins (needs the permission PLUGIN_PLUGINMANAGER_MANAGE ('Plugin Manager: Manage plugins'), which may also enable and disable plugins, and comes with the one that installs them; optional)",
         WEBUI,
         UNKNOWN,
     ];
@@ -66,7 +66,7 @@ fn what_may_not_be_read_is_said_with_what_would_give_it() {
     wait_for(&home, &format!("octoprint: OctoPrint 1.11.8 at {url} is heard since "), true);
     assert_eq!(said(&home)[1..], [WEBUI, UNKNOWN]);
     stop(host);
-    assert!(said(&home)[0].ends_with(" on; no host runs now"), "{:?}", said(&home));
+    assert!(said(&home)[0].ends_with("; no host is running"), "{:?}", said(&home));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn one_that_was_never_heard_is_said_to_be_so_and_bad_files_are_passed_over() {
     let key = crate::octoprint::key_file(&home, KEY);
     // What an earlier host knew of another one is gone.
     let other = earlier(&home, "other", "http://other");
-    assert!(said_of(&home, "other").starts_with("other: OctoPrint 1.11 at http://other was heard from 20"));
+    assert!(said_of(&home, "other").starts_with("other: OctoPrint 1.11 at http://other was heard since 20"));
     let host = home.command(&["run", "--octoprint", &server.url(), "--api-key-file"]).arg(&key).start();
     host.wait_for_log("trying again: it answered 503");
     let url = server.url();
@@ -130,7 +130,7 @@ fn one_that_was_never_heard_is_said_to_be_so_and_bad_files_are_passed_over() {
     let damage = |name: &str, damage: &dyn Fn(&str) -> String| {
         let file = earlier(&home, name, "http://h");
         let good = fs::read_to_string(&file).unwrap();
-        assert!(said_of(&home, name).contains(" at http://h was heard from 20"), "{good}");
+        assert!(said_of(&home, name).contains(" at http://h was heard since 20"), "{good}");
         let bad = damage(&good);
         assert_ne!(bad, good);
         fs::write(file, bad).unwrap();
@@ -146,8 +146,8 @@ fn one_that_was_never_heard_is_said_to_be_so_and_bad_files_are_passed_over() {
     damage("octoprint", &|good| good.replace("1.11", "\\u001b[31m"));
     let lines = said(&home);
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert!(lines[0].starts_with("octoprint: OctoPrint \\u{1b}[31m at http://h was heard from 20"), "{lines:?}");
-    assert!(lines[0].ends_with(" on; no host runs now"), "{lines:?}");
+    assert!(lines[0].starts_with("octoprint: OctoPrint \\u{1b}[31m at http://h was heard since 20"), "{lines:?}");
+    assert!(lines[0].ends_with("; no host is running"), "{lines:?}");
 }
 
 /// The file that a host leaves behind which heard an OctoPrint at this URL.

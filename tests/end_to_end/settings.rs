@@ -99,13 +99,25 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
     assert_eq!(refused(&["pingo=3"]), similar);
     assert!(refused(&["events=3"]).starts_with("'events' is not a setting of 'tracking'; did you mean 'events."));
     assert_eq!(refused(&["=3"]), unknown(""));
-    assert_eq!(refused(&["ping=often"]), "ping must be integer");
-    assert_eq!(refused(&["ping=1.5"]), "ping must be integer");
-    assert_eq!(refused(&["ping="]), "ping must be integer");
+    assert_eq!(refused(&["ping=often"]), "ping must be a whole number");
+    assert_eq!(refused(&["ping=1.5"]), "ping must be a whole number");
+    assert_eq!(refused(&["ping="]), "ping must be a whole number");
     assert_eq!(refused(&["ping=-1"]), "ping must be at least 0");
     assert_eq!(refused(&["pong=99999999999"]), "pong must be at most 31622400");
-    assert_eq!(refused(&["events.printjob=maybe"]), "events.printjob must be boolean");
-    assert_eq!(refused(&["server=ftp://example.org"]), "server must be text like ^https?://");
+    assert_eq!(refused(&["events.printjob=maybe"]), "events.printjob must be true or false");
+    for (typed, meant) in [("off", false), ("False", false), ("no", false), ("True", true), ("yes", true), ("on", true)]
+    {
+        let said = format!("events.printjob must be true or false; write events.printjob={meant}");
+        assert_eq!(refused(&[&format!("events.printjob={typed}")]), said);
+    }
+    assert_eq!(refused(&["ping=off"]), "ping must be a whole number");
+    for server in ["hello", "ftp://example.org", "3"] {
+        let said = format!(
+            "the tracking server's URL must begin with https:// or http://: {server}; give one like \
+             https://stats.example/{{id}}/{{event}}/"
+        );
+        assert_eq!(refused(&[&format!("server={server}")]), said);
+    }
     let never =
         "the tracking server's URL must not have spaces, a query, a fragment or characters that must be encoded: ";
     assert!(refused(&["server=https://example.org/{id}?a=b"]).starts_with(never));
@@ -113,7 +125,7 @@ fn what_is_wrong_is_refused_and_nothing_changes() {
     assert!(refused(&["server=https://me:pw@example.org/"]).starts_with(user));
     assert!(refused(&["unique_id=me and you"]).starts_with("unique_id must be text like "));
     // One that is wrong keeps the good one from being taken.
-    assert_eq!(refused(&["pong=60", "ping=often"]), "ping must be integer");
+    assert_eq!(refused(&["pong=60", "ping=often"]), "ping must be a whole number");
 }
 
 #[test]

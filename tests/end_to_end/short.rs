@@ -106,10 +106,7 @@ fn nobody_to_talk_to_is_told_apart_from_nothing_done() {
     let full = "exec \"$@\" >/dev/full";
     for arguments in [&["opt-out", "tracking"][..], &["status"], &["status", "--json"], &["journal"]] {
         let said = by(full, &home, arguments).run();
-        says(
-            &said,
-            "what there is to say cannot be written to standard output ('glassbox status' shows what holds now): ",
-        );
+        says(&said, "cannot write to standard output ('glassbox status' shows what holds now): ");
     }
     assert_eq!(home.settings()["enabled"], false, "it was done");
 }

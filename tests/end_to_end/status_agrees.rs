@@ -301,7 +301,7 @@ fn a_host_that_cannot_tell_status_sends_nothing() {
     let mut host = start(&home, &receiver);
     let good = fs::read(home.settings_file()).unwrap();
     home.write_settings("{\"enabled\": true, \"ping\": \"often\"}");
-    host.wait_for_log("it is switched off until it takes its settings");
+    host.wait_for_log("switched off until its settings are valid");
     // What it has told can be neither replaced nor removed.
     let told = home.root().join("state/tracking.running.json");
     // The host may be saying it once more.

@@ -126,7 +126,7 @@ fn another_id_brings_another_salt() {
     let second = place.good();
     assert_ne!(second.salt, first.salt);
     assert_eq!(place.stored(), json!({"id": ID, "salt": second.salt}));
-    let said = "a new salt was made: the id is another one; hashes of paths differ from any earlier ones";
+    let said = "a new salt was made: the id changed; file hashes will not match earlier ones";
     assert_eq!(second.renewed.as_deref(), Some(said));
     assert_eq!(place.good().renewed, None, "said once");
     // The first id does not bring its salt back, or two installations could be told to be one.

@@ -18,7 +18,7 @@ const INTERFACE: usize = 32 << 10;
 const VERSION: &str = "2.0.0";
 
 /// What has changed since version 1, for the author of a component that was built for it.
-const SINCE_1: &str = "since contract 1.0.0, the host makes the id and the salt and keeps them to itself, load is shown \
+const SINCE_1: &str = "since contract 1.0.0, the host makes the id and the salt and keeps them private, load is shown \
                        only the settings that the manifest lists and adds none, there are no random bytes, send has no \
                        answer, on-tick is told what is due, and restore is shown again what was heard";
 

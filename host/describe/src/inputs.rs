@@ -74,7 +74,7 @@ pub(super) fn write(out: &mut String, policy: &Policy) -> Result {
     }
     for (heading, groups) in [
         ("For the sake of reports it sees, while one of them is on:", tied),
-        ("Whatever is switched off it sees:", control),
+        ("Even when everything is off, it sees:", control),
         ("FREE, tied to no report, so that it sees it always:", free),
     ] {
         if !groups.0.is_empty() {
@@ -125,7 +125,7 @@ fn form_in_words(how: Enters) -> &'static str {
         Enters::WholeSeconds => "only whole seconds",
         Enters::NamesAndVersions => "only names and versions",
         Enters::Words => "only words",
-        Enters::ErrorText => "without paths, addresses and numbers of machines",
+        Enters::ErrorText => "without paths, addresses and serial numbers",
     }
 }
 

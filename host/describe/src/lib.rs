@@ -34,7 +34,7 @@ fn write_words(out: &mut String, manifest: &Manifest) -> Result {
         }
         let agent = agent_in_words(&capabilities.user_agent);
         let free = if free::is_agent(&capabilities.user_agent) { "FREE: " } else { "" };
-        writeln!(out, "  with the setting '{}' as {{id}}, as user agent {free}{agent}", http.id_setting)?;
+        writeln!(out, "  with the setting '{}' as {{id}}; the user agent is {free}{agent}", http.id_setting)?;
     }
     writeln!(
         out,
@@ -163,7 +163,8 @@ pub fn agent_in_words(agent: &UserAgent) -> String {
     match agent {
         UserAgent::Pattern(pattern) => pattern.clone(),
         UserAgent::Pinned(agent) => {
-            format!("{} with {} (matching {}, or else {})", agent.text, agent.from, agent.pattern, agent.unknown)
+            let text = agent.text.replace("{}", &format!("<{}>", agent.from));
+            format!("{text} (matching {}, or else {})", agent.pattern, agent.unknown)
         }
     }
 }
@@ -297,7 +298,7 @@ For the sake of reports it sees, while one of them is on:
   this machine: os [off: a=false or b=false or ping=0]
   this machine: throttle state [off: c=false]
 
-Whatever is switched off it sees:
+Even when everything is off, it sees:
   octoprint_started: that it happened (a run begins)
   environment: octoprint.version (it decides)
 
@@ -308,12 +309,12 @@ Of its settings it sees: ping
 When it is started anew, it keeps: busy (yes or no)
 ";
         assert!(text.contains(expected), "{text}");
-        assert!(text.contains("as user agent P/{} with environment.octoprint.version (matching [0-9.]+, or else ?)\n"));
+        assert!(text.contains("the user agent is P/<environment.octoprint.version> (matching [0-9.]+, or else ?)\n"));
         let free = MANIFEST.replace(
             "{ text = \"P/{}\", from = \"environment.octoprint.version\", pattern = \"[0-9.]+\", unknown = \"?\" }",
             "'P.*'",
         );
-        assert!(in_words(&Manifest::parse(&free).unwrap()).contains("as user agent FREE: P.*\n"));
+        assert!(in_words(&Manifest::parse(&free).unwrap()).contains("the user agent is FREE: P.*\n"));
     }
 
     #[test]

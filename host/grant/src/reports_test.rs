@@ -95,10 +95,18 @@ fn every_other_word_of_a_pin_is_more() {
         (r#"busy = "flag""#, "busy = { most = 1 }", "keep busy (a number of at most 1)"),
         ("most = 9", "most = 10", "keep prints (a number of at most 10)"),
         ("busy =", "idle =", "keep idle (yes or no)"),
-        (r#"text = "P/{}""#, r#"text = "Q/{}""#, "identify itself as Q/{}"),
-        (r#"from = "environment.octoprint.version""#, r#"from = "Start.origin""#, "identify itself as P/{}"),
-        (r#"pattern = "[0-9.]+""#, r#"pattern = ".+""#, "identify itself as P/{} with"),
-        (r#"unknown = "?""#, r#"unknown = "!""#, "identify itself as P/{} with"),
+        (r#"text = "P/{}""#, r#"text = "Q/{}""#, "identify itself as Q/<environment.octoprint.version> "),
+        (
+            r#"from = "environment.octoprint.version""#,
+            r#"from = "Start.origin""#,
+            "identify itself as P/<Start.origin>",
+        ),
+        (
+            r#"pattern = "[0-9.]+""#,
+            r#"pattern = ".+""#,
+            "identify itself as P/<environment.octoprint.version> (matching",
+        ),
+        (r#"unknown = "?""#, r#"unknown = "!""#, "identify itself as P/<environment.octoprint.version> (matching"),
         (
             "default = 900",
             "default = 60",

@@ -64,10 +64,10 @@ impl Stage {
             Self::Read => ("cannot be read", "check the file's name and type, and that you may read it"),
             Self::Check => (
                 "is not a tracker",
-                "get a tracker built for this version of glassbox, or build it against its wit/ folder",
+                "copy it again if it is damaged; or get one built for this version of glassbox, against its wit/ folder",
             ),
             Self::Manifest => ("has an unusable manifest", "the plugin's author must fix its manifest"),
-            Self::Compile => ("does not compile", "the file is damaged, or contains code that no tracker needs"),
+            Self::Compile => ("does not compile", "copy it again; otherwise it has code that no tracker needs"),
             Self::Link => ("does not match the contract", "build the plugin against this version's wit/ folder"),
             Self::Instantiate => ("does not start", "tell the plugin's author; nothing from this call was sent"),
             Self::Call => ("failed", "tell the plugin's author; nothing from this call was sent"),

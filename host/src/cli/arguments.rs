@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[cfg(feature = "audit")]
 macro_rules! demo_step {
     () => {
-        "  glassbox demo                     watch a recorded day of a real OctoPrint go through the box\n"
+        "  glassbox demo                     watch four recorded minutes of an OctoPrint go through the box\n"
     };
 }
 #[cfg(not(feature = "audit"))]
@@ -181,7 +181,7 @@ pub enum Command {
     /// Prints its digest, what it imports, and what its manifest asks for; then what it does, in sandboxes
     /// that send nothing: which input can change what it says, whether secrets turn up in any form, and,
     /// with a corpus of recorded cases, whether it does what OctoPrint did. At the end a verdict for each
-    /// claim: holds, fails, or not shown. About a minute; --quick runs nothing.
+    /// claim: holds, fails, or not shown. One to four minutes; --quick runs nothing.
     #[cfg(feature = "audit")]
     Audit(Audit),
     /// Play a recorded session of a real OctoPrint through the bundled tracker, over real HTTP.

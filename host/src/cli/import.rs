@@ -36,7 +36,7 @@ pub fn import(home: &Home, file: &Path, force: bool, octoprint: Option<&str>) ->
 /// `octoprint` is the one that it is for, where that was said.
 fn write(imported: &Imported, octoprint: Option<&str>, out: &mut impl Write) -> Result<()> {
     if imported.settings.is_empty() {
-        writeln!(out, "there is nothing to take over that is not so already")?;
+        writeln!(out, "your settings here already match OctoPrint's; nothing to import")?;
     }
     for ImportedSetting { path, value, before } in &imported.settings {
         match before {

@@ -50,7 +50,7 @@ fn is_pipe() -> bool {
 
 /// Ask. Anything that is not clearly a yes is a no.
 fn agrees(name: &str, out: &mut impl Write) -> Result<bool> {
-    write!(out, "Is '{name}' to report this? [y/N] ")?;
+    write!(out, "Let '{name}' report this? [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;

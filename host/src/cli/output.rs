@@ -69,7 +69,7 @@ impl<W: Write> Out<W> {
 
 /// That nothing can be said, which does not mean that nothing was done.
 fn unsaid(error: io::Error) -> io::Error {
-    let said = "what there is to say cannot be written to standard output ('glassbox status' shows what holds now)";
+    let said = "cannot write to standard output ('glassbox status' shows what holds now)";
     io::Error::new(error.kind(), format!("{said}: {error}"))
 }
 
@@ -160,6 +160,11 @@ fn broken(line: &str) -> String {
 /// A path on a line of ours: it can have a line break in it.
 pub fn path(path: &Path) -> String {
     shown(&path.to_string_lossy())
+}
+
+/// A text of the journal for people: with the path of the home, which the journal itself leaves out.
+pub fn with_home(text: &str, home: &Path) -> String {
+    text.replace("{home}", &home.to_string_lossy())
 }
 
 /// A setting's value, but for a password in a URL.

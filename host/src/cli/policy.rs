@@ -15,7 +15,7 @@ pub fn policy(home: &Home, name: &str, markdown: bool, deny: &[String]) -> Resul
     if !deny.is_empty() {
         let held_back = policy::held_back_by(&manifest, deny)?.join(", ");
         writeln!(out, "With this in glassbox.toml, in the table [policy]:\n\n  deny = {}\n", json!(deny))?;
-        writeln!(out, "these reports of '{name}' do not leave:\n\n  {held_back}\n")?;
+        writeln!(out, "these reports of '{name}' would not leave:\n\n  {held_back}\n")?;
         return Ok(writeln!(
             out,
             "The others do. A running host takes it up at once, and 'glassbox status' shows it."
@@ -31,7 +31,7 @@ pub fn policy(home: &Home, name: &str, markdown: bool, deny: &[String]) -> Resul
 /// What a manifest allows, and how much could be hidden in that.
 pub fn in_words(manifest: &Manifest) -> String {
     format!(
-        "{}\nIf it were malicious, it could at most hide in a report:\n{}\
+        "{}\nIf it were malicious, the most it could hide in a report:\n{}\
          (That the host makes a report shows that OctoPrint said so, and not that it is true. Several plugins could hide more.)\n",
         glassbox_describe::in_words(manifest),
         Capacity::of(manifest)

@@ -7,6 +7,7 @@ use glassbox::home::Home;
 use glassbox::home::config::mqtt;
 use glassbox::home::config::octoprint::{self, Target};
 use glassbox::net::Address;
+use glassbox::operations::policy;
 use glassbox::record::{LIMIT, Sink};
 use std::fs::File;
 use std::io::{BufReader, stdin};
@@ -54,6 +55,8 @@ pub fn run(
     };
     let create = |file: &PathBuf| Sink::create(file, record.record_limit, record.record_scrub);
     let recording = record.record.as_ref().map(create).transpose()?;
+    // The host goes on: what is spelled right is held back all the same.
+    policy::denied_in_vain(home).iter().for_each(|vain| tracing::warn!("{vain}"));
     let tally = daemon::run(home, source, recording)?.tally;
     tracing::info!("{} reports sent, {} failed, {} dropped", tally.sent, tally.failed, tally.dropped);
     Ok(())

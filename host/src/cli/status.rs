@@ -11,6 +11,7 @@ use glassbox::sources::octoprint::own_tracker::SWITCH;
 use glassbox_util::text::{shown, shown_lines};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::path::Path;
 
 /// Say whether anything is sent; as JSON for programs, whose form is in host/docs/status.md.
 pub fn status(home: &Home, octoprint: Option<&str>, json: bool) -> Result<()> {
@@ -27,7 +28,7 @@ pub fn status(home: &Home, octoprint: Option<&str>, json: bool) -> Result<()> {
         writeln!(out, "note: {note}")?;
     }
     for plugin in &status.plugins {
-        write_plugin(plugin, &mut out)?;
+        write_plugin(plugin, &status.home, &mut out)?;
     }
     status.connections.iter().try_for_each(|connection| write_connection(connection, &mut out))?;
     for warning in &status.counted_twice {
@@ -44,23 +45,23 @@ fn notes(status: &Status) -> Vec<String> {
     others.map(|note| shown(&note.to_string())).chain(journal).collect()
 }
 
-fn write_plugin(plugin: &PluginStatus, out: &mut impl Write) -> Result<()> {
+fn write_plugin(plugin: &PluginStatus, home: &Path, out: &mut impl Write) -> Result<()> {
     let name = &plugin.name;
     for InstanceStatus { octoprint, sending, history } in &plugin.instances {
         let option = octoprint.option();
         let label = label(octoprint.name.as_deref(), name);
         writeln!(out, "{}: {}", shown(&label), shown_lines(&sending.in_words(name, &option), 4))?;
         sending.waiting.iter().try_for_each(|waiting| writeln!(out, "    {}", shown_lines(waiting, 4)))?;
-        history.iter().try_for_each(|history| write_history(history, name, &option, out))?;
+        history.iter().try_for_each(|history| write_history(history, home, name, &option, out))?;
     }
-    plugin.history.iter().try_for_each(|history| write_history(history, name, "", out))?;
+    plugin.history.iter().try_for_each(|history| write_history(history, home, name, "", out))?;
     if !plugin.held_back.is_empty() {
         writeln!(out, "    held back by [policy] in glassbox.toml: {}", shown(&plugin.held_back.join(", ")))?;
     }
     Ok(())
 }
 
-fn write_history(history: &History, name: &str, option: &str, out: &mut impl Write) -> Result<()> {
+fn write_history(history: &History, home: &Path, name: &str, option: &str, out: &mut impl Write) -> Result<()> {
     let name = shown(name);
     if history.has_reports() {
         let History { sent, failed, dropped, blocked, .. } = history;
@@ -77,7 +78,7 @@ fn write_history(history: &History, name: &str, option: &str, out: &mut impl Wri
         writeln!(out, "    not getting through since {since}, {count} lost: {reason} ({RULE})")?;
     }
     if let Some(trouble) = trouble(history) {
-        writeln!(out, "    {}", shown_lines(&trouble, 6))?;
+        writeln!(out, "    {}", shown_lines(&output::with_home(&trouble, home), 6))?;
     }
     Ok(())
 }
@@ -92,7 +93,7 @@ fn trouble(history: &History) -> Option<String> {
 fn write_connection(connection: &ConnectionReport, out: &mut impl Write) -> Result<()> {
     writeln!(out, "{}: {}", shown(&connection.octoprint), connection.summary)?;
     for missing in &connection.missing {
-        writeln!(out, "    not heard: {}", shown(missing))?;
+        writeln!(out, "    not available: {}", shown(missing))?;
     }
     let warning = match connection.counted_twice {
         None => return Ok(()),

@@ -123,7 +123,7 @@ pub fn identify(
     };
     let salt = hex(&random_bytes()?);
     keep(home, name, id, &salt).context("its salt cannot be kept, so nothing is sent")?;
-    let renewed = why.map(|why| format!("a new salt was made: {why}; hashes of paths differ from any earlier ones"));
+    let renewed = why.map(|why| format!("a new salt was made: {why}; file hashes will not match earlier ones"));
     Ok(Identified { settings, salt, is_new: true, renewed })
 }
 
@@ -165,7 +165,7 @@ fn find(home: &Home, name: &str, id: Option<&str>) -> Result<Found> {
         Content::Good(identity, readable) if Some(identity.id.as_str()) == id => {
             Found::Salt { salt: identity.salt, readable }
         }
-        Content::Good(..) => Found::Nothing(id.map(|_| "the id is another one")),
+        Content::Good(..) => Found::Nothing(id.map(|_| "the id changed")),
         Content::Missing => Found::Nothing(id.map(|_| NONE)),
         Content::Damaged(how) => Found::Nothing(Some(how)),
     })
@@ -278,7 +278,7 @@ fn must_be_writable(folder: &Path) -> Result<()> {
         use nix::unistd::{AccessFlags, access};
         access(there, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| {
             let what = format!("its salt cannot be kept: {} cannot be written: {error}", there.display());
-            Advised::new(what, "let the user that glassbox runs as write to it")
+            Advised::new(what, "give the user running glassbox write access")
         })?;
     }
     let _ = folder;

@@ -55,7 +55,7 @@ fn check(schema: &Map<String, Value>, value: &Value) -> Result<(), String> {
             other => other.as_str().into_iter().collect(),
         };
         if !types.iter().any(|name| is_type(name, value)) {
-            return Err(types.join(" or "));
+            return Err(types.into_iter().map(type_in_words).collect::<Vec<_>>().join(" or "));
         }
     }
     if let Some(Value::Array(values)) = schema.get("enum")
@@ -99,6 +99,17 @@ fn check_text(schema: &Map<String, Value>, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What somebody has to type for it.
+fn type_in_words(name: &str) -> &str {
+    match name {
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "text",
+        other => other,
+    }
+}
+
 fn is_type(name: &str, value: &Value) -> bool {
     match name {
         "null" => value.is_null(),
@@ -133,8 +144,8 @@ mod tests {
         assert_eq!(error("ping", json!(3)), None);
         assert_eq!(error("ping", json!(-1)).unwrap(), "ping must be at least 0");
         assert_eq!(error("ping", json!(11)).unwrap(), "ping must be at most 10");
-        assert_eq!(error("ping", json!(1.5)).unwrap(), "ping must be integer");
-        assert_eq!(error("on", json!("yes")).unwrap(), "on must be boolean or null");
+        assert_eq!(error("ping", json!(1.5)).unwrap(), "ping must be a whole number");
+        assert_eq!(error("on", json!("yes")).unwrap(), "on must be true or false or null");
         assert_eq!(error("on", json!(null)), None);
         assert_eq!(error("kind", json!("c")).unwrap(), "kind must be one of \"a\", \"b\"");
         assert_eq!(error("url", json!("ftp://x")).unwrap(), "url must be text like ^https?://");

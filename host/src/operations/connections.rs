@@ -80,9 +80,9 @@ pub fn summary(connection: &Connection, running: bool) -> String {
     match (running, heard) {
         (true, true) => format!("OctoPrint{octoprint} at {url} is heard since {since}"),
         (true, false) => format!("OctoPrint{octoprint} at {url} is not heard since {since}{reason}"),
-        (false, true) => format!("OctoPrint{octoprint} at {url} was heard from {since} on; no host runs now"),
+        (false, true) => format!("OctoPrint{octoprint} at {url} was heard since {since}; no host is running"),
         (false, false) => {
-            format!("OctoPrint{octoprint} at {url} was not heard from {since} on{reason}; no host runs now")
+            format!("OctoPrint{octoprint} at {url} was not heard since {since}{reason}; no host is running")
         }
     }
 }

@@ -52,10 +52,8 @@ pub struct Differs(
 impl fmt::Display for Differs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let differ = self.0.iter().filter(|one| one.before.is_some()).count();
-        write!(
-            f,
-            "{differ} of your settings differ from OctoPrint's, so nothing was changed; --force takes OctoPrint's"
-        )
+        let settings = if differ == 1 { "setting differs" } else { "settings differ" };
+        write!(f, "{differ} {settings} from OctoPrint's, so nothing was changed; --force takes OctoPrint's")
     }
 }
 

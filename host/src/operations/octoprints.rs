@@ -81,7 +81,7 @@ fn choose(home: &Home, mut all: Vec<KnownOctoPrint>, given: Option<&str>) -> Res
             Some(at) => Ok(vec![all.swap_remove(at)]),
             // That of 'run --octoprint URL' and 'run --events'.
             None if given == UNNAMED => Ok(vec![KnownOctoPrint::new(home, None)]),
-            None => anyhow::bail!("{} names no OctoPrint '{given}', but {known}", file.display()),
+            None => anyhow::bail!("{} has no OctoPrint called '{given}'; it has {known}", file.display()),
         },
         None if all.len() == 1 => Ok(all),
         None => {

@@ -6,13 +6,16 @@ use super::plugins::load_granted;
 use super::similar::did_you_mean;
 use crate::home::settings_schema::{self, Key};
 use crate::home::{Home, grants, identity};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use glassbox_contract::{deny, examine};
 use glassbox_sandbox::{Instance, Manifest, Memory, Settings, check_template};
 use glassbox_util::Advised;
 use glassbox_util::text::printable;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+
+/// What to do about a server's URL that is none.
+const EXAMPLE: &str = "give one like https://stats.example/{id}/{event}/";
 
 /// A setting, with what the plugin or the host says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,14 +134,30 @@ impl SettingsEditor {
             Ok(()) => json,
             Err(_) if key.check(&text).is_ok() => text,
             // About the value as it was meant: -1 is a number that is too small, not a text.
-            Err(wrong) => return Err(anyhow!(wrong)),
+            Err(wrong) => return Err(self.refused(&key, value, wrong)),
         };
         // The gate would block every report that is to go there.
         if let (true, Some(url)) = (self.server.as_deref() == Some(path), value.as_str()) {
-            check_template(url)
-                .map_err(|wrong| Advised::new(wrong, "give one like https://stats.example/{id}/{event}/"))?;
+            check_template(url).map_err(|wrong| Advised::new(wrong, EXAMPLE))?;
         }
         Ok(SettingChange { path: path.into(), value })
+    }
+
+    /// Why the schema does not allow what was typed, with what to type.
+    fn refused(&self, key: &Key<'_>, typed: &str, wrong: String) -> Error {
+        if self.server.as_deref() == Some(&key.path) {
+            return Advised::new(check_template(typed).err().unwrap_or(wrong), EXAMPLE).into();
+        }
+        // As in YAML, which OctoPrint's users write.
+        let meant = match typed.to_lowercase().as_str() {
+            "true" | "yes" | "on" => Value::from(true),
+            "false" | "no" | "off" => Value::from(false),
+            _ => return anyhow!(wrong),
+        };
+        match key.check(&meant) {
+            Ok(()) => Advised::new(wrong, format!("write {}={meant}", key.path)).into(),
+            Err(_) => anyhow!(wrong),
+        }
     }
 
     /// All settings as they are now, in the schema's order. `home` is that of the OctoPrint.

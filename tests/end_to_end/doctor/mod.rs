@@ -108,6 +108,10 @@ pub fn files(folder: &Path) -> BTreeMap<String, u64> {
 #[test]
 fn a_set_up_that_is_well() {
     let set_up = SetUp::new();
+    set_up.chmod("home", 0o770);
+    let group = set_up.doctor().good();
+    assert!(group.contains(" can be read and written, and only its owner and group may write to it\n"), "{group}");
+    set_up.chmod("home", 0o700);
     let host = set_up.home.command(&["run"]).start();
     host.wait_for_log("hears OctoPrint");
     // With the first reading of the throttle state.
@@ -125,7 +129,7 @@ fn a_set_up_that_is_well() {
     );
     let clock = out.lines().find(|line| line.starts_with("ok       clock: it is 20")).unwrap();
     let expected = format!(
-        "ok       home: {} can be read and written, and only its owner and group may write to it
+        "ok       home: {} can be read and written, and only its owner may write to it
 ok       config: glassbox.toml can be used
 ok       grant tracking: everything that it asks for was granted
 ok       plugin tracking: it loads, starts and accepts its settings

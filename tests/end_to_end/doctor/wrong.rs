@@ -48,7 +48,12 @@ fn what_is_wrong_with_plugins() {
     let set_up = SetUp::new();
     let good = fs::read(set_up.home.plugin("tracking")).unwrap();
     set_up.home.0.write("home/plugins/tracking.wasm", &good[..good.len() / 2]);
-    set_up.is("fail", "plugin tracking", "tracking", "'glassbox audit FILE' says more");
+    set_up.is(
+        "fail",
+        "plugin tracking",
+        "tracking",
+        "copy it again, or replace it with a version that works; 'glassbox audit",
+    );
     set_up.home.0.write("home/plugins/tracking.wasm", &good);
     set_up.home.write_settings("{\"enabled\": true,");
     set_up.is("fail", "plugin tracking", "is damaged: ", "fix it, or run 'glassbox opt-in' or 'opt-out'");
@@ -80,6 +85,19 @@ fn what_is_wrong_with_plugins() {
         );
         assert!(out.contains(&expected), "{out}");
     }
+}
+
+#[test]
+fn what_is_denied_and_is_nowhere() {
+    let set_up = SetUp::new();
+    let url = set_up.server.url();
+    set_up.configure(&url, "[policy]\ndeny = [\"file\", \"ping\", \"print_done.elapsed\"]");
+    assert!(set_up.findings(&[]).0.is_empty(), "all of it is somewhere");
+    set_up.configure(&url, "[policy]\ndeny = [\"file\", \"fil\"]");
+    let vain = "deny in [policy] in glassbox.toml names 'fil', but no plugin has such a report or field";
+    set_up.is("warn", "policy", vain, "did you mean 'file'? 'glassbox policy tracking' shows which there are");
+    let log = set_up.home.command(&["run", "--events", "-"]).run_with(b"").log();
+    assert_eq!(log.matches(&format!("WARN {vain}")).count(), 1, "{log}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Reason {
             Self::ErrorFiredTwice => "OctoPrint 2.1 fires one error twice; here it is reported once",
             Self::OrphanedTimer => "OctoPrint reports a connection once more, on a timer that it did not cancel",
             Self::PortKind => "of a port only its kind is said; OctoPrint sends its name",
-            Self::ErrorText => "paths, addresses and numbers of machines are taken out of an error's text",
+            Self::ErrorText => "paths, addresses and serial numbers are taken out of an error's text",
             Self::PathIsMissing => "a print whose file is not named is not reported; OctoPrint 2.0 calls that file n/a",
             Self::LostConnection => "OctoPrint 2.1 reports nothing when the connection is lost in a print",
         }

@@ -69,7 +69,7 @@ pub fn journal(home: &Home, options: &Options) -> Result<Ended> {
     if options.verify {
         return verify::verify(&home.journal());
     }
-    let mut printer = Printer::new(options);
+    let mut printer = Printer::new(home, options);
     let mut reader = Reader::new(home.journal());
     let read = |reader: &mut Reader, printer: &mut Printer| -> Result<()> {
         if reader.read(|line| printer.line(line))? {
@@ -130,9 +130,9 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(options: &Options) -> Self {
+    fn new(home: &Home, options: &Options) -> Self {
         let out = if options.json { output::json() } else { output::much() };
-        let table = (!options.json).then(|| Table::new(super::colours()));
+        let table = (!options.json).then(|| Table::new(home.root(), super::colours()));
         let since = options.since.map(|since| format!("{since:.3}"));
         let (plugin, octoprint) = (options.plugin.clone(), options.octoprint.clone());
         Self { out, table, since, plugin, octoprint, any: false }

@@ -1,10 +1,12 @@
 //! The journal as a table. Nothing is cut off: people want to see everything that was sent.
 
+use crate::cli::output::with_home;
 use glassbox::plugins::context::label;
 use glassbox_journal::JournalRequest;
 use glassbox_util::text::printable;
 use serde::Deserialize;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// What the table shows of a line. Newer hosts may write more fields, and other words for what happened, so this is
 /// not a `JournalEntry`.
@@ -28,7 +30,7 @@ impl TableLine {
     }
 
     /// The last column: `PrintStarted -> print_started origin=local (200): why`.
-    fn about(&self) -> String {
+    fn about(&self, home: &Path) -> String {
         let mut about = String::new();
         if let Some(event) = &self.event {
             about += event;
@@ -48,7 +50,9 @@ impl TableLine {
         }
         if let Some(reason) = &self.reason {
             about += if about.is_empty() { "" } else { ": " };
-            about += reason;
+            // One line for each entry, also where the reason has several.
+            let lines = with_home(reason, home);
+            about += &lines.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         }
         printable(&about, usize::MAX)
     }
@@ -61,6 +65,8 @@ fn quoted(value: &str) -> String {
 
 /// Prints lines, and a heading before the first.
 pub struct Table {
+    /// The home, whose path the journal leaves out.
+    home: PathBuf,
     colour: bool,
     heading: bool,
     /// The width of the longest plugin name so far, in characters.
@@ -68,8 +74,8 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(colour: bool) -> Self {
-        Self { colour, heading: false, plugin: 8 }
+    pub fn new(home: &Path, colour: bool) -> Self {
+        Self { home: home.into(), colour, heading: false, plugin: 8 }
     }
 
     /// Print a line; none for one that cannot be read.
@@ -91,7 +97,7 @@ impl Table {
         self.plugin = self.plugin.max(plugin.chars().count());
         let (on, off) = if self.colour { (colour(&what), "\x1b[0m") } else { ("", "") };
         let width = self.plugin;
-        let text = format!("{time:23}  {plugin:width$}  {on}{what:11}{off}  {}", line.about());
+        let text = format!("{time:23}  {plugin:width$}  {on}{what:11}{off}  {}", line.about(&self.home));
         writeln!(out, "{}", text.trim_end())
     }
 }
@@ -113,7 +119,7 @@ mod tests {
 
     fn table(colour: bool, lines: &[&str]) -> Vec<String> {
         let mut out = Vec::new();
-        let mut table = Table::new(colour);
+        let mut table = Table::new(Path::new("/home/pi/box"), colour);
         lines.iter().for_each(|line| table.line(&mut out, TableLine::parse(line.as_bytes()).as_ref()).unwrap());
         String::from_utf8(out).unwrap().lines().map(Into::into).collect()
     }
@@ -124,6 +130,14 @@ mod tests {
         let line = &table(false, &[line])[1];
         let expected = r"2026-07-27 10:00:00.000Z\u{1b}[2J  \u{202e}a  x\u{7}       \u{1b}[31mred\u{9b}";
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_reason_is_on_one_line_and_has_whole_paths() {
+        let line =
+            r#"{"t":"T","what":"refused","plugin":"a","reason":"{home}/plugins/a.wasm:\n  - it is none\n  (copy it)"}"#;
+        let line = &table(false, &[line])[1];
+        assert!(line.ends_with("  /home/pi/box/plugins/a.wasm: - it is none (copy it)"), "{line}");
     }
 
     #[test]

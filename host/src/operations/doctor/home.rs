@@ -30,9 +30,10 @@ pub fn check(home: &Home, findings: &mut Vec<Finding>) -> (Config, TlsTrust, boo
             #[cfg(unix)]
             findings.extend(full_disk(home.root()));
             if findings.len() == before {
+                let who = who_may_write(home.root());
                 findings.push(Finding::ok(
                     "home",
-                    format!("{root} can be read and written, and only its owner and group may write to it"),
+                    format!("{root} can be read and written, and only {who} may write to it"),
                 ));
             }
         }
@@ -52,6 +53,18 @@ pub fn check(home: &Home, findings: &mut Vec<Finding>) -> (Config, TlsTrust, boo
     let trust = trust.ok().and_then(Result::ok).unwrap_or_default();
     let is_good = config.is_ok();
     (config.unwrap_or_default(), trust, is_good)
+}
+
+/// Who may write to a folder that not everybody may write to.
+fn who_may_write(folder: &Path) -> &'static str {
+    #[cfg(unix)]
+    if fs::metadata(folder)
+        .is_ok_and(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o020 == 0)
+    {
+        return "its owner";
+    }
+    let _ = folder;
+    "its owner and group"
 }
 
 /// What is wrong with a folder. One that is not there yet is made when it is needed.

@@ -13,6 +13,7 @@ mod server;
 mod watching;
 
 use super::octoprints::{self, KnownOctoPrint};
+use super::policy::denied_in_vain;
 use crate::home::Home;
 use crate::home::config::Config;
 use crate::net::tls_trust::TlsTrust;
@@ -53,6 +54,11 @@ pub fn examine(home: &Home, options: &Options) -> Vec<Finding> {
     let examined = Examined { home, config, trust, has_good_config, octoprints, options };
     if home.plugins().is_dir() {
         plugins::check(&examined, &mut findings);
+        findings.extend(
+            denied_in_vain(home)
+                .into_iter()
+                .map(|vain| Finding::warn("policy", vain.what, vain.advice.unwrap_or_default())),
+        );
         host::check(&examined, &mut findings);
         watching::check(&examined, &mut findings);
     }

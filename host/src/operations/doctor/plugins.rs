@@ -51,7 +51,7 @@ fn plugin(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut
 fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut Vec<Finding>) {
     let home = examined.home;
     let check = |what: &str| format!("{what} {name}");
-    let again = "replace it with a version that works; 'glassbox audit FILE' says more";
+    let again = "copy it again, or replace it with a version that works; 'glassbox audit FILE' says more";
     let bytes = match home.read_plugin(name) {
         Ok(bytes) => bytes,
         Err(error) => return findings.push(Finding::error(check("plugin"), &error.into(), again)),

@@ -56,7 +56,7 @@ impl WorkerThread {
             }
             Ok(()) => {}
             Err(error) => {
-                let reason = format!("it is switched off until it takes its settings: {error:#}");
+                let reason = format!("switched off until its settings are valid: {error:#}");
                 self.send_queue.close(&reason);
                 if self.complaint.is_new(&reason) {
                     let digest = self.running.plugin().digest.clone();
