@@ -222,6 +222,18 @@ fn once_is_once() {
 }
 
 #[test]
+fn an_event_that_is_called_tick_is_no_tick() {
+    // Any plugin of OctoPrint could fire it, and a report with a rhythm would come whenever it does.
+    let sees = format!("{MANIFEST}\n[[sees]]\nevent = \"tick\"\nfields = []");
+    let mut tracker = known();
+    tracker.policy = Policy::new(Manifest::parse(&sees).unwrap()).unwrap();
+    tracker.hear("octoprint_started", &json!({"uptime": 2}));
+    tracker.hear("tick", &json!({}));
+    let ping = [("octoprint_uptime", "2"), ("printer_state", "OFFLINE")];
+    tracker.refuses("tick", "ping", &ping, "this is not the occasion for it");
+}
+
+#[test]
 fn other_settings_keep_the_rhythm_and_off_is_off() {
     let mut tracker = known();
     tracker.hear("octoprint_started", &json!({"uptime": 0}));
