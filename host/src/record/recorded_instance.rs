@@ -106,12 +106,13 @@ impl RecordedInstance {
         self.record(call, |instance| instance.restore(&heard, state, age_ms), returned)
     }
 
-    /// Like [`glassbox_contract::Deliver::on_event`], but what was sent waits for [`Self::release`].
+    /// Like [`glassbox_contract::Deliver::on_event`], of an event that came so many milliseconds ago; what was sent waits for
+    /// [`Self::release`].
     ///
     /// # Errors
     /// As [`Instance::show`].
-    pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let shown = match self.instance.hear(name, payload) {
+    pub fn dispatch(&mut self, name: &str, payload: &str, age_ms: u64) -> Result<Option<Outcome>, Error> {
+        let shown = match self.instance.hear(name, payload, age_ms) {
             Ok(Some(shown)) => shown,
             Ok(None) => {
                 self.recording.iter().for_each(|recording| recording.heard(name));
@@ -119,7 +120,7 @@ impl RecordedInstance {
             }
             Err(reason) => return Ok(Some(Outcome { undelivered: Some(reason), ..Outcome::default() })),
         };
-        let call = || Call::Event { name: name.into(), payload: shown.clone() };
+        let call = || Call::Event { name: name.into(), payload: shown.clone(), age_ms };
         self.record(call, |instance| instance.show(name, &shown), done).map(Some)
     }
 

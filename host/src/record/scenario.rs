@@ -167,12 +167,15 @@ impl Scenario {
             }
             Call::Heard { name } => {
                 // Of one of which nothing was shown, nothing but its name is known.
-                let _ = instance.hear(name, "null");
+                let _ = instance.hear(name, "null", 0);
                 self.fuel = None;
                 return Some(Returned::Heard);
             }
             Call::Event { name, .. } if !policy.sees(name) => Ok(None),
-            Call::Event { name, payload } => event(instance, policy, name, payload, other),
+            Call::Event { name, payload, age_ms } => {
+                let event = HeardAgain { name: name.clone(), payload: payload.clone(), age_ms: *age_ms };
+                show(instance, policy, &event, other)
+            }
             Call::Tick { due } => {
                 // The clock is read; nothing more is heard.
                 instance.due();
@@ -207,20 +210,15 @@ fn hear(instance: &mut Instance, policy: &Policy, event: &HeardAgain) -> Option<
 }
 
 /// Show it an event as it was shown when it was recorded, or to another version, what that is shown of it.
-fn event(
-    instance: &mut Instance,
-    policy: &Policy,
-    name: &str,
-    payload: &str,
-    other: bool,
-) -> Result<Option<Returned>, Error> {
-    let own = hear(instance, policy, &HeardAgain { name: name.into(), payload: payload.into(), age_ms: 0 });
+fn show(instance: &mut Instance, policy: &Policy, event: &HeardAgain, other: bool) -> Result<Option<Returned>, Error> {
+    let (name, payload) = (&event.name, &event.payload);
+    let own = hear(instance, policy, event);
     // What is all of it stays as it was written: a number may not be written as it was read.
     let is_all = |own: &String| serde_json::from_str(own).ok() == serde_json::from_str::<Value>(payload).ok();
     let shown = match own {
         None if other => None,
         Some(own) if other && !is_all(&own) => Some(own),
-        _ => Some(payload.into()),
+        _ => Some(payload.clone()),
     };
     let outcome: Option<Outcome> = shown.map(|shown| instance.show(name, &shown)).transpose()?;
     Ok(outcome.as_ref().map(done))

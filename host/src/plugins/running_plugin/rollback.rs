@@ -35,7 +35,7 @@ impl RunningPlugin {
             step.saved |= repeated.saved;
             return;
         }
-        if let Call::Event(name, _) = call {
+        if let Call::Event(name, ..) = call {
             self.memory.handled(name);
         }
         self.pause(reason, now, step);

@@ -166,24 +166,24 @@ impl Instance {
         Ok(answer.map_err(|message| Rejected(self.said(&message))))
     }
 
-    /// Hear an event: let in what may enter, and remember it. What the component is to be [shown](Self::show) of it, as JSON
-    /// text; none if nothing.
+    /// Hear an event that came so many milliseconds ago: let in what may enter, and remember it. What the component is to be
+    /// [shown](Self::show) of it, as JSON text; none if nothing.
     ///
     /// # Errors
     /// Why it was not heard, in words for the log.
-    pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<String>, String> {
+    pub fn hear(&mut self, name: &str, payload: &str, age_ms: u64) -> Result<Option<String>, String> {
         let entered = self.plugin.policy.enter(name, payload, &self.store.data().capabilities.salt);
         let entered = entered.map_err(|reason| format!("{name} was not delivered: {reason}"))?;
-        entered.map_or(Ok(None), |entered| self.hear_entered(name, entered, 0))
+        entered.map_or(Ok(None), |entered| self.hear_entered(name, entered, age_ms))
     }
 
-    /// The same of what entered so many milliseconds ago. By itself only for a recording that is replayed, with what was
+    /// The same of what has entered. By itself only for a recording that is replayed, with what was
     /// [shown before](crate::Policy::entered_before).
     ///
     /// # Errors
     /// As [`Self::hear`].
     pub fn hear_entered(&mut self, name: &str, entered: Entered, age_ms: u64) -> Result<Option<String>, String> {
-        self.departure.begin();
+        self.departure.begin(Instant::now(), age_ms);
         let (state, policy) = (self.store.data_mut(), &self.plugin.policy);
         state.read_clock();
         let shown = policy.shown(name, &entered, &state.doors);
@@ -212,12 +212,13 @@ impl Instance {
 
     /// The reports that are due, for [`Self::tick`].
     pub fn due(&mut self) -> Vec<String> {
-        self.departure.begin();
-        self.store.data_mut().read_clock();
-        if !self.consent().given() {
+        let (state, policy) = (self.store.data_mut(), &self.plugin.policy);
+        state.read_clock();
+        let late_ms = state.memory.due.next().map_or(0, |at| state.now_ms.saturating_sub(at));
+        self.departure.begin(Instant::now(), u64::try_from(late_ms).unwrap_or_default());
+        if !Consent::decide(&state.settings, state.veto).given() {
             return Vec::new();
         }
-        let (state, policy) = (self.store.data(), &self.plugin.policy);
         let release = state.memory.release(policy);
         state.memory.due.now(policy, &state.settings, release, state.now_ms)
     }
