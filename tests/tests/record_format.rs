@@ -62,8 +62,7 @@ fn call() -> impl Strategy<Value = (Call, Returned)> {
             (Call::Load(Load { document, shown }), Returned::Loaded(returned))
         }),
         (restore(), restored).prop_map(|(restore, returned)| (Call::Restore(restore), Returned::Restored(returned))),
-        (text(), text(), 0..9_u64, done.clone())
-            .prop_map(|(name, payload, age_ms, returned)| (Call::Event { name, payload, age_ms }, returned)),
+        (text(), text(), done.clone()).prop_map(|(name, payload, returned)| (Call::Event { name, payload }, returned)),
         text().prop_map(|name| (Call::Heard { name }, Returned::Heard)),
         (names, done).prop_map(|(due, returned)| (Call::Tick { due }, returned)),
         (text(), any::<usize>())

@@ -44,7 +44,7 @@ impl Tracker {
 
     fn hear(&mut self, event: &str, payload: &Value) {
         let entered = self.policy.enter(event, &payload.to_string(), "salt").unwrap().unwrap();
-        assert!(self.memory.hear(&self.policy, event, entered, self.now));
+        assert!(self.memory.hear(&self.policy, event, entered, self.now, self.now));
     }
 
     fn due(&self) -> Vec<String> {

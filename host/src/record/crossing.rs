@@ -44,8 +44,6 @@ pub enum Call {
     Event {
         name: String,
         payload: String,
-        /// How long it had waited for other calls, in milliseconds.
-        age_ms: u64,
     },
     /// No call: the host heard an event that was not shown. Nothing crossed, but when reports are due depends on it.
     Heard {
@@ -219,7 +217,7 @@ impl fmt::Display for Call {
         let shown = |text: &str| printable(text, SHOWN);
         match self {
             Self::Start(start) => write!(f, "start {} {}", start.who(), shown(&start.digest)),
-            Self::Event { name, payload, .. } => write!(f, "on-event {} {}", shown(name), shown(payload)),
+            Self::Event { name, payload } => write!(f, "on-event {} {}", shown(name), shown(payload)),
             Self::Restore(Restore { heard, state, age_ms, .. }) => {
                 write!(f, "handover.restore {} of {age_ms} ms ago", shown(state))?;
                 heard.iter().try_for_each(|HeardAgain { name, payload, age_ms }| {

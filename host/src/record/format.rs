@@ -97,10 +97,9 @@ fn call_value(instance_id: u64, moment: &Moment, call: &Call) -> Value {
             value["age_ms"] = (*age_ms).into();
             put(&mut value, "due", due.as_deref().map(embed));
         }
-        Call::Event { name, payload, age_ms } => {
+        Call::Event { name, payload } => {
             value["name"] = name.as_str().into();
             value["payload"] = embed(payload);
-            put(&mut value, "age_ms", (*age_ms > 0).then(|| (*age_ms).into()));
         }
         Call::Heard { name } => value["name"] = name.as_str().into(),
         Call::Tick { due } => value["due"] = due.as_slice().into(),
@@ -250,11 +249,7 @@ fn read_call(fields: &Fields) -> Result<Call, String> {
             age_ms: fields.number("age_ms")?,
             due: fields.optional("due", Fields::embedded)?,
         }),
-        "on-event" => Call::Event {
-            name: fields.text("name")?,
-            payload: fields.embedded("payload")?,
-            age_ms: fields.optional("age_ms", Fields::number)?.unwrap_or_default(),
-        },
+        "on-event" => Call::Event { name: fields.text("name")?, payload: fields.embedded("payload")? },
         "heard" => Call::Heard { name: fields.text("name")? },
         "on-tick" => {
             let names = fields.list("due")?.iter().map(|name| name.as_str().map(Into::into));

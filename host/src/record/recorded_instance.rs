@@ -111,8 +111,8 @@ impl RecordedInstance {
     ///
     /// # Errors
     /// As [`Instance::show`].
-    pub fn dispatch(&mut self, name: &str, payload: &str, age_ms: u64) -> Result<Option<Outcome>, Error> {
-        let shown = match self.instance.hear(name, payload, age_ms) {
+    pub fn dispatch(&mut self, name: &str, payload: &str, waited_ms: u64) -> Result<Option<Outcome>, Error> {
+        let shown = match self.instance.hear(name, payload, waited_ms) {
             Ok(Some(shown)) => shown,
             Ok(None) => {
                 self.recording.iter().for_each(|recording| recording.heard(name));
@@ -120,7 +120,7 @@ impl RecordedInstance {
             }
             Err(reason) => return Ok(Some(Outcome { undelivered: Some(reason), ..Outcome::default() })),
         };
-        let call = || Call::Event { name: name.into(), payload: shown.clone(), age_ms };
+        let call = || Call::Event { name: name.into(), payload: shown.clone() };
         self.record(call, |instance| instance.show(name, &shown), done).map(Some)
     }
 

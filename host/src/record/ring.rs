@@ -82,7 +82,7 @@ impl Ring {
                     (Call::Restore(Restore { heard, state, .. }), Returned::Restored(Ok(()))) => {
                         (before.heard, before.state) = (heard, Some(state));
                     }
-                    (Call::Event { name, payload, .. }, _) if name == STOPPING || self.remembered.contains(&name) => {
+                    (Call::Event { name, payload }, _) if name == STOPPING || self.remembered.contains(&name) => {
                         before.hear(name, payload);
                     }
                     (_, Returned::Saved(Handover { state, .. })) => before.state = Some(state),

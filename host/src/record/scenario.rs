@@ -172,10 +172,7 @@ impl Scenario {
                 return Some(Returned::Heard);
             }
             Call::Event { name, .. } if !policy.sees(name) => Ok(None),
-            Call::Event { name, payload, age_ms } => {
-                let event = HeardAgain { name: name.clone(), payload: payload.clone(), age_ms: *age_ms };
-                show(instance, policy, &event, other)
-            }
+            Call::Event { name, payload } => event(instance, policy, name, payload, other),
             Call::Tick { due } => {
                 // The clock is read; nothing more is heard.
                 instance.due();
@@ -206,19 +203,24 @@ fn with_own(own: Option<Value>, recorded: Option<Value>) -> Option<Value> {
 /// Hear an event as it was shown to another instance, of which nothing else is known. What this one is shown of it.
 fn hear(instance: &mut Instance, policy: &Policy, event: &HeardAgain) -> Option<String> {
     let entered = policy.entered_before(&event.name, &event.payload)?;
-    instance.hear_entered(&event.name, entered, event.age_ms).ok()?
+    instance.hear_entered(&event.name, entered, event.age_ms, 0).ok()?
 }
 
 /// Show it an event as it was shown when it was recorded, or to another version, what that is shown of it.
-fn show(instance: &mut Instance, policy: &Policy, event: &HeardAgain, other: bool) -> Result<Option<Returned>, Error> {
-    let (name, payload) = (&event.name, &event.payload);
-    let own = hear(instance, policy, event);
+fn event(
+    instance: &mut Instance,
+    policy: &Policy,
+    name: &str,
+    payload: &str,
+    other: bool,
+) -> Result<Option<Returned>, Error> {
+    let own = hear(instance, policy, &HeardAgain { name: name.into(), payload: payload.into(), age_ms: 0 });
     // What is all of it stays as it was written: a number may not be written as it was read.
     let is_all = |own: &String| serde_json::from_str(own).ok() == serde_json::from_str::<Value>(payload).ok();
     let shown = match own {
         None if other => None,
         Some(own) if other && !is_all(&own) => Some(own),
-        _ => Some(payload.clone()),
+        _ => Some(payload.into()),
     };
     let outcome: Option<Outcome> = shown.map(|shown| instance.show(name, &shown)).transpose()?;
     Ok(outcome.as_ref().map(done))

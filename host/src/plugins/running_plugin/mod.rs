@@ -20,7 +20,7 @@ use glassbox_sandbox::{Consent, Memory, Plugin, RateLimit, Settings};
 use saved::Saved;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use step::{Call, age_ms};
+use step::{Call, waited_ms};
 use throttle_watch::ThrottleWatch;
 
 /// A new version is on probation for so many calls: if one of them fails, the version before it is put back.
@@ -165,8 +165,8 @@ impl RunningPlugin {
         self.event_that_came(name, payload, None, now)
     }
 
-    /// The same of one that came at this moment, and may have waited since: whatever kept it waiting shows neither in what is
-    /// reported of it nor in when.
+    /// The same of one that came at this moment, and may have waited since: whatever kept it waiting does not show in
+    /// when it is reported.
     pub fn event_that_came(&mut self, name: &str, payload: &str, came: Option<Instant>, now: u64) -> Step {
         // Most events of OctoPrint's bus are not for this plugin; they cost one lookup.
         if !self.plugin.policy.sees(name) {
@@ -229,7 +229,7 @@ impl RunningPlugin {
         let Some(instance) = &mut self.instance else {
             if let Call::Event(name, payload, came) = call {
                 let is_on = self.consent().given();
-                let came = millis(now).saturating_sub_unsigned(age_ms(came));
+                let came = millis(now).saturating_sub_unsigned(waited_ms(came));
                 self.memory.hear_without_instance(&self.plugin.policy, name, payload, came, is_on);
                 step.saved = true;
                 self.missed += u64::from(is_on);

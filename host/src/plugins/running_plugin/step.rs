@@ -59,13 +59,13 @@ pub(super) enum Call<'a> {
 impl Call<'_> {
     pub(super) fn make(self, instance: &mut RecordedInstance) -> Result<Option<Outcome>, Error> {
         match self {
-            Self::Event(name, payload, came) => instance.dispatch(name, payload, age_ms(came)),
+            Self::Event(name, payload, came) => instance.dispatch(name, payload, waited_ms(came)),
             Self::Tick => instance.dispatch_tick().map(Some),
         }
     }
 }
 
-/// How long ago an event came, in milliseconds.
-pub(super) fn age_ms(came: Option<Instant>) -> u64 {
+/// How long an event has waited, in milliseconds.
+pub(super) fn waited_ms(came: Option<Instant>) -> u64 {
     came.map_or(0, |came| u64::try_from(came.elapsed().as_millis()).unwrap_or(u64::MAX))
 }

@@ -16,15 +16,13 @@ pub(super) struct Departure {
 }
 
 impl Departure {
-    pub(super) fn new() -> Self {
-        let now = Instant::now();
+    pub(super) fn new(now: Instant) -> Self {
         Self { from: now, began: now, ended: now }
     }
 
-    /// A call begins, about what came so many milliseconds ago.
-    pub(super) fn begin(&mut self, now: Instant, age_ms: u64) {
-        let from = now.checked_sub(Duration::from_millis(age_ms)).unwrap_or(now);
-        *self = Self { from, began: now, ended: now };
+    /// A call begins, about what has waited so many milliseconds.
+    pub(super) fn begin(&mut self, now: Instant, waited: u64) {
+        *self = Self { from: now.checked_sub(Duration::from_millis(waited)).unwrap_or(now), ..Self::new(now) };
     }
 
     /// When what was sent may leave.
@@ -64,7 +62,7 @@ mod tests {
             ((1000, 1000, 1900), 2000, true),
             ((1003, 1900, 1901), 2003, false),
         ];
-        let mut departure = Departure { from: start, began: start, ended: start };
+        let mut departure = Departure::new(start);
         for ((came, begin, end), leaves, late) in story {
             departure.begin(start + ms(begin), begin - came);
             departure.ended = start + ms(end);
