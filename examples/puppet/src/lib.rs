@@ -143,8 +143,10 @@ impl contract::Guest for Puppet {
 
 impl handover::Guest for Puppet {
     fn save() -> String {
-        if script().bend == "slow-save" {
-            bend::work();
+        match script().bend {
+            "slow-save" => bend::work(),
+            "fail-save" => panic!("as the test asked"),
+            _ => {}
         }
         SEEN.with_borrow(|seen| bend::state(seen)).unwrap_or_else(|| TRACKER.with_borrow(Tracker::save))
     }

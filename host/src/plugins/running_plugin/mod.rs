@@ -236,6 +236,8 @@ impl RunningPlugin {
             }
             return step;
         };
+        // Ticks are few; after an event that was shown, its reports have had their occasion.
+        let before = matches!(call, Call::Tick).then(|| instance.memory().clone());
         let outcome = match call.make(instance) {
             Ok(None) => {
                 // It is not shown to the component, but the host remembers it.
@@ -244,7 +246,7 @@ impl RunningPlugin {
             }
             Ok(Some(outcome)) => outcome,
             Err(error) => {
-                self.failed(&error, call, now, &mut step);
+                self.failed(&error, call, None, now, &mut step);
                 return step;
             }
         };
@@ -262,7 +264,7 @@ impl RunningPlugin {
                 self.handed_over = (handover.state, millis(now));
             }
             Err(error) => {
-                self.failed(&error, call, now, &mut step);
+                self.failed(&error, call, before, now, &mut step);
                 return step;
             }
         }
