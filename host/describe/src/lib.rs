@@ -93,7 +93,7 @@ fn report(
 
 /// A name, which its author chose: in quotes if it is more than a word, so that it cannot look like what stands around it.
 fn name(name: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-{}".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-{}*".contains(c);
     if name.chars().all(is_plain) { name.into() } else { format!("{name:?}").into() }
 }
 

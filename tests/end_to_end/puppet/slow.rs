@@ -34,6 +34,9 @@ fn arrivals(script: &str, events: &[(&str, &str)]) -> Result<(Vec<Duration>, boo
     process.wait_for_log(" tracking: ");
     // What belongs to the start is over: the longest call.
     std::thread::sleep(glassbox_sandbox::limits::CALL_TIME);
+    let slow = || home.run(&["journal", "--json"]).good().matches(r#""what":"slow""#).count();
+    // On a busy machine the start waits, so that the puppet makes its reports late by less than a quarter of a second.
+    let before = slow();
     let began = Instant::now();
     send(&mut process, events);
     let arrived = (1..=events.len()).map(|count| {
@@ -44,7 +47,7 @@ fn arrivals(script: &str, events: &[(&str, &str)]) -> Result<(Vec<Duration>, boo
     let arrived = arrived.collect::<Result<_, _>>()?;
     process.close();
     process.wait(LONG).log();
-    Ok((arrived, home.run(&["journal", "--json"]).good().contains(r#""what":"slow""#)))
+    Ok((arrived, slow() > before))
 }
 
 /// Try again where the machine is busy, which looks the same.
