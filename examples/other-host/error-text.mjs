@@ -10,10 +10,10 @@ const LEADING = blanks(/^\s*/);
 const TRAILING = blanks(/(?<!\s)\s*$/);
 
 const MOST_WORDS = 64;
-const FILE = blanks(/\.(gcode|gco|gc|bgcode|nc|ngc|stl|3mf|ufp|obj|amf|step|stp|hex)([^a-z0-9]|$)|[^\s.]{2}\.g([^a-z0-9]|$)/);
-const IPV4 = /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}/;
+const FILE = blanks(/\.(gcode|gco|gc|bgcode|nc|ngc|gx|x3g|s3g|makerbot|ctb|sl1s?|fcode|tap|cnc|stl|3mf|ufp|obj|amf|step|stp|dxf|scad|f3d|hex|txt|cfg|zip|mp4|jpe?g|png)\d{0,2}([^a-z0-9]|$)|[^\s.]{2}\.g([^a-z0-9]|$)/);
+const IPV4 = /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|192[.-]168[.-]/;
 const IPV6 = /([0-9a-f]{1,4}:){4}[0-9a-f]|\d[0-9a-f]{0,3}::|[0-9a-f]{3,4}::|::[0-9a-f]{0,3}\d|::[0-9a-f]{3,4}([^a-z]|$)/;
-const DOMAIN = blanks(/[^\s.]\.(local|lan|home|internal|intranet|localdomain|box|arpa|com|org|net|de|at|ch|eu|uk|io|dev|me|info|fr|nl|it|es|pl|cz|se|dk|us|ca|au|jp|cn|ru|br|app|xyz|cloud)\.?([^a-z0-9.]|$)/);
+const DOMAIN = blanks(/[^\s.]\.(local|lan|home|internal|intranet|localdomain|box|arpa|com|org|net|de|at|ch|eu|uk|io|dev|me|info|fr|nl|it|es|pl|cz|se|dk|us|ca|au|jp|cn|ru|br|app|xyz|cloud|be|fi|pt|ie|nz|hu|gr|edu|intern)\.?([^a-z0-9.]|$)/);
 const VERSION = blanks(/^[([]?(\S*(marlin|klipper|firmware|version|prusa)[:=]?)?v?\d(\.\d{1,2}){3}[),;.\]]*$/);
 const FIRMWARE = /(marlin|klipper|firmware|version|prusa|^v)[:=]?$/;
 const CHIP = /^((stm|gd|hc|at|apm|ch)32[a-z]\d{3}[a-z]{0,3}\d?|atmega\d{2,4}[a-z]{0,2}|at90usb\d{3,4}|lpc1\d{3}|rp20\d{2}|tmc\d{4})$/;
@@ -21,11 +21,11 @@ const TIME = /^[([]?\d{1,2}:\d{2}:\d{2}([.,]\d{1,6})?[)\],:;.]*$/;
 const POWER = /^[a-z]?@\d?:\d{1,3}$/;
 const MEASURE = /^(0x[0-9a-f]{1,8}|\d+(baud|bps|ms|us))$/;
 const SPACED_MAC = /(^|[^0-9a-z])[0-9a-f]{2}( [0-9a-f]{2}){5}([^0-9a-z]|$)/g;
-const SECRET = blanks(/((api[-_ ]?)?key|token|secret|pass|passphrase|passcode|pwd|passwd|password|passwort|psk|auth|authorization|credentials?|cookie|session|ssid|account|login|user|username|owner|host|hostname)["'`]?\]?(\s{0,3}(:=|=>|->|[=:])\s{0,3}(b?'[^']*'|b?"[^"]*"|(bearer|basic|digest) )?\S*|\s{1,3}('[^']*'|"[^"]*"|`[^`]*`)\S*)|bearer \S+|(passphrase|passcode|password) (is|was) \S+/g);
+const SECRET = blanks(/((api[-_ ]?)?key|token|secret|pass|passphrase|passcode|pwd|passwd|password|passwort|psk|auth|authorization|credentials?|cookie|session|ssid|account|login|user|username|owner|host|hostname)["'`]?\]?(\s{0,3}(:=|=>|->|[=:])\s{0,3}(b?'[^']*'|b?"[^"]*"|(bearer|basic|digest) )?\S*|\s{1,3}('[^']*'|"[^"]*"|`[^`]*`)\S*)|bearer \S+|(passphrase|passcode|password) (is|was) \S+|(access|pin)[-_ ]?code[=: ]{1,2}\d\S*|(^|[^a-z0-9])m([01]|23|28|30|32|117|118|587) .+|file (opened|selected): ?.+|(^|[^a-z0-9])(cu|tty)\.[a-z]\S*/gs);
 const SERIAL = blanks(/(^|[^a-z0-9])(serial|serial ?number|serial ?no\.?|serial_number|s\/?n)["']?[-_=:# ]["' #]{0,2}[a-z0-9_-]{0,40}[0-9]\S*/g);
-const NAMED = blanks(/(connect(ing|ed|ion)? to (host )?|(for|as) (user|account|owner|host) )["']?([^\s"':,.]+)/gd);
+const NAMED = blanks(/(connect(ing|ed|ion)? to (host )?|(for|as) (user|account|owner|host) |authentication failed for |resolve |ssid |file: )["'`]?([^\s"':,.]+)/gd);
 const OTHERS = ('the a printer your port serial virtual server host auto input action interaction intervention response confirmation '
-  + 'to and').split(' ');
+  + 'to and not no line this').split(' ');
 const ORDINARY = new Set(('and or read write on off in out min max port baudrate baud start stop yes no true false heater bed hotend '
   + 'nozzle extruder rx tx input output open close connect disconnect up down left right send receive load unload pause resume '
   + 'cancel sensor thermistor probe bltouch mm line resend error code errno count').split(' '));
@@ -61,7 +61,7 @@ const isTelling = (word, before) => !TIME.test(word) && !POWER.test(word)
   && (isPath(word) || isFile(word) || word.includes('@') || isAddress(word, before) || hasSerial(word));
 
 /** A slash or a backslash, unless it stands for "or", between numbers or units, or alone. */
-const isPath = (word) => /\\|%2f/.test(word) || (word.includes('/') && !isOrdinarySlash(word));
+const isPath = (word) => /\\|%2f|%5c/.test(word) || (word.includes('/') && !isOrdinarySlash(word));
 
 function isOrdinarySlash(word) {
   const around = (c) => PUNCT.test(c) && !'/~.'.includes(c);

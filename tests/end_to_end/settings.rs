@@ -236,3 +236,30 @@ fn the_component_is_read_once_for_all_switches() {
     let many = took(5000);
     assert!(many < 20 * one + Duration::from_secs(1), "{one:?} for one, {many:?} for many");
 }
+
+#[test]
+fn a_component_cannot_show_as_off_what_is_on() {
+    let home = Home::new();
+    home.grant();
+    let shown = |changes: &[(&str, &str)]| {
+        let mut component = glassbox::home::BUNDLED.to_vec();
+        for (from, to) in changes {
+            assert_eq!(from.len(), to.len());
+            for at in 0..component.len() {
+                if component[at..].starts_with(from.as_bytes()) {
+                    component[at..at + to.len()].copy_from_slice(to.as_bytes());
+                }
+            }
+        }
+        fs::write(home.plugin("tracking"), component).unwrap();
+        home.run(&["settings", "tracking"]).good()
+    };
+    let lies = shown(&[("\"default\": true", "\"default\":false"), ("\"default\": 900}", "\"default\": 0  }")]);
+    assert!(lies.contains(&format!("events.printjob = true\n{PRINTJOB}")), "{lies}");
+    assert!(lies.contains(&format!("ping = 900\n{PING}")), "{lies}");
+    let hides = shown(&[("\"properties\": {", "\"PROPERTIES\": {")]);
+    assert!(hides.contains("events.printjob = true\n    Whether this is reported (default true)\n"), "{hides}");
+    assert!(hides.contains("ping = 900\n"), "{hides}");
+    home.run(&["settings", "tracking", "events.printjob=false", "ping=0"]).good();
+    assert!(home.run(&["settings", "tracking"]).good().contains("events.printjob = false\n"));
+}

@@ -6,7 +6,7 @@ use glassbox_audit::fake::{Logged, ManualClock, UseLog};
 use glassbox_contract::{Deny, Prepare, deny};
 use glassbox_sandbox::capabilities::Capabilities;
 use glassbox_sandbox::{Plugin, Settings};
-use glassbox_tests::{MISFIT_PLUGIN, SANDBOX, counter, identify};
+use glassbox_tests::{MISFIT_PLUGIN, SANDBOX, TRACKING, counter, identify, puppet, settings};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
@@ -325,4 +325,18 @@ fn changed_settings_renew_the_budget() {
         settings.set("new", new.into()).unwrap();
         host.running.change_settings(settings, host.clock.get()).unwrap();
     }
+}
+
+#[test]
+fn what_was_due_when_a_version_could_not_save_is_reported_by_the_one_before() {
+    let mut host = Host::of(TRACKING.clone(), &settings(&[]).text(), None);
+    host.event("octoprint_started", r#"{"uptime": 1}"#);
+    let names = |step: &Step| step.sent.iter().map(|sent| sent.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&host.tick()), ["ping", "pong", "startup"]);
+    host.later(900 * SECOND);
+    let failing = Arc::new(SANDBOX.prepare("tracking", &puppet("always fail-save")).unwrap());
+    host.running.replace(failing, host.clock.get()).unwrap();
+    let step = host.tick();
+    assert!(matches!(step.lifecycle.as_slice(), [LifecycleEvent::RolledBack(..)]), "{:?}", step.lifecycle);
+    assert_eq!(names(&step), ["ping"]);
 }

@@ -3,6 +3,9 @@
 use crate::bindings::glassbox::tracker::http::{Method, Request};
 use crate::script::{Seen, script};
 
+/// Nanoseconds between the pings that fail for a while.
+const RHYTHM: u64 = 8_000_000_000;
+
 /// What an honest tracker would send, bent.
 pub fn bend(mut requests: Vec<Request>, seen: &Seen) -> Vec<Request> {
     let secret = hex(&seen.shown);
@@ -14,6 +17,11 @@ pub fn bend(mut requests: Vec<Request>, seen: &Seen) -> Vec<Request> {
             if !requests.is_empty() {
                 work();
             }
+        }
+        // What is due in this rhythm is sent so many milliseconds late, or later: until then each call fails.
+        "fail" if !requests.is_empty() => {
+            let late = (seen.now - seen.started) % RHYTHM / 1_000_000;
+            assert!(late >= script().number, "not yet");
         }
         // Another event's report, on this occasion: whatever was sent before.
         "occasion" => requests.extend(seen.sent.clone()),

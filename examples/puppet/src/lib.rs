@@ -110,7 +110,12 @@ struct Puppet;
 
 impl bindings::Guest for Puppet {
     fn on_event(name: String, payload: String) -> Result<Option<u64>, String> {
-        SEEN.with_borrow_mut(|seen| seen.events += 1);
+        SEEN.with_borrow_mut(|seen| {
+            seen.events += 1;
+            if name == "octoprint_started" {
+                seen.started = clock::now();
+            }
+        });
         call(&payload, || {
             // The honest tracker has an error only for a payload that is not JSON.
             let _ = TRACKER.with_borrow_mut(|tracker| tracker.on_event(&name, &payload, &Host));
@@ -138,8 +143,10 @@ impl contract::Guest for Puppet {
 
 impl handover::Guest for Puppet {
     fn save() -> String {
-        if script().bend == "slow-save" {
-            bend::work();
+        match script().bend {
+            "slow-save" => bend::work(),
+            "fail-save" => panic!("as the test asked"),
+            _ => {}
         }
         SEEN.with_borrow(|seen| bend::state(seen)).unwrap_or_else(|| TRACKER.with_borrow(Tracker::save))
     }
@@ -147,7 +154,7 @@ impl handover::Guest for Puppet {
     fn restore(heard: Vec<handover::Heard>, state: String, age_ms: u64) -> Result<(), String> {
         let heard = heard.into_iter().map(|handover::Heard { name, payload, age_ms }| Heard { name, payload, age_ms });
         let heard: Vec<_> = heard.collect();
-        SEEN.with_borrow_mut(|seen| seen.restore(&heard, &state, age_ms));
+        SEEN.with_borrow_mut(|seen| seen.restore(&heard, &state, age_ms, clock::now()));
         TRACKER.with_borrow_mut(|tracker| tracker.restore(&heard, &state, &Host))?;
         match script().bend {
             "restore-text" => Err(bend::long_text(&state)),

@@ -37,6 +37,8 @@ pub struct Seen {
     pub sent: Vec<http::Request>,
     /// What the clock shows.
     pub now: u64,
+    /// When OctoPrint's run began.
+    pub started: u64,
     loaded_at: u64,
     time_moved: bool,
     texts: String,
@@ -51,10 +53,12 @@ impl Seen {
         self.key = document.contains("a_key_of_tomorrow");
     }
 
-    pub fn restore(&mut self, heard: &[Heard], state: &str, age_ms: u64) {
+    pub fn restore(&mut self, heard: &[Heard], state: &str, age_ms: u64, now: u64) {
         self.again = !heard.is_empty() || state != "{}";
         self.age = age_ms > 0;
         heard.iter().for_each(|heard| self.texts += &heard.payload);
+        let start = heard.iter().find(|heard| heard.name == "octoprint_started");
+        self.started = start.map_or(0, |start| now.saturating_sub(start.age_ms * 1_000_000));
     }
 
     pub fn call(&mut self, shown: &str, before: u64, after: u64) {

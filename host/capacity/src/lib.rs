@@ -9,8 +9,13 @@ mod words;
 use glassbox_describe::free;
 use glassbox_sandbox::limits;
 use glassbox_sandbox::manifest::{Manifest, Says};
+use std::collections::BTreeSet;
 pub use table::as_markdown;
 pub use words::bits;
+
+/// After so many milliseconds a call that has failed is made again, if a report is due; then it is given up. As in
+/// `host/src/plugins/running_plugin/rollback.rs`.
+const AGAIN: [u128; 4] = [0, 1000, 5000, 30_000];
 
 /// Milliseconds in a day: a component's clock is that fine.
 const DAY_MS: f64 = 86_400_000.0;
@@ -118,10 +123,19 @@ impl Capacity {
         changes
     }
 
-    /// In how long a call takes, beside all else: a report leaves at one of so many moments. The journal shows each call
-    /// that is slow.
+    /// In how long a call takes, and how often it fails before what is due is sent, beside all else: a report leaves at one
+    /// of so many moments. The journal shows each call that is slow, and each that fails.
     pub fn delay() -> f64 {
-        (limits::CALL_TIME.as_secs_f64() / limits::DEPARTURE.as_secs_f64()).log2()
+        let mark = |ms: u128| ms / limits::DEPARTURE.as_millis();
+        let mut began = 0;
+        let tries = [0].into_iter().chain(AGAIN).zip(1..).flat_map(|(pause, count)| {
+            began += pause;
+            // Those before it may have taken as long.
+            mark(began) + 1..=mark(began + count * limits::CALL_TIME.as_millis())
+        });
+        #[allow(clippy::cast_precision_loss)] // some hundred
+        let marks = tries.collect::<BTreeSet<_>>().len() as f64;
+        marks.log2()
     }
 }
 
@@ -129,9 +143,9 @@ impl Report {
     fn of(request: &str, manifest: &Manifest) -> Self {
         let entries = || manifest.says.iter().filter(|says| says.request == request);
         let at_will = entries().any(free::is_at_will);
-        // Those that share an occasion: only one of them is sent after it.
-        let forms = |says: &Says| entries().filter(|other| says.once.is_some() && other.once == says.once).count();
-        let forms = entries().map(forms).max().unwrap_or_default().max(1);
+        // One of them is sent, on one of its occasions: that it waits for any is known by the name that they share.
+        let once = entries().filter(|says| says.once.is_some());
+        let forms = once.map(|says| says.on.len()).sum::<usize>().max(1);
         #[allow(clippy::cast_precision_loss)] // a list in a manifest
         let sent = if at_will { DAY_MS.log2() } else { (forms as f64 + 1.0).log2() };
         let values = entries().map(|says| values_of(says, manifest)).fold(0.0, f64::max);
@@ -152,17 +166,21 @@ fn values_of(says: &Says, manifest: &Manifest) -> f64 {
 
 impl Day {
     fn of(reports: &[Report], manifest: &Manifest) -> Self {
+        let is_of = |says: &&Says, report: &Report| says.request == report.request;
         let every = |report: &Report| {
-            manifest.says.iter().filter(|says| says.request == report.request).find_map(|says| says.every.as_ref())
+            manifest.says.iter().filter(|says| is_of(says, report)).find_map(|says| says.every.as_ref())
         };
         let (at_will, made): (Vec<_>, Vec<_>) = reports.iter().partition(|report| report.at_will);
-        let (regular, further): (Vec<_>, Vec<_>) = made.into_iter().partition(|report| every(report).is_some());
+        // One that is due in a rhythm may be sent on events as well, in another form.
+        let regular: Vec<_> = made.iter().filter(|report| every(report).is_some()).collect();
+        let on_events = |report: &Report| manifest.says.iter().any(|says| is_of(&says, report) && says.every.is_none());
+        let further = made.iter().filter(|report| on_events(report));
         let times = |report: &Report| match every(report).map_or(0, |every| every.default) {
             0 => 0.0,
             #[allow(clippy::cast_precision_loss)] // at most the seconds of a day
             seconds => (86_400 / seconds).max(1) as f64,
         };
-        let further = further.iter().map(|report| report.bits());
+        let further = further.map(|report| report.bits());
         let most = further.clone().reduce(f64::max);
         Self {
             rhythm: regular.iter().map(|report| times(report) * report.bits()).sum(),

@@ -68,7 +68,11 @@ impl fmt::Display for Capacity {
         if self.reports.is_empty() {
             return Ok(());
         }
-        writeln!(f, "  in a call that it makes slow: {} more; the journal shows each", bits(Self::delay()))
+        writeln!(
+            f,
+            "  in a call that it makes slow, or that fails: {} more; the journal shows each",
+            bits(Self::delay())
+        )
     }
 }
 

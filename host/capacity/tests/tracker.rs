@@ -52,7 +52,7 @@ fn nothing_can_be_hidden_in_what_it_says() {
         "  printer_connected: 1.6 bits in whether and in which form it is sent\n  \
          each other report: 1 bit in whether it is sent, and none in what it says\n  \
          in a day: 97 bits for ping and pong, and 1 bit to 1.6 bits for each further report\n  \
-         in a call that it makes slow: 3 bits more; the journal shows each\n"
+         in a call that it makes slow, or that fails: 6.6 bits more; the journal shows each\n"
     );
 }
 
@@ -112,4 +112,26 @@ fn policy_fits_on_three_screens_and_the_table_shows_what_could_hide() {
     let free =
         as_markdown(&Manifest::parse(&TRACKER.replacen(r#"from = "webui_load.browser_name", "#, "", 1)).unwrap());
     assert!(free.contains("| `webui_load` | `browser_name` (free), `browser_version`"), "{free}");
+}
+
+#[test]
+fn what_shares_a_name_is_counted_with_all_its_occasions() {
+    // Of the pings, one is sent on an event as well.
+    let other = "[[says]]\nrequest = \"ping\"\nmethod = \"GET\"\non = [\"PrinterStateChanged\"]\nfields = []\n";
+    let none = "plugin.name = \"p\"\ncapabilities.user_agent = 'P'\n[[sees]]\nevent = \"PrinterStateChanged\"\nfields = []\n[[says]]\n\
+                request = \"ping\"\nmethod = \"GET\"\non = [\"tick\"]\nevery = { setting = \"ping\", default = 900 }\nfields = []\n";
+    assert_eq!(capacity(none).day.to_string(), "96 bits for ping");
+    let day = capacity(&format!("{none}{other}")).day.to_string();
+    assert_eq!(day, "96 bits for ping, and 1 bit for each further report");
+    // It is sent on one of three events, or on none.
+    let three = TRACKER.replacen("on = [\"FirmwareData\"]", "on = [\"FirmwareData\", \"PrinterStateChanged\"]", 1);
+    let report = |manifest: &str| {
+        let all = capacity(manifest).reports;
+        all.into_iter().find(|report| report.request == "printer_connected").unwrap()
+    };
+    assert_eq!((report(TRACKER).forms, report(&three).forms), (2, 3));
+    assert!((report(&three).sent - 2.0).abs() < 1e-9);
+    // After another event, too: the name is all that it waits by.
+    let other = three.replacen("once = \"Connected\"\nafter", "once = \"PrintStarted\"\nafter", 1);
+    assert_eq!(report(&other).forms, 3);
 }

@@ -20,7 +20,7 @@ pub trait Deliver {
 
 impl Deliver for Instance {
     fn on_event(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let outcome = match self.hear(name, payload) {
+        let outcome = match self.hear(name, payload, 0) {
             Ok(Some(shown)) => self.show(name, &shown)?,
             Ok(None) => return Ok(None),
             Err(reason) => Outcome { undelivered: Some(reason), ..Outcome::default() },

@@ -1,7 +1,7 @@
 //! What enters the box, in words: for the sake of which report, and so with which switches it stays outside; always, with
 //! the manifest's reason; or always, and no report names it.
 
-use super::lines;
+use super::{lines, name, one_line};
 use glassbox_sandbox::manifest::{Enters, SeenField};
 use glassbox_sandbox::{Policy, Settings, Tie, User};
 use std::fmt::{Result, Write};
@@ -40,8 +40,8 @@ pub(super) fn write(out: &mut String, policy: &Policy) -> Result {
     let manifest = policy.manifest();
     let (mut tied, mut control, mut free) = (Groups::default(), Groups::default(), Groups::default());
     for (sees, (own, fields)) in manifest.sees.iter().zip(&policy.ties().events) {
-        let event = &sees.event;
-        let reason = |reason: &String| format!(" ({reason})");
+        let event = &*name(&sees.event);
+        let reason = |reason: &String| format!(" ({:?})", one_line(reason));
         match (&sees.control, own) {
             (Some(why), _) => control.add(event, HAPPENED.into(), reason(why)),
             (None, Tie::For(users)) => {
@@ -115,7 +115,7 @@ fn off(users: &[User], policy: &Policy) -> String {
 fn in_words(field: &SeenField) -> String {
     let how = field.enters.map(|how| format!(" ({})", form_in_words(how))).unwrap_or_default();
     let grows = field.grows_by.as_ref().map(|by| format!(" and {by}")).unwrap_or_default();
-    format!("{}{how}{grows}", field.name)
+    format!("{}{how}{grows}", name(&field.name))
 }
 
 fn form_in_words(how: Enters) -> &'static str {

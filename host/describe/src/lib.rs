@@ -8,6 +8,7 @@ mod inputs;
 use glassbox_sandbox::manifest::{Condition, Enters, Field, Kept, Rule, Says, UserAgent};
 use glassbox_sandbox::{Manifest, Method, Policy};
 pub use inputs::entering;
+use std::borrow::Cow;
 use std::fmt::{Result, Write};
 
 /// The width of a terminal in characters, as far as lines are broken.
@@ -26,7 +27,7 @@ pub fn in_words(manifest: &Manifest) -> String {
 
 fn write_words(out: &mut String, manifest: &Manifest) -> Result {
     let capabilities = &manifest.capabilities;
-    writeln!(out, "{} - {}", manifest.plugin.name, manifest.plugin.description)?;
+    writeln!(out, "{} - {}", manifest.plugin.name, one_line(&manifest.plugin.description))?;
     if let Some(http) = &capabilities.http {
         writeln!(out, "\nIt sends to {}", http.url)?;
         if let Some(setting) = &http.url_setting {
@@ -70,7 +71,7 @@ fn report(
     let switch = says.switch.as_ref().map(|switch| format!(" [off: {switch}=false]")).unwrap_or_default();
     let method = if says.method == Method::Post { " (POST)" } else { "" };
     let when = if says.is_pinned() { timing(says) } else { "FREE, whenever it likes".into() };
-    writeln!(out, "  {}{method}, {when}{switch}", says.request)?;
+    writeln!(out, "  {}{method}, {when}{switch}", name(&says.request))?;
     let mut parts = Vec::new();
     if let Some(variable) = &says.variable {
         parts.push(if variable.from.is_empty() {
@@ -88,6 +89,19 @@ fn report(
     }
     parts.extend(rest.iter().cloned());
     lines(out, 6, &parts, "; ")
+}
+
+/// A name, which its author chose: in quotes if it is more than a word, so that it cannot look like what stands around it.
+fn name(name: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-{}*".contains(c);
+    if name.chars().all(is_plain) { name.into() } else { format!("{name:?}").into() }
+}
+
+/// What an author says, as one line that cannot look like several.
+fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = words.chars().take(WIDTH).collect();
+    if cut == words { words } else { cut + "…" }
 }
 
 /// When the host lets a pinned request be sent.
@@ -114,13 +128,13 @@ pub fn timing(says: &Says) -> String {
 fn field_in_words(field: &Field, says: &Says, manifest: &Manifest) -> String {
     let mut parts = Vec::new();
     if free::is_field(field, says) {
-        parts.push(format!("{} FREE, whatever it puts there: {}", field.name, rule_in_words(&field.rule)));
+        parts.push(format!("{} FREE, whatever it puts there: {}", name(&field.name), rule_in_words(&field.rule)));
         parts.extend(field.optional.then(|| "or left out".into()));
     } else if field.from.is_empty() {
-        parts.push(format!("{}: {}", field.name, rule_in_words(&field.rule)));
+        parts.push(format!("{}: {}", name(&field.name), rule_in_words(&field.rule)));
     } else {
         let always = field.rule.constant.as_ref().map(|word| format!(", if that is {word}")).unwrap_or_default();
-        parts.push(format!("{}: {}{always}", field.name, sources(&field.from, says, manifest)));
+        parts.push(format!("{}: {}{always}", name(&field.name), sources(&field.from, says, manifest)));
     }
     parts.extend(field.grows.then(|| "and the seconds since".into()));
     parts.extend(field.unknown.as_ref().map(|word| format!("or else {word}")));
@@ -299,8 +313,8 @@ For the sake of reports it sees, while one of them is on:
   this machine: throttle state [off: c=false]
 
 Even when everything is off, it sees:
-  octoprint_started: that it happened (a run begins)
-  environment: octoprint.version (it decides)
+  octoprint_started: that it happened (\"a run begins\")
+  environment: octoprint.version (\"it decides\")
 
 FREE, tied to no report, so that it sees it always:
   Start: note
@@ -315,6 +329,33 @@ When it is started anew, it keeps: busy (yes or no)
             "'P.*'",
         );
         assert!(in_words(&Manifest::parse(&free).unwrap()).contains("the user agent is FREE: P.*\n"));
+    }
+
+    #[test]
+    fn what_an_author_writes_does_not_look_like_what_stands_around_it() {
+        let description = format!("counts{}It sees nothing.{}", " ".repeat(200), "x".repeat(500));
+        let text = r#"
+            [plugin]
+            name = "p"
+            description = "DESCRIPTION"
+            [[sees]]
+            event = "E"
+            fields = [{ name = "path", control = "only hashed, with a salt of this installation" }]
+            [[says]]
+            request = "r [off: a=false], on E"
+            method = "GET"
+            fields = [{ name = "a: its path (hashed); b", max_length = 9 }]
+        "#;
+        let text = in_words(&Manifest::parse(&text.replace("DESCRIPTION", &description)).unwrap());
+        for line in [
+            "  \"r [off: a=false], on E\", FREE, whenever it likes",
+            "      \"a: its path (hashed); b\" FREE, whatever it puts there: text of at most 9 characters",
+            "  E: path (\"only hashed, with a salt of this installation\")",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+        let first = text.lines().next().unwrap();
+        assert!(first.starts_with("p - counts It sees nothing.xxx") && first.chars().count() < 130, "{first}");
     }
 
     #[test]

@@ -231,7 +231,8 @@ fn joined(parts: impl Iterator<Item = String>, most: usize) -> String {
     out
 }
 
-fn is_word(text: &str) -> bool {
+/// Whether it is a word: letters, digits and a few marks between them.
+pub(crate) fn is_word(text: &str) -> bool {
     (1..=WORD_CHARS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }

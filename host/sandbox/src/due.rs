@@ -58,7 +58,7 @@ impl Due {
             let Some(interval) = declared.interval(settings) else { continue };
             let next = match every.remove(&declared.request) {
                 None => now.saturating_add(interval),
-                Some(at) if at == started => at,
+                Some(at) if at <= started => at,
                 Some(at) if resumed && at <= now => after(at, interval, now),
                 // A shorter interval counts from now.
                 Some(at) => at.min(now.saturating_add(interval)),

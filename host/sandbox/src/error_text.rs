@@ -17,7 +17,7 @@ mod patterns;
 
 /// What one connects to, or what is done for a user, and is nobody's name.
 const OTHERS: &str = "the a printer your port serial virtual server host auto input action interaction intervention \
-                      response confirmation to and";
+                      response confirmation to and not no line this";
 
 /// What stands for that which is taken out of a text.
 const REMOVED: &str = "…";
@@ -75,15 +75,13 @@ fn is_ordinary(word: &str) -> bool {
 
 /// Whether a word tells of a path, an address, or the number of a machine.
 fn is_telling(word: &str, before: &str) -> bool {
-    if has(&TIME, word) || has(&POWER, word) {
-        return false;
-    }
-    is_path(word) || is_file(word) || word.contains('@') || is_address(word, before) || has_serial(word)
+    let tells = || is_path(word) || is_file(word) || word.contains('@') || is_address(word, before) || has_serial(word);
+    !has(&TIME, word) && !has(&POWER, word) && tells()
 }
 
 /// A slash or a backslash, unless it stands for "or", between numbers or units, or alone.
 fn is_path(word: &str) -> bool {
-    word.contains('\\') || word.contains("%2f") || word.contains('/') && !is_ordinary_slash(word)
+    ["\\", "%2f", "%5c"].iter().any(|slash| word.contains(slash)) || word.contains('/') && !is_ordinary_slash(word)
 }
 
 /// `read/write`, `I/O`, `mm/s`, `T:210.0/215.0`, `/60.00`, `//`.

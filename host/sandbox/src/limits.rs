@@ -18,8 +18,8 @@ pub const WATCHDOG_TICK: Duration = Duration::from_millis(20);
 /// The clock's step, in nanoseconds: a tracker counts in seconds, and finer digits could only hide something.
 pub const CLOCK_STEP: u64 = 1_000_000;
 
-/// A report leaves at a multiple of this after its call began, or the call for which that one had to wait, so that a component says next to nothing by how long it
-/// takes: a call takes microseconds, and hardly ever a quarter of a second, even on a Pi Zero that swaps.
+/// A report leaves at a multiple of this after that which it reports came, or was due, so that a component says next to
+/// nothing by how long it takes: a call takes microseconds, and hardly ever a quarter of a second, even on a Pi Zero that swaps.
 pub const DEPARTURE: Duration = Duration::from_millis(250);
 
 /// Linear memory of an instance. The bundled tracker uses 1.2 MiB; the host of a farm with 200 printers must fit on a

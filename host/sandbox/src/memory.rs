@@ -26,11 +26,11 @@ struct SavedMemory<'a> {
 }
 
 impl Memory {
-    /// Remember an event that entered, and what is due after it. False if there is no room for it.
-    pub(crate) fn hear(&mut self, policy: &Policy, event: &str, entered: Entered, now: i64) -> bool {
+    /// Remember an event that entered, and what is due after it, from when it came. False if there is no room for it.
+    pub(crate) fn hear(&mut self, policy: &Policy, event: &str, entered: Entered, now: i64, came: i64) -> bool {
         let is_heard = self.keep(policy, event, entered, now);
         if is_heard {
-            self.due.hear(policy, event, now);
+            self.due.hear(policy, event, came);
         }
         is_heard
     }
@@ -52,7 +52,7 @@ impl Memory {
             && (is_on || policy.is_control(event, None))
         {
             if is_on || event == STARTED {
-                self.hear(policy, event, entered, now_ms);
+                self.hear(policy, event, entered, now_ms, now_ms);
             } else {
                 // What happens now is not to be reported later.
                 self.keep(policy, event, entered, now_ms);

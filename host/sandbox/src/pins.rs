@@ -5,7 +5,7 @@ use crate::capabilities::Machine;
 use crate::gate::Request;
 use crate::manifest::{Condition, Field, HardwareField, Manifest, PinnedAgent, Rule, Says, SeenField, UserAgent};
 use crate::memory::Memory;
-use crate::rules::{Patterns, RequestRules, ValueRules};
+use crate::rules::{Patterns, RequestRules, TICK, ValueRules};
 use crate::version::Release;
 use crate::{Settings, python};
 use serde_json::Value;
@@ -116,7 +116,7 @@ impl Occasion<'_> {
             return true;
         }
         let is_cause = match self.context.cause {
-            Cause::Event(event) => declared.on.iter().any(|cause| cause == event),
+            Cause::Event(event) => event != TICK && declared.on.contains(event),
             Cause::Tick(due) => {
                 let timed = declared.every.is_some() || declared.once.is_some();
                 declared.is_on_tick() && (!timed || due.contains(&declared.request))

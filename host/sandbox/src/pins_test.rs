@@ -44,7 +44,7 @@ impl Tracker {
 
     fn hear(&mut self, event: &str, payload: &Value) {
         let entered = self.policy.enter(event, &payload.to_string(), "salt").unwrap().unwrap();
-        assert!(self.memory.hear(&self.policy, event, entered, self.now));
+        assert!(self.memory.hear(&self.policy, event, entered, self.now, self.now));
     }
 
     fn due(&self) -> Vec<String> {
@@ -219,6 +219,18 @@ fn once_is_once() {
     older.hear("FirmwareData", &json!({"name": "Marlin"}));
     let fields = [("firmware_name", "Marlin"), ("printer_port", "/dev/ttyUSB0"), ("printer_baudrate", "115200")];
     assert_eq!(older.on("FirmwareData", "printer_connected", &fields), Ok(()));
+}
+
+#[test]
+fn an_event_that_is_called_tick_is_no_tick() {
+    // Any plugin of OctoPrint could fire it, and a report with a rhythm would come whenever it does.
+    let sees = format!("{MANIFEST}\n[[sees]]\nevent = \"tick\"\nfields = []");
+    let mut tracker = known();
+    tracker.policy = Policy::new(Manifest::parse(&sees).unwrap()).unwrap();
+    tracker.hear("octoprint_started", &json!({"uptime": 2}));
+    tracker.hear("tick", &json!({}));
+    let ping = [("octoprint_uptime", "2"), ("printer_state", "OFFLINE")];
+    tracker.refuses("tick", "ping", &ping, "this is not the occasion for it");
 }
 
 #[test]

@@ -63,11 +63,10 @@ impl Says {
         let unpinned = (every || once || waits || self.octoprint.is_some()) && !self.is_pinned();
         let checks = [
             (unpinned, "every, once, after, until and octoprint need `on`"),
-            (every && (!self.is_on_tick() || once), "`every` needs `on = [\"tick\"]`, and no `once`"),
+            (every && (self.on != [TICK] || once), "`every` needs `on = [\"tick\"]`, and no `once`"),
             (waits && (!once || !self.is_on_tick()), "`after` and `until` need `once` and `on = [\"tick\"]`"),
         ];
-        let wrong = checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, what)| what.into());
-        let mut wrong: Vec<String> = wrong.collect();
+        let mut wrong: Vec<String> = checks.iter().filter(|check| check.0).map(|check| check.1.into()).collect();
         let events = self.on.iter().filter(|cause| *cause != TICK).chain(&self.once).chain(&self.until);
         let unseen = events.filter(|event| !manifest.sees.iter().any(|sees| sees.event == **event));
         wrong.extend(unseen.map(|event| format!("the event {event} is not listed under `sees`")));

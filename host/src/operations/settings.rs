@@ -12,7 +12,7 @@ use glassbox_sandbox::{Instance, Manifest, Memory, Settings, check_template};
 use glassbox_util::Advised;
 use glassbox_util::text::printable;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What to do about a server's URL that is none.
 const EXAMPLE: &str = "give one like https://stats.example/{id}/{event}/";
@@ -69,6 +69,8 @@ pub struct SettingsEditor {
     plugin: String,
     /// The host's settings, by path.
     own: Vec<(String, Map<String, Value>)>,
+    /// What the host goes by where nothing is set: switches are on, and rhythms are the manifest's. By path.
+    defaults: Vec<(String, Map<String, Value>)>,
     /// The path of the id; none if it has none.
     id: Option<String>,
     /// The path of the tracking server's URL; none if it has none.
@@ -90,7 +92,15 @@ impl SettingsEditor {
         let http = manifest.capabilities.http.as_ref();
         let id = http.map(|http| http.id_setting.clone());
         let server = http.and_then(|http| http.url_setting.clone());
-        Ok(Self { plugin: plugin.into(), own: own(manifest), id, server, schema, instance })
+        Ok(Self {
+            plugin: plugin.into(),
+            own: own(manifest),
+            defaults: defaults(manifest),
+            id,
+            server,
+            schema,
+            instance,
+        })
     }
 
     /// Whether this is the id of the installation, which is shown as it is only to who asks for it.
@@ -102,7 +112,15 @@ impl SettingsEditor {
     pub(super) fn keys(&self) -> Vec<Key<'_>> {
         let own = self.own.iter().map(|(path, schema)| Key { path: path.clone(), schema });
         let is_own = |key: &Key<'_>| self.own.iter().any(|(path, _)| *path == key.path);
-        own.chain(settings_schema::keys(&self.schema).into_iter().filter(|key| !is_own(key))).collect()
+        let mut keys: Vec<_> =
+            own.chain(settings_schema::keys(&self.schema).into_iter().filter(|key| !is_own(key))).collect();
+        // A component that does not name a switch hides that there is one.
+        for (path, schema) in &self.defaults {
+            if !keys.iter().any(|key| key.path == *path) {
+                keys.push(Key { path: path.clone(), schema });
+            }
+        }
+        keys
     }
 
     /// Check that there is such a setting.
@@ -206,7 +224,9 @@ impl SettingsEditor {
 
     fn described(&self, settings: &Settings) -> Vec<Setting> {
         let describe = |key: Key<'_>| {
-            let default = key.schema.get("default").unwrap_or(&Value::Null).clone();
+            // Not as the component says: it could show as off what is on.
+            let ours = self.defaults.iter().find(|(path, _)| *path == key.path);
+            let default = ours.map_or(key.schema, |(_, schema)| schema).get("default").unwrap_or(&Value::Null).clone();
             let value = settings.get(&key.path).unwrap_or(&default);
             // A switch that is off by a key of another form.
             let is_off = value == &Value::Bool(true) && !settings.switch(&key.path);
@@ -235,6 +255,22 @@ fn strangers(document: &Value, way: &str, known: &BTreeSet<String>, unknown: &mu
             unknown.push(path);
         }
     }
+}
+
+/// The switches and rhythms of a manifest, each with what holds where nothing is set.
+fn defaults(manifest: &Manifest) -> Vec<(String, Map<String, Value>)> {
+    let rhythms = manifest.says.iter().filter_map(|says| says.every.as_ref());
+    let rhythms = rhythms.map(|every| {
+        (
+            every.setting.clone(),
+            json!({"title": "Rhythm, in seconds", "type": "integer", "minimum": 0, "default": every.default}),
+        )
+    });
+    let switches = manifest.switches().map(|path| {
+        (path.to_string(), json!({"title": "Whether this is reported", "type": "boolean", "default": true}))
+    });
+    let all: BTreeMap<_, _> = rhythms.chain(switches).collect();
+    all.into_iter().filter_map(|(path, schema)| Some((path, schema.as_object()?.clone()))).collect()
 }
 
 /// The settings that the host itself enforces, and that a plugin need not know of, each with its schema.

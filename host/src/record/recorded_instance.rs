@@ -106,12 +106,13 @@ impl RecordedInstance {
         self.record(call, |instance| instance.restore(&heard, state, age_ms), returned)
     }
 
-    /// Like [`glassbox_contract::Deliver::on_event`], but what was sent waits for [`Self::release`].
+    /// Like [`glassbox_contract::Deliver::on_event`], of an event that came so many milliseconds ago; what was sent waits for
+    /// [`Self::release`].
     ///
     /// # Errors
     /// As [`Instance::show`].
-    pub fn dispatch(&mut self, name: &str, payload: &str) -> Result<Option<Outcome>, Error> {
-        let shown = match self.instance.hear(name, payload) {
+    pub fn dispatch(&mut self, name: &str, payload: &str, waited_ms: u64) -> Result<Option<Outcome>, Error> {
+        let shown = match self.instance.hear(name, payload, waited_ms) {
             Ok(Some(shown)) => shown,
             Ok(None) => {
                 self.recording.iter().for_each(|recording| recording.heard(name));

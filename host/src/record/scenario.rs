@@ -167,7 +167,7 @@ impl Scenario {
             }
             Call::Heard { name } => {
                 // Of one of which nothing was shown, nothing but its name is known.
-                let _ = instance.hear(name, "null");
+                let _ = instance.hear(name, "null", 0);
                 self.fuel = None;
                 return Some(Returned::Heard);
             }
@@ -203,7 +203,7 @@ fn with_own(own: Option<Value>, recorded: Option<Value>) -> Option<Value> {
 /// Hear an event as it was shown to another instance, of which nothing else is known. What this one is shown of it.
 fn hear(instance: &mut Instance, policy: &Policy, event: &HeardAgain) -> Option<String> {
     let entered = policy.entered_before(&event.name, &event.payload)?;
-    instance.hear_entered(&event.name, entered, event.age_ms).ok()?
+    instance.hear_entered(&event.name, entered, event.age_ms, 0).ok()?
 }
 
 /// Show it an event as it was shown when it was recorded, or to another version, what that is shown of it.

@@ -8,12 +8,13 @@ use regex::Regex;
 /// None where it is no pattern, which a test rules out.
 pub(super) type Pattern = LazyLock<Option<Regex>>;
 
-/// Endings of files that are printed, sliced, or flashed. A path is found without these.
-const ENDINGS: &str = "gcode|gco|gc|bgcode|nc|ngc|stl|3mf|ufp|obj|amf|step|stp|hex";
+/// Endings of files that are printed, sliced, flashed, or lie beside these. A path is found without these.
+const ENDINGS: &str = "gcode|gco|gc|bgcode|nc|ngc|gx|x3g|s3g|makerbot|ctb|sl1s?|fcode|tap|cnc|stl|3mf|ufp|obj|amf|step|\
+                       stp|dxf|scad|f3d|hex|txt|cfg|zip|mp4|jpe?g|png";
 
 pub(super) static FILE: Pattern =
-    LazyLock::new(|| pattern(&format!(r"\.({ENDINGS})([^a-z0-9]|$)|[^\s.]{{2}}\.g([^a-z0-9]|$)")));
-pub(super) static IPV4: Pattern = LazyLock::new(|| pattern(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"));
+    LazyLock::new(|| pattern(&format!(r"\.({ENDINGS})[0-9]{{0,2}}([^a-z0-9]|$)|[^\s.]{{2}}\.g([^a-z0-9]|$)")));
+pub(super) static IPV4: Pattern = LazyLock::new(|| pattern(r"[0-9]{1,3}(\.[0-9]{1,3}){3}|192[.-]168[.-]"));
 /// Five groups, or two colons with something like a number beside them: not `std::string`.
 pub(super) static IPV6: Pattern = LazyLock::new(|| {
     pattern(
@@ -24,7 +25,7 @@ pub(super) static IPV6: Pattern = LazyLock::new(|| {
 pub(super) static DOMAIN: Pattern = LazyLock::new(|| {
     pattern(concat!(
         r"[^\s.]\.(local|lan|home|internal|intranet|localdomain|box|arpa|com|org|net|de|at|ch|eu|uk|io|dev|me|info|fr|nl",
-        r"|it|es|pl|cz|se|dk|us|ca|au|jp|cn|ru|br|app|xyz|cloud)\.?([^a-z0-9.]|$)"
+        r"|it|es|pl|cz|se|dk|us|ca|au|jp|cn|ru|br|app|xyz|cloud|be|fi|pt|ie|nz|hu|gr|edu|intern)\.?([^a-z0-9.]|$)"
     ))
 });
 /// Firmware's version has four numbers, as an address has.
@@ -50,13 +51,16 @@ pub(super) static PORT: Pattern = LazyLock::new(|| {
 pub(super) static MEASURE: Pattern = LazyLock::new(|| pattern(r"^(0x[0-9a-f]{1,8}|[0-9]+(baud|bps|ms|us))$"));
 pub(super) static SPACED_MAC: Pattern =
     LazyLock::new(|| pattern(r"(^|[^0-9a-z])[0-9a-f]{2}( [0-9a-f]{2}){5}([^0-9a-z]|$)"));
-/// A secret, or who somebody is, with its name before it; whatever it is like.
+/// A secret, or who somebody is, with its name before it; whatever it is like. And to the line's end what follows a command
+/// that has a text or a file's name; and a port of macOS, named by its maker or owner.
 pub(super) static SECRET: Pattern = LazyLock::new(|| {
     pattern(concat!(
         r"((api[-_ ]?)?key|token|secret|pass|passphrase|passcode|pwd|passwd|password|passwort|psk|auth|authorization",
         r"|credentials?|cookie|session|ssid|account|login|user|username|owner|host|hostname)",
         r#"["'`]?\]?(\s{0,3}(:=|=>|->|[=:])\s{0,3}(b?'[^']*'|b?"[^"]*"|(bearer|basic|digest) )?\S*"#,
-        r#"|\s{1,3}('[^']*'|"[^"]*"|`[^`]*`)\S*)|bearer \S+|(passphrase|passcode|password) (is|was) \S+"#
+        r#"|\s{1,3}('[^']*'|"[^"]*"|`[^`]*`)\S*)|bearer \S+|(passphrase|passcode|password) (is|was) \S+"#,
+        r"|(access|pin)[-_ ]?code[=: ]{1,2}[0-9]\S*|(^|[^a-z0-9])m([01]|23|28|30|32|117|118|587) .+",
+        r"|file (opened|selected): ?.+|(^|[^a-z0-9])(cu|tty)\.[a-z]\S*"
     ))
 });
 /// A number of a device, which needs a digit.
@@ -68,7 +72,9 @@ pub(super) static SERIAL: Pattern = LazyLock::new(|| {
 });
 /// What one connects to, or for whom something is done, unless it is an ordinary word.
 pub(super) static NAMED: Pattern = LazyLock::new(|| {
-    pattern(r#"(connect(ing|ed|ion)? to (host )?|(for|as) (user|account|owner|host) )["']?([^\s"':,.]+)"#)
+    pattern(
+        r#"(connect(ing|ed|ion)? to (host )?|(for|as) (user|account|owner|host) |authentication failed for |resolve |ssid |file: )["'`]?([^\s"':,.]+)"#,
+    )
 });
 
 /// A pattern of this file; a test looks that each is one.

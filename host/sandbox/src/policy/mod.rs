@@ -7,7 +7,7 @@ mod shown;
 
 pub(crate) use check::Refused;
 
-use crate::border::Border;
+use crate::border::{Border, is_word};
 use crate::gate::check_template;
 use crate::manifest::{Enters, Manifest, Says, is_name};
 use crate::pins::{Agent, Source};
@@ -171,9 +171,12 @@ fn check_settings(manifest: &Manifest, wrong: &mut Vec<String>) {
     let secret = http.iter().flat_map(|http| http.url_setting.iter().chain([&http.id_setting]));
     // Of a path the first key is what would be shown. These are what others call them, and nobody's business either.
     let secret = secret.filter_map(|path| path.split('.').next()).chain(ALWAYS_SECRET);
-    let mut secret: Vec<_> = secret.filter(|key| manifest.settings.shows.iter().any(|shown| shown == key)).collect();
-    secret.dedup();
-    wrong.extend(secret.iter().map(|key| format!("settings: {key} cannot be shown, as it is the host's alone")));
+    let shown = manifest.settings.shows.iter().filter(|shown| secret.clone().any(|key| key == **shown));
+    wrong.extend(shown.map(|key| format!("settings: {key} cannot be shown, as it is the host's alone")));
+    // Another letter that looks the same, or a bracket, would make a switch of something that nobody can switch off.
+    let rhythms = manifest.says.iter().filter_map(|says| says.every.as_ref()).map(|every| every.setting.as_str());
+    let odd = manifest.switches().chain(rhythms).filter(|path| !is_word(path));
+    wrong.extend(odd.map(|path| format!("settings: {path:?} is not a path of letters, digits, '_' and '-'")));
 }
 
 /// Keys of the settings that no component is shown, whether or not its manifest says what they are.
@@ -258,6 +261,29 @@ mod tests {
         let policy = Policy::new(Manifest::parse(&shows).unwrap()).unwrap();
         let settings = Settings::parse(r#"{"ids": {"mine": "4711"}, "ping": 60, "server": "x"}"#).unwrap();
         assert_eq!(policy.show(&settings), "{\n  \"ping\": 60\n}");
+    }
+
+    #[test]
+    fn a_switch_is_a_path_that_everybody_reads_alike() {
+        // The second has a Cyrillic letter, and the third seems to be another one.
+        for odd in ["", "events.\u{440}rintjob", "events.printjob=false] x", "events printjob"] {
+            let request = BASE.replace("request = \"r\"", &format!("request = \"r\"\nswitch = {odd:?}"));
+            let field = BASE.replace("pattern =", &format!("switch = {odd:?}, optional = true, pattern ="));
+            let rhythm = format!("on = [\"tick\"]\nevery = {{ setting = {odd:?}, default = 9 }}\nmethod");
+            for manifest in [request, field, BASE.replace("method", &rhythm)] {
+                let found = wrong(&manifest.replace("\\u{440}", "\u{440}"));
+                assert!(found.contains("is not a path of letters, digits, '_' and '-'"), "{odd}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rhythm_is_all_that_a_report_with_it_is_due_by() {
+        let every = |on| format!("{BASE}\non = {on}\nevery = {{ setting = \"ping\", default = 9 }}");
+        let sees = "\n[[sees]]\nevent = \"E\"\nfields = []";
+        assert!(Policy::new(Manifest::parse(&(every("[\"tick\"]") + sees)).unwrap()).is_ok());
+        let found = wrong(&(every("[\"tick\", \"E\"]") + sees));
+        assert!(found.contains("`every` needs `on = [\"tick\"]`, and no `once`"), "{found}");
     }
 
     #[test]

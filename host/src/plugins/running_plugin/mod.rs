@@ -19,7 +19,8 @@ use budget::Budget;
 use glassbox_sandbox::{Consent, Memory, Plugin, RateLimit, Settings};
 use saved::Saved;
 use std::sync::Arc;
-use step::Call;
+use std::time::{Duration, Instant};
+use step::{Call, waited_ms};
 use throttle_watch::ThrottleWatch;
 
 /// A new version is on probation for so many calls: if one of them fails, the version before it is put back.
@@ -159,8 +160,14 @@ impl RunningPlugin {
         self.instance.as_ref().map_or(&self.memory, RecordedInstance::memory)
     }
 
-    /// Pass an event to the component. The payload is JSON.
+    /// Pass an event to the component that comes now. The payload is JSON.
     pub fn event(&mut self, name: &str, payload: &str, now: u64) -> Step {
+        self.event_that_came(name, payload, None, now)
+    }
+
+    /// The same of one that came at this moment, and may have waited since: whatever kept it waiting does not show in
+    /// when it is reported.
+    pub fn event_that_came(&mut self, name: &str, payload: &str, came: Option<Instant>, now: u64) -> Step {
         // Most events of OctoPrint's bus are not for this plugin; they cost one lookup.
         if !self.plugin.policy.sees(name) {
             return Step::default();
@@ -168,7 +175,7 @@ impl RunningPlugin {
         if self.consent().given() {
             self.throttle_watch.heard(name);
         }
-        let step = self.step(Call::Event(name, payload), now);
+        let step = self.step(Call::Event(name, payload, came), now);
         self.watch_throttling(now);
         step
     }
@@ -187,8 +194,10 @@ impl RunningPlugin {
         if !is_due && self.throttle_watch.next().is_some_and(|at| at <= now) {
             // The component sees nothing of it, unless something has changed.
             let known = throttle_watch::mask(self.memory());
+            let late = self.throttle_watch.next().map(|at| Duration::from_nanos(now.saturating_sub(at)));
+            let came = late.and_then(|late| Instant::now().checked_sub(late));
             let event = self.throttle_watch.look(known, now);
-            let step = event.map(|event| self.step(Call::Event(throttle_watch::EVENT, &event), now));
+            let step = event.map(|event| self.step(Call::Event(throttle_watch::EVENT, &event, came), now));
             self.watch_throttling(now);
             return step.unwrap_or_default();
         }
@@ -218,14 +227,17 @@ impl RunningPlugin {
             self.resume(now, &mut step);
         }
         let Some(instance) = &mut self.instance else {
-            if let Call::Event(name, payload) = call {
+            if let Call::Event(name, payload, came) = call {
                 let is_on = self.consent().given();
-                self.memory.hear_without_instance(&self.plugin.policy, name, payload, millis(now), is_on);
+                let came = millis(now).saturating_sub_unsigned(waited_ms(came));
+                self.memory.hear_without_instance(&self.plugin.policy, name, payload, came, is_on);
                 step.saved = true;
                 self.missed += u64::from(is_on);
             }
             return step;
         };
+        // Ticks are few; after an event that was shown, its reports have had their occasion.
+        let before = matches!(call, Call::Tick).then(|| instance.memory().clone());
         let outcome = match call.make(instance) {
             Ok(None) => {
                 // It is not shown to the component, but the host remembers it.
@@ -234,7 +246,7 @@ impl RunningPlugin {
             }
             Ok(Some(outcome)) => outcome,
             Err(error) => {
-                self.failed(&error, call, now, &mut step);
+                self.failed(&error, call, None, now, &mut step);
                 return step;
             }
         };
@@ -252,7 +264,7 @@ impl RunningPlugin {
                 self.handed_over = (handover.state, millis(now));
             }
             Err(error) => {
-                self.failed(&error, call, now, &mut step);
+                self.failed(&error, call, before, now, &mut step);
                 return step;
             }
         }

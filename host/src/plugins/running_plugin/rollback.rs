@@ -3,7 +3,7 @@
 
 use super::{Call, LifecycleEvent, Previous, RunningPlugin, Step};
 use crate::home::short_digest;
-use glassbox_sandbox::Error;
+use glassbox_sandbox::{Error, Memory};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -15,9 +15,11 @@ const PAUSES: [u64; 4] = [0, SECOND, 5 * SECOND, 30 * SECOND];
 const REMEMBERED: u64 = 600 * SECOND;
 
 impl RunningPlugin {
-    /// A call failed. After a rollback, `call` is made again with the other version.
-    pub(super) fn failed(&mut self, error: &Error, call: Call, now: u64, step: &mut Step) {
+    /// A call failed. After a rollback, `call` is made again with the other version. `before`: what was known before it, if
+    /// only saving has failed after it; nothing of what it sent leaves, so that all is due still.
+    pub(super) fn failed(&mut self, error: &Error, call: Call, before: Option<Memory>, now: u64, step: &mut Step) {
         self.end_instance();
+        self.memory = before.unwrap_or_else(|| std::mem::take(&mut self.memory));
         step.notes.push(error.to_string());
         let reason = error.reasons.join("; ");
         let failed = self.plugin.digest.clone();
@@ -35,7 +37,7 @@ impl RunningPlugin {
             step.saved |= repeated.saved;
             return;
         }
-        if let Call::Event(name, _) = call {
+        if let Call::Event(name, ..) = call {
             self.memory.handled(name);
         }
         self.pause(reason, now, step);

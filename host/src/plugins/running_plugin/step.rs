@@ -2,6 +2,7 @@
 
 use crate::record::RecordedInstance;
 use glassbox_sandbox::{Blocked, Error, Outcome, Outgoing};
+use std::time::Instant;
 
 /// What came of one event or tick.
 #[derive(Debug, Default)]
@@ -50,15 +51,21 @@ pub enum LifecycleEvent {
 /// A call that can be repeated with another version.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
-    Event(&'a str, &'a str),
+    /// Its name and payload, and when it came, if it may have waited.
+    Event(&'a str, &'a str, Option<Instant>),
     Tick,
 }
 
 impl Call<'_> {
     pub(super) fn make(self, instance: &mut RecordedInstance) -> Result<Option<Outcome>, Error> {
         match self {
-            Self::Event(name, payload) => instance.dispatch(name, payload),
+            Self::Event(name, payload, came) => instance.dispatch(name, payload, waited_ms(came)),
             Self::Tick => instance.dispatch_tick().map(Some),
         }
     }
+}
+
+/// How long an event has waited, in milliseconds.
+pub(super) fn waited_ms(came: Option<Instant>) -> u64 {
+    came.map_or(0, |came| u64::try_from(came.elapsed().as_millis()).unwrap_or(u64::MAX))
 }

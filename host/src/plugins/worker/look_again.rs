@@ -6,6 +6,7 @@ use crate::home::running::{self, Running};
 use crate::sending::{Component, Sending};
 use glassbox_journal::What;
 use glassbox_sandbox::Settings;
+use std::time::Instant;
 
 impl WorkerThread {
     /// Look whether reports may be sent, and take the settings as they are now. Whoever says no, and for whatever doubt,
@@ -41,12 +42,12 @@ impl WorkerThread {
 
     fn take_settings(&mut self, settings: Settings, now: u64) {
         let was_stopped = self.refused || self.running.is_stopped();
-        let was_off = !self.running.consent().given();
+        let (was_off, came) = (!self.running.consent().given(), Instant::now());
         let changed = self.running.change_settings(settings, now);
         self.refused = changed.is_err();
         if was_off && self.running.consent().given() {
             // It is told what was not remembered for it.
-            self.octoprint.router.printer_state().iter().for_each(|event| self.event(event));
+            self.octoprint.router.printer_state().iter().for_each(|event| self.event(event, came));
         }
         match changed {
             Ok(()) if was_stopped => {

@@ -187,7 +187,7 @@ impl WorkerThread {
                     Next::End { deliver } => break deliver,
                 },
                 QueueItem::Event(event, came) => {
-                    self.event(&event);
+                    self.event(&event, came);
                     self.latency.add(came.elapsed());
                 }
                 QueueItem::Timeout => self.on_timeout(),
@@ -197,7 +197,8 @@ impl WorkerThread {
                     break true;
                 }
                 QueueItem::End => {
-                    self.event(&Event { name: STOPPING.into(), payload: "null".into(), made_up: false });
+                    let stopping = Event { name: STOPPING.into(), payload: "null".into(), made_up: false };
+                    self.event(&stopping, Instant::now());
                     break true;
                 }
             }
@@ -236,7 +237,7 @@ impl WorkerThread {
         }
     }
 
-    pub(super) fn event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event, came: Instant) {
         if event.name == STARTED && event.made_up && self.resumed {
             return;
         }
@@ -246,13 +247,14 @@ impl WorkerThread {
             _ => {}
         }
         if event.name == STARTED && event.made_up && self.forgot {
-            if let Err(error) = self.running.run_goes_on(&event.payload, self.clock.now()) {
+            let waited = u64::try_from(came.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            if let Err(error) = self.running.run_goes_on(&event.payload, self.clock.now().saturating_sub(waited)) {
                 tracing::warn!(plugin = self.label, "{error:#}");
             }
             return;
         }
         self.journal.because_of(&event.name);
-        let step = self.running.event(&event.name, &event.payload, self.clock.now());
+        let step = self.running.event_that_came(&event.name, &event.payload, Some(came), self.clock.now());
         self.report(&step);
         self.skipped += self.event_queue.lost();
         self.log_skipped(false);

@@ -1,13 +1,13 @@
-//! When reports leave: at the next multiple of [`DEPARTURE`] after the call began, so that how long a call takes shows in
-//! nothing. A call that had to wait for another one counts from when that one began: a component could delay it otherwise,
-//! and say something by the time between two reports.
+//! When reports leave: at the next multiple of [`DEPARTURE`] after that which they report came, or was due, so that how long
+//! a call takes shows in nothing. Not after the call began: a component could delay that by the calls before it, and have
+//! ticks of its own at any millisecond.
 
 use crate::limits::DEPARTURE;
 use std::time::{Duration, Instant};
 
 /// The moments at which what calls have sent may leave.
 pub(super) struct Departure {
-    /// Multiples are counted from here.
+    /// Multiples are counted from here: when that came which the current call is about.
     from: Instant,
     /// When the current call began.
     began: Instant,
@@ -16,21 +16,13 @@ pub(super) struct Departure {
 }
 
 impl Departure {
-    pub(super) fn new() -> Self {
-        let now = Instant::now();
+    pub(super) fn new(now: Instant) -> Self {
         Self { from: now, began: now, ended: now }
     }
 
-    /// A call begins.
-    pub(super) fn begin(&mut self) {
-        self.begin_at(Instant::now());
-    }
-
-    fn begin_at(&mut self, now: Instant) {
-        if now >= self.at() {
-            self.from = now;
-        }
-        (self.began, self.ended) = (now, now);
+    /// A call begins, about what has waited so many milliseconds.
+    pub(super) fn begin(&mut self, now: Instant, waited: u64) {
+        *self = Self { from: now.checked_sub(Duration::from_millis(waited)).unwrap_or(now), ..Self::new(now) };
     }
 
     /// When what was sent may leave.
@@ -58,22 +50,21 @@ mod tests {
     fn how_long_a_call_takes_shows_only_in_quarters_of_a_second() {
         let start = Instant::now();
         let ms = Duration::from_millis;
-        // Calls as (begin, end), each with when what it sent leaves, and whether that is late.
+        // Calls as (came, begin, end), each with when what it sent leaves, and whether that is late.
         let story = [
-            ((0, 1), 250, false),
-            // It had to wait for the one before it, or came while that one's reports wait.
-            ((1, 200), 250, false),
-            ((200, 201), 250, false),
-            ((201, 260), 500, true),
-            ((260, 270), 500, false),
-            // A new beginning.
-            ((500, 749), 750, false),
-            ((1000, 1900), 2000, true),
-            ((1900, 1901), 2000, false),
+            ((0, 0, 1), 250, false),
+            // It came while that one's reports wait, or had to wait for the one before it.
+            ((1, 1, 200), 251, false),
+            ((100, 200, 201), 350, false),
+            ((2, 201, 260), 502, true),
+            ((9, 260, 270), 509, false),
+            ((500, 500, 749), 750, false),
+            ((1000, 1000, 1900), 2000, true),
+            ((1003, 1900, 1901), 2003, false),
         ];
-        let mut departure = Departure { from: start, began: start, ended: start };
-        for ((begin, end), leaves, late) in story {
-            departure.begin_at(start + ms(begin));
+        let mut departure = Departure::new(start);
+        for ((came, begin, end), leaves, late) in story {
+            departure.begin(start + ms(begin), begin - came);
             departure.ended = start + ms(end);
             assert_eq!((departure.at() - start, departure.is_late()), (ms(leaves), late), "{begin} to {end}");
         }

@@ -108,7 +108,7 @@ impl Instance {
         let world =
             plugin.pre.instantiate(&mut store).map_err(|error| failed(plugin, Stage::Instantiate, "", &error))?;
         drop(guard);
-        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new() })
+        Ok(Self { plugin: plugin.clone(), store, world, dead: false, departure: Departure::new(Instant::now()) })
     }
 
     /// The JSON Schema of the settings, as the component gives it; not checked.
@@ -166,28 +166,30 @@ impl Instance {
         Ok(answer.map_err(|message| Rejected(self.said(&message))))
     }
 
-    /// Hear an event: let in what may enter, and remember it. What the component is to be [shown](Self::show) of it, as JSON
-    /// text; none if nothing.
+    /// Hear an event that has waited so many milliseconds: let in what may enter, and remember it. What the component is to be
+    /// [shown](Self::show) of it, as JSON text; none if nothing.
     ///
     /// # Errors
     /// Why it was not heard, in words for the log.
-    pub fn hear(&mut self, name: &str, payload: &str) -> Result<Option<String>, String> {
+    pub fn hear(&mut self, name: &str, payload: &str, waited_ms: u64) -> Result<Option<String>, String> {
         let entered = self.plugin.policy.enter(name, payload, &self.store.data().capabilities.salt);
         let entered = entered.map_err(|reason| format!("{name} was not delivered: {reason}"))?;
-        entered.map_or(Ok(None), |entered| self.hear_entered(name, entered, 0))
+        entered.map_or(Ok(None), |entered| self.hear_entered(name, entered, 0, waited_ms))
     }
 
-    /// The same of what entered so many milliseconds ago. By itself only for a recording that is replayed, with what was
-    /// [shown before](crate::Policy::entered_before).
+    /// The same of what entered, by its age, and has waited, both in milliseconds. By itself only for a recording that is
+    /// replayed, with what was [shown before](crate::Policy::entered_before).
     ///
     /// # Errors
     /// As [`Self::hear`].
-    pub fn hear_entered(&mut self, name: &str, entered: Entered, age_ms: u64) -> Result<Option<String>, String> {
-        self.departure.begin();
+    pub fn hear_entered(&mut self, name: &str, what: Entered, age: u64, waited: u64) -> Result<Option<String>, String> {
+        self.departure.begin(Instant::now(), waited);
         let (state, policy) = (self.store.data_mut(), &self.plugin.policy);
         state.read_clock();
-        let shown = policy.shown(name, &entered, &state.doors);
-        if !state.memory.hear(policy, name, entered, state.now_ms.saturating_sub_unsigned(age_ms)) {
+        let shown = policy.shown(name, &what, &state.doors);
+        // What is due after it is due from when it came; all else is of now, as the component's own clock shows it.
+        let at = state.now_ms.saturating_sub_unsigned(age);
+        if !state.memory.hear(policy, name, what, at, at.saturating_sub_unsigned(waited)) {
             return Err(format!("{name} was not delivered: more is remembered than {} bytes", limits::HEARD));
         }
         if shown.is_none() {
@@ -212,12 +214,13 @@ impl Instance {
 
     /// The reports that are due, for [`Self::tick`].
     pub fn due(&mut self) -> Vec<String> {
-        self.departure.begin();
-        self.store.data_mut().read_clock();
-        if !self.consent().given() {
+        let (state, policy) = (self.store.data_mut(), &self.plugin.policy);
+        state.read_clock();
+        let late_ms = state.memory.due.next().map_or(0, |at| state.now_ms.saturating_sub(at));
+        self.departure.begin(Instant::now(), u64::try_from(late_ms).unwrap_or_default());
+        if !Consent::decide(&state.settings, state.veto).given() {
             return Vec::new();
         }
-        let (state, policy) = (self.store.data(), &self.plugin.policy);
         let release = state.memory.release(policy);
         state.memory.due.now(policy, &state.settings, release, state.now_ms)
     }
