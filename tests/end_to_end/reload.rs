@@ -329,6 +329,8 @@ fn a_killed_host_carries_on_within_the_same_run_of_the_server() {
 fn a_changed_configuration_is_taken_up_and_a_wrong_one_is_not() {
     let mut host = Host::start();
     host.count(1);
+    // It is there before the configuration changes.
+    assert_eq!(host.version(), "first");
     let config = host.home.root().join("glassbox.toml");
     fs::write(&config, "vcgencmd = 3").unwrap();
     host.log("keeping the last good configuration: ");

@@ -120,8 +120,8 @@ fn a_broken_plugin_is_named_and_the_other_works() {
     std::fs::write(home.plugin("broken"), b"garbage").unwrap();
     let log = home.command(&["run", "--events", "-"]).run_with(stream().as_bytes()).log();
     assert_eq!(kinds(&receiver, 5), DAY);
-    let expected = "ERROR plugin 'broken' is not a tracker: the file is not WebAssembly (get a tracker built for this \
-                    version of glassbox, or build it against its wit/ folder)\n";
+    let expected = "ERROR plugin 'broken' is not a tracker: the file is not WebAssembly (copy it again if it is \
+                    damaged; or get one built for this version of glassbox, against its wit/ folder)\n";
     assert!(log.starts_with(expected), "{log}");
 }
 

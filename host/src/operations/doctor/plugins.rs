@@ -109,8 +109,10 @@ fn loads(examined: &Examined<'_>, sandbox: &Sandbox, name: &str, findings: &mut 
     };
     for one in &examined.octoprints {
         let label = label(one.name.as_deref(), name);
-        findings.extend(unread(home, one, name, &label));
-        findings.push(match loader::rehearse(&one.home, &plugin) {
+        let rehearsed = loader::rehearse(&one.home, &plugin);
+        // Which settings there are is asked of it, too.
+        findings.extend(rehearsed.is_ok().then(|| unread(home, one, name, &label)).flatten());
+        findings.push(match rehearsed {
             Ok(()) => Finding::ok(format!("plugin {label}"), "it loads, starts and accepts its settings"),
             Err(error) if is_ours(&error) => Finding::error(format!("plugin {label}"), &error, ALLOW),
             Err(error) => {
