@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,16 +109,11 @@ fn remove_when_interrupted(folder: PathBuf, serving: Arc<AtomicBool>) -> Result<
 fn fill(store: &Store) -> Result<()> {
     let began = Instant::now();
     let plan = Plan { seed: 1, installations: INSTALLATIONS, days: DAYS, now: Timestamp::now(), everything: true };
-    let terminal = std::io::stderr().is_terminal();
-    if terminal {
-        super::progress("filling a throw-away store, which takes some seconds ..");
-    }
+    super::progress("filling a throw-away store, which takes some seconds ..");
     let mut writer = Writer::new(store);
     let filled = fleet::fill(&mut writer, &plan).and_then(|_| writer.commit());
-    if terminal {
-        // That line goes.
-        super::progress("\x1b[K");
-    }
+    // That line goes.
+    super::progress("\x1b[K");
     filled?;
     let took = began.elapsed().as_secs_f64();
     super::print(&format!(

@@ -5,9 +5,9 @@
 use super::Rules;
 use super::environment::Field;
 use super::gather::Tally;
+use super::groups;
 use super::tally::{Pairs, Ties, Words, top};
 use super::times::{Window, show};
-use crate::page::groups;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};

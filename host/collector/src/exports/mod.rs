@@ -5,6 +5,7 @@
 mod bars;
 mod environment;
 mod gather;
+pub(crate) mod groups;
 mod plugins;
 mod read;
 mod render;

@@ -141,19 +141,18 @@ impl Importer {
 
     fn line(&mut self, log: &mut Log, at: u64, text: &[u8], done: &mut Imported) -> Result<()> {
         let latest = self.now.checked_add(1.hour())?;
-        let line = Line::parse(text).and_then(|line| match line.at {
-            at if at > latest => Err(NoReport::Time),
-            at if at.to_zoned(TimeZone::UTC).date() < self.first => Err(NoReport::Old),
-            _ => Ok(line),
+        let dated = Line::parse(text).and_then(|line| match line.at.to_zoned(TimeZone::UTC).date() {
+            _ if line.at > latest => Err(NoReport::Time),
+            day if day < self.first => Err(NoReport::Old),
+            day => Ok((line, day)),
         });
-        let line = match line {
-            Ok(line) => line,
+        let (line, day) = match dated {
+            Ok(dated) => dated,
             Err(why) => {
                 count(done, why.name());
                 return Ok(());
             }
         };
-        let day = line.at.to_zoned(TimeZone::UTC).date();
         self.turn_to(log, day)?;
         if log.was_taken(day, at)? {
             done.before += 1;

@@ -34,7 +34,7 @@ pub struct Data {
     /// A day of UTC and installations that reported; oldest first, also of days that are gone.
     pub(super) totals: Vec<(String, f64)>,
     /// When all this was read.
-    pub(super) read: Timestamp,
+    read: Timestamp,
     /// Whether files have been made at all.
     pub(super) ever: bool,
 }
@@ -65,9 +65,14 @@ impl Data {
         self.file(kind)?["_generated"].as_str()?.parse().ok()
     }
 
-    /// When a file was made, or when the totals of days were read; for people, in the configured zone.
+    /// When a file was made, or when the totals of days were read.
+    pub(super) fn at(&self, kind: Option<&str>) -> Option<Timestamp> {
+        kind.map_or(Some(self.read), |kind| self.made(kind))
+    }
+
+    /// The same for people, in the configured zone.
     pub(super) fn stamp(&self, kind: Option<&str>) -> Option<String> {
-        let at = kind.map_or(Some(self.read), |kind| self.made(kind))?;
+        let at = self.at(kind)?;
         let zone = self.file("bars").and_then(|file| TimeZone::get(file["zone"].as_str()?).ok());
         Some(at.to_zoned(zone.unwrap_or(TimeZone::UTC)).strftime("%Y-%m-%d %H:%M %Q").to_string())
     }

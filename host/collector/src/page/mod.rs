@@ -5,13 +5,13 @@
 pub mod charts;
 mod curve;
 pub mod data;
-pub(crate) mod groups;
 mod old;
 mod plugins;
 mod tables;
 
 pub(crate) use tables::{csv, json};
 
+use crate::exports::groups;
 use charts::{CHARTS, Chart, OTHERS, Row, Shown};
 use data::Data;
 use glassbox_util::text::printable;
@@ -172,10 +172,7 @@ fn figure(chart: &Chart, data: &Data, view: &View) -> Markup {
                 @if chart.id == "achievements" { (surprises(view)) }
             }
             @match shown(chart, data, view) {
-                None => {
-                    p.none { "Not known: the file of these numbers is missing, or has none." }
-                    p.note { (data.window(chart.kind())) }
-                },
+                None => (nothing("Not known: the file of these numbers is missing, or has none.", chart, data)),
                 Some(Shown::Bars(rows, _)) if rows.is_empty() => (nothing("Nothing was reported.", chart, data)),
                 Some(Shown::Lines(_, points)) if points.is_empty() => (nothing("Nothing was reported for long enough.", chart, data)),
                 Some(Shown::Bars(rows, of)) => {
@@ -248,8 +245,7 @@ pub(crate) fn shown(chart: &Chart, data: &Data, view: &View) -> Option<Shown> {
 /// The name of a file with a chart's numbers: which, of what, as of when.
 pub(crate) fn file_name(chart: &Chart, data: &Data, form: &str) -> String {
     let days = chart.kind().map_or(String::new(), |_| format!("-{}d", data.days));
-    let made = chart.kind().map_or(Some(data.read), |kind| data.made(kind));
-    let made = made.map_or(String::new(), |made| made.strftime("-%Y%m%dT%H%MZ").to_string());
+    let made = data.at(chart.kind()).map_or(String::new(), |made| made.strftime("-%Y%m%dT%H%MZ").to_string());
     format!("{}{days}{made}.{form}", chart.id)
 }
 

@@ -16,12 +16,14 @@ pub struct Writer {
     store: Store,
     shared: Option<Shared>,
     day: Option<Day>,
+    /// Whether the numbers that may be given were looked at.
+    raised: bool,
 }
 
 impl Writer {
     /// For a store. Nothing is opened yet.
     pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), shared: None, day: None }
+        Self { store: store.clone(), shared: None, day: None, raised: false }
     }
 
     /// Open the shared file, to see at once whether that is possible.
@@ -33,7 +35,11 @@ impl Writer {
             shared::check(&self.store)?;
             let file = self.store.shared();
             let shared = Shared::open(&file).with_context(|| format!("opening {}", file.display()))?;
-            shared::raise(shared.connection(), &self.store)?;
+            // It is the same file whenever it is opened again, as after each transaction that fails.
+            if !self.raised {
+                shared::raise(shared.connection(), &self.store)?;
+                self.raised = true;
+            }
             self.shared = Some(shared);
         }
         Ok(())
