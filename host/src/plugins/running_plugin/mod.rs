@@ -210,9 +210,10 @@ impl RunningPlugin {
 
     /// Look at throttling only while the component is shown it, and OctoPrint does not report it.
     fn watch_throttling(&mut self, now: u64) {
-        let instance = self.instance.as_ref();
-        let wanted = instance
-            .is_some_and(|instance| throttle_watch::is_wanted(&self.plugin.policy, &self.settings, instance.memory()));
+        let wanted = || {
+            let memory = self.instance.as_ref().map(|instance| instance.memory());
+            memory.is_some_and(|memory| throttle_watch::is_wanted(&self.plugin.policy, &self.settings, memory))
+        };
         self.throttle_watch.want(wanted, now);
     }
 

@@ -67,9 +67,10 @@ impl ThrottleWatch {
         }
     }
 
-    /// Whether somebody wants to know, as of now.
-    pub fn want(&mut self, wanted: bool, now: u64) {
-        if !wanted || self.octoprint_reports || self.unanswered {
+    /// Whether somebody wants to know, as of now. That is asked only where there is something to know, as this is called for
+    /// every event.
+    pub fn want(&mut self, wanted: impl FnOnce() -> bool, now: u64) {
+        if self.octoprint_reports || self.unanswered || !wanted() {
             self.next = None;
         } else {
             self.next.get_or_insert(now);
